@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_CACHE_EXCHANGE_H
+#define POND_CACHE_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/name.h"
+#include "cache/notice.h"
+#include "cache/peers.h"
+#include "cache/version.h"
+#include "src/base/address.h"
+#include "src/base/digest.h"
+#include "src/base/rng.h"
+#include "src/base/time.h"
+
+/*
+ * The exchange decides who is asked, answered, told and compared with, so that every node of a flat
+ * mesh comes to know every name's newest version, and finds whoever has the content. It is a pure
+ * machine: one call, exchange_step(machine, event, actions). The event carries the time; the
+ * actions are data that the driver carries out in their order. No clock, dice, allocation or
+ * descriptor in it; all tables are inside the struct and bounded. One thread.
+ *
+ * What it decides:
+ *  - A whohas is answered with an ihave where we know better than the asker; at once where it was
+ *    asked of one, after a random part of the question's `spread` where it was asked of many.
+ *  - An ihave that answers a question of ours goes to that question. One that announces a version
+ *    newer than ours is learned (its manifest fetched, then adopted by the store, which fetches the
+ *    content where it held the older one); an older one is answered with our own.
+ *  - A local change is announced to all, and once more a little later.
+ *  - A name that somebody here wants is asked for, again and again within the question's time.
+ *    Several who want the same share one question. What nobody has is remembered for a second.
+ *  - Every 30 s, jittered, one random peer's catalogue is read from where we left off in it.
+ *  - Who misbehaved is left alone for a while (cache/peers.h).
+ */
+
+/* What the driver knows of a name when the event happens, looked up in the store. */
+struct exchange_local {
+    bool known;
+    bool held;
+    bool deleted;
+    struct version version;
+    struct digest sha256;
+    uint64_t size;
+    int64_t mtime; /* seconds */
+};
+
+enum exchange_ask {
+    EXCHANGE_ASK_NAME,    /* any version, for a name that is not known here */
+    EXCHANGE_ASK_NEWEST,  /* is there a newer version than ours? Answered when the time is up */
+    EXCHANGE_ASK_CONTENT, /* who holds the content of the version that we know? */
+    EXCHANGE_ASK_SURVEY   /* pond whohas: everyone's answers, when the time is up */
+};
+
+enum exchange_event_kind {
+    EXCHANGE_WAKE,     /* the deadline has come, or nothing in particular */
+    EXCHANGE_MEMBER,   /* from: a member with a single address, at start */
+    EXCHANGE_HEARD,    /* from, notice, local: a datagram that the gate let in */
+    EXCHANGE_CHANGED,  /* name, local: our own put or rm is in the store; tell the others */
+    EXCHANGE_ASKED,    /* ticket, ask, name, local: somebody here wants it */
+    EXCHANGE_DROPPED,  /* ticket: they do not want it any more */
+    EXCHANGE_LEARNED,  /* name, from, result, local: a LEARN is done; local: as it stands now */
+    EXCHANGE_COMPARED, /* from, result, page: a COMPARE is done */
+    EXCHANGE_BLAMED    /* from, fault: somebody else found it misbehaving */
+};
+
+enum exchange_result {
+    EXCHANGE_DONE,   /* taken, or we knew better already */
+    EXCHANGE_FAILED, /* not reached, or it did not have it: nobody's fault */
+    EXCHANGE_AHEAD,  /* its version lies in the future: not taken now */
+    EXCHANGE_FAULTY  /* it sent what is wrong; `fault` says what */
+};
+
+struct exchange_event {
+    enum exchange_event_kind kind;
+    mono_t now;
+    wall_t wall;
+    struct address from; /* datagrams: as received; HTTP: with the HTTP port */
+    const struct notice *notice;
+    struct span name;
+    struct exchange_local local;
+    uint64_t ticket;
+    enum exchange_ask ask;
+    enum exchange_result result;
+    enum peer_fault fault;
+    struct {
+        uint64_t store_id;
+        uint64_t last;  /* the position reached */
+        uint64_t retry; /* 0, or the position before the first version that was ahead */
+        bool more;
+    } page;
+};
+
+enum exchange_action_kind {
+    EXCHANGE_SEND,    /* notice (but for its sender, which the driver fills in), to, or to_all */
+    EXCHANGE_LEARN,   /* name, to: GET its manifest, adopt it, report LEARNED */
+    EXCHANGE_COMPARE, /* to, store_id, since: GET a page of its catalogue, adopt, report COMPARED */
+    EXCHANGE_ANSWER   /* ticket, found, sources: the end of an ASKED */
+};
+
+enum { EXCHANGE_SOURCES_MAX = 8, EXCHANGE_SURVEY_MAX = 64, EXCHANGE_ACTIONS_MAX = 64 };
+
+/* One answer to a question. */
+struct exchange_source {
+    struct address http; /* where to GET it */
+    char node[NODE_SIZE];
+    struct version version;
+    uint64_t size;
+    bool held;
+    bool deleted;
+};
+
+struct exchange_action {
+    enum exchange_action_kind kind;
+    struct address to;
+    bool to_all; /* the broadcast address and the members, as section 3's table has it */
+    struct notice notice;
+    char name[NAME_SIZE];
+    uint64_t store_id;
+    uint64_t since;
+    uint64_t ticket;
+    bool found;
+    const struct exchange_source *sources; /* valid until the next step */
+    size_t source_count;
+};
+
+/* Filled by one step; `deadline` is when to call with EXCHANGE_WAKE at the latest. `more` is set
+ * where not all fitted: step again with WAKE at once. */
+struct exchange_actions {
+    size_t count;
+    struct exchange_action list[EXCHANGE_ACTIONS_MAX];
+    mono_t deadline;
+    bool more;
+};
+
+struct exchange_options {
+    uint64_t seed;
+    uint16_t http_port; /* ours, to tell others; and theirs, as long as they have not told us */
+    int64_t compare_ns; /* 30 s */
+    mono_t now;
+};
+
+struct exchange;
+size_t exchange_size(void); /* bytes of a machine: the caller provides the memory, zeroed */
+void exchange_init(struct exchange *machine, const struct exchange_options *options);
+void exchange_step(struct exchange *machine, const struct exchange_event *event,
+                   struct exchange_actions *actions);
+
+/* Everyone who is known, for pond peers. */
+const struct peers *exchange_peers(const struct exchange *machine);
+
+#endif

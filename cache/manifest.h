@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_CACHE_MANIFEST_H
+#define POND_CACHE_MANIFEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/message.h"
+#include "cache/name.h"
+#include "cache/version.h"
+#include "src/base/digest.h"
+
+/*
+ * A manifest describes one version of one name: content, or a tombstone where it was deleted. Its
+ * text is an fbp822 message of _type manifest, which travels and is stored byte for byte as its
+ * author wrote it, so that headers of later versions survive us.
+ */
+struct manifest {
+    char name[NAME_SIZE];
+    char node[NODE_SIZE]; /* where it was put in */
+    struct version version;
+    struct version replaces; /* the version that the author saw; none for a new name */
+    bool deleted;            /* a tombstone: all below is zero */
+    uint64_t size;
+    int64_t mtime_ns; /* since 1970 */
+    uint32_t mode;    /* permission bits: 07777 */
+    uint64_t chunk_size;
+    struct digest sha256; /* of the content */
+    struct digest chunks; /* of the chunk list */
+};
+
+/* The order that all nodes share: by version, then by content digest. <0, 0, >0 as strcmp. */
+int manifest_compare(const struct manifest *a, const struct manifest *b);
+
+/*
+ * Reads and checks a manifest as it came from outside: every field in its bounds, the chunk size
+ * the right one, a tombstone without content, the sum of the From line (SUM=, an XXH3 of what is
+ * covered, against rot, not against forgers) the right one where it is given. The name is not yet
+ * held against the domain.
+ */
+enum message_verdict manifest_read(struct span text, struct manifest *out);
+
+/* The same for the next of several that follow one another; *one gets the text of this one. */
+enum message_verdict manifest_read_next(struct span *rest, struct manifest *out, struct span *one);
+
+/* The text, with its sum. The same manifest always gives the same bytes. */
+void manifest_write(const struct manifest *manifest, struct text *out);
+
+#endif

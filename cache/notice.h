@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_CACHE_NOTICE_H
+#define POND_CACHE_NOTICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/message.h"
+#include "cache/name.h"
+#include "cache/version.h"
+#include "src/base/digest.h"
+
+/*
+ * The two datagrams of the cache, typed: whohas (a question) and ihave (an answer to one, or an
+ * announcement). sendme and hereis travel over HTTP: a GET and its answer.
+ */
+enum notice_kind { NOTICE_WHOHAS, NOTICE_IHAVE };
+
+enum { TUID_MAX_LEN = 64, TUID_SIZE = TUID_MAX_LEN + 1 };
+
+/* Who speaks, and its place in the order of what it said: in every message of ours. */
+struct notice_sender {
+    char domain[NODE_SIZE];
+    char node[NODE_SIZE];
+    uint64_t boot;    /* incarnation: grows at every start */
+    uint64_t counter; /* grows with every message of one boot */
+};
+
+struct notice {
+    enum notice_kind kind;
+    struct notice_sender sender;
+    char name[NAME_SIZE];   /* `file`: the whole name */
+    char tuid[TUID_SIZE];   /* ties an answer to its question; empty in an announcement */
+    struct version version; /* whohas: the newest that the asker knows, or none; ihave: this one */
+    int64_t time;           /* whohas `newer`, ihave `mtime`: seconds since 1970, ISconf's order */
+    uint16_t port;          /* of HTTP, where the sender serves; both kinds */
+
+    /* whohas: */
+    bool content; /* asks for a holder of the content; else for anyone who knows a newer version */
+
+    /* ihave: */
+    bool held;    /* the sender has the content, whole and checked */
+    bool deleted; /* this version is a tombstone */
+    uint64_t size;
+    struct digest sha256; /* of the content; zeros for a tombstone */
+};
+
+/*
+ * Typed from a decoded message of _type whohas or ihave. Unknown headers are passed over. The name
+ * is not yet checked against the domain: that is the gate's. MESSAGE_NO_TYPE for another _type.
+ */
+enum message_verdict notice_read(const struct message *m, struct notice *out);
+
+/* As text, unsigned (src/seal.h signs). `date` is for the From line alone. */
+void notice_write(const struct notice *notice, wall_t date, struct text *out);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_CACHE_STORE_H
+#define POND_CACHE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cache/manifest.h"
+#include "src/base/digest.h"
+#include "src/base/text.h"
+#include "src/base/time.h"
+
+/*
+ * What a node keeps: the catalogue (every name's newest manifest, with a local sequence number),
+ * the content that is at hand, and content that is still coming in. Below `home`:
+ *
+ *     lock                       held while a daemon runs here
+ *     catalogue/                 LMDB; can be rebuilt from what stands below
+ *     manifests/NNNNNNNN         the journal: manifests one after another, as they were committed
+ *     content/AB/ABCD...         whole content under its SHA-256
+ *     chunks/AB/ABCD...          its chunk list, where it has more than one chunk
+ *     partial/ABCD...            content that is being fetched; survives a restart
+ *     tmp/                       drafts; emptied at start
+ *
+ * Threads. Everything may be called from any thread. Reads never wait for a disk write. All changes
+ * go through one writer thread, which commits them in groups: content synced, renamed, folder
+ * synced, journal appended and synced, catalogue committed, and only then `done`. Long work on
+ * files (syncing and checking large content, verify) is done by a second thread, so that it keeps
+ * no small change waiting.
+ */
+struct store;
+
+/* The row makes the enumerator and the sentence for a person. */
+#define STORE_STATUSES(ROW)                                                                        \
+    ROW(STORE_OK, 0, "done")                                                                       \
+    ROW(STORE_NOT_FOUND, -1, "there is no such object")                                            \
+    ROW(STORE_NOT_NEWER, -2, "a version at least as new is here already")                          \
+    ROW(STORE_AHEAD, -3, "its version lies more than a minute ahead of this node's clock")         \
+    ROW(STORE_FULL, -4, "the disk is full: free space below the home folder")                      \
+    ROW(STORE_READ_ONLY, -5, "the home folder cannot be written")                                  \
+    ROW(STORE_ROTTEN, -6, "what is on the disk does not match its digest")                         \
+    ROW(STORE_FAILED, -7, "reading or writing the home folder failed")                             \
+    ROW(STORE_STOPPED, -8, "the node is stopping")                                                 \
+    ROW(STORE_IN_USE, -9, "another carpond runs in this home folder")                              \
+    ROW(STORE_WRONG, -10, "the bytes do not match the digest that was promised")                   \
+    ROW(STORE_NOT_HELD, -11, "the object is known, its content is not at hand")
+
+enum store_status {
+#define STORE_ENUM(id, code, sentence) id = (code),
+    STORE_STATUSES(STORE_ENUM)
+#undef STORE_ENUM
+};
+const char *store_sentence(enum store_status status);
+
+struct store_options {
+    const char *home;     /* made where it is missing; what it may hold is only ours */
+    const char *node;     /* this node's name: the author of what is put here */
+    uint64_t cache_size;  /* bytes of fetched content to keep; 0: no bound */
+    wall_t (*wall)(void); /* the wall clock */
+    mono_t (*mono)(void);
+};
+
+/* Opens the store, mends what a crash left (drafts go, an unreadable catalogue is rebuilt from the
+ * journal, journal records that the catalogue lacks are taken in), starts its threads. On error the
+ * reason has been logged with path and cause. */
+enum store_status store_open(const struct store_options *options, struct store **out);
+
+/* Finishes the jobs that were submitted, then stops and frees. No other call may be under way. */
+void store_close(struct store *store);
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+struct store_entry {
+    struct manifest manifest;
+    uint64_t sequence; /* local: grows with each change of the catalogue */
+    bool held;         /* the content is here, whole */
+    bool wanted;       /* the content should be here and is to be fetched */
+    bool own;          /* put in here: never dropped to make room */
+};
+
+enum store_status store_find(struct store *store, struct span name, struct store_entry *out);
+
+/* The manifest's text, byte for byte, into `out`. */
+enum store_status store_manifest(struct store *store, struct span name, struct text *out);
+
+/*
+ * Calls `visit` for up to `most` entries in the order of names: those below `prefix` (cut at a
+ * slash; empty for all), behind the name `after` (empty to begin). Tombstones are left out unless
+ * asked for. Returns how many were visited: fewer than `most` means that the end was reached. No
+ * lock is held over more than one call. `visit` must not call the store.
+ */
+typedef void store_visit(void *arg, const struct store_entry *entry);
+size_t store_list(struct store *store, struct span prefix, struct span after, bool tombstones,
+                  size_t most, store_visit *visit, void *arg);
+
+/* Likewise for entries that are `wanted`, in the order of their sequence, behind `after`. */
+size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store_visit *visit,
+                         void *arg);
+
+/* What tells two catalogues apart. `digest` covers all (name, version, content digest), in no
+ * order: equal digests mean equal catalogues. */
+struct store_head {
+    uint64_t store_id; /* made at random when the catalogue was made or rebuilt */
+    uint64_t sequence;
+    struct digest digest;
+};
+void store_head(struct store *store, struct store_head *out);
+
+/*
+ * A page of what changed behind `since`: manifest texts one after another in the order of their
+ * sequence, as many as fit into `out`. *last gets the sequence of the last one (or `since`), *more
+ * whether others follow.
+ */
+enum store_status store_changes(struct store *store, uint64_t since, struct text *out,
+                                uint64_t *last, bool *more);
+
+struct store_figures {
+    uint64_t objects; /* names that are not tombstones */
+    uint64_t tombstones;
+    uint64_t held;       /* of the objects */
+    uint64_t held_bytes; /* content on disk; what several names share counts once */
+    uint64_t limit;      /* cache_size */
+    uint64_t wanted;
+    enum store_status health; /* STORE_OK, or why changes fail now */
+};
+void store_figures(struct store *store, struct store_figures *out);
+
+/* ---- content at hand ------------------------------------------------------------------------ */
+
+/*
+ * Content that is open for reading; stays readable when it is dropped meanwhile. Each chunk is read
+ * and checked against the chunk list before the first time that it is given out since the file
+ * last changed; which ones were is remembered while the file stays open here.
+ */
+struct content;
+
+/* STORE_NOT_HELD where the content is not whole here. Counts as a use of the content. */
+enum store_status content_open(struct store *store, const struct manifest *manifest,
+                               struct content **out);
+void content_close(struct content *content);
+
+/* Checks what is not yet checked of the chunks that bytes from..from+len-1 touch. STORE_ROTTEN: it
+ * has been set aside, and the entry marked as wanted. Reads the disk. */
+enum store_status content_check(struct content *content, uint64_t from, uint64_t len);
+
+/* Are all those chunks checked, so that content_fd may be given out for them as they are? */
+bool content_is_checked(struct content *content, uint64_t from, uint64_t len);
+
+/* Up to len checked bytes from `from`; content_check is done first. Bytes read, or a status. */
+ssize_t content_read(struct content *content, uint64_t from, void *bytes, size_t len);
+
+/* The descriptor, for sendfile; the content owns it. */
+int content_fd(const struct content *content);
+
+/* The chunk list, 32 bytes a chunk, checked against the manifest; free() it. For held content and
+ * for partial content whose list has come. */
+enum store_status store_chunk_list(struct store *store, const struct manifest *manifest,
+                                   struct digest **list, uint32_t *count);
+enum store_status store_chunk_list_by_digest(struct store *store, const struct digest *sha256,
+                                             struct digest **list, uint32_t *count);
+
+/* ---- putting content in --------------------------------------------------------------------- */
+
+/* Content that comes in piece by piece: begin, write, then a STORE_PUT job, which takes it over; or
+ * draft_drop. Used by one thread at a time. */
+struct draft;
+
+/* size: what is expected, 0 where it is not known; it may come otherwise. */
+enum store_status draft_begin(struct store *store, uint64_t size, struct draft **out);
+enum store_status draft_write(struct draft *draft, const void *bytes, size_t len);
+uint64_t draft_size(const struct draft *draft);
+
+/* Ends the content. The digest is known from then on; nothing can be written any more. */
+enum store_status draft_finish(struct draft *draft);
+const struct digest *draft_digest(const struct draft *draft); /* after draft_finish */
+void draft_drop(struct draft *draft);
+
+/* ---- content from others -------------------------------------------------------------------- */
+
+/*
+ * Content that is being fetched. One owner opens, writes and closes it; any thread may ask and
+ * read. What was had before a restart is found again by checking it anew, chunk by chunk, when the
+ * chunk list is known: nothing that was saved about it is trusted.
+ */
+struct partial;
+
+/* Opens or makes it, with its full length. Where the chunk list is here already, what is there is
+ * checked, which takes time: not on a loop that others wait for. */
+enum store_status partial_open(struct store *store, const struct manifest *manifest,
+                               struct partial **out);
+
+bool partial_has_list(const struct partial *partial);
+
+/* Takes the chunk list; STORE_WRONG where it is not the manifest's. Then checks what is there. */
+enum store_status partial_set_list(struct partial *partial, const void *list, size_t len);
+
+uint32_t partial_count(const struct partial *partial); /* chunks in all */
+bool partial_has(const struct partial *partial, uint32_t chunk);
+uint32_t partial_had(const struct partial *partial); /* how many are there, checked */
+
+/* Takes one chunk, whole. STORE_WRONG where it does not match: nothing was written. */
+enum store_status partial_put(struct partial *partial, uint32_t chunk, const void *bytes,
+                              size_t len);
+
+/* Up to len bytes from `from`, of chunks that are there; bytes read (0: not there yet) or status.
+ */
+ssize_t partial_read(const struct partial *partial, uint64_t from, void *bytes, size_t len);
+
+/* Closes it; what is there is kept for another time, or thrown away. */
+void partial_close(struct partial *partial, bool keep);
+
+/* ---- changing ------------------------------------------------------------------------------- */
+
+enum store_job_kind {
+    STORE_PUT,    /* manifest.name, mode, mtime_ns and draft: a new version of ours */
+    STORE_REMOVE, /* manifest.name: a tombstone; STORE_NOT_FOUND where there is nothing to remove */
+    STORE_ADOPT,  /* text: a manifest from another node. STORE_NOT_NEWER or STORE_AHEAD: not taken.
+                     Where the content of an older version was held, the new one becomes wanted. */
+    STORE_WANT,   /* manifest.name: marks its content as wanted */
+    STORE_LAND,   /* manifest and partial, all of whose chunks are there: checked as a whole against
+                     manifest.sha256 (STORE_WRONG: thrown away), and becomes held content. The
+                     partial stays readable, and is still the owner's to close. */
+    STORE_DROP    /* manifest.name: drops the content, keeps the manifest */
+};
+
+struct store_job {
+    enum store_job_kind kind;
+    struct manifest manifest; /* in, as above; out: what now stands in the catalogue */
+    struct span text;         /* STORE_ADOPT: the caller keeps the bytes until done */
+    struct draft *draft;      /* STORE_PUT: taken over */
+    struct partial *partial;  /* STORE_LAND */
+
+    enum store_status status; /* out */
+    bool wanted;              /* out: the content is now wanted here */
+
+    /* Called once, when the change is safe on disk (or refused), on a thread of the store's. It
+     * must not block; the job is the caller's again from its begin. */
+    void (*done)(struct store_job *job);
+    void *owner;
+    struct store_job *next; /* the store's */
+};
+void store_submit(struct store *store, struct store_job *job);
+
+/* Submits and waits. Not on a thread of the store's. */
+enum store_status store_do(struct store *store, struct store_job *job);
+
+/* Told of each name whose newest version changed, after the commit, on a thread of the store's. */
+typedef void store_change(void *arg, const struct store_entry *entry, enum store_job_kind how);
+void store_on_change(struct store *store, store_change *change, void *arg);
+
+/* ---- looking after -------------------------------------------------------------------------- */
+
+/* What pond verify and pond rebuild tell. */
+struct store_report {
+    uint64_t objects;   /* looked at */
+    uint64_t bytes;     /* read */
+    uint64_t rotten;    /* content, lists or records that did not fit; set aside and wanted again */
+    uint64_t mended;    /* journal or catalogue records made good from their twin */
+    uint64_t recovered; /* rebuild: names taken into the new catalogue */
+};
+
+/* Reads all content, lists, journal and catalogue. Takes as long as the disk takes; `progress` (may
+ * be NULL) is called now and then and ends it early by returning false. */
+enum store_status store_verify(struct store *store, struct store_report *report,
+                               bool (*progress)(void *arg, const struct store_report *so_far),
+                               void *arg);
+
+/* Makes the catalogue anew from the journal and the content, and puts it in the old one's place,
+ * while the store serves on. */
+enum store_status store_rebuild(struct store *store, struct store_report *report);
+
+/* Housekeeping: drops content beyond cache_size, tombstones past their 90 days, shrinks the
+ * journal. Call it every few seconds; returns at once, the work is done by the store's threads. */
+void store_sweep(struct store *store);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_FETCH_H
+#define POND_SRC_FETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/peers.h"
+#include "src/base/address.h"
+#include "src/base/digest.h"
+#include "src/base/text.h"
+#include "src/seal.h"
+
+/*
+ * HTTP to other nodes: libcurl's multi interface on a thread and a libev loop of its own. Requests
+ * are signed by challenge (src/challenge.h) where there are keys, a 401 is answered by signing
+ * anew, and a signed answer is checked before its end is reported as good. By address literal only;
+ * no proxy, no redirects but the one that section 9 allows, no decompression. curl's codes stop
+ * here.
+ */
+struct fetch;
+
+struct fetch_options {
+    const char *node;
+    const char *domain;
+    const struct keyring *keyring; /* NULL: unsigned */
+    bool sign;                     /* false with auth = "receive-only" */
+    bool must_be_signed;           /* answers: auth = "enforce" */
+};
+struct fetch *fetch_new(const struct fetch_options *options);
+
+/* Ends all requests (each `done` is called with FETCH_STOPPED), then the thread. */
+void fetch_free(struct fetch *fetch);
+
+enum fetch_result {
+    FETCH_OK,
+    FETCH_NOT_FOUND, /* 404: it does not have it */
+    FETCH_CHANGED,   /* 412: it has another version by now */
+    FETCH_BUSY,      /* 503, or any answer that says later */
+    FETCH_FAULT,     /* see `fault` */
+    FETCH_CANCELLED,
+    FETCH_STOPPED
+};
+
+enum { FETCH_TARGET_SIZE = 3 * NAME_MAX_LEN + 64, FETCH_ETAG_SIZE = 80 };
+
+/* One request; the caller's memory, until `done`. All callbacks are made on the fetch thread. */
+struct fetch_request {
+    struct address server;
+    char target[FETCH_TARGET_SIZE];
+    bool range;        /* ask for bytes from..to, and take nothing but 206 with just those */
+    uint64_t from, to; /* inclusive */
+    char etag[FETCH_ETAG_SIZE]; /* not empty: If-Match, so that another version is FETCH_CHANGED */
+    bool content;  /* a manifest vouches for the body: it is not in the answer's signature */
+    uint64_t most; /* bytes of body; one more is PEER_ENDLESS_BODY */
+
+    /* Takes the body piece by piece; false ends the request with FETCH_FAULT and `fault` as the
+     * callback left it. NULL: the body is collected in `body`. */
+    bool (*take)(struct fetch_request *request, const void *bytes, size_t len);
+    void (*done)(struct fetch_request *request); /* once; the request is the caller's again */
+    void *owner;
+
+    /* out: */
+    enum fetch_result result;
+    enum peer_fault fault;
+    char *body; /* with a NUL behind it; free() it */
+    size_t body_len;
+    uint64_t store_id, sequence_last,
+        sequence; /* of a catalogue page: Pond-Store, Pond-Last, ... */
+    bool more;    /* Pond-More */
+
+    void *inner; /* the fetcher's */
+};
+
+/* From any thread. */
+void fetch_submit(struct fetch *fetch, struct fetch_request *request);
+
+/* Asks for an early end; `done` still comes. On the fetch thread only (in a callback or a call). */
+void fetch_cancel(struct fetch *fetch, struct fetch_request *request);
+
+/* Calls `call(arg)` on the fetch thread. From any thread. */
+void fetch_call(struct fetch *fetch, void (*call)(void *arg), void *arg);
+
+#endif

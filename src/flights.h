@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_FLIGHTS_H
+#define POND_SRC_FLIGHTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cache/exchange.h"
+#include "cache/manifest.h"
+#include "cache/store.h"
+#include "src/fetch.h"
+
+/*
+ * The fetches of content that are under way: one per content, however many ask (cache/flight.h
+ * decides what is fetched next and from whom; this carries it out). A flight runs on its own on the
+ * fetch thread: slow and vanished readers neither slow nor stop it. Readers, on any thread, are
+ * given the chunks as they come in. What it has is kept over a restart and never fetched again.
+ *
+ * Where a flight lacks a source it asks for some: `need` is called, and answered with
+ * flights_sources at any later time.
+ */
+struct flights;
+
+struct flights_options {
+    struct store *store;
+    struct fetch *fetch;
+    /* Wants holders of this manifest's content; any thread; must not block. */
+    void (*need)(void *arg, const struct manifest *manifest);
+    /* The content has landed, or the flight was given up; on some thread; must not block. */
+    void (*ended)(void *arg, const struct manifest *manifest, bool landed);
+    /* A source misbehaved, or proved good (PEER_FINE); on the fetch thread; must not block. */
+    void (*blame)(void *arg, const struct address *http, enum peer_fault fault);
+    void *arg;
+};
+struct flights *flights_new(const struct flights_options *options);
+
+/* Fails every reader (they are woken), keeps what was had, frees. Before fetch_free. */
+void flights_stop(struct flights *flights);
+void flights_free(struct flights *flights); /* when every reader has left */
+
+/* Starts one for nobody in particular, where none is under way. Any thread. False where there are
+ * FLIGHTS_MAX already: ask again later. */
+enum { FLIGHTS_MAX = 256, FLIGHT_READERS_MAX = 16384 };
+bool flights_start(struct flights *flights, const struct manifest *manifest);
+
+/* The answer to `need`: holders, the best first; none ends the flight if it has no other. */
+void flights_sources(struct flights *flights, const struct manifest *manifest,
+                     const struct exchange_source *sources, size_t count);
+
+/* ---- readers: any thread, one at a time for each reader ------------------------------------- */
+
+struct flight_reader;
+
+/* Joins the flight for this content, which is started where there is none. `wake` is called at most
+ * once for each flights_read that returned FLIGHT_WAIT, on some thread, with no lock held that
+ * flights_read takes. NULL where too many read or fly: 503. */
+struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
+                                   void (*wake)(void *arg), void *arg);
+
+enum { FLIGHT_WAIT = 0, FLIGHT_FAILED = -1 };
+
+/* Up to len checked bytes from `from` (less than the content's size): how many, or FLIGHT_WAIT
+ * (`wake` will come), or FLIGHT_FAILED for good. What is waited for is fetched next. */
+ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, size_t len);
+
+/* Forgets a wait: after this no wake comes for it. */
+void flights_unwait(struct flight_reader *reader);
+void flights_leave(struct flight_reader *reader);
+
+/* ---- for status ------------------------------------------------------------------------------ */
+
+struct flight_view {
+    char name[NAME_SIZE];
+    uint64_t size;
+    uint64_t had;  /* bytes */
+    uint64_t rate; /* bytes a second, lately */
+    uint32_t readers;
+    struct address source; /* port 0: none at the moment */
+};
+size_t flights_view(struct flights *flights, struct flight_view *views, size_t most);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_GATE_H
+#define POND_SRC_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/notice.h"
+#include "src/base/address.h"
+#include "src/base/time.h"
+#include "src/members.h"
+#include "src/seal.h"
+
+/*
+ * The one place that decides whether what comes from outside is let in: datagrams and HTTP requests
+ * alike, cheapest check first: form and size, membership (design section 3), authentication
+ * (section 5), replay. Each refusal is a verdict with a count and a log line; a refused datagram
+ * gets no answer.
+ *
+ * The row: enumerator, name for metrics and logs, sentence (also the body of an HTTP refusal), HTTP
+ * status.
+ */
+#define GATE_VERDICTS(ROW)                                                                         \
+    ROW(GATE_PASS, "pass", "let in", 200)                                                          \
+    ROW(GATE_FORM, "form", "the message is malformed", 400)                                        \
+    ROW(GATE_NAME, "name", "the name is not a valid one below this cluster's domain", 400)         \
+    ROW(GATE_NOT_MEMBER, "not_member", "not a member", 403)                                        \
+    ROW(GATE_OTHER_DOMAIN, "other_domain", "it belongs to another domain", 403)                    \
+    ROW(GATE_UNSIGNED, "unsigned", "it is not signed, and auth is enforce", 401)                   \
+    ROW(GATE_WRONG_KEY, "wrong_key", "it is signed with a key that this node does not have", 403)  \
+    ROW(GATE_REPLAYED, "replayed", "it was said before", 401)                                      \
+    ROW(GATE_OWN_ECHO, "own_echo", "it is this node's own message", 403)                           \
+    ROW(GATE_OWN_NAME, "own_name", "another host uses this node's name", 403)                      \
+    ROW(GATE_NOT_LOCAL, "not_local",                                                               \
+        "that is taken on the control socket alone, or signed by a key holder", 403)
+
+enum gate_verdict {
+#define GATE_ENUM(id, name, sentence, http) id,
+    GATE_VERDICTS(GATE_ENUM)
+#undef GATE_ENUM
+        GATE_VERDICT_COUNT
+};
+const char *gate_name(enum gate_verdict verdict);
+const char *gate_sentence(enum gate_verdict verdict);
+unsigned gate_http_status(enum gate_verdict verdict);
+
+enum auth_mode { AUTH_ENFORCE, AUTH_PERMISSIVE, AUTH_RECEIVE_ONLY };
+
+struct gate_options {
+    const struct members *members; /* outlives the gate */
+    const struct keyring *keyring; /* NULL: this cluster has no keys */
+    const char *domain;
+    const char *node; /* our own name */
+    uint64_t boot;    /* our own incarnation, to know our echoes */
+    enum auth_mode auth;
+    bool plain_get;
+    bool isconf;
+};
+
+struct gate;
+struct gate *gate_new(const struct gate_options *options);
+void gate_free(struct gate *gate);
+
+/* How often each verdict was given; any thread. */
+uint64_t gate_count(enum gate_verdict verdict);
+
+/* ---- datagrams: one thread ------------------------------------------------------------------ */
+
+/* What is known of a datagram beyond the notice in it. */
+struct gate_datagram {
+    struct address from;
+    const char *reason; /* static: more closely why, where the verdict is GATE_FORM; else NULL */
+    bool is_signed;
+    size_t key;         /* which of our keys signed it */
+    bool other_address; /* this node name was lately heard with another boot from `other` */
+    struct address other;
+};
+
+/*
+ * Bytes to verdict; where it is GATE_PASS, *out is what was said. datagram->from is given, the rest
+ * filled in. Deterministic: same bytes, same `now`, same history, same verdict.
+ */
+enum gate_verdict gate_datagram(struct gate *gate, mono_t now, struct span bytes,
+                                struct gate_datagram *datagram, struct notice *out);
+
+/* Logs a refusal as section 4 has it, a flood as a summary. */
+void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
+                       const struct gate_datagram *datagram, const struct notice *notice);
+
+/* ---- requests: any thread ------------------------------------------------------------------- */
+
+enum gate_message { GATE_SENDME, GATE_PUT, GATE_RM, GATE_READ_API, GATE_CONTROL };
+
+/* Where a request comes from and who signed it. */
+struct gate_request {
+    enum gate_message message;
+    bool control_socket; /* it came over the Unix socket */
+    bool forwarded;      /* it has forwarding headers, or a Host that is not ours */
+    struct address from;
+    struct address to;     /* our end */
+    bool is_signed;        /* and the signature was found good */
+    const char *node;      /* the signer's name, where is_signed */
+    bool monitor_may_read; /* what it asks for is status or metrics */
+
+    bool own_host; /* out: judged as this node's own host: what it lacks is fetched */
+};
+enum gate_verdict gate_request(struct gate *gate, struct gate_request *request);
+
+/* Counts and logs a refused request, with the name asked for. */
+void gate_log_request(struct gate *gate, mono_t now, enum gate_verdict verdict,
+                      const struct gate_request *request, struct span name);
+
+#endif

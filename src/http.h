@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_HTTP_H
+#define POND_SRC_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/exchange.h"
+#include "cache/store.h"
+#include "src/challenge.h"
+#include "src/flights.h"
+#include "src/gate.h"
+
+/*
+ * The HTTP server: our own acceptor (on the main loop) in front of libmicrohttpd's worker threads.
+ * MHD's constants and types stop here (src/http*.c). One API for other nodes, pond and curl; what
+ * changes things comes over the control socket, or signed.
+ *
+ * What a request wants from the rest of the daemon it asks through `struct http_world`; the answers
+ * come from other threads, while the connection is suspended.
+ */
+struct http;
+struct ev_loop;
+
+/* A question to the exchange, asked by a request that waits for it. */
+struct http_ask {
+    enum exchange_ask ask;
+    char name[NAME_SIZE];
+    bool found;                                          /* out */
+    struct exchange_source sources[EXCHANGE_SURVEY_MAX]; /* out: a survey's answers */
+    size_t source_count;
+    void (*done)(struct http_ask *ask); /* on the main thread, once; must not block */
+    void *owner;
+};
+
+struct http_world {
+    struct store *store;
+    struct flights *flights;
+    struct gate *gate;
+    struct challenge_server *challenges;
+    const struct keyring *keyring; /* NULL: unsigned */
+    const char *node;
+    const char *domain;
+
+    /* All may be called on any worker thread, and must not block on the main loop but where said.
+     */
+    void (*ask)(void *arg, struct http_ask *ask); /* `done` comes later, always */
+    char *(*status_json)(void *arg);              /* free() it; may take a round of the main loop */
+    char *(*peers_json)(void *arg);               /* likewise */
+    char *(*metrics)(void *arg);                  /* likewise */
+    void *arg;
+};
+
+struct http_options {
+    struct ev_loop *loop;         /* the acceptor's, and the reaper's timer's */
+    const struct address *listen; /* addresses with ports */
+    size_t listen_count;
+    const char *socket_path;  /* the control socket; made anew, mode 0600 or 0660 */
+    const char *socket_group; /* NULL: its owner alone */
+    unsigned threads;
+    unsigned max_connections;
+    struct http_world world;
+};
+
+/* Logs what failed; NULL then. */
+struct http *http_new(const struct http_options *options);
+
+/* In good order: no new connections, answers say "Connection: close", waits until what is being
+ * served is through or `mono_t` deadline has come. Runs the loop meanwhile. */
+void http_drain(struct http *http, int64_t most_ns);
+void http_free(struct http *http); /* closes what is left */
+
+struct http_figures {
+    unsigned connections;
+    unsigned requests; /* under way */
+};
+void http_figures(struct http *http, struct http_figures *out);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_MEMBERS_H
+#define POND_SRC_MEMBERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "src/base/address.h"
+
+/*
+ * Who is in which tier, as the nets files say, and the table of section 3: where datagrams go, and
+ * from whom they and sendme are taken. Built once, never changed after: any thread may read.
+ */
+enum member_role { MEMBER_PEER, MEMBER_CANDIDATE, MEMBER_SLAVE };
+
+struct member {
+    struct network network;
+    enum member_role role;
+    const char *tier; /* outlives the members */
+};
+
+struct members_options {
+    const struct member *list;
+    size_t count;
+    const struct address *own; /* our own addresses */
+    size_t own_count;
+    const struct network *monitors;
+    size_t monitors_count;
+    bool nets_given;
+    bool nobroadcast;
+};
+
+struct members;
+struct members *members_new(const struct members_options *options); /* copies */
+void members_free(struct members *members);
+
+/* The member with the longest prefix that holds the address, or NULL. */
+const struct member *members_find(const struct members *members, const struct address *from);
+
+/* Section 3, the columns "are taken from" and "sendme is taken from". */
+bool members_take_datagram(const struct members *members, const struct address *from);
+bool members_take_request(const struct members *members, const struct address *from);
+
+bool members_is_own(const struct members *members, const struct address *address);
+bool members_is_monitor(const struct members *members, const struct address *from);
+bool members_have_loopback(const struct members *members); /* is any member on loopback? */
+bool members_broadcast(const struct members *members);     /* do datagrams go to the broadcast? */
+
+/* The members with a single address that are not ourselves, in the order of the nets files. */
+size_t members_singles(const struct members *members, const struct address **list);
+
+#endif
