@@ -40,7 +40,7 @@
     ROW(STAT_CONTENT_ROTTEN, "store_content_rotten_total",                                         \
         "Content files or chunk lists that did not match their digest")
 
-enum stat {
+enum stat_id {
 #define STATS_ENUM(id, name, help) id,
     STATS_ROWS(STATS_ENUM)
 #undef STATS_ENUM
@@ -55,12 +55,12 @@ extern const struct stat_row stat_rows[STAT_COUNT];
 
 extern _Atomic uint64_t stat_values[STAT_COUNT];
 
-static inline void stat_add(enum stat id, uint64_t n)
+static inline void stat_add(enum stat_id id, uint64_t n)
 {
     atomic_fetch_add_explicit(&stat_values[id], n, memory_order_relaxed);
 }
 
-static inline uint64_t stat_read(enum stat id)
+static inline uint64_t stat_read(enum stat_id id)
 {
     return atomic_load_explicit(&stat_values[id], memory_order_relaxed);
 }
