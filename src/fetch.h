@@ -27,6 +27,9 @@ struct fetch_options {
     const struct keyring *keyring; /* NULL: unsigned */
     bool sign;                     /* false with auth = "receive-only" */
     bool must_be_signed;           /* answers: auth = "enforce" */
+    /* Which own address to speak from to `to`; NULL: the kernel's choice. May itself be NULL. */
+    const struct address *(*source_for)(void *arg, const struct address *to);
+    void *arg;
 };
 struct fetch *fetch_new(const struct fetch_options *options);
 

@@ -16,7 +16,8 @@ enum member_role { MEMBER_PEER, MEMBER_CANDIDATE, MEMBER_SLAVE };
 struct member {
     struct network network;
     enum member_role role;
-    const char *tier; /* outlives the members */
+    const char *tier;          /* outlives the members */
+    const struct address *own; /* our own address in that tier, which speaks to it; NULL: none */
 };
 
 struct members_options {
@@ -36,6 +37,9 @@ void members_free(struct members *members);
 
 /* The member with the longest prefix that holds the address, or NULL. */
 const struct member *members_find(const struct members *members, const struct address *from);
+
+/* The own address to speak from to `to`: ours in its tier, or NULL for the kernel's choice. */
+const struct address *members_own_for(const struct members *members, const struct address *to);
 
 /* Section 3, the columns "are taken from" and "sendme is taken from". */
 bool members_take_datagram(const struct members *members, const struct address *from);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_ASKS_H
+#define POND_SRC_ASKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/exchange.h"
+#include "src/mailbox.h"
+
+/*
+ * The questions that wait for the exchange's answer, by ticket. Bounded; the asker's memory. Main
+ * thread.
+ */
+enum { ASKS_MAX = 4096 };
+
+struct ask {
+    enum exchange_ask kind;
+    char name[NAME_SIZE];
+    bool found;                                          /* out */
+    struct exchange_source sources[EXCHANGE_SURVEY_MAX]; /* out */
+    size_t source_count;
+    void (*done)(struct ask *ask); /* once; the ask is the caller's again */
+    void *owner;
+    void *asked; /* whom, and the way there: src/cache_loop.h's */
+    struct letter letter;
+};
+
+struct asks;
+struct asks *asks_new(void);
+void asks_free(struct asks *asks); /* none may be left */
+
+/* Its ticket, or 0 where there are ASKS_MAX already. */
+uint64_t asks_add(struct asks *asks, struct ask *ask);
+
+/* The end of one: fills in what was found, forgets it, calls done. Unknown tickets are passed over:
+ * their asks were ended before. */
+void asks_answer(struct asks *asks, uint64_t ticket, bool found,
+                 const struct exchange_source *sources, size_t count);
+
+/* Ends all as not found. */
+void asks_end(struct asks *asks);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_FILLER_H
+#define POND_SRC_FILLER_H
+
+#include <stdbool.h>
+
+#include "cache/store.h"
+#include "src/flights.h"
+
+/*
+ * Fetches in the background what the store marks as wanted: newer versions of what was held here,
+ * and what was found rotten. Goes through the list again and again, a bounded number at a time,
+ * ever less often while nothing comes of it. Main thread.
+ */
+struct ev_loop;
+struct filler;
+
+enum { FILLER_FLIGHTS_MAX = 16 };
+
+struct filler *filler_new(struct ev_loop *loop, struct store *store, struct flights *flights);
+void filler_free(struct filler *filler);
+
+/* There may be something new to fetch. */
+void filler_poke(struct filler *filler);
+
+/* A flight has ended, whoever it was for. */
+void filler_flight_ended(struct filler *filler, bool landed);
+
+#endif
