@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_CONF_OPTIONS_H
+#define POND_CONF_OPTIONS_H
+
+/*
+ * Every setting, one row each. The row makes the field of struct conf, the reading, the checks, the
+ * entry of main.cf(5), the example, and "did you mean". Rows NODE stand in `defaults` and in the
+ * sections of `hosts`, rows TIER there and per tier below `tiers`, rows GOSSIP below `gossip`.
+ *
+ *   name      as in main.cf; IS_NAME in the environment
+ *   type      how it is written, and of what C type the field is (CONF_C_... in conf.h)
+ *   default   as it would be written in the environment; NULL: none, or what `words` say
+ *   words     the default in words, where `default` does not say it; NULL otherwise
+ *   min, max  of numbers; 0, 0: whatever the type can hold
+ *   unit      of numbers; NULL: none
+ *   reload    LIVE: a reload applies it. RESTART: it counts from the next start
+ *   since     NOW: it does what it says. LATER: it is read and checked, but this version does not
+ *             do it, and refuses to start with it
+ *   help      for the manual page and the example, in whole sentences
+ */
+#define CONF_OPTIONS(NODE, TIER, GOSSIP)                                                           \
+    NODE(domain, TEXT, "local", NULL, 0, 0, NULL, RESTART, NOW,                                    \
+         "The cluster's name: the first part of every file's name.")                               \
+    NODE(address, ADDRESSES, NULL,                                                                 \
+         "loopback alone (127.0.0.1 and ::1) without keys; every address with keys", 0, 0, NULL,   \
+         RESTART, NOW,                                                                             \
+         "The local address, or list of addresses, IPv4 or IPv6, to listen on and to speak from. " \
+         "Without keys and without `open`, an address elsewhere than on loopback is an error.")    \
+    NODE(port, INT, "65027", NULL, 1, 65535, NULL, RESTART, NOW,                                   \
+         "The UDP port of the cache's messages.")                                                  \
+    NODE(http_port, INT, "65028", NULL, 1, 65535, NULL, RESTART, NOW,                              \
+         "The TCP port on which files are served over HTTP.")                                      \
+    NODE(advert_port, INT, "65029", NULL, 1, 65535, NULL, RESTART, NOW,                            \
+         "The port of the masters' adverts, UDP and TCP.")                                         \
+    NODE(nets, PATHS, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                           \
+         "One nets file or a list of them: the tiers that this host is in. See carpond-nets(5).")  \
+    NODE(nobroadcast, BOOL, "false", NULL, 0, 0, NULL, LIVE, NOW,                                  \
+         "Never send to the broadcast address, and accept only members of `nets`.")                \
+    NODE(broadcast_addr, ADDRESS, NULL, "255.255.255.255; on loopback alone 127.255.255.255", 0,   \
+         0, NULL, LIVE, NOW, "Where broadcasts go: an IPv4 address.")                              \
+    TIER(advert_addr, ADDRESS, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                \
+         "A multicast group, IPv4 or IPv6, for adverts instead of unicast to each member.")        \
+    TIER(advert_if, TEXT, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                     \
+         "The interface of the multicast group `advert_addr`.")                                    \
+    NODE(hmac_keys, PATH, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                       \
+         "The key file: see carpond-keys(5). One that holds nothing but +ANY+ counts as no keys.") \
+    NODE(auth, AUTH, "enforce", NULL, 0, 0, NULL, LIVE, NOW,                                       \
+         "`enforce`: everything must be signed. `permissive`: sign, and take what is unsigned "    \
+         "too. "                                                                                   \
+         "`receive-only`: check what is signed, take what is unsigned too, and do not sign yet: "  \
+         "to "                                                                                     \
+         "roll keys out.")                                                                         \
+    NODE(open, BOOL, "false", NULL, 0, 0, NULL, RESTART, NOW,                                      \
+         "Take part without keys on other than loopback addresses. Whoever can reach the ports "   \
+         "can "                                                                                    \
+         "then put files in.")                                                                     \
+    NODE(plain_get, BOOL, NULL, "false with keys, true without", 0, 0, NULL, LIVE, NOW,            \
+         "Members may GET without a signature, as curl or apt do on hosts that run no carpond.")   \
+    NODE(monitors, NETWORKS, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                    \
+         "Addresses and networks that may read `/.pond/metrics` and `/.pond/status`.")             \
+    NODE(isconf, BOOL, "false", NULL, 0, 0, NULL, RESTART, LATER,                                  \
+         "Take ISconf 4's messages too, and speak so that its hosts understand.")                  \
+    TIER(base, REAL, "1", NULL, 0.01, 3600, "seconds", LIVE, NOW,                                  \
+         "With `skew`, this node's standing as a candidate: how often it adverts as master. The "  \
+         "smaller interval is the better one.")                                                    \
+    TIER(skew, INT, "0", NULL, 0, 255, "256ths of a second", LIVE, NOW, "Is added to `base`.")     \
+    NODE(tiers, TIERS, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                          \
+         "Per tier, what differs there, as in `tiers = { paris = { skew = 100; }; };`.")           \
+    TIER(preempt, BOOL, "true", NULL, 0, 0, NULL, LIVE, NOW,                                       \
+         "Take over from a master that is worse.")                                                 \
+    TIER(preempt_delay, REAL, NULL, "3 dead times", 0, 86400, "seconds", LIVE, NOW,                \
+         "How long the node must have been in steady health before it takes over.")                \
+    TIER(dead_ratio, REAL, "3", NULL, 1.5, 100, "of the master's intervals", LIVE, NOW,            \
+         "After how many intervals of silence a master counts as dead.")                           \
+    NODE(home, PATH, LOCALSTATEDIR "/lib/carpond", NULL, 0, 0, NULL, RESTART, NOW,                 \
+         "Where the node keeps its store, its control socket and its state.")                      \
+    NODE(socket_group, TEXT, NULL, NULL, 0, 0, NULL, RESTART, NOW,                                 \
+         "A group that may use the control socket, beside the user that carpond runs as.")         \
+    NODE(cache_size, BYTES, "0", NULL, 0, 0, "bytes", LIVE, NOW,                                   \
+         "Content that is kept beyond what must be kept, as in \"100G\" (powers of 1024). 0: no "  \
+         "bound.")                                                                                 \
+    NODE(http_threads, INT, "0", NULL, 0, 256, NULL, RESTART, NOW,                                 \
+         "Threads that serve HTTP. 0: one for each core.")                                         \
+    NODE(max_connections, INT, "10000", NULL, 1, 1000000, NULL, RESTART, NOW,                      \
+         "Connections beyond which the answer is 503.")                                            \
+    NODE(gate, PATH, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                          \
+         "The rules file, which lets messages in and keeps them out.")                             \
+    TIER(on_master, TEXT, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                     \
+         "A command that is run when the node becomes master of a tier.")                          \
+    TIER(on_backup, TEXT, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                     \
+         "A command that is run when the node becomes backup in a tier.")                          \
+    TIER(on_slave, TEXT, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                      \
+         "A command that is run when the node becomes slave in a tier.")                           \
+    NODE(gossip, GOSSIP, NULL, NULL, 0, 0, NULL, RESTART, LATER,                                   \
+         "Discovery by heartbeat: a group of settings of its own, below.")                         \
+    NODE(log_level, LEVEL, "info", NULL, 0, 0, NULL, LIVE, NOW,                                    \
+         "How much is logged: `error`, `warn`, `info` or `debug`. `pond log-level` turns it at "   \
+         "run "                                                                                    \
+         "time.")                                                                                  \
+    GOSSIP(port, INT, "45892", NULL, 1, 65535, NULL, RESTART, LATER,                               \
+           "The UDP port of the heartbeats.")                                                      \
+    GOSSIP(if_addr, ADDRESS, NULL, NULL, 0, 0, NULL, RESTART, LATER,                               \
+           "The local address from which heartbeats go out.")                                      \
+    GOSSIP(multicast_addr, ADDRESS, "233.252.1.32", NULL, 0, 0, NULL, RESTART, LATER,              \
+           "The multicast group; with `broadcast_only`, the broadcast address.")                   \
+    GOSSIP(multicast_if, TEXT, NULL, NULL, 0, 0, NULL, RESTART, LATER,                             \
+           "The interface of the multicast group.")                                                \
+    GOSSIP(multicast_ttl, INT, "1", NULL, 0, 255, NULL, RESTART, LATER,                            \
+           "How many routers a heartbeat may pass.")                                               \
+    GOSSIP(broadcast_only, BOOL, "false", NULL, 0, 0, NULL, RESTART, LATER,                        \
+           "Broadcast instead of multicast.")                                                      \
+    GOSSIP(secret, PATH, NULL, NULL, 0, 0, NULL, RESTART, LATER,                                   \
+           "A file with a secret, by which heartbeats are encrypted. Nodes with another secret "   \
+           "do not "                                                                               \
+           "see each other.")                                                                      \
+    GOSSIP(interval, REAL, "5", NULL, 0.1, 3600, "seconds", RESTART, LATER,                        \
+           "A heartbeat goes out at a random moment within each interval.")
+
+#endif
