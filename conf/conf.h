@@ -59,8 +59,8 @@ struct conf_origin {
 #define CONF_C_BYTES uint64_t
 #define CONF_C_AUTH enum conf_auth
 #define CONF_C_LEVEL enum log_level
-#define CONF_C_TIERS struct conf_tiers
-#define CONF_C_GOSSIP struct conf_gossip
+#define CONF_C_TIERS_GROUP struct conf_tiers
+#define CONF_C_GOSSIP_GROUP struct conf_gossip
 
 /* What a row is in a struct that has a field for it, and in one that has none. */
 #define CONF_FIELD(name, type, ...) CONF_C_##type name;

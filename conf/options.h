@@ -64,7 +64,7 @@
          "With `skew`, this node's standing as a candidate: how often it adverts as master. The "  \
          "smaller interval is the better one.")                                                    \
     TIER(skew, INT, "0", NULL, 0, 255, "256ths of a second", LIVE, NOW, "Is added to `base`.")     \
-    NODE(tiers, TIERS, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                          \
+    NODE(tiers, TIERS_GROUP, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                    \
          "Per tier, what differs there, as in `tiers = { paris = { skew = 100; }; };`.")           \
     TIER(preempt, BOOL, "true", NULL, 0, 0, NULL, LIVE, NOW,                                       \
          "Take over from a master that is worse.")                                                 \
@@ -91,7 +91,7 @@
          "A command that is run when the node becomes backup in a tier.")                          \
     TIER(on_slave, TEXT, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                      \
          "A command that is run when the node becomes slave in a tier.")                           \
-    NODE(gossip, GOSSIP, NULL, NULL, 0, 0, NULL, RESTART, LATER,                                   \
+    NODE(gossip, GOSSIP_GROUP, NULL, NULL, 0, 0, NULL, RESTART, LATER,                             \
          "Discovery by heartbeat: a group of settings of its own, below.")                         \
     NODE(log_level, LEVEL, "info", NULL, 0, 0, NULL, LIVE, NOW,                                    \
          "How much is logged: `error`, `warn`, `info` or `debug`. `pond log-level` turns it at "   \
