@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cache/exchange.h"
 #include "cache/store.h"
+#include "src/asks.h"
 #include "src/challenge.h"
 #include "src/flights.h"
 #include "src/gate.h"
@@ -23,17 +23,6 @@
 struct http;
 struct ev_loop;
 
-/* A question to the exchange, asked by a request that waits for it. */
-struct http_ask {
-    enum exchange_ask ask;
-    char name[NAME_SIZE];
-    bool found;                                          /* out */
-    struct exchange_source sources[EXCHANGE_SURVEY_MAX]; /* out: a survey's answers */
-    size_t source_count;
-    void (*done)(struct http_ask *ask); /* on the main thread, once; must not block */
-    void *owner;
-};
-
 struct http_world {
     struct store *store;
     struct flights *flights;
@@ -43,12 +32,11 @@ struct http_world {
     const char *node;
     const char *domain;
 
-    /* All may be called on any worker thread, and must not block on the main loop but where said.
-     */
-    void (*ask)(void *arg, struct http_ask *ask); /* `done` comes later, always */
-    char *(*status_json)(void *arg);              /* free() it; may take a round of the main loop */
-    char *(*peers_json)(void *arg);               /* likewise */
-    char *(*metrics)(void *arg);                  /* likewise */
+    /* Called on any worker thread. */
+    void (*ask)(void *arg, struct ask *ask); /* `done` comes later, always: src/asks.h */
+    char *(*status_json)(void *arg);         /* free() it; takes a round of the main loop */
+    char *(*peers_json)(void *arg);          /* likewise */
+    char *(*metrics)(void *arg);             /* likewise */
     void *arg;
 };
 
@@ -70,6 +58,9 @@ struct http *http_new(const struct http_options *options);
  * served is through or `mono_t` deadline has come. Runs the loop meanwhile. */
 void http_drain(struct http *http, int64_t most_ns);
 void http_free(struct http *http); /* closes what is left */
+
+/* Sends a line of JSON (without its newline) to all who listen to /.pond/events. Any thread. */
+void http_event(struct http *http, const char *json_line);
 
 struct http_figures {
     unsigned connections;
