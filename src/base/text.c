@@ -22,7 +22,8 @@ void text_add(struct text *out, const char *bytes, size_t len)
         out->full = true;
         return;
     }
-    memcpy(out->at + out->len, bytes, len);
+    if (len) /* there may be no bytes to point at */
+        memcpy(out->at + out->len, bytes, len);
     out->len += len;
     out->at[out->len] = '\0';
 }
@@ -53,10 +54,15 @@ void text_hex(struct text *out, const void *bytes, size_t len)
     static const char digit[] = "0123456789abcdef";
     const unsigned char *b = bytes;
 
-    for (size_t i = 0; i < len; i++) {
-        char pair[2] = {digit[b[i] >> 4], digit[b[i] & 15]};
-        text_add(out, pair, 2);
+    if (out->full || len >= (out->cap - out->len + 1) / 2) {
+        out->full = true;
+        return;
     }
+    for (size_t i = 0; i < len; i++) {
+        out->at[out->len++] = digit[b[i] >> 4];
+        out->at[out->len++] = digit[b[i] & 15];
+    }
+    out->at[out->len] = '\0';
 }
 
 void text_printf(struct text *out, const char *format, ...)
