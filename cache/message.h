@@ -12,15 +12,25 @@
 /*
  * fbp822, ISconf 4's text form, shared by datagrams and manifests:
  *
- *     From fbp822 Sun Nov 22 12:00:00 2026 HMAC=0abf...      ("From " line; its tokens are
- * optional) _type: whohas _size: 0 newer: 1795348800 _type_newer: i (i integer, b boolean, else
- * text)
+ *     From fbp822 Sun Nov 22 12:00:00 2026 HMAC=0abf...
+ *     _type: whohas
+ *     _size: 0
+ *     newer: 1795348800
+ *     _type_newer: i
  *
  *     payload of _size bytes
  *
- * Lines end in LF. Names are case-sensitive, of letters, digits, '-' and '_'; a name stands once.
- * Values are one line without control characters. Decoding copies nothing: the spans of a
- * `struct message` point into the bytes that were decoded. No allocation anywhere. Any thread.
+ * `_type_X: i` marks X as an integer, `b` as a boolean ("True" or "False"); all else is text. Date
+ * and tokens (words with a "=") of the From line are optional. Lines end in LF. Names are
+ * case-sensitive, of letters, digits, '-' and '_'; a name stands once. A value is one line without
+ * control characters; blanks in front of it are passed over, blanks behind it belong to it.
+ *
+ * Folded lines are refused. Python's mail library, ISconf's writer, folds values of more than 78
+ * bytes at a blank, and the blank is lost: how such a value was meant cannot be known, ISconf's own
+ * reader takes it wrongly, and a wrong name is worse than none.
+ *
+ * Decoding copies nothing: the spans of a `struct message` point into the bytes that were decoded.
+ * No allocation anywhere. Any thread.
  */
 enum {
     MESSAGE_MAX = 4096,       /* a datagram or a manifest with all its headers */
@@ -34,7 +44,7 @@ struct message_header {
 };
 
 struct message {
-    struct span date;     /* of the From line: five words of ctime(3), or empty */
+    struct span date;     /* of the From line, as it stands there; decides nothing */
     struct span from_mac; /* what stands behind HMAC= or SUM= there, or empty */
     struct span covered;  /* all that stands below the From line */
     struct span type;     /* _type */
