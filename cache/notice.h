@@ -16,7 +16,12 @@
  */
 enum notice_kind { NOTICE_WHOHAS, NOTICE_IHAVE };
 
-enum { TUID_MAX_LEN = 64, TUID_SIZE = TUID_MAX_LEN + 1 };
+enum {
+    TUID_MAX_LEN = 64,
+    TUID_SIZE = TUID_MAX_LEN + 1,
+    NOTICE_FORMAT = 1,          /* `format`; what speaks another one is not understood */
+    NOTICE_SPREAD_MAX_MS = 1000 /* a greater `spread` is taken as this */
+};
 
 /* Who speaks, and its place in the order of what it said: in every message of ours. */
 struct notice_sender {
@@ -34,6 +39,8 @@ struct notice {
     struct version version; /* whohas: the newest that the asker knows, or none; ihave: this one */
     int64_t time;           /* whohas `newer`, ihave `mtime`: seconds since 1970, ISconf's order */
     uint16_t port;          /* of HTTP, where the sender serves; both kinds */
+    uint16_t spread_ms;     /* `spread`: within how many milliseconds the many who are asked or told
+                               should spread what they do about it; 0: at once */
 
     /* whohas: */
     bool content; /* asks for a holder of the content; else for anyone who knows a newer version */
@@ -46,8 +53,10 @@ struct notice {
 };
 
 /*
- * Typed from a decoded message of _type whohas or ihave. Unknown headers are passed over. The name
- * is not yet checked against the domain: that is the gate's. MESSAGE_NO_TYPE for another _type.
+ * Typed from a decoded message of _type whohas or ihave. Unknown headers are passed over, a flag or
+ * number that may be missing is then false or 0. The name is not yet checked against the domain:
+ * that is the gate's. MESSAGE_NO_TYPE for another _type. Where the verdict is not MESSAGE_OK, *out
+ * holds no more than a log line may want: sender and name as far as they were read.
  */
 enum message_verdict notice_read(const struct message *m, struct notice *out);
 
