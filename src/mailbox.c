@@ -30,10 +30,11 @@ static struct letter *take_all(struct mailbox *mailbox)
     return first;
 }
 
-static void read_all(struct mailbox *mailbox)
+void mailbox_read(struct mailbox *mailbox)
 {
     struct letter *next;
 
+    MUST_BE(mailbox, MAILBOX_MAGIC);
     for (struct letter *letter = take_all(mailbox); letter; letter = next) {
         next = letter->next; /* the letter may be gone once it is read */
         letter->read(letter);
@@ -46,7 +47,7 @@ static void on_wake(struct ev_loop *loop, struct ev_async *watcher, int events)
 
     (void)loop, (void)events;
     MUST_BE(mailbox, MAILBOX_MAGIC);
-    read_all(mailbox);
+    mailbox_read(mailbox);
 }
 
 struct mailbox *mailbox_new(struct ev_loop *loop)
@@ -81,7 +82,7 @@ void mailbox_free(struct mailbox *mailbox)
 {
     MUST_BE(mailbox, MAILBOX_MAGIC);
     while (mailbox->first)
-        read_all(mailbox);
+        mailbox_read(mailbox);
     ev_async_stop(mailbox->loop, &mailbox->wake);
     pthread_mutex_destroy(&mailbox->lock);
     mailbox->magic = 0;

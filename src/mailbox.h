@@ -21,6 +21,9 @@ struct mailbox;
 struct mailbox *mailbox_new(struct ev_loop *loop); /* on the loop's thread */
 void mailbox_post(struct mailbox *mailbox, struct letter *letter);
 
+/* Reads what has come so far, without waiting for the loop's turn. On the loop's thread. */
+void mailbox_read(struct mailbox *mailbox);
+
 /* Reads what is left, then frees; nobody may post any more. On the loop's thread. */
 void mailbox_free(struct mailbox *mailbox);
 

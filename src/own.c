@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/own.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/log.h"
+#include "src/base/must.h"
+
+static bool set_listen(struct own *own, const struct conf *conf)
+{
+    if (conf->address.count > OWN_LISTEN_MAX) {
+        log_error("%s: more than %d addresses to listen on", conf->file, OWN_LISTEN_MAX);
+        return false;
+    }
+    own->listen_count = conf->address.count;
+    for (size_t i = 0; i < own->listen_count; i++) {
+        own->udp[i] = own->http[i] = conf->address.list[i];
+        own->udp[i].port = (uint16_t)conf->port;
+        own->http[i].port = (uint16_t)conf->http_port;
+    }
+    own->broadcast = conf->broadcast_addr;
+    own->broadcast.port = (uint16_t)conf->port;
+    return true;
+}
+
+/* Our own address in the tier; every tier has one, which conf_load has seen to. */
+static const struct address *address_in(const struct conf *conf, const struct nets *nets)
+{
+    size_t at = 0;
+
+    if (!nets_find_own(nets, conf->own.list, conf->own.count, &at))
+        return NULL;
+    return &conf->own.list[at];
+}
+
+static bool set_tiers(struct own *own, const struct conf *conf)
+{
+    own->tier_count = conf->nets.count;
+    own->tiers = calloc(own->tier_count + 1, sizeof(*own->tiers));
+    own->tier_addresses = calloc(own->tier_count + 1, sizeof(*own->tier_addresses));
+    MUST(own->tiers != NULL && own->tier_addresses != NULL);
+    for (size_t i = 0; i < own->tier_count; i++) {
+        const struct nets *nets = conf->nets_files[i];
+        const struct address *address = address_in(conf, nets);
+        if (nets->roles) {
+            log_error("%s: its members have roles, and this version of carpond elects no masters "
+                      "yet: leave the roles out for a flat mesh",
+                      nets->file);
+            return false;
+        }
+        if (address)
+            address_host_text(address, own->tier_addresses[i]);
+        own->tiers[i] = (struct status_tier){nets->tier, own->tier_addresses[i]};
+    }
+    return true;
+}
+
+static size_t add_members(struct member *list, const struct conf *conf, const struct nets *nets)
+{
+    const struct address *own = address_in(conf, nets);
+
+    for (size_t i = 0; i < nets->count; i++)
+        list[i] = (struct member){.network = nets->members[i].network,
+                                  .role = MEMBER_PEER,
+                                  .tier = nets->tier,
+                                  .own = own};
+    return nets->count;
+}
+
+static void set_members(struct own *own, const struct conf *conf)
+{
+    struct members_options options = {.own = conf->own.list,
+                                      .own_count = conf->own.count,
+                                      .monitors = conf->monitors.list,
+                                      .monitors_count = conf->monitors.count,
+                                      .nets_given = conf->nets.count > 0,
+                                      .nobroadcast = conf->nobroadcast};
+    struct member *list;
+
+    for (size_t i = 0; i < own->tier_count; i++)
+        options.count += conf->nets_files[i]->count;
+    list = calloc(options.count + 1, sizeof(*list));
+    MUST(list != NULL);
+    options.list = list;
+    options.count = 0;
+    for (size_t i = 0; i < own->tier_count; i++)
+        options.count += add_members(list + options.count, conf, conf->nets_files[i]);
+    own->members = members_new(&options);
+    free(list);
+}
+
+bool own_init(struct own *own, const struct conf *conf)
+{
+    memset(own, 0, sizeof(*own));
+    if (!set_listen(own, conf) || !set_tiers(own, conf)) {
+        own_clear(own);
+        return false;
+    }
+    set_members(own, conf);
+    return true;
+}
+
+void own_clear(struct own *own)
+{
+    members_free(own->members);
+    free(own->tiers);
+    free(own->tier_addresses);
+    memset(own, 0, sizeof(*own));
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_OWN_H
+#define POND_SRC_OWN_H
+
+#include <stddef.h>
+
+#include "conf/conf.h"
+#include "src/members.h"
+#include "src/status.h"
+
+/*
+ * What the configuration says of this node's place: its addresses with their ports, and the members
+ * of its tiers, in the form that the other modules take.
+ */
+enum { OWN_LISTEN_MAX = 32 };
+
+struct own {
+    struct address udp[OWN_LISTEN_MAX];
+    struct address http[OWN_LISTEN_MAX];
+    size_t listen_count;
+    struct address broadcast; /* with the port */
+    struct members *members;
+    struct status_tier *tiers;
+    size_t tier_count;
+    char (*tier_addresses)[ADDRESS_TEXT_SIZE];
+};
+
+/* Logs what is wrong, and leaves nothing behind; false then. */
+bool own_init(struct own *own, const struct conf *conf);
+void own_clear(struct own *own);
+
+#endif
