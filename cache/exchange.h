@@ -46,11 +46,29 @@ struct exchange_local {
     int64_t mtime; /* seconds */
 };
 
+/* What an ASKED wants to know; `found` of its ANSWER in brackets. */
 enum exchange_ask {
-    EXCHANGE_ASK_NAME,    /* any version, for a name that is not known here */
-    EXCHANGE_ASK_NEWEST,  /* is there a newer version than ours? Answered when the time is up */
-    EXCHANGE_ASK_CONTENT, /* who holds the content of the version that we know? */
-    EXCHANGE_ASK_SURVEY   /* pond whohas: everyone's answers, when the time is up */
+    EXCHANGE_ASK_NAME,    /* any version, for a name that is not known here (it is known now) */
+    EXCHANGE_ASK_NEWEST,  /* is there a newer version than ours? Answered when the time is up (the
+                             name is known now) */
+    EXCHANGE_ASK_CONTENT, /* who holds the content of the version that we know? (somebody does, or
+                             it came meanwhile) */
+    EXCHANGE_ASK_SURVEY   /* pond whohas: everyone's answers, when the time is up (there was one) */
+};
+
+/* Every table is bounded. What finds no room is dropped and counted; what was dropped is made good
+ * by a question that is asked again, or by the next comparison of catalogues. */
+enum {
+    EXCHANGE_QUESTIONS_MAX = 512,
+    EXCHANGE_SURVEYS_MAX = 8,    /* of the questions */
+    EXCHANGE_TICKETS_MAX = 8192, /* that wait for questions */
+    EXCHANGE_NOBODY_MAX = 256,   /* names that nobody has */
+    EXCHANGE_RECENT_MAX = 512,   /* who lately said that it holds what */
+    EXCHANGE_REPLIES_MAX = 1024, /* ihaves to one, whose time has not come */
+    EXCHANGE_CORRECTIONS_MAX = 256,
+    EXCHANGE_ANNOUNCEMENTS_MAX = 1024,
+    EXCHANGE_LEARNS_MAX = 1024,
+    EXCHANGE_LEARNS_IN_FLIGHT = 16
 };
 
 enum exchange_event_kind {
@@ -60,16 +78,27 @@ enum exchange_event_kind {
     EXCHANGE_CHANGED,  /* name, local: our own put or rm is in the store; tell the others */
     EXCHANGE_ASKED,    /* ticket, ask, name, local: somebody here wants it */
     EXCHANGE_DROPPED,  /* ticket: they do not want it any more */
-    EXCHANGE_LEARNED,  /* name, from, result, local: a LEARN is done; local: as it stands now */
-    EXCHANGE_COMPARED, /* from, result, page: a COMPARE is done */
-    EXCHANGE_BLAMED    /* from, fault: somebody else found it misbehaving */
+    EXCHANGE_LEARNED,  /* name, from, result, fault, local: a LEARN is done; local: as it is now */
+    EXCHANGE_COMPARED, /* from, result, fault, page: a COMPARE is done */
+    EXCHANGE_BLAMED    /* from, fault: somebody else found it misbehaving, or good (PEER_FINE) */
 };
 
 enum exchange_result {
     EXCHANGE_DONE,   /* taken, or we knew better already */
-    EXCHANGE_FAILED, /* not reached, or it did not have it: nobody's fault */
+    EXCHANGE_FAILED, /* it did not have it, or we could not take it (`fault` is PEER_FINE); or it
+                        was not reached or refused us (`fault` says so) */
     EXCHANGE_AHEAD,  /* its version lies in the future: not taken now */
     EXCHANGE_FAULTY  /* it sent what is wrong; `fault` says what */
+};
+
+/* A page of a peer's catalogue. Whose store is not the one that we asked for answers from its
+ * beginning. */
+struct exchange_page {
+    uint64_t store_id;
+    uint64_t last;  /* the position reached */
+    bool more;      /* others follow */
+    bool ahead;     /* one of its versions lay in the future and was not taken */
+    uint64_t retry; /* where `ahead`: a position before the first of these; `since` will do */
 };
 
 struct exchange_event {
@@ -84,19 +113,15 @@ struct exchange_event {
     enum exchange_ask ask;
     enum exchange_result result;
     enum peer_fault fault;
-    struct {
-        uint64_t store_id;
-        uint64_t last;  /* the position reached */
-        uint64_t retry; /* 0, or the position before the first version that was ahead */
-        bool more;
-    } page;
+    struct exchange_page page;
 };
 
 enum exchange_action_kind {
     EXCHANGE_SEND,    /* notice (but for its sender, which the driver fills in), to, or to_all */
-    EXCHANGE_LEARN,   /* name, to: GET its manifest, adopt it, report LEARNED */
-    EXCHANGE_COMPARE, /* to, store_id, since: GET a page of its catalogue, adopt, report COMPARED */
-    EXCHANGE_ANSWER   /* ticket, found, sources: the end of an ASKED */
+    EXCHANGE_LEARN,   /* name, to: GET its manifest, adopt it, report LEARNED, always */
+    EXCHANGE_COMPARE, /* to, store_id, since: GET a page of its catalogue, adopt what is in it,
+                         report COMPARED, always */
+    EXCHANGE_ANSWER   /* ticket, found, busy, sources: the end of an ASKED */
 };
 
 enum { EXCHANGE_SOURCES_MAX = 8, EXCHANGE_SURVEY_MAX = 64, EXCHANGE_ACTIONS_MAX = 64 };
@@ -106,6 +131,7 @@ struct exchange_source {
     struct address http; /* where to GET it */
     char node[NODE_SIZE];
     struct version version;
+    struct digest sha256;
     uint64_t size;
     bool held;
     bool deleted;
@@ -121,6 +147,7 @@ struct exchange_action {
     uint64_t since;
     uint64_t ticket;
     bool found;
+    bool busy; /* too many questions: not found, but asking again later may help (503) */
     const struct exchange_source *sources; /* valid until the next step */
     size_t source_count;
 };
@@ -136,6 +163,8 @@ struct exchange_actions {
 
 struct exchange_options {
     uint64_t seed;
+    const char *node;   /* our name, for the ids of questions; copied */
+    bool broadcast;     /* `to_all` reaches more than the peers that are known */
     uint16_t http_port; /* ours, to tell others; and theirs, as long as they have not told us */
     int64_t compare_ns; /* 30 s */
     mono_t now;
@@ -149,5 +178,21 @@ void exchange_step(struct exchange *machine, const struct exchange_event *event,
 
 /* Everyone who is known, for pond peers. */
 const struct peers *exchange_peers(const struct exchange *machine);
+
+/* How full it is, and what was dropped because a table was. */
+struct exchange_figures {
+    size_t questions;
+    size_t tickets;
+    size_t replies;
+    size_t announcements;
+    size_t learns; /* waiting and under way */
+    size_t learns_in_flight;
+    uint64_t tickets_refused; /* answered as busy */
+    uint64_t replies_dropped;
+    uint64_t announcements_dropped;
+    uint64_t learns_dropped;
+    uint64_t faults; /* times that a peer was set aside */
+};
+void exchange_figures(const struct exchange *machine, struct exchange_figures *out);
 
 #endif

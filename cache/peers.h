@@ -15,7 +15,7 @@
  * were heard. Bounded: the one that was heard longest ago, and is no member, makes room. Pure: no
  * clock, no allocation. One thread.
  */
-enum { PEERS_MAX = 4096 };
+enum { PEERS_MAX = 4096, PEERS_BUCKETS = 4096 };
 
 /* The row: enumerator, name for JSON and metrics, sentence for pond peers and the log. */
 #define PEER_FAULTS(ROW)                                                                           \
@@ -55,13 +55,18 @@ struct peer {
 
     uint64_t store_id; /* how far its catalogue was read */
     uint64_t position;
-    uint64_t retry;
+    bool ahead;     /* a version in the future was passed over, behind position `retry`: */
+    uint64_t retry; /* once its catalogue is read to the end, reading goes on from here */
     mono_t compared;
+    bool ever_compared;
 };
 
+/* Zero it to begin. A peer stays where it is until it makes room for another. */
 struct peers {
     size_t count;
     struct peer list[PEERS_MAX];
+    uint16_t first[PEERS_BUCKETS]; /* by a hash of the host: place in the list + 1, 0: none */
+    uint16_t next[PEERS_MAX];      /* likewise, of the next with the same hash */
 };
 
 struct peer *peers_find(struct peers *peers, const struct address *host); /* whatever the port */
@@ -69,9 +74,20 @@ struct peer *peers_find(struct peers *peers, const struct address *host); /* wha
 /* Finds or makes room for it; never NULL. */
 struct peer *peers_learn(struct peers *peers, const struct address *address, mono_t now);
 
-/* Sets it aside: 10 s the first time, doubled with each fault in a row, up to an hour. */
-void peer_blame(struct peer *peer, enum peer_fault fault, mono_t now);
+/*
+ * Sets it aside, twice as long with each fault in a row: 10 s up to an hour for what only a broken
+ * or hostile peer does; 2 s up to a minute for one that cannot or will not serve just now
+ * (unreachable, refuses, silent). PEER_AHEAD is noted, and sets nobody aside: either clock may be
+ * the wrong one. Returns whether it was set aside. PEER_FINE is praise.
+ */
+bool peer_blame(struct peer *peer, enum peer_fault fault, mono_t now);
 void peer_praise(struct peer *peer); /* a good answer: forgets faults in a row */
 bool peer_usable(const struct peer *peer, mono_t now);
+
+/* Not set aside, or only for not serving: what it says may still be true. */
+bool peer_credible(const struct peer *peer, mono_t now);
+
+/* It was heard with another incarnation: a restart may have mended what kept it from serving. */
+void peer_restarted(struct peer *peer);
 
 #endif
