@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: ISC */
+#include "cache/exchange.h"
+
+#include <string.h>
+
+#include "cache/exchange_inner.h"
+#include "src/base/must.h"
+
+size_t exchange_size(void)
+{
+    return sizeof(struct exchange);
+}
+
+void exchange_init(struct exchange *machine, const struct exchange_options *options)
+{
+    MUST(!machine->magic && options->compare_ns > 0);
+    machine->magic = EXCHANGE_MAGIC;
+    MUST(span_copy(span_of(options->node), machine->node, sizeof(machine->node)));
+    machine->broadcast = options->broadcast;
+    machine->http_port = options->http_port;
+    machine->compare_ns = options->compare_ns;
+    machine->rng.state = options->seed;
+    machine->hash_seed = rng_next(&machine->rng);
+    machine->now = options->now;
+    exchange_compare_init(machine);
+}
+
+struct exchange_action *exchange_act(struct exchange_actions *actions,
+                                     enum exchange_action_kind kind)
+{
+    struct exchange_action *action = &actions->list[actions->count];
+
+    if (actions->count == EXCHANGE_ACTIONS_MAX) {
+        actions->more = true;
+        return NULL;
+    }
+    actions->count++;
+    *action = (struct exchange_action){.kind = kind};
+    return action;
+}
+
+uint64_t exchange_key(const struct exchange *machine, const char *name)
+{
+    return slots_key(machine->hash_seed, name);
+}
+
+void exchange_copy_name(char out[NAME_SIZE], const char *name)
+{
+    MUST(span_copy(span_of(name), out, NAME_SIZE));
+}
+
+mono_t exchange_within(struct exchange *machine, int64_t ns)
+{
+    return mono_after(machine->now, (int64_t)rng_below(&machine->rng, (uint64_t)ns));
+}
+
+int exchange_order(const struct exchange_local *local, struct version version,
+                   const struct digest *sha256)
+{
+    if (!local->known)
+        return -1;
+    if (!version_same(local->version, version))
+        return version_newer(local->version, version) ? 1 : -1;
+    return digest_compare(&local->sha256, sha256);
+}
+
+struct address exchange_http(const struct exchange *machine, const struct peer *peer)
+{
+    struct address http = peer->address;
+
+    http.port = peer->http_port ? peer->http_port : machine->http_port;
+    return http;
+}
+
+void exchange_blame(struct exchange *machine, const struct address *host, enum peer_fault fault)
+{
+    struct peer *peer = peers_find(&machine->peers, host);
+
+    if (peer && peer_blame(peer, fault, machine->now))
+        machine->figures.faults++;
+}
+
+static void member(struct exchange *machine, const struct address *address)
+{
+    peers_learn(&machine->peers, address, machine->now)->member = true;
+}
+
+/* Notes who spoke. One that is new, or restarted, or was silent for long may know what we missed.
+ */
+static struct peer *note_sender(struct exchange *machine, const struct exchange_event *event)
+{
+    const struct notice_sender *sender = &event->notice->sender;
+    struct peer *peer = peers_learn(&machine->peers, &event->from, machine->now);
+    bool restarted = peer->ever_heard && peer->boot != sender->boot;
+    bool silent = mono_between(peer->heard, machine->now) > 2 * machine->compare_ns;
+
+    if (restarted)
+        peer_restarted(peer);
+    if (!peer->ever_heard || restarted || silent)
+        exchange_compare_soon(machine, &event->from);
+    peer->address = event->from;
+    peer->ever_heard = true;
+    peer->heard = machine->now;
+    peer->boot = sender->boot;
+    memcpy(peer->node, sender->node, sizeof(peer->node));
+    if (event->notice->port)
+        peer->http_port = event->notice->port;
+    return peer;
+}
+
+static struct exchange_source source_of(const struct exchange *machine, const struct peer *peer,
+                                        const struct notice *notice)
+{
+    struct exchange_source source = {
+        .http = exchange_http(machine, peer),
+        .version = notice->version,
+        .sha256 = notice->sha256,
+        .size = notice->size,
+        .held = notice->held,
+        .deleted = notice->deleted,
+    };
+
+    memcpy(source.node, notice->sender.node, sizeof(source.node));
+    return source;
+}
+
+/* A version that we lack: at once where somebody waits for it or it answers a question of ours,
+ * else as spread out as the announcer asks for, for all who heard it come to it. */
+static void learn_from(struct exchange *machine, const struct exchange_event *event,
+                       const struct learn_candidate *candidate)
+{
+    const struct notice *notice = event->notice;
+    mono_t due = machine->now;
+
+    if (!*notice->tuid || notice->kind == NOTICE_WHOHAS)
+        due = exchange_within(machine, MONO_MS(notice->spread_ms));
+    if (exchange_ask_waits(machine, notice->name))
+        due = machine->now;
+    if (!exchange_learn_want(machine, notice->name, candidate, due))
+        exchange_compare_soon(machine, &event->from);
+}
+
+static void heard_ihave(struct exchange *machine, const struct exchange_event *event,
+                        struct peer *peer)
+{
+    const struct notice *notice = event->notice;
+    struct exchange_source source = source_of(machine, peer, notice);
+    struct learn_candidate candidate = {source.http, source.version, source.sha256};
+    bool answers = *notice->tuid || exchange_ask_waits(machine, notice->name);
+    bool usable = answers ? peer_credible(peer, machine->now) : peer_usable(peer, machine->now);
+    int order = exchange_order(&event->local, notice->version, &notice->sha256);
+
+    if (version_is_ahead(notice->version, event->wall)) {
+        exchange_blame(machine, &event->from, PEER_AHEAD);
+        usable = false;
+    }
+    exchange_ask_heard(machine, event, &source, usable);
+    if (order > 0 && !*notice->tuid)
+        exchange_say_correction(machine, event);
+    if (order < 0 && usable)
+        learn_from(machine, event, &candidate);
+}
+
+/* One who asks for what is newer than a version that we lack tells us of it. */
+static void heard_whohas(struct exchange *machine, const struct exchange_event *event,
+                         const struct peer *peer)
+{
+    const struct notice *notice = event->notice;
+    struct learn_candidate candidate = {exchange_http(machine, peer), notice->version, {{0}}};
+    bool newer = notice->version.bits &&
+                 (!event->local.known || version_newer(notice->version, event->local.version));
+
+    exchange_say_asked(machine, event);
+    if (newer && peer_usable(peer, machine->now) && !version_is_ahead(notice->version, event->wall))
+        learn_from(machine, event, &candidate);
+}
+
+static void heard(struct exchange *machine, const struct exchange_event *event)
+{
+    struct peer *peer = note_sender(machine, event);
+
+    exchange_ask_refresh(machine, event->notice->name, &event->local);
+    if (event->notice->kind == NOTICE_WHOHAS)
+        heard_whohas(machine, event, peer);
+    else
+        heard_ihave(machine, event, peer);
+}
+
+static void learned(struct exchange *machine, const struct exchange_event *event)
+{
+    char name[NAME_SIZE];
+
+    MUST(span_copy(event->name, name, sizeof(name)));
+    if (event->result == EXCHANGE_AHEAD)
+        exchange_blame(machine, &event->from, PEER_AHEAD);
+    else
+        exchange_blame(machine, &event->from, event->fault);
+    exchange_learn_done(machine, event, name);
+    exchange_ask_refresh(machine, name, &event->local);
+}
+
+static void changed(struct exchange *machine, const struct exchange_event *event)
+{
+    char name[NAME_SIZE];
+
+    MUST(span_copy(event->name, name, sizeof(name)));
+    exchange_say_changed(machine, event);
+    exchange_ask_refresh(machine, name, &event->local);
+}
+
+static void take(struct exchange *machine, const struct exchange_event *event,
+                 struct exchange_actions *actions)
+{
+    switch (event->kind) {
+    case EXCHANGE_WAKE:
+        break;
+    case EXCHANGE_MEMBER:
+        member(machine, &event->from);
+        break;
+    case EXCHANGE_HEARD:
+        heard(machine, event);
+        break;
+    case EXCHANGE_CHANGED:
+        changed(machine, event);
+        break;
+    case EXCHANGE_ASKED:
+        exchange_ask_begin(machine, event, actions);
+        break;
+    case EXCHANGE_DROPPED:
+        exchange_ask_drop(machine, event->ticket);
+        break;
+    case EXCHANGE_LEARNED:
+        learned(machine, event);
+        break;
+    case EXCHANGE_COMPARED:
+        exchange_compare_done(machine, event);
+        break;
+    case EXCHANGE_BLAMED:
+        exchange_blame(machine, &event->from, event->fault);
+        break;
+    }
+}
+
+static mono_t deadline(const struct exchange *machine)
+{
+    mono_t due = slots_due(&machine->asking.slots);
+
+    due = mono_earlier(due, exchange_say_due(machine));
+    due = mono_earlier(due, exchange_learn_due(machine));
+    return mono_earlier(due, exchange_compare_due(machine));
+}
+
+void exchange_step(struct exchange *machine, const struct exchange_event *event,
+                   struct exchange_actions *actions)
+{
+    MUST_BE(machine, EXCHANGE_MAGIC);
+    machine->now = event->now;
+    actions->count = 0;
+    actions->more = false;
+    exchange_ask_free_spent(machine);
+    take(machine, event, actions);
+    exchange_ask_work(machine, actions);
+    exchange_say_work(machine, actions);
+    exchange_learn_work(machine, actions);
+    exchange_compare_work(machine, actions);
+    actions->deadline = deadline(machine);
+}
+
+const struct peers *exchange_peers(const struct exchange *machine)
+{
+    MUST_BE(machine, EXCHANGE_MAGIC);
+    return &machine->peers;
+}
+
+void exchange_figures(const struct exchange *machine, struct exchange_figures *out)
+{
+    MUST_BE(machine, EXCHANGE_MAGIC);
+    *out = machine->figures;
+    out->questions = machine->asking.slots.used;
+    out->tickets = machine->asking.tickets_used;
+    out->replies = machine->saying.reply_slots.used;
+    out->announcements = machine->saying.announcement_slots.used;
+    out->learns = machine->learning.slots.used;
+    out->learns_in_flight = machine->learning.in_flight;
+}

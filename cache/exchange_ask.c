@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: ISC */
+#include "cache/exchange_inner.h"
+
+#include <string.h>
+
+#include "src/base/must.h"
+
+/* When a question is sent, sent again (datagrams get lost), and given up. */
+enum { SENDS_MAX = 3 };
+struct plan {
+    int64_t sends[SENDS_MAX];
+    size_t send_count;
+    int64_t end;
+    int64_t spread_max_ms; /* answers come within this, so that the last still counts */
+};
+
+static const struct plan plans[] = {
+    [EXCHANGE_ASK_NAME] = {{0, MONO_MS(250), MONO_S(1)}, 3, MONO_S(2), 500},
+    [EXCHANGE_ASK_NEWEST] = {{0, MONO_MS(200)}, 2, MONO_MS(500), 200},
+    [EXCHANGE_ASK_CONTENT] = {{0, MONO_MS(250), MONO_S(1)}, 3, MONO_S(2), 500},
+    [EXCHANGE_ASK_SURVEY] = {{0, MONO_S(1)}, 2, MONO_S(2), 500},
+};
+
+/* So many may answer at once; of more, each is given a millisecond. */
+enum { SPREAD_FREE_PEERS = 4 };
+
+static const int64_t NOBODY_NS = MONO_S(1);
+static const int64_t RECENT_NS = MONO_S(5);
+
+/* How much longer a question stays open for a manifest that is on its way. */
+static const int64_t LEARN_PATIENCE_NS = MONO_S(10);
+
+/* ---- tickets -------------------------------------------------------------------------------- */
+
+static bool ticket_add(struct asking *asking, int slot, uint64_t id)
+{
+    struct question *question = &asking->questions[slot];
+    uint16_t place = asking->free_tickets;
+
+    if (place)
+        asking->free_tickets = asking->tickets[place - 1].next;
+    else if (asking->tickets_end < EXCHANGE_TICKETS_MAX)
+        place = (uint16_t)++asking->tickets_end;
+    else
+        return false;
+    asking->tickets[place - 1] = (struct ticket){id, (uint16_t)(slot + 1), question->tickets};
+    question->tickets = place;
+    asking->tickets_used++;
+    return true;
+}
+
+/* Takes the ticket that *link names off its question's list. */
+static uint64_t ticket_remove(struct asking *asking, uint16_t *link)
+{
+    uint16_t place = *link;
+    struct ticket *ticket = &asking->tickets[place - 1];
+
+    *link = ticket->next;
+    ticket->question = 0;
+    ticket->next = asking->free_tickets;
+    asking->free_tickets = place;
+    asking->tickets_used--;
+    return ticket->id;
+}
+
+/* ---- what was heard lately ------------------------------------------------------------------ */
+
+static int nobody_find(const struct exchange *machine, const char *name)
+{
+    const struct asking *asking = &machine->asking;
+    uint64_t key = exchange_key(machine, name);
+    int slot = slots_find(&asking->nobody_slots, key, 0);
+
+    while (slot != SLOTS_NONE && strcmp(asking->nobody[slot], name) != 0)
+        slot = slots_find(&asking->nobody_slots, key, slot + 1);
+    return slot;
+}
+
+static bool nobody_has(const struct exchange *machine, const char *name)
+{
+    int slot = nobody_find(machine, name);
+
+    return slot != SLOTS_NONE &&
+           !mono_reached(machine->now, machine->asking.nobody_slots.due[slot]);
+}
+
+static void nobody_forget(struct exchange *machine, const char *name)
+{
+    int slot = nobody_find(machine, name);
+
+    if (slot != SLOTS_NONE)
+        slots_free(&machine->asking.nobody_slots, slot);
+}
+
+static void nobody_remember(struct exchange *machine, const char *name)
+{
+    struct asking *asking = &machine->asking;
+    int slot;
+
+    nobody_forget(machine, name);
+    slot = slots_take_over(&asking->nobody_slots, EXCHANGE_NOBODY_MAX, exchange_key(machine, name),
+                           mono_after(machine->now, NOBODY_NS));
+    exchange_copy_name(asking->nobody[slot], name);
+}
+
+static void recent_remember(struct exchange *machine, const char *name,
+                            const struct exchange_source *source)
+{
+    struct asking *asking = &machine->asking;
+    uint64_t key = exchange_key(machine, name);
+    mono_t due = mono_after(machine->now, RECENT_NS);
+    int slot = slots_find(&asking->recent_slots, key, 0);
+
+    while (slot != SLOTS_NONE && (!address_same(&asking->recent[slot].source.http, &source->http) ||
+                                  strcmp(asking->recent[slot].name, name) != 0))
+        slot = slots_find(&asking->recent_slots, key, slot + 1);
+    if (slot == SLOTS_NONE)
+        slot = slots_take_over(&asking->recent_slots, EXCHANGE_RECENT_MAX, key, due);
+    asking->recent_slots.due[slot] = due;
+    exchange_copy_name(asking->recent[slot].name, name);
+    asking->recent[slot].source = *source;
+}
+
+static bool holds(const struct exchange_source *source, const struct exchange_local *local)
+{
+    return source->held && local->known && version_same(source->version, local->version) &&
+           digest_same(&source->sha256, &local->sha256);
+}
+
+/* Who lately said that it holds this version. Each is given out once: one who asks again found
+ * them wanting, and the network is asked anew. */
+static size_t recent_take(struct exchange *machine, const char *name,
+                          const struct exchange_local *local, struct exchange_source *out,
+                          size_t most)
+{
+    struct asking *asking = &machine->asking;
+    uint64_t key = exchange_key(machine, name);
+    size_t count = 0;
+
+    for (int slot = slots_find(&asking->recent_slots, key, 0); slot != SLOTS_NONE && count < most;
+         slot = slots_find(&asking->recent_slots, key, slot + 1)) {
+        const struct recent *recent = &asking->recent[slot];
+        bool fresh = !mono_reached(machine->now, asking->recent_slots.due[slot]);
+        const struct peer *peer = peers_find(&machine->peers, &recent->source.http);
+
+        if (strcmp(recent->name, name) != 0)
+            continue;
+        if (fresh && holds(&recent->source, local) && peer && peer_usable(peer, machine->now))
+            out[count++] = recent->source;
+        slots_free(&asking->recent_slots, slot);
+    }
+    return count;
+}
+
+/* ---- questions ------------------------------------------------------------------------------ */
+
+/* The next open question for the name at or behind the slot `from`. */
+static int question_find(const struct exchange *machine, const char *name, int from)
+{
+    const struct asking *asking = &machine->asking;
+    uint64_t key = exchange_key(machine, name);
+    int slot = slots_find(&asking->slots, key, from);
+
+    while (slot != SLOTS_NONE && (asking->questions[slot].state != QUESTION_OPEN ||
+                                  strcmp(asking->questions[slot].name, name) != 0))
+        slot = slots_find(&asking->slots, key, slot + 1);
+    return slot;
+}
+
+static struct survey *survey_take(struct asking *asking)
+{
+    for (size_t i = 0; i < EXCHANGE_SURVEYS_MAX; i++) {
+        if (!asking->surveys[i].taken) {
+            asking->surveys[i].taken = true;
+            return &asking->surveys[i];
+        }
+    }
+    return NULL;
+}
+
+static void question_free(struct asking *asking, int slot)
+{
+    const struct question *question = &asking->questions[slot];
+
+    MUST(!question->tickets);
+    for (size_t i = 0; i < EXCHANGE_SURVEYS_MAX; i++)
+        if (question->sources == asking->surveys[i].sources)
+            asking->surveys[i].taken = false;
+    slots_free(&asking->slots, slot);
+}
+
+static void make_tuid(struct exchange *machine, char out[TUID_SIZE])
+{
+    struct text text = text_over(out, TUID_SIZE);
+    struct span node = span_of(machine->node);
+    uint64_t random = rng_next(&machine->rng);
+
+    text_u64(&text, ++machine->asking.serial);
+    text_putc(&text, '.');
+    text_hex(&text, &random, sizeof(random));
+    text_putc(&text, '@');
+    text_add(&text, node.at,
+             node.len < TUID_MAX_LEN - text.len ? node.len : TUID_MAX_LEN - text.len);
+    MUST(!text.full);
+}
+
+/* A new question, due at once, or SLOTS_NONE. */
+static int question_new(struct exchange *machine, const char *name, enum exchange_ask ask,
+                        const struct exchange_local *local)
+{
+    struct asking *asking = &machine->asking;
+    struct survey *survey = ask == EXCHANGE_ASK_SURVEY ? survey_take(asking) : NULL;
+    struct question *question;
+    int slot = SLOTS_NONE;
+
+    if (survey || ask != EXCHANGE_ASK_SURVEY)
+        slot = slots_take(&asking->slots, EXCHANGE_QUESTIONS_MAX, exchange_key(machine, name),
+                          machine->now);
+    if (slot == SLOTS_NONE) {
+        if (survey)
+            survey->taken = false;
+        return slot;
+    }
+    question = &asking->questions[slot];
+    *question = (struct question){.ask = ask, .local = *local, .asked = machine->now};
+    question->sources = survey ? survey->sources : question->few;
+    exchange_copy_name(question->name, name);
+    make_tuid(machine, question->tuid);
+    return slot;
+}
+
+static size_t sources_most(const struct question *question)
+{
+    return question->ask == EXCHANGE_ASK_SURVEY ? EXCHANGE_SURVEY_MAX : EXCHANGE_SOURCES_MAX;
+}
+
+/* One answer a host: its latest. */
+static void source_add(struct question *question, const struct exchange_source *source)
+{
+    size_t i = 0;
+
+    while (i < question->source_count && !address_same(&question->sources[i].http, &source->http))
+        i++;
+    if (i == sources_most(question))
+        return;
+    question->sources[i] = *source;
+    if (i == question->source_count)
+        question->source_count++;
+}
+
+static size_t count_holders(const struct question *question)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < question->source_count; i++)
+        count += holds(&question->sources[i], &question->local);
+    return count;
+}
+
+/* Whoever does not hold the version that is the newest now is no source for it. */
+static void keep_holders(struct question *question)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < question->source_count; i++)
+        if (holds(&question->sources[i], &question->local))
+            question->sources[kept++] = question->sources[i];
+    question->source_count = kept;
+}
+
+/* The answer, as far as it can be told now. */
+static bool found_now(const struct question *question)
+{
+    switch (question->ask) {
+    case EXCHANGE_ASK_CONTENT:
+        return question->local.held || count_holders(question) > 0;
+    case EXCHANGE_ASK_SURVEY:
+        return question->source_count > 0;
+    case EXCHANGE_ASK_NAME:
+    case EXCHANGE_ASK_NEWEST:
+        break;
+    }
+    return question->local.known;
+}
+
+static void question_end(struct exchange *machine, int slot)
+{
+    struct question *question = &machine->asking.questions[slot];
+
+    question->found = found_now(question);
+    if (question->ask != EXCHANGE_ASK_SURVEY)
+        keep_holders(question);
+    if (question->ask == EXCHANGE_ASK_NAME && !question->found)
+        nobody_remember(machine, question->name);
+    question->state = QUESTION_ENDED;
+    machine->asking.slots.due[slot] = machine->now;
+}
+
+/* Need it wait no longer? NEWEST and SURVEY always wait their time. */
+static void question_consider(struct exchange *machine, int slot)
+{
+    const struct question *question = &machine->asking.questions[slot];
+    bool in_vain = question->ask == EXCHANGE_ASK_CONTENT && question->local.deleted;
+
+    if (question->ask != EXCHANGE_ASK_NAME && question->ask != EXCHANGE_ASK_CONTENT)
+        return;
+    if (found_now(question) || in_vain)
+        question_end(machine, slot);
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+static void answer_at_once(struct exchange *machine, const struct exchange_event *event, bool found,
+                           size_t source_count, struct exchange_actions *actions)
+{
+    struct exchange_action *action = exchange_act(actions, EXCHANGE_ANSWER);
+
+    MUST(action); /* it is the first of this step */
+    action->ticket = event->ticket;
+    action->found = found;
+    action->sources = machine->asking.at_once;
+    action->source_count = source_count;
+}
+
+static void answer_busy(struct exchange *machine, const struct exchange_event *event,
+                        struct exchange_actions *actions)
+{
+    answer_at_once(machine, event, false, 0, actions);
+    actions->list[actions->count - 1].busy = true;
+    machine->figures.tickets_refused++;
+}
+
+/* What needs no asking. */
+static bool answered_at_once(struct exchange *machine, const struct exchange_event *event,
+                             enum exchange_ask ask, const char *name,
+                             struct exchange_actions *actions)
+{
+    const struct exchange_local *local = &event->local;
+    bool alone = !machine->broadcast && !machine->peers.count;
+    size_t sources = 0;
+
+    if (ask == EXCHANGE_ASK_CONTENT && !local->held && !local->deleted)
+        sources = recent_take(machine, name, local, machine->asking.at_once, EXCHANGE_SOURCES_MAX);
+    if (ask == EXCHANGE_ASK_NAME && (local->known || alone || nobody_has(machine, name)))
+        answer_at_once(machine, event, local->known, 0, actions);
+    else if (ask == EXCHANGE_ASK_CONTENT && (local->held || local->deleted || alone || sources))
+        answer_at_once(machine, event, local->held || sources, sources, actions);
+    else if (ask == EXCHANGE_ASK_NEWEST && alone)
+        answer_at_once(machine, event, local->known, 0, actions);
+    else if (ask == EXCHANGE_ASK_SURVEY && alone)
+        answer_at_once(machine, event, false, 0, actions);
+    else
+        return false;
+    return true;
+}
+
+void exchange_ask_begin(struct exchange *machine, const struct exchange_event *event,
+                        struct exchange_actions *actions)
+{
+    struct asking *asking = &machine->asking;
+    enum exchange_ask ask = event->ask;
+    char name[NAME_SIZE];
+    int slot;
+
+    MUST(span_copy(event->name, name, sizeof(name)));
+    if (!event->local.known && ask != EXCHANGE_ASK_SURVEY)
+        ask = EXCHANGE_ASK_NAME;
+    exchange_ask_refresh(machine, name, &event->local);
+    if (answered_at_once(machine, event, ask, name, actions))
+        return;
+    slot = question_find(machine, name, 0);
+    while (slot != SLOTS_NONE && asking->questions[slot].ask != ask)
+        slot = question_find(machine, name, slot + 1);
+    if (slot == SLOTS_NONE)
+        slot = question_new(machine, name, ask, &event->local);
+    if (slot == SLOTS_NONE) {
+        answer_busy(machine, event, actions);
+    } else if (!ticket_add(asking, slot, event->ticket)) {
+        if (!asking->questions[slot].tickets)
+            question_free(asking, slot);
+        answer_busy(machine, event, actions);
+    }
+}
+
+void exchange_ask_drop(struct exchange *machine, uint64_t ticket)
+{
+    struct asking *asking = &machine->asking;
+    size_t i = 0;
+    uint16_t *link;
+    int slot;
+
+    while (i < asking->tickets_end &&
+           !(asking->tickets[i].question && asking->tickets[i].id == ticket))
+        i++;
+    if (i == asking->tickets_end)
+        return; /* it was answered meanwhile */
+    slot = asking->tickets[i].question - 1;
+    link = &asking->questions[slot].tickets;
+    while (*link != i + 1)
+        link = &asking->tickets[*link - 1].next;
+    ticket_remove(asking, link);
+    if (!asking->questions[slot].tickets)
+        question_free(asking, slot);
+}
+
+void exchange_ask_heard(struct exchange *machine, const struct exchange_event *event,
+                        const struct exchange_source *source, bool usable)
+{
+    const char *name = event->notice->name;
+
+    if (usable)
+        nobody_forget(machine, name);
+    if (usable && source->held)
+        recent_remember(machine, name, source);
+    for (int slot = question_find(machine, name, 0); slot != SLOTS_NONE;
+         slot = question_find(machine, name, slot + 1)) {
+        struct question *question = &machine->asking.questions[slot];
+
+        if (usable || question->ask == EXCHANGE_ASK_SURVEY)
+            source_add(question, source);
+        question_consider(machine, slot);
+    }
+}
+
+void exchange_ask_refresh(struct exchange *machine, const char *name,
+                          const struct exchange_local *local)
+{
+    struct asking *asking = &machine->asking;
+
+    if (local->known)
+        nobody_forget(machine, name);
+    for (int slot = question_find(machine, name, 0); slot != SLOTS_NONE;
+         slot = question_find(machine, name, slot + 1)) {
+        struct question *question = &asking->questions[slot];
+
+        question->local = *local;
+        question_consider(machine, slot);
+        if (mono_reached(machine->now, mono_after(question->asked, plans[question->ask].end)))
+            asking->slots.due[slot] = machine->now; /* it waited for this manifest alone */
+    }
+}
+
+bool exchange_ask_waits(const struct exchange *machine, const char *name)
+{
+    int slot = question_find(machine, name, 0);
+
+    while (slot != SLOTS_NONE && machine->asking.questions[slot].ask == EXCHANGE_ASK_SURVEY)
+        slot = question_find(machine, name, slot + 1);
+    return slot != SLOTS_NONE;
+}
+
+/* ---- work ----------------------------------------------------------------------------------- */
+
+static uint16_t spread_ms(const struct exchange *machine, const struct plan *plan)
+{
+    size_t peers = machine->peers.count;
+
+    if (peers <= SPREAD_FREE_PEERS)
+        return 0;
+    return (uint16_t)(peers < (size_t)plan->spread_max_ms ? peers : (size_t)plan->spread_max_ms);
+}
+
+/* A name is asked for among the holders of its content first, who are few; then of all who know. */
+static bool wants_content(const struct question *question)
+{
+    return question->ask == EXCHANGE_ASK_CONTENT ||
+           (question->ask == EXCHANGE_ASK_NAME && !question->sent);
+}
+
+static void question_send(struct exchange *machine, int slot, struct exchange_action *action)
+{
+    struct question *question = &machine->asking.questions[slot];
+    const struct plan *plan = &plans[question->ask];
+    struct notice *notice = &action->notice;
+
+    action->to_all = true;
+    notice->kind = NOTICE_WHOHAS;
+    exchange_copy_name(notice->name, question->name);
+    memcpy(notice->tuid, question->tuid, TUID_SIZE);
+    notice->content = wants_content(question);
+    notice->spread_ms = spread_ms(machine, plan);
+    notice->port = machine->http_port;
+    if (question->ask != EXCHANGE_ASK_SURVEY && question->local.known) {
+        notice->version = question->local.version;
+        notice->time = question->local.mtime;
+    }
+    question->sent++;
+    machine->asking.slots.due[slot] =
+        mono_after(question->asked,
+                   question->sent < plan->send_count ? plan->sends[question->sent] : plan->end);
+}
+
+/* Its time is up: the end, but for a manifest that is on its way. */
+static void question_expire(struct exchange *machine, int slot)
+{
+    struct question *question = &machine->asking.questions[slot];
+    mono_t patience = mono_after(question->asked, plans[question->ask].end + LEARN_PATIENCE_NS);
+    bool pending =
+        question->ask != EXCHANGE_ASK_SURVEY && exchange_learn_pending(machine, question->name);
+
+    if (pending && !mono_reached(machine->now, patience))
+        machine->asking.slots.due[slot] = patience;
+    else
+        question_end(machine, slot);
+}
+
+/* One ticket of a question that has ended. */
+static void answer_one(struct asking *asking, int slot, struct exchange_action *action)
+{
+    struct question *question = &asking->questions[slot];
+
+    action->ticket = ticket_remove(asking, &question->tickets);
+    action->found = question->found;
+    action->sources = question->sources;
+    action->source_count = question->source_count;
+    if (question->tickets)
+        return;
+    question->state = QUESTION_SPENT;
+    asking->slots.due[slot] = MONO_NEVER;
+    asking->spent[asking->spent_count++] = slot;
+}
+
+void exchange_ask_work(struct exchange *machine, struct exchange_actions *actions)
+{
+    struct asking *asking = &machine->asking;
+    int slot = slots_first(&asking->slots);
+
+    while (slot != SLOTS_NONE && mono_reached(machine->now, asking->slots.due[slot])) {
+        struct question *question = &asking->questions[slot];
+        bool ended = question->state == QUESTION_ENDED;
+        bool sends = !ended && question->sent < plans[question->ask].send_count;
+        struct exchange_action *action = NULL;
+
+        if (ended || sends) {
+            action = exchange_act(actions, ended ? EXCHANGE_ANSWER : EXCHANGE_SEND);
+            if (!action)
+                return;
+        }
+        if (ended)
+            answer_one(asking, slot, action);
+        else if (sends)
+            question_send(machine, slot, action);
+        else
+            question_expire(machine, slot);
+        slot = slots_first(&asking->slots);
+    }
+}
+
+void exchange_ask_free_spent(struct exchange *machine)
+{
+    struct asking *asking = &machine->asking;
+
+    while (asking->spent_count)
+        question_free(asking, asking->spent[--asking->spent_count]);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: ISC */
+#include "cache/exchange_inner.h"
+
+#include "src/base/must.h"
+
+/*
+ * The comparison with one random peer at a time: its catalogue is read from where we left off in
+ * it. This alone suffices for every node to come to know everything; all the rest is for speed.
+ */
+enum { PAGES_MAX = 1024 }; /* of one peer at a stretch: then it is another's turn */
+
+static const int64_t FIRST_NS = MONO_S(2);
+static const int64_t RETRY_NS = MONO_S(2);
+
+/* A peer that has news is compared with within this, and 10 ms more for each peer: they all heard
+ * it too. */
+static const int64_t SOON_NS = MONO_S(2);
+static const int64_t SOON_PER_PEER_NS = MONO_MS(10);
+
+/* After `ns`, a quarter more or less. */
+static mono_t about(struct exchange *machine, int64_t ns)
+{
+    return mono_after(exchange_within(machine, ns / 2 + 1), ns - ns / 4);
+}
+
+void exchange_compare_init(struct exchange *machine)
+{
+    machine->comparing.due =
+        about(machine, FIRST_NS < machine->compare_ns ? FIRST_NS : machine->compare_ns);
+}
+
+void exchange_compare_soon(struct exchange *machine, const struct address *host)
+{
+    struct comparing *comparing = &machine->comparing;
+    int64_t soon = SOON_NS + SOON_PER_PEER_NS * (int64_t)machine->peers.count;
+
+    if (comparing->hinted)
+        return;
+    comparing->hinted = true;
+    comparing->hint = *host;
+    if (soon > machine->compare_ns)
+        soon = machine->compare_ns;
+    comparing->due = mono_earlier(comparing->due, about(machine, soon));
+}
+
+/* A random one of those that can be used now. */
+static struct peer *choose(struct exchange *machine)
+{
+    struct peer *chosen = NULL;
+    uint64_t usable = 0;
+
+    for (size_t i = 0; i < machine->peers.count; i++) {
+        struct peer *peer = &machine->peers.list[i];
+
+        if (peer_usable(peer, machine->now) && rng_below(&machine->rng, ++usable) == 0)
+            chosen = peer;
+    }
+    return chosen;
+}
+
+static struct peer *next_peer(struct exchange *machine)
+{
+    struct comparing *comparing = &machine->comparing;
+    struct peer *peer = NULL;
+
+    if (comparing->run)
+        return peers_find(&machine->peers, &comparing->host);
+    if (comparing->hinted)
+        peer = peers_find(&machine->peers, &comparing->hint);
+    comparing->hinted = false;
+    return peer && peer_usable(peer, machine->now) ? peer : choose(machine);
+}
+
+static void run_end(struct exchange *machine)
+{
+    struct comparing *comparing = &machine->comparing;
+
+    comparing->run = false;
+    comparing->failures = 0;
+    comparing->due = about(machine, machine->compare_ns);
+}
+
+/* With another peer, soon; ever later while they all fail. */
+static void run_failed(struct exchange *machine)
+{
+    struct comparing *comparing = &machine->comparing;
+    int64_t wait = RETRY_NS;
+
+    for (unsigned i = 0; i < comparing->failures && wait < machine->compare_ns; i++)
+        wait *= 2;
+    comparing->run = false;
+    comparing->failures++;
+    comparing->due = about(machine, wait < machine->compare_ns ? wait : machine->compare_ns);
+}
+
+/* Is it a page that may follow what we asked for? */
+static bool page_sound(const struct comparing *comparing, const struct exchange_page *page)
+{
+    uint64_t since = page->store_id == comparing->store_id ? comparing->since : 0;
+
+    return page->more ? page->last > since : page->last >= since;
+}
+
+static void note_position(struct peer *peer, const struct exchange_page *page, uint64_t since)
+{
+    if (peer->store_id != page->store_id)
+        peer->ahead = false;
+    if (page->ahead && !peer->ahead) {
+        peer->ahead = true;
+        peer->retry = page->retry < since ? since : page->retry;
+    }
+    peer->store_id = page->store_id;
+    peer->position = page->last;
+    if (page->more || !peer->ahead)
+        return;
+    peer->position = peer->retry < page->last ? peer->retry : page->last;
+    peer->ahead = false;
+}
+
+static void page_taken(struct exchange *machine, struct peer *peer,
+                       const struct exchange_page *page)
+{
+    struct comparing *comparing = &machine->comparing;
+    uint64_t since = page->store_id == comparing->store_id ? comparing->since : 0;
+
+    note_position(peer, page, since);
+    peer_blame(peer, page->ahead ? PEER_AHEAD : PEER_FINE, machine->now);
+    peer->compared = machine->now;
+    peer->ever_compared = true;
+    if (page->more && ++comparing->pages < PAGES_MAX)
+        comparing->due = machine->now;
+    else
+        run_end(machine);
+}
+
+void exchange_compare_done(struct exchange *machine, const struct exchange_event *event)
+{
+    struct comparing *comparing = &machine->comparing;
+    struct peer *peer = peers_find(&machine->peers, &event->from);
+    bool taken = event->result == EXCHANGE_DONE || event->result == EXCHANGE_AHEAD;
+
+    if (!comparing->in_flight || !address_same_host(&event->from, &comparing->host))
+        return;
+    comparing->in_flight = false;
+    if (peer && taken && page_sound(comparing, &event->page)) {
+        page_taken(machine, peer, &event->page);
+    } else {
+        exchange_blame(machine, &event->from, taken ? PEER_WRONG_ANSWER : event->fault);
+        run_failed(machine);
+    }
+}
+
+void exchange_compare_work(struct exchange *machine, struct exchange_actions *actions)
+{
+    struct comparing *comparing = &machine->comparing;
+    struct exchange_action *action;
+    struct peer *peer;
+
+    if (comparing->in_flight || !mono_reached(machine->now, comparing->due))
+        return;
+    if (actions->count == EXCHANGE_ACTIONS_MAX) {
+        actions->more = true;
+        return;
+    }
+    peer = next_peer(machine);
+    if (!peer) {
+        run_end(machine);
+        return;
+    }
+    action = exchange_act(actions, EXCHANGE_COMPARE);
+    if (!comparing->run)
+        comparing->pages = 0;
+    comparing->run = true;
+    comparing->in_flight = true;
+    comparing->host = peer->address;
+    comparing->store_id = peer->store_id;
+    comparing->since = peer->position;
+    action->to = exchange_http(machine, peer);
+    action->store_id = peer->store_id;
+    action->since = peer->position;
+}
+
+mono_t exchange_compare_due(const struct exchange *machine)
+{
+    return machine->comparing.in_flight ? MONO_NEVER : machine->comparing.due;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: ISC */
+#include "cache/exchange_inner.h"
+
+#include <string.h>
+
+#include "src/base/must.h"
+
+static int learn_find(const struct exchange *machine, const char *name)
+{
+    const struct learning *learning = &machine->learning;
+    uint64_t key = exchange_key(machine, name);
+    int slot = slots_find(&learning->slots, key, 0);
+
+    while (slot != SLOTS_NONE && strcmp(learning->learns[slot].name, name) != 0)
+        slot = slots_find(&learning->slots, key, slot + 1);
+    return slot;
+}
+
+static int candidate_order(const struct learn_candidate *a, const struct learn_candidate *b)
+{
+    if (!version_same(a->version, b->version))
+        return version_newer(a->version, b->version) ? 1 : -1;
+    return digest_compare(&a->sha256, &b->sha256);
+}
+
+/* One a host; of more than there is room for, the newest stay. */
+static void candidate_add(struct learn *learn, const struct learn_candidate *candidate)
+{
+    size_t i = 0, oldest = 0;
+
+    for (; i < learn->count && !address_same(&learn->candidates[i].http, &candidate->http); i++)
+        if (candidate_order(&learn->candidates[i], &learn->candidates[oldest]) < 0)
+            oldest = i;
+    if (i == LEARN_CANDIDATES_MAX)
+        i = oldest;
+    else if (i == learn->count)
+        learn->candidates[learn->count++] = *candidate;
+    if (candidate_order(&learn->candidates[i], candidate) < 0)
+        learn->candidates[i] = *candidate;
+}
+
+static void candidate_remove(struct learn *learn, size_t i)
+{
+    learn->candidates[i] = learn->candidates[--learn->count];
+}
+
+static size_t candidate_newest(const struct learn *learn)
+{
+    size_t newest = 0;
+
+    for (size_t i = 1; i < learn->count; i++)
+        if (candidate_order(&learn->candidates[i], &learn->candidates[newest]) > 0)
+            newest = i;
+    return newest;
+}
+
+bool exchange_learn_want(struct exchange *machine, const char *name,
+                         const struct learn_candidate *candidate, mono_t due)
+{
+    struct learning *learning = &machine->learning;
+    int slot = learn_find(machine, name);
+    struct learn *learn;
+
+    if (slot == SLOTS_NONE) {
+        slot = slots_take(&learning->slots, EXCHANGE_LEARNS_MAX, exchange_key(machine, name), due);
+        if (slot == SLOTS_NONE) {
+            machine->figures.learns_dropped++;
+            return false;
+        }
+        learning->learns[slot] = (struct learn){.in_flight = false};
+        exchange_copy_name(learning->learns[slot].name, name);
+    }
+    learn = &learning->learns[slot];
+    candidate_add(learn, candidate);
+    if (!learn->in_flight)
+        learning->slots.due[slot] = mono_earlier(learning->slots.due[slot], due);
+    return true;
+}
+
+/* Does this candidate, after that result, still promise something? */
+static bool still_promising(const struct learn *learn, const struct learn_candidate *candidate,
+                            const struct exchange_event *event)
+{
+    bool was_asked = address_same(&candidate->http, &learn->asked.http);
+
+    if (exchange_order(&event->local, candidate->version, &candidate->sha256) >= 0)
+        return false;
+    if (event->result == EXCHANGE_AHEAD && version_same(candidate->version, learn->asked.version))
+        return false;
+    /* Meanwhile the one that was asked may have spoken of a version newer still. */
+    return !was_asked ||
+           (event->result == EXCHANGE_DONE && candidate_order(candidate, &learn->asked) > 0);
+}
+
+void exchange_learn_done(struct exchange *machine, const struct exchange_event *event,
+                         const char *name)
+{
+    struct learning *learning = &machine->learning;
+    int slot = learn_find(machine, name);
+    struct learn *learn;
+
+    if (slot == SLOTS_NONE || !learning->learns[slot].in_flight)
+        return;
+    learn = &learning->learns[slot];
+    learn->in_flight = false;
+    learning->in_flight--;
+    for (size_t i = learn->count; i-- > 0;)
+        if (!still_promising(learn, &learn->candidates[i], event))
+            candidate_remove(learn, i);
+    if (learn->count)
+        learning->slots.due[slot] = machine->now;
+    else
+        slots_free(&learning->slots, slot);
+}
+
+bool exchange_learn_pending(const struct exchange *machine, const char *name)
+{
+    return learn_find(machine, name) != SLOTS_NONE;
+}
+
+void exchange_learn_work(struct exchange *machine, struct exchange_actions *actions)
+{
+    struct learning *learning = &machine->learning;
+    int slot = slots_first(&learning->slots);
+
+    while (slot != SLOTS_NONE && mono_reached(machine->now, learning->slots.due[slot]) &&
+           learning->in_flight < EXCHANGE_LEARNS_IN_FLIGHT) {
+        struct exchange_action *action = exchange_act(actions, EXCHANGE_LEARN);
+        struct learn *learn = &learning->learns[slot];
+
+        if (!action)
+            return;
+        learn->asked = learn->candidates[candidate_newest(learn)];
+        learn->in_flight = true;
+        learning->in_flight++;
+        learning->slots.due[slot] = MONO_NEVER;
+        action->to = learn->asked.http;
+        exchange_copy_name(action->name, learn->name);
+        slot = slots_first(&learning->slots);
+    }
+}
+
+mono_t exchange_learn_due(const struct exchange *machine)
+{
+    const struct learning *learning = &machine->learning;
+
+    if (learning->in_flight == EXCHANGE_LEARNS_IN_FLIGHT)
+        return MONO_NEVER; /* the end of one of them is an event */
+    return slots_due(&learning->slots);
+}

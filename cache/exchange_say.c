@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: ISC */
+#include "cache/exchange_inner.h"
+
+#include <string.h>
+
+#include "src/base/must.h"
+
+/*
+ * Announcements are paced: each goes to every peer, and whoever puts in ten thousand files at once
+ * must not drown the others. The pace is so many datagrams a second in all.
+ */
+enum { ANNOUNCE_DATAGRAMS_PER_S = 5000 };
+
+/* A driver that wakes up late may catch up so much. */
+static const int64_t ANNOUNCE_SLACK_NS = MONO_MS(20);
+
+/* An announcement is repeated once, after this and up to as much again: the first may get lost. */
+static const int64_t REPEAT_NS = MONO_MS(700);
+
+/* How often one peer is corrected about one name: two that go wrong together must not go round. */
+static const int64_t CORRECTION_NS = MONO_S(5);
+
+/* ---- replies: to one peer, when their time has come ----------------------------------------- */
+
+static bool reply_waits(const struct exchange *machine, uint64_t key, const struct notice *notice,
+                        const struct address *to)
+{
+    const struct saying *saying = &machine->saying;
+
+    for (int slot = slots_find(&saying->reply_slots, key, 0); slot != SLOTS_NONE;
+         slot = slots_find(&saying->reply_slots, key, slot + 1)) {
+        const struct reply *reply = &saying->replies[slot];
+
+        if (address_same(&reply->to, to) && strcmp(reply->tuid, notice->tuid) == 0 &&
+            strcmp(reply->name, notice->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void reply_later(struct exchange *machine, const struct exchange_event *event)
+{
+    const struct notice *notice = event->notice;
+    struct saying *saying = &machine->saying;
+    uint64_t key = exchange_key(machine, notice->name);
+    struct reply *reply;
+    int slot;
+
+    if (reply_waits(machine, key, notice, &event->from))
+        return;
+    slot = slots_take(&saying->reply_slots, EXCHANGE_REPLIES_MAX, key,
+                      exchange_within(machine, MONO_MS(notice->spread_ms)));
+    if (slot == SLOTS_NONE) {
+        machine->figures.replies_dropped++;
+        return;
+    }
+    reply = &saying->replies[slot];
+    reply->to = event->from;
+    reply->local = event->local;
+    exchange_copy_name(reply->name, notice->name);
+    memcpy(reply->tuid, notice->tuid, sizeof(reply->tuid));
+}
+
+/* Do we know what the asker wants to know? */
+static bool worth_an_answer(const struct notice *question, const struct exchange_local *local)
+{
+    if (!local->known)
+        return false;
+    if (!question->version.bits)
+        return !question->content || local->held || local->deleted;
+    if (version_newer(local->version, question->version))
+        return true;
+    return question->content && local->held && version_same(local->version, question->version);
+}
+
+void exchange_say_asked(struct exchange *machine, const struct exchange_event *event)
+{
+    if (worth_an_answer(event->notice, &event->local))
+        reply_later(machine, event);
+}
+
+static bool corrected_lately(struct exchange *machine, uint64_t key)
+{
+    struct slots *corrections = &machine->saying.corrections;
+    int slot = slots_find(corrections, key, 0);
+
+    if (slot != SLOTS_NONE && !mono_reached(machine->now, corrections->due[slot]))
+        return true;
+    if (slot == SLOTS_NONE)
+        slot = slots_take_over(corrections, EXCHANGE_CORRECTIONS_MAX, key, machine->now);
+    corrections->due[slot] = mono_after(machine->now, CORRECTION_NS);
+    return false;
+}
+
+void exchange_say_correction(struct exchange *machine, const struct exchange_event *event)
+{
+    char host[ADDRESS_TEXT_SIZE];
+    uint64_t key = exchange_key(machine, event->notice->name) ^
+                   exchange_key(machine, address_host_text(&event->from, host));
+
+    if (!corrected_lately(machine, key ? key : 1))
+        reply_later(machine, event);
+}
+
+/* ---- announcements: to all ------------------------------------------------------------------ */
+
+static int announcement_find(const struct exchange *machine, const char *name)
+{
+    const struct saying *saying = &machine->saying;
+    uint64_t key = exchange_key(machine, name);
+    int slot = slots_find(&saying->announcement_slots, key, 0);
+
+    while (slot != SLOTS_NONE && strcmp(saying->announcements[slot].name, name) != 0)
+        slot = slots_find(&saying->announcement_slots, key, slot + 1);
+    return slot;
+}
+
+/* Where no room is, the repetition of another gives way: it is due last. */
+static int announcement_take(struct exchange *machine, uint64_t key)
+{
+    struct saying *saying = &machine->saying;
+    struct slots *slots = &saying->announcement_slots;
+
+    for (int i = 0; slots->used == EXCHANGE_ANNOUNCEMENTS_MAX && i < EXCHANGE_ANNOUNCEMENTS_MAX;
+         i++)
+        if (saying->announcements[i].repeated)
+            slots_free(slots, i);
+    return slots_take(slots, EXCHANGE_ANNOUNCEMENTS_MAX, key, machine->now);
+}
+
+void exchange_say_changed(struct exchange *machine, const struct exchange_event *event)
+{
+    struct saying *saying = &machine->saying;
+    struct announcement *announcement;
+    char name[NAME_SIZE];
+    int slot;
+
+    MUST(span_copy(event->name, name, sizeof(name)) && event->local.known);
+    slot = announcement_find(machine, name);
+    if (slot == SLOTS_NONE)
+        slot = announcement_take(machine, exchange_key(machine, name));
+    if (slot == SLOTS_NONE) {
+        machine->figures.announcements_dropped++;
+        return;
+    }
+    announcement = &saying->announcements[slot];
+    exchange_copy_name(announcement->name, name);
+    announcement->local = event->local;
+    announcement->repeated = false;
+    saying->announcement_slots.due[slot] = machine->now;
+}
+
+/* ---- work ----------------------------------------------------------------------------------- */
+
+static void tell(const struct exchange *machine, const char *name,
+                 const struct exchange_local *local, struct notice *out)
+{
+    out->kind = NOTICE_IHAVE;
+    exchange_copy_name(out->name, name);
+    out->version = local->version;
+    out->time = local->mtime;
+    out->port = machine->http_port;
+    out->held = local->held;
+    out->deleted = local->deleted;
+    out->size = local->size;
+    out->sha256 = local->sha256;
+}
+
+static void reply_work(struct exchange *machine, struct exchange_actions *actions)
+{
+    struct saying *saying = &machine->saying;
+    int slot = slots_first(&saying->reply_slots);
+
+    while (slot != SLOTS_NONE && mono_reached(machine->now, saying->reply_slots.due[slot])) {
+        const struct reply *reply = &saying->replies[slot];
+        struct exchange_action *action = exchange_act(actions, EXCHANGE_SEND);
+
+        if (!action)
+            return;
+        action->to = reply->to;
+        tell(machine, reply->name, &reply->local, &action->notice);
+        memcpy(action->notice.tuid, reply->tuid, sizeof(action->notice.tuid));
+        slots_free(&saying->reply_slots, slot);
+        slot = slots_first(&saying->reply_slots);
+    }
+}
+
+/* All who hear of it come for the manifest: over so much time. */
+static uint16_t announcement_spread_ms(const struct exchange *machine)
+{
+    enum { FREE_PEERS = 4, MOST_MS = NOTICE_SPREAD_MAX_MS };
+    size_t peers = machine->peers.count;
+
+    return peers <= FREE_PEERS ? 0 : (uint16_t)(peers < MOST_MS ? peers : MOST_MS);
+}
+
+static int64_t announcement_gap_ns(const struct exchange *machine)
+{
+    return MONO_S(1) * (int64_t)(machine->peers.count + 1) / ANNOUNCE_DATAGRAMS_PER_S;
+}
+
+/* Takes the next place in time. */
+static void announcement_pace(struct exchange *machine)
+{
+    mono_t *from = &machine->saying.announce_from;
+
+    if (mono_between(*from, machine->now) > ANNOUNCE_SLACK_NS)
+        *from = mono_after(machine->now, -ANNOUNCE_SLACK_NS);
+    *from = mono_after(*from, announcement_gap_ns(machine));
+}
+
+static void announcement_work(struct exchange *machine, struct exchange_actions *actions)
+{
+    struct saying *saying = &machine->saying;
+    struct slots *slots = &saying->announcement_slots;
+    int slot = slots_first(slots);
+
+    while (slot != SLOTS_NONE && mono_reached(machine->now, slots->due[slot]) &&
+           mono_reached(machine->now, saying->announce_from)) {
+        struct announcement *announcement = &saying->announcements[slot];
+        struct exchange_action *action = exchange_act(actions, EXCHANGE_SEND);
+
+        if (!action)
+            return;
+        action->to_all = true;
+        tell(machine, announcement->name, &announcement->local, &action->notice);
+        action->notice.spread_ms = announcement_spread_ms(machine);
+        announcement_pace(machine);
+        if (announcement->repeated) {
+            slots_free(slots, slot);
+        } else {
+            announcement->repeated = true;
+            slots->due[slot] =
+                mono_after(machine->now, REPEAT_NS + (int64_t)rng_below(&machine->rng, REPEAT_NS));
+        }
+        slot = slots_first(slots);
+    }
+}
+
+void exchange_say_work(struct exchange *machine, struct exchange_actions *actions)
+{
+    reply_work(machine, actions);
+    announcement_work(machine, actions);
+}
+
+mono_t exchange_say_due(const struct exchange *machine)
+{
+    const struct saying *saying = &machine->saying;
+    mono_t announce = slots_due(&saying->announcement_slots);
+
+    if (announce.ns < saying->announce_from.ns)
+        announce = saying->announce_from;
+    return mono_earlier(slots_due(&saying->reply_slots), announce);
+}
