@@ -46,4 +46,8 @@ enum message_verdict manifest_read_next(struct span *rest, struct manifest *out,
 /* The text, with its sum. The same manifest always gives the same bytes. */
 void manifest_write(const struct manifest *manifest, struct text *out);
 
+/* Is there a sum on the From line? Puts one there, where somebody wrote none. */
+bool manifest_has_sum(struct span text);
+void manifest_stamp(struct text *text);
+
 #endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: ISC */
+#include "cache/manifest.h"
+
+#include <string.h>
+
+#include "src/base/must.h"
+#include "tests/unit/unit.h"
+
+static struct manifest sample(void)
+{
+    struct manifest m = {.name = "example.com/pkgs/foo.tar.gz",
+                         .node = "web1",
+                         .version = {UINT64_C(1795348800123) << 16 | 7},
+                         .replaces = {UINT64_C(1795348800000) << 16},
+                         .size = 1000000,
+                         .mtime_ns = -1500000000,
+                         .mode = 0644,
+                         .chunk_size = 256 * 1024};
+
+    digest_of("content", 7, &m.sha256);
+    digest_of("list", 4, &m.chunks);
+    return m;
+}
+
+static struct manifest tombstone(void)
+{
+    return (struct manifest){
+        .name = "example.com/a", .node = "web1", .version = {1 << 20}, .deleted = true};
+}
+
+static struct span written(const struct manifest *m, char *memory, size_t cap)
+{
+    struct text text = text_over(memory, cap);
+
+    manifest_write(m, &text);
+    assert_false(text.full);
+    return (struct span){text.at, text.len};
+}
+
+static void assert_same(const struct manifest *a, const struct manifest *b)
+{
+    assert_string_equal(a->name, b->name);
+    assert_string_equal(a->node, b->node);
+    assert_true(version_same(a->version, b->version));
+    assert_true(version_same(a->replaces, b->replaces));
+    assert_int_equal(a->deleted, b->deleted);
+    assert_int_equal(a->size, b->size);
+    assert_int_equal(a->mtime_ns, b->mtime_ns);
+    assert_int_equal(a->mode, b->mode);
+    assert_int_equal(a->chunk_size, b->chunk_size);
+    assert_true(digest_same(&a->sha256, &b->sha256));
+    assert_true(digest_same(&a->chunks, &b->chunks));
+}
+
+static void what_is_written_is_read_back(void **state)
+{
+    struct manifest all[] = {sample(), tombstone()}, back;
+    char memory[MESSAGE_MAX], again[MESSAGE_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct span text = written(&all[i], memory, sizeof(memory));
+        assert_int_equal(manifest_read(text, &back), MESSAGE_OK);
+        assert_same(&all[i], &back);
+        assert_true(span_same(text, written(&back, again, sizeof(again))));
+        assert_true(manifest_has_sum(text));
+    }
+}
+
+static void the_longest_manifest_fits(void **state)
+{
+    struct manifest m = sample(), back;
+    char memory[MESSAGE_MAX];
+
+    (void)state;
+    memset(m.name, 'n', NAME_MAX_LEN);
+    memcpy(m.name, "example.com/", 12);
+    m.name[NAME_MAX_LEN] = '\0';
+    memset(m.node, 'h', NODE_MAX_LEN);
+    m.node[NODE_MAX_LEN] = '\0';
+    m.size = INT64_MAX;
+    m.chunk_size = (uint64_t)1 << 47;
+    m.mtime_ns = INT64_MIN + 1;
+    assert_int_equal(manifest_read(written(&m, memory, sizeof(memory)), &back), MESSAGE_OK);
+    assert_same(&m, &back);
+}
+
+static void every_flipped_bit_is_seen_or_harmless(void **state)
+{
+    struct manifest m = sample(), back;
+    char memory[MESSAGE_MAX];
+    struct span text = written(&m, memory, sizeof(memory));
+
+    (void)state;
+    for (size_t i = 0; i < 8 * text.len; i++) {
+        memory[i / 8] ^= (char)(1 << i % 8);
+        if (manifest_read(text, &back) == MESSAGE_OK)
+            assert_same(&m, &back); /* in the date or the word SUM: nothing was lost */
+        memory[i / 8] ^= (char)(1 << i % 8);
+    }
+}
+
+/* The sample's text without its sum, with one thing put in the place of another. */
+static struct span changed(const char *from, const char *to, char *memory, size_t cap)
+{
+    struct manifest m = sample();
+    char right[MESSAGE_MAX];
+    struct text text = text_over(memory, cap);
+    struct span all = written(&m, right, sizeof(right));
+    const char *sum = strstr(right, " SUM="), *at;
+
+    text_add(&text, right, (size_t)(sum - right));
+    sum = strchr(sum, '\n');
+    at = strstr(sum, from);
+    MUST(at != NULL);
+    text_add(&text, sum, (size_t)(at - sum));
+    text_puts(&text, to);
+    text_puts(&text, at + strlen(from));
+    (void)all;
+    return (struct span){text.at, text.len};
+}
+
+static void wrong_fields_are_refused(void **state)
+{
+    static const struct {
+        const char *from, *to;
+        enum message_verdict verdict;
+    } rows[] = {
+        {"\nmode: 0644", "\nmode: 0644", MESSAGE_OK},
+        {"\nmode: 0644", "\nmode: 0644\nlater: thing", MESSAGE_OK},
+        {"\nformat: 1", "\nformat: 2", MESSAGE_OK}, /* a later author says more, not less */
+        {"\nformat: 1", "\nformat: 0", MESSAGE_BAD_VALUE},
+        {"_type: manifest", "_type: whohas", MESSAGE_NO_TYPE},
+        {"\nmode: 0644", "", MESSAGE_MISSING},
+        {"\nmode: 0644", "\nmode: 644", MESSAGE_BAD_VALUE},
+        {"\nmode: 0644", "\nmode: 0684", MESSAGE_BAD_VALUE},
+        {"name: example.com/pkgs/foo.tar.gz", "name: example.com/../x", MESSAGE_BAD_VALUE},
+        {"name: example.com/pkgs/foo.tar.gz", "name: example.com", MESSAGE_BAD_VALUE},
+        {"name: example.com/pkgs/foo.tar.gz", "name: ", MESSAGE_BAD_VALUE},
+        {"\nnode: web1", "\nnode: web 1", MESSAGE_BAD_VALUE},
+        {"\nnode: web1", "", MESSAGE_MISSING},
+        {"\nversion: 1795348800123.7", "\nversion: 0.0", MESSAGE_BAD_VALUE},
+        {"\nversion: 1795348800123.7", "\nversion: 1795348800000.0", MESSAGE_BAD_VALUE},
+        {"\nsize: 1000000", "\nsize: 9223372036854775808", MESSAGE_BAD_VALUE},
+        {"\nsize: 1000000", "\nsize: -1", MESSAGE_BAD_VALUE},
+        {"\nsize: 1000000", "\nsize: 1000", MESSAGE_BAD_VALUE}, /* one chunk, another list */
+        {"\nchunk_size: 262144", "\nchunk_size: 524288", MESSAGE_BAD_VALUE},
+        {"\nchunk_size: 262144", "\nchunk_size: 0", MESSAGE_BAD_VALUE},
+        {"\nchunks: ", "\nchunks: 00", MESSAGE_BAD_VALUE},
+        {"\nsha256: ", "\nsha257: ", MESSAGE_MISSING},
+        {"\nmtime_ns: -1500000000", "\nmtime_ns: 1.5", MESSAGE_BAD_VALUE},
+        {"\nsize: 1000000", "\nsize: 1000000\ndeleted: yes", MESSAGE_BAD_VALUE},
+        {"\nsize: 1000000", "\nsize: 1000000\nsize: 1000000", MESSAGE_REPEATED},
+    };
+    char memory[MESSAGE_MAX];
+    struct manifest m;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct span text = changed(rows[i].from, rows[i].to, memory, sizeof(memory));
+        enum message_verdict verdict = manifest_read(text, &m);
+        if (verdict != rows[i].verdict)
+            print_error("%s -> %s: %s\n", rows[i].from, rows[i].to, message_verdict_name(verdict));
+        assert_int_equal(verdict, rows[i].verdict);
+    }
+}
+
+static void a_tombstone_has_no_content(void **state)
+{
+    char memory[MESSAGE_MAX];
+    struct manifest m;
+    struct span text =
+        changed("\nsize: 1000000", "\ndeleted: True\n_type_deleted: b\nsize: 1000000", memory,
+                sizeof(memory));
+
+    (void)state;
+    assert_int_equal(manifest_read(text, &m), MESSAGE_OK);
+    assert_true(m.deleted);
+    assert_int_equal(m.size, 0);
+    assert_true(digest_is_zero(&m.sha256));
+}
+
+static void several_follow_one_another(void **state)
+{
+    struct manifest a = sample(), b = tombstone(), m;
+    char memory[2 * MESSAGE_MAX];
+    struct span first = written(&a, memory, MESSAGE_MAX), one;
+    struct span second = written(&b, memory + first.len, MESSAGE_MAX);
+    struct span rest = {memory, first.len + second.len};
+
+    (void)state;
+    assert_int_equal(manifest_read_next(&rest, &m, &one), MESSAGE_OK);
+    assert_true(span_same(one, first));
+    assert_int_equal(manifest_read_next(&rest, &m, &one), MESSAGE_OK);
+    assert_same(&m, &b);
+    assert_int_equal(rest.len, 0);
+    assert_int_equal(manifest_read((struct span){memory, first.len + second.len}, &m),
+                     MESSAGE_BAD_SIZE);
+}
+
+static void order_is_by_version_then_by_digest(void **state)
+{
+    struct manifest a = sample(), b = sample();
+
+    (void)state;
+    assert_int_equal(manifest_compare(&a, &b), 0);
+    b.sha256.bytes[31] ^= 1;
+    assert_true((manifest_compare(&a, &b) < 0) != (manifest_compare(&b, &a) < 0));
+    b.version.bits++;
+    assert_true(manifest_compare(&a, &b) < 0);
+    assert_true(manifest_compare(&b, &a) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_written_is_read_back),
+        cmocka_unit_test(the_longest_manifest_fits),
+        cmocka_unit_test(every_flipped_bit_is_seen_or_harmless),
+        cmocka_unit_test(wrong_fields_are_refused),
+        cmocka_unit_test(a_tombstone_has_no_content),
+        cmocka_unit_test(several_follow_one_another),
+        cmocka_unit_test(order_is_by_version_then_by_digest),
+    };
+    return cmocka_run_group_tests_name("manifest", tests, NULL, NULL);
+}
