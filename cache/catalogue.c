@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: ISC */
+#include "cache/catalogue.h"
+
+#include <errno.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "src/base/log.h"
+#include "src/base/must.h"
+
+/*
+ * The map is address space, not memory: set once, since LMDB must not resize it under readers.
+ * Every thread that reads at this moment takes a reader's place; HTTP threads are one a core.
+ */
+static const size_t MAP_SIZE = (size_t)64 << 30;
+enum { READERS_MAX = 1022, IDLE_MAX = 256 };
+
+static const char *const table_names[TABLE_COUNT] = {
+    [TABLE_META] = "meta",
+    [TABLE_NAMES] = "names",
+    [TABLE_CHANGES] = "changes",
+    [TABLE_CONTENTS] = "contents",
+    [TABLE_REFS] = "refs",
+    [TABLE_WANTED] = "wanted",
+    [TABLE_TOMBSTONES] = "tombstones",
+    [TABLE_USES] = "uses",
+};
+
+struct catalogue {
+    char *path;
+    MDB_env *env;
+    MDB_dbi tables[TABLE_COUNT];
+
+    /* Read transactions that are reset, to be renewed by whoever reads next: beginning one anew
+     * costs as much as the read. `reading` counts those in use; `closed` holds new ones back. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    MDB_txn *idle[IDLE_MAX];
+    size_t idle_count;
+    size_t reading;
+    bool closed;
+};
+
+static enum store_status status_of(int code)
+{
+    switch (code) {
+    case MDB_SUCCESS:
+        return STORE_OK;
+    case ENOSPC:
+    case EDQUOT:
+    case MDB_MAP_FULL:
+        return STORE_FULL;
+    case EROFS:
+    case EACCES:
+    case EPERM:
+        return STORE_READ_ONLY;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_INCOMPATIBLE:
+        return STORE_ROTTEN;
+    default:
+        return STORE_FAILED;
+    }
+}
+
+static enum store_status fault(const struct catalogue *c, const char *what, int code)
+{
+    log_error("store: cannot %s the catalogue %s: %s", what, c->path, mdb_strerror(code));
+    return status_of(code);
+}
+
+/* ---- the environment ------------------------------------------------------------------------ */
+
+static int open_tables(struct catalogue *c)
+{
+    MDB_txn *txn;
+    int code = mdb_txn_begin(c->env, NULL, 0, &txn);
+
+    if (code)
+        return code;
+    for (int i = 0; i < TABLE_COUNT && !code; i++)
+        code = mdb_dbi_open(txn, table_names[i], MDB_CREATE, &c->tables[i]);
+    if (code) {
+        mdb_txn_abort(txn);
+        return code;
+    }
+    return mdb_txn_commit(txn);
+}
+
+/* A file that is shorter than its pages would end us with SIGBUS as soon as we touch the rest. */
+static int check_length(const struct catalogue *c)
+{
+    MDB_envinfo info;
+    MDB_stat pages;
+    struct stat st;
+    mdb_filehandle_t fd;
+    int code = mdb_env_info(c->env, &info);
+
+    code = code ? code : mdb_env_stat(c->env, &pages);
+    code = code ? code : mdb_env_get_fd(c->env, &fd);
+    if (code)
+        return code;
+    if (fstat(fd, &st) != 0)
+        return errno;
+    if (st.st_size > 0 && (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)pages.ms_psize)
+        return MDB_CORRUPTED;
+    return MDB_SUCCESS;
+}
+
+static int open_env(struct catalogue *c)
+{
+    int code = mdb_env_create(&c->env);
+    int dead;
+
+    MUST(code == MDB_SUCCESS);
+    MUST(mdb_env_set_mapsize(c->env, MAP_SIZE) == MDB_SUCCESS);
+    MUST(mdb_env_set_maxreaders(c->env, READERS_MAX) == MDB_SUCCESS);
+    MUST(mdb_env_set_maxdbs(c->env, TABLE_COUNT) == MDB_SUCCESS);
+    if (mkdir(c->path, 0700) != 0 && errno != EEXIST)
+        code = errno;
+    code = code ? code : mdb_env_open(c->env, c->path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    code = code ? code : check_length(c);
+    code = code ? code : mdb_reader_check(c->env, &dead);
+    code = code ? code : open_tables(c);
+    if (code) {
+        mdb_env_close(c->env);
+        c->env = NULL;
+    }
+    return code;
+}
+
+enum store_status catalogue_open(const char *path, struct catalogue **out)
+{
+    struct catalogue *c = calloc(1, sizeof(*c));
+    enum store_status status = STORE_OK;
+    int code;
+
+    MUST(c != NULL);
+    c->path = strdup(path);
+    MUST(c->path != NULL);
+    MUST(pthread_mutex_init(&c->lock, NULL) == 0);
+    MUST(pthread_cond_init(&c->changed, NULL) == 0);
+    code = open_env(c);
+    if (code) {
+        status = fault(c, "open", code);
+        catalogue_close(c);
+        c = NULL;
+    }
+    *out = c;
+    return status;
+}
+
+static void close_env(struct catalogue *c)
+{
+    while (c->idle_count)
+        mdb_txn_abort(c->idle[--c->idle_count]);
+    if (c->env)
+        mdb_env_close(c->env);
+    c->env = NULL;
+}
+
+void catalogue_close(struct catalogue *c)
+{
+    if (!c)
+        return;
+    MUST(c->reading == 0);
+    close_env(c);
+    pthread_mutex_destroy(&c->lock);
+    pthread_cond_destroy(&c->changed);
+    free(c->path);
+    free(c);
+}
+
+enum store_status catalogue_unsynced(struct catalogue *c, bool on)
+{
+    int code = mdb_env_set_flags(c->env, MDB_NOSYNC, on);
+
+    if (!code && !on)
+        code = mdb_env_sync(c->env, 1);
+    return code ? fault(c, "sync", code) : STORE_OK;
+}
+
+enum store_status catalogue_reopen(struct catalogue *c, void (*between)(void *arg), void *arg)
+{
+    int code;
+
+    pthread_mutex_lock(&c->lock);
+    c->closed = true;
+    while (c->reading)
+        pthread_cond_wait(&c->changed, &c->lock);
+    close_env(c);
+    between(arg);
+    code = open_env(c);
+    c->closed = false;
+    pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+    return code ? fault(c, "open", code) : STORE_OK;
+}
+
+void catalogue_check_readers(struct catalogue *c)
+{
+    int dead = 0;
+
+    pthread_mutex_lock(&c->lock);
+    if (c->env && mdb_reader_check(c->env, &dead) == MDB_SUCCESS && dead)
+        log_info("store: %d readers of the catalogue had died without a word", dead);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- views ---------------------------------------------------------------------------------- */
+
+void view_begin(struct catalogue *c, struct view *out)
+{
+    MDB_txn *txn = NULL;
+    int code = EIO;
+
+    pthread_mutex_lock(&c->lock);
+    while (c->closed)
+        pthread_cond_wait(&c->changed, &c->lock);
+    c->reading++;
+    if (c->idle_count)
+        txn = c->idle[--c->idle_count];
+    pthread_mutex_unlock(&c->lock);
+    if (txn)
+        code = mdb_txn_renew(txn);
+    else if (c->env)
+        code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
+    if (code && txn)
+        mdb_txn_abort(txn);
+    *out = (struct view){.catalogue = c,
+                         .txn = code ? NULL : txn,
+                         .status = code ? fault(c, "read", code) : STORE_OK};
+}
+
+void view_end(struct view *view)
+{
+    struct catalogue *c = view->catalogue;
+    MDB_txn *txn = view->txn;
+
+    MUST(!view->writing);
+    if (txn)
+        mdb_txn_reset(txn);
+    pthread_mutex_lock(&c->lock);
+    if (txn && c->idle_count < IDLE_MAX) {
+        c->idle[c->idle_count++] = txn;
+        txn = NULL;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (txn)
+        mdb_txn_abort(txn);
+    pthread_mutex_lock(&c->lock);
+    if (--c->reading == 0 && c->closed)
+        pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+    view->txn = NULL;
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+void change_begin(struct catalogue *c, struct view *out)
+{
+    MDB_txn *txn = NULL;
+    int code = c->env ? mdb_txn_begin(c->env, NULL, 0, &txn) : MDB_PANIC;
+
+    /* After a failed write of its meta page LMDB refuses everything until it is opened anew. */
+    if (code == MDB_PANIC && catalogue_reopen(c, nothing, NULL) == STORE_OK)
+        code = mdb_txn_begin(c->env, NULL, 0, &txn);
+    *out = (struct view){.catalogue = c,
+                         .txn = code ? NULL : txn,
+                         .writing = true,
+                         .status = code ? fault(c, "change", code) : STORE_OK};
+}
+
+enum store_status change_commit(struct view *view)
+{
+    int code;
+
+    MUST(view->writing);
+    if (view->status != STORE_OK) {
+        change_abort(view);
+        return view->status;
+    }
+    code = mdb_txn_commit(view->txn);
+    view->txn = NULL;
+    if (code)
+        view->status = fault(view->catalogue, "write", code);
+    return view->status;
+}
+
+void change_abort(struct view *view)
+{
+    MUST(view->writing);
+    if (view->txn)
+        mdb_txn_abort(view->txn);
+    view->txn = NULL;
+}
+
+/* ---- keys and values ------------------------------------------------------------------------ */
+
+static MDB_val val_of(struct span s)
+{
+    return (MDB_val){s.len, (void *)(uintptr_t)s.at};
+}
+
+static struct span span_of_val(MDB_val v)
+{
+    return (struct span){v.mv_data, v.mv_size};
+}
+
+/* Notes an error. What is not there is none. */
+static bool note(struct view *view, int code, const char *what)
+{
+    if (code && code != MDB_NOTFOUND)
+        view->status = fault(view->catalogue, what, code);
+    return code == MDB_SUCCESS;
+}
+
+bool view_get(struct view *view, enum table table, struct span key, struct span *value)
+{
+    MDB_val k = val_of(key), v;
+
+    if (view->status != STORE_OK)
+        return false;
+    if (!note(view, mdb_get(view->txn, view->catalogue->tables[table], &k, &v), "read"))
+        return false;
+    *value = span_of_val(v);
+    return true;
+}
+
+void view_put(struct view *view, enum table table, struct span key, struct span value)
+{
+    MDB_val k = val_of(key), v = val_of(value);
+
+    MUST(view->writing);
+    if (view->status == STORE_OK)
+        note(view, mdb_put(view->txn, view->catalogue->tables[table], &k, &v, 0), "change");
+}
+
+void view_delete(struct view *view, enum table table, struct span key)
+{
+    MDB_val k = val_of(key);
+
+    MUST(view->writing);
+    if (view->status == STORE_OK)
+        note(view, mdb_del(view->txn, view->catalogue->tables[table], &k, NULL), "change");
+}
+
+void scan_begin(struct scan *scan, struct view *view, enum table table, struct span from)
+{
+    MDB_cursor *cursor = NULL;
+
+    *scan = (struct scan){.view = view, .from = from};
+    if (view->status == STORE_OK)
+        note(view, mdb_cursor_open(view->txn, view->catalogue->tables[table], &cursor), "read");
+    scan->cursor = cursor;
+}
+
+bool scan_next(struct scan *scan, struct span *key, struct span *value)
+{
+    MDB_cursor_op op = scan->begun ? MDB_NEXT : scan->from.len ? MDB_SET_RANGE : MDB_FIRST;
+    MDB_val k = val_of(scan->from), v;
+
+    if (scan->view->status != STORE_OK)
+        return false;
+    scan->begun = true;
+    if (!note(scan->view, mdb_cursor_get(scan->cursor, &k, &v, op), "read"))
+        return false;
+    *key = span_of_val(k);
+    *value = span_of_val(v);
+    return true;
+}
+
+void scan_end(struct scan *scan)
+{
+    if (scan->cursor)
+        mdb_cursor_close(scan->cursor);
+    scan->cursor = NULL;
+}

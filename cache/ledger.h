@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_CACHE_LEDGER_H
+#define POND_CACHE_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/catalogue.h"
+#include "cache/record.h"
+#include "cache/store.h"
+
+/*
+ * What the catalogue's tables mean, and how one change keeps all of them, and the sums in meta, in
+ * step. Reading takes any view; a ledger is the session of one group of changes.
+ */
+
+/* Names longer than LMDB's keys are filed under their first LEDGER_STEM bytes and their SHA-256: so
+ * among names that share such a beginning the order is by that key. */
+enum { LEDGER_STEM = 440, LEDGER_KEY_MAX = 511 };
+struct ledger_key {
+    char bytes[LEDGER_KEY_MAX];
+    size_t len;
+};
+struct span ledger_key_of(struct span name, struct ledger_key *out);
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* STORE_NOT_FOUND, or STORE_ROTTEN (counted and logged), or the view's error. */
+enum store_status ledger_meta(struct view *view, struct meta *out);
+enum store_status ledger_record(struct view *view, struct span name, struct record *out);
+enum store_status ledger_record_at(struct view *view, uint64_t sequence, struct record *out);
+enum store_status ledger_holding(struct view *view, const struct digest *sha256,
+                                 struct holding *out);
+
+/* The name's record with what is known of its content. */
+enum store_status ledger_entry(struct view *view, struct span name, struct store_entry *out);
+enum store_status ledger_entry_of(struct view *view, const struct record *record,
+                                  struct store_entry *out);
+
+/* One of the entries that refer to this content. */
+enum store_status ledger_referrer(struct view *view, const struct digest *sha256,
+                                  struct record *out);
+
+/* Eight bytes that order as the number does. */
+struct span ledger_number(uint64_t n, char out[8]);
+uint64_t ledger_number_of(struct span bytes);
+
+/* What an entry adds to the digest over all of them. */
+void ledger_sum_add(uint64_t digest[4], const struct manifest *m);
+
+/* ---- changing ------------------------------------------------------------------------------- */
+
+struct ledger {
+    struct view *view;
+    struct meta meta;
+    const char *node;    /* ours: what it is the author of is own */
+    uint64_t now;        /* milliseconds: when what comes now is used */
+    struct digest *gone; /* contents that were held and are not any more */
+    size_t gone_count;
+    size_t gone_room;
+    bool suspect; /* a record that had to be read was rotten */
+};
+
+/* Takes up where meta stands; a new catalogue gets the store id `fresh_id`. */
+enum store_status ledger_begin(struct ledger *ledger, struct view *view, const char *node,
+                               wall_t now, uint64_t fresh_id);
+
+/* Writes meta. The view is still to be committed. */
+enum store_status ledger_end(struct ledger *ledger);
+void ledger_free(struct ledger *ledger);
+
+/* Puts this version in the place of whatever the name had. held: its content is here. want: where
+ * it is not here, it should be. `entry` gets what stands now. */
+enum store_status ledger_change(struct ledger *ledger, const struct manifest *m, struct span text,
+                                bool held, bool want, struct store_entry *entry);
+
+/* Takes the name out altogether (a tombstone past its time). */
+enum store_status ledger_forget(struct ledger *ledger, struct span name);
+
+/* The content came, went, is wanted (for the sake of the entry with this sequence; 0: not any
+ * more), was used. STORE_NOT_FOUND where no entry refers to it. */
+enum store_status ledger_hold(struct ledger *ledger, const struct digest *sha256, bool held);
+enum store_status ledger_want(struct ledger *ledger, const struct digest *sha256,
+                              uint64_t sequence);
+enum store_status ledger_use(struct ledger *ledger, const struct digest *sha256, uint64_t ms);
+
+#endif
