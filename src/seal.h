@@ -21,7 +21,9 @@ enum { KEYS_MAX = 16, KEY_MAX_LEN = 512, MAC256_LEN = 32, MAC1_LEN = 20 };
 
 struct keyring;
 
-/* Copies the keys (without "+ANY+"); any: "+ANY+" stood there, everything is accepted. NULL never.
+/*
+ * Copies the keys (without "+ANY+"): 1 to KEYS_MAX, each of 1 to KEY_MAX_LEN bytes; who has none
+ * has no keyring. any: "+ANY+" stood there too, everything is accepted. Never NULL.
  */
 struct keyring *keyring_new(const struct span *keys, size_t count, bool any);
 void keyring_replace(struct keyring *keyring, const struct span *keys, size_t count, bool any);
@@ -43,6 +45,10 @@ bool seal_check256(struct seal *seal, const struct span *pieces, size_t count,
 
 void seal_mac1(struct seal *seal, struct span bytes, uint8_t mac[MAC1_LEN]);
 bool seal_check1(struct seal *seal, struct span bytes, const uint8_t mac[MAC1_LEN], size_t *key);
+
+/* Are the two macs, or other secrets, the same? The time it takes does not tell where they differ.
+ */
+bool seal_same(const void *a, const void *b, size_t len);
 
 /*
  * Messages. seal_message adds the `hmac256` header to a finished message, as its last header, over
