@@ -2,7 +2,6 @@
 #include "src/asks.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "src/base/must.h"
 
@@ -65,18 +64,26 @@ static struct ask *take(struct asks *asks, uint64_t ticket)
     return ask;
 }
 
-void asks_answer(struct asks *asks, uint64_t ticket, bool found,
-                 const struct exchange_source *sources, size_t count)
+void asks_answer(struct asks *asks, const struct exchange_action *answer)
 {
-    struct ask *ask = take(asks, ticket);
+    struct ask *ask = take(asks, answer->ticket);
 
     if (!ask)
         return;
-    MUST(count <= EXCHANGE_SURVEY_MAX);
-    ask->found = found;
-    ask->source_count = count;
-    if (count)
-        memcpy(ask->sources, sources, count * sizeof(*sources));
+    MUST(answer->source_count <= EXCHANGE_SURVEY_MAX);
+    ask->found = answer->found;
+    ask->busy = answer->busy;
+    ask->source_count = answer->source_count;
+    for (size_t i = 0; i < ask->source_count; i++)
+        ask->sources[i] = answer->sources[i];
+    ask->done(ask);
+}
+
+void ask_refuse(struct ask *ask)
+{
+    ask->found = false;
+    ask->busy = true;
+    ask->source_count = 0;
     ask->done(ask);
 }
 
@@ -84,6 +91,6 @@ void asks_end(struct asks *asks)
 {
     for (size_t i = 0; i < ASKS_MAX; i++) {
         if (asks->slots[i].ask)
-            asks_answer(asks, asks->slots[i].use * ASKS_MAX + i, false, NULL, 0);
+            ask_refuse(take(asks, asks->slots[i].use * ASKS_MAX + i));
     }
 }

@@ -19,6 +19,7 @@ struct ask {
     enum exchange_ask kind;
     char name[NAME_SIZE];
     bool found;                                          /* out */
+    bool busy;                                           /* out: not found, but later perhaps */
     struct exchange_source sources[EXCHANGE_SURVEY_MAX]; /* out */
     size_t source_count;
     void (*done)(struct ask *ask); /* once; the ask is the caller's again */
@@ -36,10 +37,12 @@ uint64_t asks_add(struct asks *asks, struct ask *ask);
 
 /* The end of one: fills in what was found, forgets it, calls done. Unknown tickets are passed over:
  * their asks were ended before. */
-void asks_answer(struct asks *asks, uint64_t ticket, bool found,
-                 const struct exchange_source *sources, size_t count);
+void asks_answer(struct asks *asks, const struct exchange_action *answer);
 
-/* Ends all as not found. */
+/* Ends one that has no ticket, as busy. */
+void ask_refuse(struct ask *ask);
+
+/* Ends all as busy. */
 void asks_end(struct asks *asks);
 
 #endif

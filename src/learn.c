@@ -75,7 +75,8 @@ static void report(struct letter *letter)
         event.page.store_id = lesson->request.store_id;
         event.page.last = lesson->request.sequence_last;
         event.page.more = lesson->request.more;
-        event.page.retry = lesson->result == EXCHANGE_AHEAD ? lesson->since : 0;
+        event.page.ahead = lesson->result == EXCHANGE_AHEAD;
+        event.page.retry = lesson->since;
     }
     learn->under_way--;
     learn->options.report(learn->options.arg, &event);
@@ -192,6 +193,12 @@ static void read_manifests(struct lesson *lesson)
         blame(lesson, "it is empty");
 }
 
+/* It could not be had; what it said was not wrong. */
+static bool is_only_down(enum peer_fault fault)
+{
+    return fault == PEER_UNREACHABLE || fault == PEER_REFUSES || fault == PEER_SILENT;
+}
+
 static void fetched(struct fetch_request *request)
 {
     struct lesson *lesson = request->owner;
@@ -204,7 +211,7 @@ static void fetched(struct fetch_request *request)
         break;
     case FETCH_FAULT:
         lesson->fault = request->fault;
-        lesson->result = EXCHANGE_FAULTY;
+        lesson->result = is_only_down(request->fault) ? EXCHANGE_FAILED : EXCHANGE_FAULTY;
         break;
     default:
         lesson->result = EXCHANGE_FAILED;
