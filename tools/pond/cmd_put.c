@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: ISC */
+#include "tools/pond/pond.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tools/pond/progress.h"
+
+enum { TIMEOUT_MAX_S = 30 * 86400, HEADER_SIZE = 64 };
+
+struct upload {
+    const char *file; /* as messages name it */
+    int fd;
+    bool sized; /* a plain file: its size is known, and must not change */
+    struct stat before;
+    uint64_t sent;
+    bool whole; /* all of it was handed over */
+    struct progress progress;
+};
+
+static ssize_t read_some(int fd, char *bytes, size_t len)
+{
+    ssize_t n;
+
+    do
+        n = read(fd, bytes, len);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* Is the file still as it was when we began? Asked before its last bytes are handed over, so that
+ * the daemon never gets the whole of something torn. */
+static bool unchanged(const struct upload *upload)
+{
+    struct stat now;
+
+    if (fstat(upload->fd, &now) != 0) {
+        say("cannot read %s: %s", upload->file, strerror(errno));
+        return false;
+    }
+    if (now.st_size == upload->before.st_size && same_time(now.st_mtim, upload->before.st_mtim))
+        return true;
+    say("%s changed while it was read (it had %jd bytes, now it has %jd): put it again when nobody "
+        "writes to it",
+        upload->file, (intmax_t)upload->before.st_size, (intmax_t)now.st_size);
+    return false;
+}
+
+/* The next bytes of a plain file: exactly as many as it had in the beginning. */
+static ssize_t read_sized(struct upload *upload, char *bytes, size_t len)
+{
+    uint64_t left = (uint64_t)upload->before.st_size - upload->sent;
+    ssize_t n = read_some(upload->fd, bytes, len < left ? len : (size_t)left);
+
+    if (n < 0) {
+        say("cannot read %s: %s", upload->file, strerror(errno));
+        return -1;
+    }
+    if (n == 0 && left) {
+        say("%s became shorter while it was read: put it again when nobody writes to it",
+            upload->file);
+        return -1;
+    }
+    return (uint64_t)n < left || unchanged(upload) ? n : -1;
+}
+
+static ssize_t give(void *arg, char *bytes, size_t len)
+{
+    struct upload *upload = arg;
+    ssize_t n;
+
+    if (upload->sized) {
+        n = read_sized(upload, bytes, len);
+    } else {
+        n = read_some(upload->fd, bytes, len);
+        if (n < 0)
+            say("cannot read %s: %s", upload->file, strerror(errno));
+    }
+    if (n < 0)
+        return -1;
+    upload->sent += (uint64_t)n;
+    upload->whole = upload->sized ? upload->sent == (uint64_t)upload->before.st_size : n == 0;
+    progress_at(&upload->progress, upload->sent,
+                upload->sized ? (uint64_t)upload->before.st_size : 0);
+    return n;
+}
+
+static enum pond_exit open_file(const char *file, struct upload *out)
+{
+    bool standard = strcmp(file, "-") == 0;
+
+    *out = (struct upload){.file = standard ? "standard input" : file};
+    out->fd = standard ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+    if (out->fd < 0 || fstat(out->fd, &out->before) != 0)
+        return say_exit(POND_FAILED, "cannot read %s: %s", out->file, strerror(errno));
+    if (S_ISDIR(out->before.st_mode))
+        return say_exit(POND_USAGE, "%s is a folder: put takes one file at a time", out->file);
+    out->sized = !standard && S_ISREG(out->before.st_mode);
+    return POND_DONE;
+}
+
+/* --copies and --timeout. */
+static enum pond_exit read_options(const struct args *args, unsigned *most_s)
+{
+    const char *copies = args->value[OPTION_COPIES], *timeout = args->value[OPTION_TIMEOUT];
+    uint64_t n = 0;
+
+    if (copies)
+        return say_exit(POND_USAGE,
+                        "--copies %s: copies are confirmed by elected candidates alone, and a flat "
+                        "mesh has none: leave --copies out",
+                        copies);
+    if (timeout && (!span_u64(span_of(timeout), TIMEOUT_MAX_S, &n) || n == 0))
+        return say_exit(POND_USAGE, "--timeout %s: give whole seconds, from 1 to %d", timeout,
+                        TIMEOUT_MAX_S);
+    *most_s = (unsigned)n;
+    return POND_DONE;
+}
+
+static enum pond_exit send(struct pond *pond, struct upload *upload, const char *name,
+                           unsigned most_s)
+{
+    char target[TARGET_SIZE], mtime[HEADER_SIZE], mode[HEADER_SIZE], what[NAME_SIZE + 8];
+    struct text text = TEXT_OVER(target);
+    const char *headers[] = {mtime, mode, NULL};
+    struct call call = {.method = "PUT",
+                        .target = target,
+                        .source = give,
+                        .arg = upload,
+                        .source_size = upload->sized ? upload->before.st_size : -1,
+                        .most_s = most_s};
+    struct answer answer;
+    enum pond_exit status;
+
+    name_to_target(span_of(name), &text);
+    snprintf(what, sizeof(what), "put %s", name);
+    if (upload->sized) {
+        snprintf(mtime, sizeof(mtime), "Pond-Mtime: %" PRId64,
+                 (int64_t)upload->before.st_mtim.tv_sec * 1000000000 +
+                     upload->before.st_mtim.tv_nsec);
+        snprintf(mode, sizeof(mode), "Pond-Mode: %o", (unsigned)upload->before.st_mode & 07777);
+        call.headers = headers;
+    }
+    progress_begin(&upload->progress, name);
+    status = pond_do(pond, what, &call, &answer);
+    progress_end(&upload->progress);
+    if (status == POND_FAILED && upload->whole)
+        say("all of it had been sent: pond ls tells whether it is in");
+    return status;
+}
+
+int cmd_put(struct pond *pond)
+{
+    const struct args *args = pond->args;
+    const char *file = args->words[0], *typed = args->words[1];
+    char name[NAME_SIZE];
+    struct upload upload;
+    unsigned most_s = 0;
+    enum pond_exit status = read_options(args, &most_s);
+
+    if (status != POND_DONE)
+        return status;
+    if (!typed && strcmp(file, "-") == 0)
+        return say_exit(POND_USAGE, "standard input has no name: pond put - NAME");
+    status = open_file(file, &upload);
+    if (status == POND_DONE)
+        status = pond_name(pond, typed ? typed : name_base(span_of(file)).at, name);
+    if (status == POND_DONE)
+        status = send(pond, &upload, name, most_s);
+    if (upload.fd > STDIN_FILENO)
+        close(upload.fd);
+    return status;
+}
