@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: ISC */
+#include "tests/unit/exchange_bench.h"
+
+static void a_newer_version_is_learned_an_older_corrected(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *action;
+
+    hear(bench, 2, ihave(6, true), knows(5, true));
+    assert_non_null(only(bench, EXCHANGE_LEARN));
+    hear(bench, 2, ihave(5, true), knows(5, true));
+    assert_int_equal(bench->actions.count, 0);
+    hear(bench, 2, ihave(4, true), knows(5, true));
+    action = only(bench, EXCHANGE_SEND);
+    assert_non_null(action);
+    assert_false(action->to_all);
+    assert_true(version_same(action->notice.version, version_of(5)));
+    assert_string_equal(action->notice.tuid, "");
+    hear(bench, 2, ihave(4, true), knows(5, true)); /* but not for ever */
+    assert_null(only(bench, EXCHANGE_SEND));
+    wait_ms(bench, 5000);
+    hear(bench, 2, ihave(4, true), knows(5, true));
+    assert_non_null(only(bench, EXCHANGE_SEND));
+}
+
+static void equal_versions_are_ordered_by_their_content(void **state)
+{
+    struct bench *bench = *state;
+    struct notice greater = ihave(5, true), less = ihave(5, true);
+
+    greater.sha256 = content_of(6);
+    less.sha256 = content_of(4);
+    hear(bench, 2, greater, knows(5, true));
+    assert_non_null(only(bench, EXCHANGE_LEARN));
+    hear(bench, 3, less, knows(5, true));
+    assert_non_null(only(bench, EXCHANGE_SEND));
+}
+
+static void a_spread_announcement_is_learned_within_its_spread(void **state)
+{
+    struct bench *bench = *state;
+    struct notice notice = ihave(6, true);
+    mono_t heard = bench->now;
+
+    notice.spread_ms = 1000;
+    hear(bench, 2, notice, knows(5, true));
+    assert_null(only(bench, EXCHANGE_LEARN));
+    assert_non_null(await(bench, EXCHANGE_LEARN, 1000));
+    assert_true(mono_between(heard, bench->now) <= MONO_S(1));
+}
+
+static void a_version_from_the_future_is_noted_not_learned(void **state)
+{
+    struct bench *bench = *state;
+    struct notice notice = ihave((uint64_t)61000 << 16, true);
+
+    hear(bench, 2, notice, knows(5, true));
+    assert_null(only(bench, EXCHANGE_LEARN));
+    assert_int_equal(exchange_peers(bench->machine)->list[0].fault, PEER_AHEAD);
+    assert_true(peer_usable(&exchange_peers(bench->machine)->list[0], bench->now));
+}
+
+static void who_misbehaved_is_no_source(void **state)
+{
+    struct bench *bench = *state;
+
+    hear(bench, 2, ihave(5, true), knows(5, true));
+    step(bench, (struct exchange_event){
+                    .kind = EXCHANGE_BLAMED, .from = host(2), .fault = PEER_WRONG_CHUNK});
+    hear(bench, 2, ihave(6, true), knows(5, true));
+    assert_null(only(bench, EXCHANGE_LEARN));
+    ask(bench, 1, EXCHANGE_ASK_CONTENT, knows(5, false));
+    assert_null(only(bench, EXCHANGE_ANSWER));
+    hear_answer(bench, 2, "x", 5, true, knows(5, false));
+    assert_null(only(bench, EXCHANGE_ANSWER));
+    wait_ms(bench, 10000);
+    hear(bench, 2, ihave(6, true), knows(5, true));
+    assert_non_null(only(bench, EXCHANGE_LEARN));
+}
+
+static void changed(struct bench *bench, const char *name, struct exchange_local local)
+{
+    step(bench,
+         (struct exchange_event){.kind = EXCHANGE_CHANGED, .name = span_of(name), .local = local});
+}
+
+static void a_change_is_announced_twice(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *action;
+
+    changed(bench, NAME, knows(5, true));
+    action = only(bench, EXCHANGE_SEND);
+    assert_non_null(action);
+    assert_true(action->to_all);
+    assert_int_equal(action->notice.kind, NOTICE_IHAVE);
+    assert_true(action->notice.held);
+    bench->actions.count = 0;
+    assert_non_null(await(bench, EXCHANGE_SEND, 2000));
+    bench->actions.count = 0;
+    assert_null(await(bench, EXCHANGE_SEND, 5000));
+}
+
+static void ten_thousand_changes_are_no_storm(void **state)
+{
+    enum { CHANGES = 10000 };
+    struct bench *bench = *state;
+    struct exchange_figures figures;
+    size_t sent = 0;
+    char name[64];
+
+    for (uint8_t i = 2; i < 12; i++)
+        hear(bench, i, whohas(9, false), knows(9, false));
+    for (unsigned i = 0; i < CHANGES; i++) {
+        snprintf(name, sizeof(name), "example.com/%u", i);
+        changed(bench, name, knows(5, true));
+        sent += bench->actions.count;
+    }
+    for (int ms = 0; ms < 1000; ms++) {
+        wait_ms(bench, 1);
+        sent += bench->actions.count;
+    }
+    assert_in_range(sent, 300, 600); /* to 11 each: about 5000 datagrams in that second */
+    exchange_figures(bench->machine, &figures);
+    assert_in_range(figures.announcements_dropped, CHANGES - EXCHANGE_ANNOUNCEMENTS_MAX - sent,
+                    CHANGES - EXCHANGE_ANNOUNCEMENTS_MAX + sent);
+}
+
+static void a_flood_of_announcements_brings_a_comparison(void **state)
+{
+    struct bench *bench = *state;
+    struct exchange_figures figures;
+    struct notice notice = ihave(5, true);
+
+    wait_ms(bench, 25000);
+    for (unsigned i = 0; i < 2 * EXCHANGE_LEARNS_MAX; i++) {
+        snprintf(notice.name, sizeof(notice.name), "example.com/%u", i);
+        hear(bench, 2, notice, nothing());
+    }
+    exchange_figures(bench->machine, &figures);
+    assert_int_equal(figures.learns, EXCHANGE_LEARNS_MAX);
+    assert_int_equal(figures.learns_in_flight, EXCHANGE_LEARNS_IN_FLIGHT);
+    assert_int_equal(figures.learns_dropped, EXCHANGE_LEARNS_MAX);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 4000));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(a_newer_version_is_learned_an_older_corrected),
+        CASE(equal_versions_are_ordered_by_their_content),
+        CASE(a_spread_announcement_is_learned_within_its_spread),
+        CASE(a_version_from_the_future_is_noted_not_learned),
+        CASE(who_misbehaved_is_no_source),
+        CASE(a_change_is_announced_twice),
+        CASE(ten_thousand_changes_are_no_storm),
+        CASE(a_flood_of_announcements_brings_a_comparison),
+    };
+    return cmocka_run_group_tests_name("exchange_announce", tests, NULL, NULL);
+}

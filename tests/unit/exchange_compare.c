@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: ISC */
+#include "tests/unit/exchange_bench.h"
+
+static void member(struct bench *bench, uint8_t n)
+{
+    step(bench, (struct exchange_event){.kind = EXCHANGE_MEMBER, .from = host(n)});
+}
+
+static void compared(struct bench *bench, uint8_t from, struct exchange_page page)
+{
+    struct address http = host(from);
+
+    http.port = 65028;
+    step(bench,
+         (struct exchange_event){
+             .kind = EXCHANGE_COMPARED, .from = http, .result = EXCHANGE_DONE, .page = page});
+}
+
+static void compare_failed(struct bench *bench, uint8_t from, enum exchange_result result,
+                           enum peer_fault fault)
+{
+    step(bench,
+         (struct exchange_event){
+             .kind = EXCHANGE_COMPARED, .from = host(from), .result = result, .fault = fault});
+}
+
+static void catalogues_are_compared_soon_and_then_every_30_s(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *action;
+    mono_t before = bench->now;
+
+    member(bench, 2);
+    action = await(bench, EXCHANGE_COMPARE, 5000);
+    assert_non_null(action);
+    assert_int_equal(action->to.port, 65028);
+    assert_int_equal(action->since, 0);
+    compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 100});
+    before = bench->now;
+    action = await(bench, EXCHANGE_COMPARE, 60000);
+    assert_non_null(action);
+    assert_in_range(mono_between(before, bench->now), MONO_MS(22500), MONO_MS(37501));
+    assert_int_equal(action->store_id, 9);
+    assert_int_equal(action->since, 100);
+}
+
+static void pages_follow_one_another_at_once(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *action;
+
+    member(bench, 2);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
+    compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 100, .more = true});
+    action = only(bench, EXCHANGE_COMPARE);
+    assert_non_null(action);
+    assert_int_equal(action->since, 100);
+    /* The store was made anew in between: its answer began from its beginning. */
+    compared(bench, 2, (struct exchange_page){.store_id = 10, .last = 50, .more = true});
+    action = only(bench, EXCHANGE_COMPARE);
+    assert_int_equal(action->store_id, 10);
+    assert_int_equal(action->since, 50);
+}
+
+static void a_catalogue_that_leads_nowhere_is_a_fault(void **state)
+{
+    struct bench *bench = *state;
+
+    member(bench, 2);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
+    compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 100, .more = true});
+    compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 100, .more = true});
+    assert_null(only(bench, EXCHANGE_COMPARE));
+    assert_int_equal(exchange_peers(bench->machine)->list[0].fault, PEER_WRONG_ANSWER);
+    assert_false(peer_usable(&exchange_peers(bench->machine)->list[0], bench->now));
+}
+
+static void an_endless_catalogue_ends_its_turn(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t pages = 0;
+
+    member(bench, 2);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
+    while (only(bench, EXCHANGE_COMPARE)) {
+        compared(bench, 2, (struct exchange_page){.store_id = 9, .last = ++pages, .more = true});
+        assert_in_range(pages, 1, 100000);
+    }
+    assert_int_equal(await(bench, EXCHANGE_COMPARE, 60000)->since, pages);
+}
+
+static void what_was_ahead_is_read_again_next_time(void **state)
+{
+    struct bench *bench = *state;
+    struct exchange_page first = {
+        .store_id = 9, .last = 100, .more = true, .ahead = true, .retry = 40};
+    struct exchange_page last = {.store_id = 9, .last = 200};
+
+    member(bench, 2);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
+    compared(bench, 2, first);
+    assert_int_equal(only(bench, EXCHANGE_COMPARE)->since, 100);
+    compared(bench, 2, last);
+    assert_int_equal(await(bench, EXCHANGE_COMPARE, 60000)->since, 40);
+    compared(bench, 2, last);
+    assert_int_equal(await(bench, EXCHANGE_COMPARE, 60000)->since, 200);
+}
+
+static void after_a_failure_another_peer_is_tried_soon(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *action;
+    mono_t failed;
+    uint8_t down;
+
+    member(bench, 2);
+    member(bench, 3);
+    action = await(bench, EXCHANGE_COMPARE, 5000);
+    down = action->to.ip[15];
+    compare_failed(bench, down, EXCHANGE_FAILED, PEER_REFUSES);
+    failed = bench->now;
+    action = await(bench, EXCHANGE_COMPARE, 5000);
+    assert_non_null(action);
+    assert_true(mono_between(failed, bench->now) <= MONO_MS(2500));
+}
+
+static void failures_in_a_row_are_retried_ever_later(void **state)
+{
+    struct bench *bench = *state;
+    int64_t waited = 0;
+
+    member(bench, 2);
+    for (int i = 0; i < 12; i++) {
+        mono_t before = bench->now;
+        assert_non_null(await(bench, EXCHANGE_COMPARE, 90000));
+        waited = mono_between(before, bench->now);
+        compare_failed(bench, 2, EXCHANGE_FAILED, PEER_UNREACHABLE);
+    }
+    assert_in_range(waited, MONO_MS(22500), MONO_S(80));
+}
+
+static void a_new_voice_is_compared_with_soon(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *action;
+
+    member(bench, 2);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
+    compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 1});
+    hear(bench, 3, whohas(0, true), nothing());
+    action = await(bench, EXCHANGE_COMPARE, 5000);
+    assert_non_null(action);
+    assert_int_equal(action->to.ip[15], 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(catalogues_are_compared_soon_and_then_every_30_s),
+        CASE(pages_follow_one_another_at_once),
+        CASE(a_catalogue_that_leads_nowhere_is_a_fault),
+        CASE(an_endless_catalogue_ends_its_turn),
+        CASE(what_was_ahead_is_read_again_next_time),
+        CASE(after_a_failure_another_peer_is_tried_soon),
+        CASE(failures_in_a_row_are_retried_ever_later),
+        CASE(a_new_voice_is_compared_with_soon),
+    };
+    return cmocka_run_group_tests_name("exchange_compare", tests, NULL, NULL);
+}
