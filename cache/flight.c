@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: ISC */
+#include "cache/flight.h"
+
+#include <string.h>
+
+#include "src/base/must.h"
+
+static struct flight_action *add(struct flight_actions *out, enum flight_action_kind kind)
+{
+    struct flight_action *action = &out->list[out->count];
+
+    MUST(out->count < FLIGHT_ACTIONS_MAX);
+    out->count++;
+    memset(action, 0, sizeof(*action));
+    action->kind = kind;
+    return action;
+}
+
+/* ---- chunks --------------------------------------------------------------------------------- */
+
+static bool is_missing(const struct flight *flight, uint32_t chunk)
+{
+    return !chunk_map_has(&flight->had, chunk);
+}
+
+static void have(struct flight *flight, uint32_t chunk)
+{
+    if (!is_missing(flight, chunk))
+        return;
+    chunk_map_add(&flight->had, chunk);
+    flight->had_count++;
+    while (flight->low < flight->count && !is_missing(flight, flight->low))
+        flight->low++;
+}
+
+static void have_all_of(struct flight *flight, const struct chunk_map *had)
+{
+    for (uint32_t chunk = 0; chunk < flight->count; chunk++) {
+        if (chunk_map_has(had, chunk))
+            have(flight, chunk);
+    }
+}
+
+/* It got further: whoever lets it down from here on is given all the time again. */
+static void progress(struct flight *flight)
+{
+    flight->rounds = 0;
+    flight->hungry_since = MONO_NEVER;
+}
+
+/* ---- what readers wait for ------------------------------------------------------------------ */
+
+static void forget_filled_wants(struct flight *flight)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < flight->want_count; i++) {
+        if (is_missing(flight, flight->wants[i]))
+            flight->wants[kept++] = flight->wants[i];
+    }
+    flight->want_count = kept;
+}
+
+static void want(struct flight *flight, uint32_t chunk)
+{
+    if (chunk >= flight->count || !is_missing(flight, chunk))
+        return;
+    for (size_t i = 0; i < flight->want_count; i++) {
+        if (flight->wants[i] == chunk)
+            return;
+    }
+    if (flight->want_count < FLIGHT_WANTS_MAX)
+        flight->wants[flight->want_count++] = chunk;
+}
+
+/* Will the run bring this chunk soon? */
+static bool is_near(const struct flight *flight, uint32_t chunk)
+{
+    uint64_t near = FLIGHT_RUN_BYTES / flight->chunk_size;
+
+    return chunk >= flight->next && chunk <= flight->last && chunk - flight->next <= near;
+}
+
+static bool run_is_awaited(const struct flight *flight)
+{
+    for (size_t i = 0; i < flight->want_count; i++) {
+        if (is_near(flight, flight->wants[i]))
+            return true;
+    }
+    return false;
+}
+
+/* At the end of a chunk: does somebody wait for another place, and is it time to go there? */
+static bool worth_cutting(const struct flight *flight)
+{
+    uint64_t brought = (uint64_t)(flight->next - flight->first) * flight->chunk_size;
+
+    if (flight->cut || flight->next > flight->last || flight->want_count == 0)
+        return false;
+    if (is_near(flight, flight->wants[0]))
+        return false;
+    return brought >= FLIGHT_RUN_BYTES || !run_is_awaited(flight);
+}
+
+/* ---- sources -------------------------------------------------------------------------------- */
+
+static struct flight_source *find_source(struct flight *flight, const struct address *http)
+{
+    for (size_t i = 0; i < flight->source_count; i++) {
+        if (address_same(&flight->sources[i].http, http))
+            return &flight->sources[i];
+    }
+    return NULL;
+}
+
+/* A place for a new source: a free one, else that of one that is of no use. */
+static struct flight_source *make_room(struct flight *flight)
+{
+    if (flight->source_count < FLIGHT_SOURCES_MAX)
+        return &flight->sources[flight->source_count++];
+    for (size_t i = 0; i < FLIGHT_SOURCES_MAX; i++) {
+        size_t at = flight->victim++ % FLIGHT_SOURCES_MAX;
+        if (flight->sources[at].standing >= FLIGHT_SOURCE_LOST)
+            return &flight->sources[at];
+    }
+    return NULL;
+}
+
+static void take_source(struct flight *flight, const struct address *http)
+{
+    struct flight_source *source = find_source(flight, http);
+
+    if (source && source->standing != FLIGHT_SOURCE_LOST)
+        return;
+    if (!source)
+        source = make_room(flight);
+    if (source)
+        *source = (struct flight_source){.http = *http, .standing = FLIGHT_SOURCE_GOOD};
+}
+
+static bool is_usable(struct flight_source *source, mono_t now)
+{
+    if (source->standing == FLIGHT_SOURCE_BUSY && mono_reached(now, source->until))
+        source->standing = FLIGHT_SOURCE_GOOD;
+    return source->standing == FLIGHT_SOURCE_GOOD;
+}
+
+/* The one that was asked last as long as it is good, else the first good one. */
+static bool pick_source(struct flight *flight, mono_t now)
+{
+    if (flight->source < flight->source_count && is_usable(&flight->sources[flight->source], now))
+        return true;
+    for (size_t i = 0; i < flight->source_count; i++) {
+        if (is_usable(&flight->sources[i], now)) {
+            flight->source = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static mono_t first_busy_end(const struct flight *flight)
+{
+    mono_t end = MONO_NEVER;
+
+    for (size_t i = 0; i < flight->source_count; i++) {
+        if (flight->sources[i].standing == FLIGHT_SOURCE_BUSY)
+            end = mono_earlier(end, flight->sources[i].until);
+    }
+    return end;
+}
+
+/* Who is only gone or slow may come back when it is named anew; who sends what is wrong may not. */
+static enum flight_standing standing_after(enum peer_fault fault)
+{
+    switch (fault) {
+    case PEER_FINE:
+        return FLIGHT_SOURCE_GOOD;
+    case PEER_UNREACHABLE:
+    case PEER_SILENT:
+    case PEER_SHORT_BODY:
+    case PEER_REFUSES:
+        return FLIGHT_SOURCE_LOST;
+    default:
+        return FLIGHT_SOURCE_BAD;
+    }
+}
+
+static void judge(struct flight *flight, enum peer_fault fault, struct flight_actions *out)
+{
+    struct flight_source *source = &flight->sources[flight->source];
+    struct flight_action *action = add(out, FLIGHT_JUDGE);
+
+    source->standing = standing_after(fault);
+    source->busy = 0;
+    action->source = source->http;
+    action->fault = fault;
+}
+
+static void put_off(struct flight_source *source, mono_t now, int64_t retry_ns)
+{
+    if (retry_ns < FLIGHT_BUSY_LEAST_NS)
+        retry_ns = FLIGHT_BUSY_LEAST_NS;
+    if (retry_ns > FLIGHT_BUSY_MOST_NS)
+        retry_ns = FLIGHT_BUSY_MOST_NS;
+    source->until = mono_after(now, retry_ns);
+    source->standing = ++source->busy > FLIGHT_BUSY_MAX ? FLIGHT_SOURCE_LOST : FLIGHT_SOURCE_BUSY;
+}
+
+static void request_ended(struct flight *flight, const struct flight_event *event,
+                          struct flight_actions *out)
+{
+    struct flight_source *source = &flight->sources[flight->source];
+
+    switch (event->outcome) {
+    case FLIGHT_OUTCOME_DONE:
+        judge(flight, PEER_FINE, out);
+        break;
+    case FLIGHT_OUTCOME_GONE:
+        source->standing = FLIGHT_SOURCE_LOST;
+        break;
+    case FLIGHT_OUTCOME_BUSY:
+        put_off(source, event->now, event->retry_ns);
+        break;
+    case FLIGHT_OUTCOME_FAULT:
+        MUST(event->fault != PEER_FINE);
+        judge(flight, event->fault, out);
+        break;
+    case FLIGHT_OUTCOME_CUT:
+        break;
+    }
+}
+
+/* ---- what is done next ---------------------------------------------------------------------- */
+
+static void over(struct flight *flight, enum flight_action_kind how, struct flight_actions *out)
+{
+    flight->state = FLIGHT_OVER;
+    add(out, how);
+}
+
+static void ask_list(struct flight *flight, struct flight_actions *out)
+{
+    flight->state = FLIGHT_LISTING;
+    add(out, FLIGHT_ASK_LIST)->source = flight->sources[flight->source].http;
+}
+
+static void ask_run(struct flight *flight, struct flight_actions *out)
+{
+    struct flight_action *action = add(out, FLIGHT_ASK_RUN);
+
+    forget_filled_wants(flight);
+    flight->first = flight->want_count ? flight->wants[0] : flight->low;
+    flight->next = flight->last = flight->first;
+    while (flight->last + 1 < flight->count && is_missing(flight, flight->last + 1))
+        flight->last++;
+    flight->cut = false;
+    flight->state = FLIGHT_RUNNING;
+    action->source = flight->sources[flight->source].http;
+    action->first = flight->first;
+    action->last = flight->last;
+}
+
+static void rest_until(struct flight *flight, mono_t when)
+{
+    flight->state = FLIGHT_RESTING;
+    flight->rest = when;
+}
+
+/* 1 s after the first round that brought nothing, then 2 s, then 4 s. */
+static int64_t back_off(uint32_t rounds)
+{
+    return rounds == 0 ? 0 : MONO_S(1) << (rounds < 3 ? rounds - 1 : 2);
+}
+
+static void seek(struct flight *flight, mono_t now, struct flight_actions *out)
+{
+    if (flight->hungry_since.ns == MONO_NEVER.ns)
+        flight->hungry_since = now;
+    flight->rounds++;
+    flight->state = FLIGHT_SEEKING;
+    flight->rest = mono_after(now, FLIGHT_NEED_NS);
+    add(out, FLIGHT_NEED);
+}
+
+static bool out_of_patience(const struct flight *flight, const struct flight_event *event)
+{
+    if (flight->rounds == 0)
+        return false;
+    return event->readers == 0 || flight->rounds >= FLIGHT_ROUNDS_MAX ||
+           mono_between(flight->hungry_since, event->now) >= FLIGHT_PATIENCE_NS;
+}
+
+/* Nobody can be asked now. */
+static void without_source(struct flight *flight, const struct flight_event *event,
+                           struct flight_actions *out)
+{
+    mono_t busy_end = first_busy_end(flight);
+
+    if (flight->rounds == 0)
+        seek(flight, event->now, out); /* others may hold it by now */
+    else if (busy_end.ns != MONO_NEVER.ns)
+        rest_until(flight, busy_end);
+    else if (out_of_patience(flight, event))
+        over(flight, FLIGHT_GIVE_UP, out);
+    else
+        rest_until(flight, mono_after(event->now, back_off(flight->rounds)));
+}
+
+/* Nothing is under way: what now? */
+static void go_on(struct flight *flight, const struct flight_event *event,
+                  struct flight_actions *out)
+{
+    if (flight->had_count == flight->count)
+        over(flight, FLIGHT_LAND, out);
+    else if (!pick_source(flight, event->now))
+        without_source(flight, event, out);
+    else if (!flight->has_list)
+        ask_list(flight, out);
+    else
+        ask_run(flight, out);
+}
+
+/* The rest is over: a busy source is asked again, or sources are asked for. */
+static void wake(struct flight *flight, const struct flight_event *event,
+                 struct flight_actions *out)
+{
+    bool due = mono_reached(event->now, flight->rest);
+
+    if (flight->state == FLIGHT_SEEKING && due)
+        without_source(flight, event, out);
+    else if (flight->state == FLIGHT_RESTING && due) {
+        if (pick_source(flight, event->now) || first_busy_end(flight).ns != MONO_NEVER.ns)
+            go_on(flight, event, out);
+        else if (out_of_patience(flight, event))
+            over(flight, FLIGHT_GIVE_UP, out);
+        else
+            seek(flight, event->now, out);
+    }
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+static void on_opened(struct flight *flight, const struct flight_event *event,
+                      struct flight_actions *out)
+{
+    if (flight->state != FLIGHT_OPENING)
+        return;
+    flight->has_list = event->has_list || flight->count == 1;
+    have_all_of(flight, event->had);
+    go_on(flight, event, out);
+}
+
+static void on_listed(struct flight *flight, const struct flight_event *event,
+                      struct flight_actions *out)
+{
+    MUST(flight->state == FLIGHT_LISTING);
+    flight->has_list = true;
+    have_all_of(flight, event->had);
+    progress(flight);
+    judge(flight, PEER_FINE, out);
+    go_on(flight, event, out);
+}
+
+static void cut_if_worth_it(struct flight *flight, struct flight_actions *out)
+{
+    forget_filled_wants(flight);
+    if (!worth_cutting(flight))
+        return;
+    flight->cut = true;
+    add(out, FLIGHT_CUT);
+}
+
+static void on_chunk(struct flight *flight, const struct flight_event *event,
+                     struct flight_actions *out)
+{
+    MUST(flight->state == FLIGHT_RUNNING && event->chunk == flight->next);
+    have(flight, event->chunk);
+    flight->next++;
+    progress(flight);
+    cut_if_worth_it(flight, out);
+}
+
+static void on_sources(struct flight *flight, const struct flight_event *event,
+                       struct flight_actions *out)
+{
+    for (size_t i = 0; i < event->source_count; i++)
+        take_source(flight, &event->sources[i]);
+    if (flight->state == FLIGHT_SEEKING ||
+        (flight->state == FLIGHT_RESTING && pick_source(flight, event->now)))
+        go_on(flight, event, out);
+}
+
+static void on_ended(struct flight *flight, const struct flight_event *event,
+                     struct flight_actions *out)
+{
+    MUST(flight->state == FLIGHT_LISTING || flight->state == FLIGHT_RUNNING);
+    flight->state = FLIGHT_RESTING;
+    flight->rest = event->now;
+    request_ended(flight, event, out);
+    go_on(flight, event, out);
+}
+
+void flight_step(struct flight *flight, const struct flight_event *event,
+                 struct flight_actions *actions)
+{
+    actions->count = 0;
+    switch (flight->state == FLIGHT_OVER ? FLIGHT_WAKE : event->kind) {
+    case FLIGHT_WAKE:
+        wake(flight, event, actions);
+        break;
+    case FLIGHT_OPENED:
+        on_opened(flight, event, actions);
+        break;
+    case FLIGHT_LISTED:
+        on_listed(flight, event, actions);
+        break;
+    case FLIGHT_CHUNK:
+        on_chunk(flight, event, actions);
+        break;
+    case FLIGHT_WANTED:
+        want(flight, event->chunk);
+        break;
+    case FLIGHT_SOURCES:
+        on_sources(flight, event, actions);
+        break;
+    case FLIGHT_ENDED:
+        on_ended(flight, event, actions);
+        break;
+    case FLIGHT_BROKEN:
+        over(flight, FLIGHT_GIVE_UP, actions);
+        break;
+    }
+    actions->deadline = flight->state == FLIGHT_RESTING || flight->state == FLIGHT_SEEKING
+                            ? flight->rest
+                            : MONO_NEVER;
+}
+
+void flight_init(struct flight *flight, uint64_t size, uint64_t chunk_size)
+{
+    MUST(chunk_size_fits(size, chunk_size));
+    memset(flight, 0, sizeof(*flight));
+    flight->state = FLIGHT_OPENING;
+    flight->chunk_size = chunk_size;
+    flight->count = chunk_count(size, chunk_size);
+    flight->hungry_since = MONO_NEVER;
+    MUST(flight->count <= CHUNK_COUNT_MAX);
+}
+
+const struct address *flight_source_now(const struct flight *flight)
+{
+    if (flight->state != FLIGHT_LISTING && flight->state != FLIGHT_RUNNING)
+        return NULL;
+    return &flight->sources[flight->source].http;
+}
