@@ -94,10 +94,12 @@ static bool corrected_lately(struct exchange *machine, uint64_t key)
 
 void exchange_say_correction(struct exchange *machine, const struct exchange_event *event)
 {
-    char host[ADDRESS_TEXT_SIZE];
-    uint64_t key = exchange_key(machine, event->notice->name) ^
-                   exchange_key(machine, address_host_text(&event->from, host));
+    char host[2 * sizeof(event->from.ip) + 1];
+    struct text text = TEXT_OVER(host);
+    uint64_t key = exchange_key(machine, event->notice->name);
 
+    text_hex(&text, event->from.ip, sizeof(event->from.ip));
+    key ^= exchange_key(machine, host);
     if (!corrected_lately(machine, key ? key : 1))
         reply_later(machine, event);
 }
