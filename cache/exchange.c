@@ -11,11 +11,21 @@ size_t exchange_size(void)
     return sizeof(struct exchange);
 }
 
+static void name_hello(const char *domain, char out[NAME_SIZE])
+{
+    struct text text = text_over(out, NAME_SIZE);
+
+    text_puts(&text, domain);
+    text_puts(&text, "/.pond");
+    MUST(!text.full);
+}
+
 void exchange_init(struct exchange *machine, const struct exchange_options *options)
 {
     MUST(!machine->magic && options->compare_ns > 0);
     machine->magic = EXCHANGE_MAGIC;
     MUST(span_copy(span_of(options->node), machine->node, sizeof(machine->node)));
+    name_hello(options->domain, machine->hello);
     machine->broadcast = options->broadcast;
     machine->http_port = options->http_port;
     machine->compare_ns = options->compare_ns;
@@ -47,6 +57,22 @@ uint64_t exchange_key(const struct exchange *machine, const char *name)
 void exchange_copy_name(char out[NAME_SIZE], const char *name)
 {
     MUST(span_copy(span_of(name), out, NAME_SIZE));
+}
+
+void exchange_make_tuid(struct exchange *machine, char out[TUID_SIZE])
+{
+    struct text text = text_over(out, TUID_SIZE);
+    struct span node = span_of(machine->node);
+    uint64_t random = rng_next(&machine->rng);
+
+    text_u64(&text, ++machine->serial);
+    text_putc(&text, '.');
+    text_hex(&text, &random, sizeof(random));
+    text_putc(&text, '@');
+    if (node.len > TUID_MAX_LEN - text.len)
+        node.len = TUID_MAX_LEN - text.len;
+    text_add(&text, node.at, node.len);
+    MUST(!text.full);
 }
 
 mono_t exchange_within(struct exchange *machine, int64_t ns)
@@ -85,18 +111,16 @@ static void member(struct exchange *machine, const struct address *address)
     peers_learn(&machine->peers, address, machine->now)->member = true;
 }
 
-/* Notes who spoke. One that is new, or restarted, or was silent for long may know what we missed.
- */
+/* Notes who spoke. One that is new, or restarted, may know what we missed. */
 static struct peer *note_sender(struct exchange *machine, const struct exchange_event *event)
 {
     const struct notice_sender *sender = &event->notice->sender;
     struct peer *peer = peers_learn(&machine->peers, &event->from, machine->now);
     bool restarted = peer->ever_heard && peer->boot != sender->boot;
-    bool silent = mono_between(peer->heard, machine->now) > 2 * machine->compare_ns;
 
     if (restarted)
         peer_restarted(peer);
-    if (!peer->ever_heard || restarted || silent)
+    if (!peer->ever_heard || restarted)
         exchange_compare_soon(machine, &event->from);
     peer->address = event->from;
     peer->ever_heard = true;

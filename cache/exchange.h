@@ -31,7 +31,9 @@
  *  - A local change is announced to all, and once more a little later.
  *  - A name that somebody here wants is asked for, again and again within the question's time.
  *    Several who want the same share one question. What nobody has is remembered for a second.
- *  - Every 30 s, jittered, one random peer's catalogue is read from where we left off in it.
+ *  - Every 30 s, jittered, one random peer's catalogue is read from where we left off in it. It is
+ *    greeted then, so that it knows of us too; all are at start, and while we know nobody. The
+ *    greeting is a question for DOMAIN/.pond, which nobody has.
  *  - Who misbehaved is left alone for a while (cache/peers.h).
  */
 
@@ -164,6 +166,7 @@ struct exchange_actions {
 struct exchange_options {
     uint64_t seed;
     const char *node;   /* our name, for the ids of questions; copied */
+    const char *domain; /* the cluster's; copied */
     bool broadcast;     /* `to_all` reaches more than the peers that are known */
     uint16_t http_port; /* ours, to tell others; and theirs, as long as they have not told us */
     int64_t compare_ns; /* 30 s */

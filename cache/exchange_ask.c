@@ -189,21 +189,6 @@ static void question_free(struct asking *asking, int slot)
     slots_free(&asking->slots, slot);
 }
 
-static void make_tuid(struct exchange *machine, char out[TUID_SIZE])
-{
-    struct text text = text_over(out, TUID_SIZE);
-    struct span node = span_of(machine->node);
-    uint64_t random = rng_next(&machine->rng);
-
-    text_u64(&text, ++machine->asking.serial);
-    text_putc(&text, '.');
-    text_hex(&text, &random, sizeof(random));
-    text_putc(&text, '@');
-    text_add(&text, node.at,
-             node.len < TUID_MAX_LEN - text.len ? node.len : TUID_MAX_LEN - text.len);
-    MUST(!text.full);
-}
-
 /* A new question, due at once, or SLOTS_NONE. */
 static int question_new(struct exchange *machine, const char *name, enum exchange_ask ask,
                         const struct exchange_local *local)
@@ -225,7 +210,7 @@ static int question_new(struct exchange *machine, const char *name, enum exchang
     *question = (struct question){.ask = ask, .local = *local, .asked = machine->now};
     question->sources = survey ? survey->sources : question->few;
     exchange_copy_name(question->name, name);
-    make_tuid(machine, question->tuid);
+    exchange_make_tuid(machine, question->tuid);
     return slot;
 }
 

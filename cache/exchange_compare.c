@@ -63,8 +63,6 @@ static struct peer *next_peer(struct exchange *machine)
     struct comparing *comparing = &machine->comparing;
     struct peer *peer = NULL;
 
-    if (comparing->run)
-        return peers_find(&machine->peers, &comparing->host);
     if (comparing->hinted)
         peer = peers_find(&machine->peers, &comparing->hint);
     comparing->hinted = false;
@@ -150,26 +148,11 @@ void exchange_compare_done(struct exchange *machine, const struct exchange_event
     }
 }
 
-void exchange_compare_work(struct exchange *machine, struct exchange_actions *actions)
+/* One page of it, the first or the next. */
+static void ask_page(struct exchange *machine, struct peer *peer, struct exchange_action *action)
 {
     struct comparing *comparing = &machine->comparing;
-    struct exchange_action *action;
-    struct peer *peer;
 
-    if (comparing->in_flight || !mono_reached(machine->now, comparing->due))
-        return;
-    if (actions->count == EXCHANGE_ACTIONS_MAX) {
-        actions->more = true;
-        return;
-    }
-    peer = next_peer(machine);
-    if (!peer) {
-        run_end(machine);
-        return;
-    }
-    action = exchange_act(actions, EXCHANGE_COMPARE);
-    if (!comparing->run)
-        comparing->pages = 0;
     comparing->run = true;
     comparing->in_flight = true;
     comparing->host = peer->address;
@@ -178,6 +161,44 @@ void exchange_compare_work(struct exchange *machine, struct exchange_actions *ac
     action->to = exchange_http(machine, peer);
     action->store_id = peer->store_id;
     action->since = peer->position;
+}
+
+/* Begins with a peer, and greets it; where there is none, greets whoever may be there. */
+static void run_begin(struct exchange *machine, struct exchange_actions *actions)
+{
+    struct comparing *comparing = &machine->comparing;
+    struct peer *peer = next_peer(machine);
+
+    comparing->pages = 0;
+    if (peer)
+        ask_page(machine, peer, exchange_act(actions, EXCHANGE_COMPARE));
+    else
+        run_end(machine);
+    if (!comparing->greeted || !peer)
+        exchange_say_hello(machine, NULL, actions);
+    else
+        exchange_say_hello(machine, &peer->address, actions);
+    comparing->greeted = true;
+}
+
+void exchange_compare_work(struct exchange *machine, struct exchange_actions *actions)
+{
+    struct comparing *comparing = &machine->comparing;
+    struct peer *peer = NULL;
+
+    if (comparing->in_flight || !mono_reached(machine->now, comparing->due))
+        return;
+    if (actions->count + 2 > EXCHANGE_ACTIONS_MAX) {
+        actions->more = true;
+        return;
+    }
+    if (comparing->run)
+        peer = peers_find(&machine->peers, &comparing->host);
+    comparing->run = false;
+    if (peer)
+        ask_page(machine, peer, exchange_act(actions, EXCHANGE_COMPARE));
+    else
+        run_begin(machine, actions);
 }
 
 mono_t exchange_compare_due(const struct exchange *machine)

@@ -54,7 +54,6 @@ struct recent {
 };
 
 struct asking {
-    uint64_t serial; /* of the last question */
     struct slots slots;
     struct question questions[EXCHANGE_QUESTIONS_MAX];
     struct survey surveys[EXCHANGE_SURVEYS_MAX];
@@ -123,6 +122,10 @@ struct saying {
 /* A whohas came. */
 void exchange_say_asked(struct exchange *machine, const struct exchange_event *event);
 
+/* A greeting to one, or to all where `to` is NULL. There must be room. */
+void exchange_say_hello(struct exchange *machine, const struct address *to,
+                        struct exchange_actions *actions);
+
 /* An announcement came of a version older than ours. */
 void exchange_say_correction(struct exchange *machine, const struct exchange_event *event);
 
@@ -174,6 +177,7 @@ struct comparing {
     uint64_t since;
     size_t pages;
     unsigned failures; /* in a row */
+    bool greeted;      /* everyone, at start */
     bool hinted;       /* `hint` is to be next, if it is usable */
     struct address hint;
 };
@@ -189,8 +193,10 @@ mono_t exchange_compare_due(const struct exchange *machine);
 struct exchange {
     uint32_t magic;
     char node[NODE_SIZE];
+    char hello[NAME_SIZE]; /* the name that a greeting asks for */
     bool broadcast;
     uint16_t http_port;
+    uint64_t serial; /* of the last question or greeting */
     int64_t compare_ns;
     uint64_t hash_seed;
     struct rng rng;
@@ -210,6 +216,9 @@ struct exchange_action *exchange_act(struct exchange_actions *actions,
 uint64_t exchange_key(const struct exchange *machine, const char *name);
 
 void exchange_copy_name(char out[NAME_SIZE], const char *name);
+
+/* An id for a question: no other of this node and boot has it, and nobody can guess it. */
+void exchange_make_tuid(struct exchange *machine, char out[TUID_SIZE]);
 
 /* A random moment within `ns` from now. */
 mono_t exchange_within(struct exchange *machine, int64_t ns);

@@ -104,6 +104,22 @@ void exchange_say_correction(struct exchange *machine, const struct exchange_eve
         reply_later(machine, event);
 }
 
+void exchange_say_hello(struct exchange *machine, const struct address *to,
+                        struct exchange_actions *actions)
+{
+    struct exchange_action *action = exchange_act(actions, EXCHANGE_SEND);
+
+    MUST(action);
+    action->to_all = !to;
+    if (to)
+        action->to = *to;
+    action->notice.kind = NOTICE_WHOHAS;
+    action->notice.content = true;
+    action->notice.port = machine->http_port;
+    exchange_copy_name(action->notice.name, machine->hello);
+    exchange_make_tuid(machine, action->notice.tuid);
+}
+
 /* ---- announcements: to all ------------------------------------------------------------------ */
 
 static int announcement_find(const struct exchange *machine, const char *name)

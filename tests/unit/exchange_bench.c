@@ -26,8 +26,11 @@ struct address host(uint8_t n)
 static int set_up_with(void **state, bool broadcast)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    struct exchange_options options = {
-        .seed = 1, .node = "here", .http_port = 65028, .compare_ns = MONO_S(30)};
+    struct exchange_options options = {.seed = 1,
+                                       .node = "here",
+                                       .domain = "example.com",
+                                       .http_port = 65028,
+                                       .compare_ns = MONO_S(30)};
 
     options.broadcast = broadcast;
     bench->machine = calloc(1, exchange_size());

@@ -153,6 +153,33 @@ static void a_new_voice_is_compared_with_soon(void **state)
     assert_int_equal(action->to.ip[15], 3);
 }
 
+static void who_knows_nobody_greets_whoever_may_be_there(void **state)
+{
+    struct bench *bench = *state;
+
+    for (int i = 0; i < 3; i++) {
+        const struct exchange_action *hello = await(bench, EXCHANGE_SEND, 40000);
+        assert_non_null(hello);
+        assert_true(hello->to_all);
+        assert_int_equal(hello->notice.kind, NOTICE_WHOHAS);
+        assert_string_equal(hello->notice.name, "example.com/.pond");
+        bench->actions.count = 0;
+    }
+}
+
+static void who_is_compared_with_is_greeted(void **state)
+{
+    struct bench *bench = *state;
+
+    member(bench, 2);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
+    assert_true(only(bench, EXCHANGE_SEND)->to_all); /* all are, at start */
+    compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 1});
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 60000));
+    assert_false(only(bench, EXCHANGE_SEND)->to_all);
+    assert_int_equal(only(bench, EXCHANGE_SEND)->to.ip[15], 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +191,8 @@ int main(void)
         CASE(after_a_failure_another_peer_is_tried_soon),
         CASE(failures_in_a_row_are_retried_ever_later),
         CASE(a_new_voice_is_compared_with_soon),
+        CASE(who_knows_nobody_greets_whoever_may_be_there),
+        CASE(who_is_compared_with_is_greeted),
     };
     return cmocka_run_group_tests_name("exchange_compare", tests, NULL, NULL);
 }
