@@ -30,6 +30,19 @@ struct fetch_options {
     /* Which own address to speak from to `to`; NULL: the kernel's choice. May itself be NULL. */
     const struct address *(*source_for)(void *arg, const struct address *to);
     void *arg;
+    uint32_t connect_ms; /* how long a connection may take to come about; 0: FETCH_CONNECT_MS */
+    uint32_t stall_s;    /* slower than FETCH_STALL_BYTES a second for so long; 0: FETCH_STALL_S */
+};
+
+enum {
+    FETCH_CONNECT_MS = 3000,
+    FETCH_STALL_S = 10,
+    FETCH_STALL_BYTES = 1024,
+    FETCH_COLLECT_S = 60,        /* at most, for a body that is collected */
+    FETCH_IDLE_S = 30,           /* connections are kept: less than servers keep them */
+    FETCH_HOST_CONNECTIONS = 64, /* more requests wait for one of these */
+    FETCH_CONNECTIONS = 512,
+    FETCH_SIGN_TRIES = 2 /* times that 401 is answered by signing with the nonce it brought */
 };
 struct fetch *fetch_new(const struct fetch_options *options);
 
@@ -51,10 +64,12 @@ enum { FETCH_TARGET_SIZE = 3 * NAME_MAX_LEN + 64, FETCH_ETAG_SIZE = 80 };
 /* One request; the caller's memory, until `done`. All callbacks are made on the fetch thread. */
 struct fetch_request {
     struct address server;
-    char target[FETCH_TARGET_SIZE];
+    char target[FETCH_TARGET_SIZE]; /* from its slash on, percent-encoded */
     bool range;        /* ask for bytes from..to, and take nothing but 206 with just those */
     uint64_t from, to; /* inclusive */
-    char etag[FETCH_ETAG_SIZE]; /* not empty: If-Match, so that another version is FETCH_CHANGED */
+    uint64_t total;    /* with range: the length of the whole, as the answer must have it */
+    char etag[FETCH_ETAG_SIZE]; /* with its quotes. Not empty: If-Match, so that another version is
+                                   FETCH_CHANGED */
     bool content;  /* a manifest vouches for the body: it is not in the answer's signature */
     uint64_t most; /* bytes of body; one more is PEER_ENDLESS_BODY */
 
@@ -67,11 +82,12 @@ struct fetch_request {
     /* out: */
     enum fetch_result result;
     enum peer_fault fault;
-    char *body; /* with a NUL behind it; free() it */
+    uint32_t retry_after_s; /* FETCH_BUSY: what it said; 0: nothing */
+    char *body;             /* with a NUL behind it; free() it */
     size_t body_len;
-    uint64_t store_id, sequence_last,
-        sequence; /* of a catalogue page: Pond-Store, Pond-Last, ... */
-    bool more;    /* Pond-More */
+    uint64_t store_id;      /* of a catalogue page: Pond-Store, in hexadecimal */
+    uint64_t sequence_last; /* Pond-Last */
+    bool more;              /* Pond-More: 1 */
 
     void *inner; /* the fetcher's */
 };
@@ -84,5 +100,12 @@ void fetch_cancel(struct fetch *fetch, struct fetch_request *request);
 
 /* Calls `call(arg)` on the fetch thread. From any thread. */
 void fetch_call(struct fetch *fetch, void (*call)(void *arg), void *arg);
+
+/* A deadline on the fetch thread, where all of these must be called. Setting it again moves it;
+ * MONO_NEVER stops it. */
+struct fetch_alarm;
+struct fetch_alarm *fetch_alarm_new(struct fetch *fetch, void (*ring)(void *arg), void *arg);
+void fetch_alarm_set(struct fetch_alarm *alarm, mono_t when);
+void fetch_alarm_free(struct fetch_alarm *alarm);
 
 #endif

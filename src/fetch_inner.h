@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_FETCH_INNER_H
+#define POND_SRC_FETCH_INNER_H
+
+#include <curl/curl.h>
+#include <ev.h>
+#include <pthread.h>
+
+#include "src/base/log.h"
+#include "src/challenge.h"
+#include "src/fetch.h"
+#include "src/fetch_answer.h"
+#include "src/mailbox.h"
+
+/* What the files of the fetcher (src/fetch*.c) share; nobody else includes it. */
+
+enum { FETCH_MAGIC = 0x66657463, TRANSFER_MAGIC = 0x74726e73, ALARM_MAGIC = 0x616c726d };
+
+struct fetch {
+    unsigned magic;
+    struct fetch_options options; /* node and domain: copies */
+    pthread_t thread;
+    struct ev_loop *loop;
+    struct mailbox *mailbox;
+
+    /* The fetch thread's from here on. */
+    CURLM *multi;
+    struct ev_timer timer; /* the one that curl asks for */
+    struct ev_timer reap;  /* ends what was cancelled, outside of everybody's callbacks */
+    struct seal *seal;     /* NULL without keys */
+    struct challenge_client *challenges;
+    struct transfer *transfers;
+    struct log_flood flood;
+    bool stopping;
+};
+
+/* One request on its way. */
+struct transfer {
+    unsigned magic;
+    struct fetch *fetch;
+    struct fetch_request *request;
+    struct transfer *prev, *next; /* in fetch->transfers, once begun */
+    struct letter letter;
+
+    CURL *easy;
+    struct curl_slist *headers;
+    bool added; /* to the multi handle */
+    bool cancelled;
+
+    struct challenge_claim claim; /* of what was sent last, where it was signed */
+    bool was_signed;
+    unsigned tries; /* times that 401 was answered by signing */
+
+    struct fetch_answer answer;
+    struct fetch_verdict verdict; /* settled by the head or the body, once `judged` */
+    bool judged;
+    bool again; /* to be asked again, signed with the nonce that came */
+    char error[CURL_ERROR_SIZE];
+    uint64_t length;           /* that the head promises, or UINT64_MAX */
+    uint64_t got;              /* bytes of body */
+    struct digester *digester; /* of the body, where the head says what it must be */
+    struct digest promised;
+    size_t body_cap;
+};
+
+/* fetch_loop.c: curl's sockets and timer on the libev loop; whenever a transfer is through,
+ * transfer_ended. */
+void fetch_loop_open(struct fetch *fetch);
+void fetch_loop_close(struct fetch *fetch);
+
+/* fetch_transfer.c */
+struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request);
+void transfer_begin(struct transfer *transfer);
+void transfer_ended(struct transfer *transfer, CURLcode code);
+
+/* Ends it here and now; not in a callback of curl's. */
+void transfer_finish(struct transfer *transfer, struct fetch_verdict verdict);
+
+#endif

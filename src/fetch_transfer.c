@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/fetch_inner.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "src/base/must.h"
+#include "src/clock.h"
+
+enum {
+    BUFFER_BYTES = 512 * 1024,
+    BODY_FIRST_CAP = 4096,
+    REFUSAL_MAX = 64 * 1024, /* bytes of a body that only explains */
+    LOG_TARGET_MAX = 200
+};
+
+static struct fetch_verdict verdict_of(enum fetch_result result, enum peer_fault fault,
+                                       const char *why)
+{
+    return (struct fetch_verdict){result, fault, why};
+}
+
+static void settle(struct transfer *transfer, struct fetch_verdict verdict)
+{
+    transfer->verdict = verdict;
+    transfer->judged = true;
+}
+
+/* ---- the request ---------------------------------------------------------------------------- */
+
+/* The headers that we send and that decide; the rest is curl's. */
+struct outgoing {
+    char range[64];
+    char etag[FETCH_ETAG_SIZE];
+};
+
+static struct span outgoing_value(const struct outgoing *outgoing, const char *name)
+{
+    if (strcasecmp(name, "range") == 0)
+        return span_of(outgoing->range);
+    if (strcasecmp(name, "if-match") == 0)
+        return span_of(outgoing->etag);
+    return (struct span){"", 0};
+}
+
+static void add_header(struct transfer *transfer, const char *name, const char *value)
+{
+    char memory[2048];
+    struct text line = TEXT_OVER(memory);
+    struct curl_slist *longer;
+
+    if (value[0] == '\0')
+        return;
+    text_printf(&line, "%s: %s", name, value);
+    MUST(!line.full);
+    longer = curl_slist_append(transfer->headers, line.at);
+    MUST(longer != NULL);
+    transfer->headers = longer;
+}
+
+/* Signs where we have keys and a nonce of this server; else it tells us by 401. */
+static void authorize(struct transfer *transfer, const struct outgoing *outgoing)
+{
+    struct fetch *fetch = transfer->fetch;
+    struct challenge_request signed_part = {.method = span_of("GET"),
+                                            .target = span_of(transfer->request->target)};
+    char server[ADDRESS_TEXT_SIZE], memory[1536];
+    struct text value = TEXT_OVER(memory);
+
+    transfer->was_signed = false;
+    if (!fetch->seal || !fetch->options.sign)
+        return;
+    for (size_t i = 0; i < challenge_request_header_count; i++)
+        signed_part.values[i] = outgoing_value(outgoing, challenge_request_headers[i]);
+    address_text(&transfer->request->server, server);
+    if (!challenge_authorize(fetch->challenges, fetch->seal, span_of(server), &signed_part,
+                             &transfer->claim, &value))
+        return;
+    MUST(!value.full);
+    add_header(transfer, "Authorization", value.at);
+    transfer->was_signed = true;
+}
+
+static void write_headers(struct transfer *transfer)
+{
+    const struct fetch_request *request = transfer->request;
+    struct outgoing outgoing = {.range = ""};
+    struct text range = TEXT_OVER(outgoing.range);
+
+    if (request->range)
+        text_printf(&range, "bytes=%" PRIu64 "-%" PRIu64, request->from, request->to);
+    MUST(span_copy(span_of(request->etag), outgoing.etag, sizeof(outgoing.etag)));
+    curl_slist_free_all(transfer->headers);
+    transfer->headers = NULL;
+    add_header(transfer, "Range", outgoing.range);
+    add_header(transfer, "If-Match", outgoing.etag);
+    authorize(transfer, &outgoing);
+}
+
+/* ---- the head of the answer ----------------------------------------------------------------- */
+
+static bool must_be_signed(const struct fetch *fetch)
+{
+    return fetch->seal && fetch->options.sign && fetch->options.must_be_signed &&
+           !keyring_any(fetch->options.keyring);
+}
+
+static bool learn(struct transfer *transfer, struct span value)
+{
+    char server[ADDRESS_TEXT_SIZE];
+
+    address_text(&transfer->request->server, server);
+    return value.at != NULL && challenge_learn(transfer->fetch->challenges, span_of(server), value);
+}
+
+static struct fetch_verdict judge_401(struct transfer *transfer)
+{
+    struct fetch *fetch = transfer->fetch;
+    struct span value;
+
+    if (!fetch->seal || !fetch->options.sign)
+        return verdict_of(FETCH_FAULT, PEER_REFUSES, "it wants signatures, and we sign nothing");
+    if (transfer->tries == FETCH_SIGN_TRIES)
+        return verdict_of(FETCH_FAULT, PEER_REFUSES, "it does not take our signature");
+    if (!fetch_answer_header(&transfer->answer, "www-authenticate", &value) ||
+        !learn(transfer, value))
+        return verdict_of(FETCH_FAULT, PEER_REFUSES, "401 without a challenge of ours");
+    transfer->again = true;
+    return verdict_of(FETCH_BUSY, PEER_FINE, "it wants a signature");
+}
+
+/* We had no nonce of this server, and it served us all the same: with the nonce that it gave now
+ * it can answer signed. */
+static struct fetch_verdict unasked(struct transfer *transfer, struct span info)
+{
+    transfer->again = transfer->tries < FETCH_SIGN_TRIES && learn(transfer, info);
+    return verdict_of(FETCH_FAULT, PEER_UNSIGNED_ANSWER, "its answer is not signed");
+}
+
+static struct fetch_verdict judge_signature(struct transfer *transfer)
+{
+    const struct fetch_answer *answer = &transfer->answer;
+    struct fetch_verdict good = verdict_of(FETCH_OK, PEER_FINE, "");
+    bool must = must_be_signed(transfer->fetch) && fetch_answer_needs_signature(answer);
+    struct challenge_answer signed_part;
+    struct span info;
+
+    if (!fetch_answer_header(answer, "authentication-info", &info))
+        return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "Authentication-Info is there twice");
+    if (!transfer->was_signed)
+        return must ? unasked(transfer, info) : good;
+    if (info.at == NULL && must)
+        return verdict_of(FETCH_FAULT, PEER_UNSIGNED_ANSWER, "its answer is not signed");
+    if (info.at == NULL)
+        return good;
+    if (!fetch_answer_signed_part(answer, &signed_part))
+        return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "a header that decides is there twice");
+    if (!challenge_check_answer(transfer->fetch->seal, &signed_part, &transfer->claim, info))
+        return verdict_of(FETCH_FAULT, PEER_UNSIGNED_ANSWER,
+                          "signed with none of our keys, or changed since");
+    learn(transfer, info);
+    return good;
+}
+
+/* Content is vouched for by its manifest; any other body by Content-Digest, which is signed. */
+static struct fetch_verdict judge_digest(struct transfer *transfer)
+{
+    struct span value;
+
+    if (!fetch_answer_header(&transfer->answer, "content-digest", &value))
+        return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "Content-Digest is there twice");
+    if (transfer->request->content)
+        return verdict_of(FETCH_OK, PEER_FINE, "");
+    if (value.at == NULL && must_be_signed(transfer->fetch))
+        return verdict_of(FETCH_FAULT, PEER_UNSIGNED_ANSWER, "its body is not signed");
+    if (value.at == NULL)
+        return verdict_of(FETCH_OK, PEER_FINE, "");
+    if (!challenge_digest_parse(value, &transfer->promised))
+        return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "Content-Digest is malformed");
+    transfer->digester = digester_begin();
+    return verdict_of(FETCH_OK, PEER_FINE, "");
+}
+
+static struct fetch_verdict judge_head(struct transfer *transfer)
+{
+    struct fetch_verdict verdict;
+
+    if (transfer->answer.status == 401)
+        return judge_401(transfer);
+    verdict = judge_signature(transfer);
+    if (verdict.result == FETCH_OK)
+        verdict = fetch_answer_judge(&transfer->answer, transfer->request, &transfer->length);
+    if (verdict.result == FETCH_OK)
+        verdict = judge_digest(transfer);
+    return verdict;
+}
+
+/* curl's header callback: any other number than `size * count` ends the transfer. */
+static size_t on_header(char *line, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = arg;
+    bool was_whole = transfer->answer.whole;
+
+    MUST_BE(transfer, TRANSFER_MAGIC);
+    if (!fetch_answer_line(&transfer->answer, (struct span){line, size * count})) {
+        settle(transfer, verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "the head makes no sense"));
+        return 0;
+    }
+    if (transfer->answer.whole && !was_whole) {
+        settle(transfer, judge_head(transfer));
+        if (transfer->verdict.result == FETCH_FAULT && !transfer->again)
+            return 0;
+    }
+    return size * count;
+}
+
+/* ---- the body of the answer ----------------------------------------------------------------- */
+
+static void collect(struct transfer *transfer, const void *bytes, size_t len)
+{
+    struct fetch_request *request = transfer->request;
+    size_t need = request->body_len + len + 1;
+
+    if (need > transfer->body_cap) {
+        size_t cap = transfer->body_cap ? transfer->body_cap : BODY_FIRST_CAP;
+        while (cap < need)
+            cap *= 2;
+        request->body = realloc(request->body, cap);
+        MUST(request->body != NULL);
+        transfer->body_cap = cap;
+    }
+    memcpy(request->body + request->body_len, bytes, len);
+    request->body_len += len;
+    request->body[request->body_len] = '\0';
+}
+
+static bool take(struct transfer *transfer, const void *bytes, size_t len)
+{
+    struct fetch_request *request = transfer->request;
+
+    if (transfer->got > request->most) {
+        settle(transfer, verdict_of(FETCH_FAULT, PEER_ENDLESS_BODY, "more than there can be"));
+        return false;
+    }
+    if (transfer->digester)
+        digester_add(transfer->digester, bytes, len);
+    if (!request->take) {
+        collect(transfer, bytes, len);
+        return true;
+    }
+    if (request->take(request, bytes, len))
+        return true;
+    settle(transfer, verdict_of(FETCH_FAULT, request->fault, "its body is not what it should be"));
+    return false;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = arg;
+    size_t len = size * count;
+    bool go_on;
+
+    MUST_BE(transfer, TRANSFER_MAGIC);
+    MUST(transfer->judged);
+    transfer->got += len;
+    if (transfer->cancelled)
+        return 0;
+    if (transfer->verdict.result != FETCH_OK)
+        go_on = transfer->got <= REFUSAL_MAX;
+    else
+        go_on = take(transfer, bytes, len) && !transfer->cancelled;
+    return go_on ? len : 0;
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+/* Did all come that was promised, and is it that? */
+static struct fetch_verdict judge_body(struct transfer *transfer)
+{
+    const struct fetch_request *request = transfer->request;
+    struct digest digest;
+
+    if (request->range && transfer->got != request->to - request->from + 1)
+        return verdict_of(FETCH_FAULT, PEER_SHORT_BODY, "its body is shorter than the range");
+    if (transfer->digester) {
+        digester_end(transfer->digester, &digest);
+        transfer->digester = NULL;
+        if (!digest_same(&digest, &transfer->promised))
+            return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "its body is not its digest's");
+    } else if (!request->range && transfer->length == UINT64_MAX) {
+        return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "its body has neither length nor digest");
+    }
+    return verdict_of(FETCH_OK, PEER_FINE, "");
+}
+
+static bool was_sent(const struct transfer *transfer)
+{
+    long bytes = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &bytes);
+    return bytes > 0;
+}
+
+/* What befell the connection. */
+static struct fetch_verdict judge_code(const struct transfer *transfer, CURLcode code)
+{
+    const char *why = transfer->error[0] ? transfer->error : curl_easy_strerror(code);
+    enum peer_fault fault;
+
+    switch (code) {
+    case CURLE_COULDNT_CONNECT:
+        fault = PEER_UNREACHABLE;
+        break;
+    case CURLE_OPERATION_TIMEDOUT:
+        fault = was_sent(transfer) ? PEER_SILENT : PEER_UNREACHABLE;
+        break;
+    case CURLE_GOT_NOTHING:
+        fault = PEER_SILENT;
+        break;
+    case CURLE_PARTIAL_FILE:
+        fault = PEER_SHORT_BODY;
+        break;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        fault = transfer->judged ? PEER_SHORT_BODY : PEER_UNREACHABLE;
+        break;
+    case CURLE_OUT_OF_MEMORY: /* curl's word for a line of a head beyond 100 KiB */
+        fault = PEER_WRONG_ANSWER;
+        why = "the head is too long";
+        break;
+    default:
+        fault = PEER_WRONG_ANSWER;
+    }
+    return verdict_of(FETCH_FAULT, fault, why);
+}
+
+static void again(struct transfer *transfer)
+{
+    transfer->tries++;
+    transfer->again = transfer->judged = false;
+    transfer->got = 0;
+    fetch_answer_begin(&transfer->answer);
+    write_headers(transfer);
+    MUST(curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK);
+    MUST(curl_multi_add_handle(transfer->fetch->multi, transfer->easy) == CURLM_OK);
+    transfer->added = true;
+}
+
+static void take_off(struct transfer *transfer)
+{
+    if (transfer->added)
+        curl_multi_remove_handle(transfer->fetch->multi, transfer->easy);
+    transfer->added = false;
+}
+
+void transfer_ended(struct transfer *transfer, CURLcode code)
+{
+    take_off(transfer);
+    if (transfer->cancelled)
+        transfer_finish(transfer, verdict_of(FETCH_CANCELLED, PEER_FINE, ""));
+    else if (transfer->judged && transfer->again)
+        again(transfer);
+    else if (transfer->judged && transfer->verdict.result != FETCH_OK)
+        transfer_finish(transfer, transfer->verdict);
+    else if (code != CURLE_OK)
+        transfer_finish(transfer, judge_code(transfer, code));
+    else
+        transfer_finish(transfer, judge_body(transfer));
+}
+
+static void log_fault(struct transfer *transfer, struct fetch_verdict verdict)
+{
+    char server[ADDRESS_TEXT_SIZE], memory[LOG_TARGET_MAX * 4 + 4];
+    struct text target = TEXT_OVER(memory);
+    uint64_t missed;
+
+    if (verdict.fault == PEER_FINE ||
+        !log_flood_pass(&transfer->fetch->flood, clock_mono(), &missed))
+        return;
+    if (missed)
+        log_warn("fetch: %" PRIu64 " more faults were not logged", missed);
+    log_quote(&target, span_of(transfer->request->target), LOG_TARGET_MAX);
+    log_warn("fetch: %s %s when asked for %s: %s", address_text(&transfer->request->server, server),
+             peer_fault_sentence(verdict.fault), target.at, verdict.why);
+}
+
+static void unlink_transfer(struct transfer *transfer)
+{
+    if (transfer->prev)
+        transfer->prev->next = transfer->next;
+    else if (transfer->fetch->transfers == transfer)
+        transfer->fetch->transfers = transfer->next;
+    if (transfer->next)
+        transfer->next->prev = transfer->prev;
+}
+
+static void transfer_free(struct transfer *transfer)
+{
+    unlink_transfer(transfer);
+    take_off(transfer);
+    curl_easy_cleanup(transfer->easy);
+    curl_slist_free_all(transfer->headers);
+    digester_drop(transfer->digester);
+    transfer->magic = 0;
+    free(transfer);
+}
+
+static void hand_out_body(struct transfer *transfer, enum fetch_result result)
+{
+    struct fetch_request *request = transfer->request;
+
+    if (request->take)
+        return;
+    if (result == FETCH_OK) {
+        collect(transfer, "", 0);
+        return;
+    }
+    free(request->body);
+    request->body = NULL;
+    request->body_len = 0;
+}
+
+void transfer_finish(struct transfer *transfer, struct fetch_verdict verdict)
+{
+    struct fetch_request *request = transfer->request;
+
+    request->result = verdict.result;
+    request->fault = verdict.fault;
+    request->inner = NULL;
+    hand_out_body(transfer, verdict.result);
+    if (verdict.result == FETCH_FAULT)
+        log_fault(transfer, verdict);
+    transfer_free(transfer);
+    request->done(request); /* the request may be gone after this */
+}
+
+/* ---- the beginning -------------------------------------------------------------------------- */
+
+/* A new socket of curl's, before it connects: it speaks from the address that the nets files have
+ * for us there. Where that cannot be, the kernel chooses. */
+static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+    struct transfer *transfer = arg;
+    const struct fetch_options *options = &transfer->fetch->options;
+    const struct address *server = &transfer->request->server, *source = NULL;
+    union sockaddr_any any;
+    struct address from;
+    char text[ADDRESS_TEXT_SIZE];
+
+    (void)purpose;
+    MUST_BE(transfer, TRANSFER_MAGIC);
+    if (options->source_for)
+        source = options->source_for(options->arg, server);
+    if (!source)
+        return CURL_SOCKOPT_OK;
+    from = *source;
+    from.port = 0;
+    if (bind(fd, &any.any, address_to_socket(&from, &any)) != 0)
+        log_warn("fetch: cannot speak from %s: %s", address_host_text(&from, text),
+                 strerror(errno));
+    return CURL_SOCKOPT_OK;
+}
+
+#define SET(easy, option, value) MUST(curl_easy_setopt(easy, option, value) == CURLE_OK)
+
+static void set_address(struct transfer *transfer)
+{
+    const struct fetch_request *request = transfer->request;
+    struct address plain = request->server;
+    char host[ADDRESS_TEXT_SIZE], memory[FETCH_TARGET_SIZE + ADDRESS_TEXT_SIZE + 16];
+    struct text url = TEXT_OVER(memory);
+
+    plain.scope = 0; /* has an option of its own */
+    text_printf(&url, "http://%s%s", address_text(&plain, host), request->target);
+    MUST(!url.full && request->target[0] == '/');
+    SET(transfer->easy, CURLOPT_URL, url.at);
+    SET(transfer->easy, CURLOPT_ADDRESS_SCOPE, (long)request->server.scope);
+    SET(transfer->easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
+    SET(transfer->easy, CURLOPT_SOCKOPTDATA, transfer);
+}
+
+static void set_manners(struct transfer *transfer)
+{
+    CURL *easy = transfer->easy;
+
+    SET(easy, CURLOPT_PROTOCOLS_STR, "http");
+    SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(easy, CURLOPT_PROXY, "");
+    SET(easy, CURLOPT_PATH_AS_IS, 1L);
+    SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    SET(easy, CURLOPT_NOSIGNAL, 1L);
+    SET(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
+}
+
+static void set_limits(struct transfer *transfer)
+{
+    const struct fetch_options *options = &transfer->fetch->options;
+    CURL *easy = transfer->easy;
+
+    SET(easy, CURLOPT_CONNECTTIMEOUT_MS,
+        (long)(options->connect_ms ? options->connect_ms : FETCH_CONNECT_MS));
+    SET(easy, CURLOPT_LOW_SPEED_TIME, (long)(options->stall_s ? options->stall_s : FETCH_STALL_S));
+    SET(easy, CURLOPT_LOW_SPEED_LIMIT, (long)FETCH_STALL_BYTES);
+    SET(easy, CURLOPT_MAXAGE_CONN, (long)FETCH_IDLE_S);
+    if (!transfer->request->take)
+        SET(easy, CURLOPT_TIMEOUT, (long)FETCH_COLLECT_S);
+}
+
+static void set_callbacks(struct transfer *transfer)
+{
+    CURL *easy = transfer->easy;
+
+    SET(easy, CURLOPT_PRIVATE, transfer);
+    SET(easy, CURLOPT_HEADERFUNCTION, on_header);
+    SET(easy, CURLOPT_HEADERDATA, transfer);
+    SET(easy, CURLOPT_WRITEFUNCTION, on_body);
+    SET(easy, CURLOPT_WRITEDATA, transfer);
+    SET(easy, CURLOPT_ERRORBUFFER, transfer->error);
+    SET(easy, CURLOPT_HTTPHEADER, transfer->headers);
+}
+
+struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request)
+{
+    struct transfer *transfer = calloc(1, sizeof(*transfer));
+
+    MUST(transfer != NULL);
+    transfer->magic = TRANSFER_MAGIC;
+    transfer->fetch = fetch;
+    transfer->request = request;
+    return transfer;
+}
+
+void transfer_begin(struct transfer *transfer)
+{
+    struct fetch *fetch = transfer->fetch;
+
+    MUST_BE(transfer, TRANSFER_MAGIC);
+    transfer->next = fetch->transfers;
+    if (transfer->next)
+        transfer->next->prev = transfer;
+    fetch->transfers = transfer;
+
+    transfer->easy = curl_easy_init();
+    MUST(transfer->easy != NULL);
+    write_headers(transfer);
+    set_address(transfer);
+    set_manners(transfer);
+    set_limits(transfer);
+    set_callbacks(transfer);
+    MUST(curl_multi_add_handle(fetch->multi, transfer->easy) == CURLM_OK);
+    transfer->added = true;
+}
