@@ -6,6 +6,7 @@ has to be cleaned up and nothing can clash with another run.
 """
 
 import ctypes
+import json
 import os
 import socket
 import subprocess
@@ -69,8 +70,8 @@ class Net:
         command("ip", "link", "set", "lo", "up")
         command("ip", "link", "add", "bridge0", "type", "bridge", "mcast_snooping", "0")
         command("ip", "link", "set", "bridge0", "up")
-        self._filter = command("nft", "add table bridge loss; add chain bridge loss forward "
-                               "{ type filter hook forward priority 0; }")
+        command("nft", "add table bridge loss; add chain bridge loss forward "
+                "{ type filter hook forward priority 0; }")
 
     def add(self, count):
         """Makes that many more hosts; returns them."""
@@ -128,8 +129,8 @@ class Host:
 
     def received(self):
         """Bytes that came over the cable."""
-        with open(f"/sys/class/net/{self.port}/statistics/tx_bytes", encoding="ascii") as file:
-            return int(file.read())
+        shown = command("ip", "-json", "-statistics", "link", "show", "dev", self.port).stdout
+        return json.loads(shown)[0]["stats64"]["tx"]["bytes"]
 
     def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, protocol=0):
         """A socket of this host: it stays here whoever uses it."""
