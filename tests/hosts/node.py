@@ -189,6 +189,12 @@ class Node:
         check(found, f"{self.name} has no metric {name} {labels or ''}")
         return total
 
+    def refused(self, verdict=None):
+        """How many messages and requests its gate has refused, with this verdict or with any."""
+        if verdict:
+            return self.metric("pond_messages_judged_total", verdict=verdict)
+        return self.metric("pond_messages_judged_total") - self.refused("pass")
+
     def url(self, path, v6=False):
         if not path.startswith("/"):
             path = f"/{DOMAIN}/{path}"

@@ -116,13 +116,13 @@ def versions_from_the_future(net):
 def names_of_another_domain(net):
     liar, truth, victim = open_cluster(net, "nothing")
     truth.put("known", b"true")
-    before = victim.metric("pond_gate_refused_total")
+    before = victim.refused()
     for number in range(1, 4):
         data = wire.notice("ihave", "x", domain="other.example", counter=1000 + number, mtime=1,
                            port=65028, version="5.0", size=1, sha256="0" * 64, held=True)
         liar.announce("known", victim.host.v4)
         liar.host.datagrams().sendto(data, (victim.host.v4, 65027))
-    wait_until(lambda: victim.metric("pond_gate_refused_total") >= before + 3, "they are counted")
+    wait_until(lambda: victim.refused() >= before + 3, "they are counted")
     check(all(not name.startswith("other.example") for name in victim.names()), "one was taken")
 
 
@@ -135,4 +135,4 @@ def a_liar_becomes_honest(net):
     wait_until(lambda: victim.knows("last"), "the victim knows the name")
     liar_knows = liar._true("/.pond/manifest/test.example/last")
     equal(liar_knows[0], 200, "the liar's source")
-    wait_until(lambda: victim.peer(liar.host)["usable"], "its time of being left alone ends", 30)
+    wait_until(lambda: victim.peer(liar.host)["used"], "its time of being left alone ends", 30)

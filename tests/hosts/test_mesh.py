@@ -76,7 +76,7 @@ def broadcast_off(net):
     alone, talker = Node(hosts[0], nobroadcast=True).start(), Node(hosts[1]).start()
     alone.put("mine", SMALL)
     talker.put("theirs", SMALL)
-    wait_until(lambda: alone.metric("pond_gate_refused_total", reason="not_member") > 0
+    wait_until(lambda: alone.refused("not_member") > 0
                or alone.metric("pond_datagrams_received_total") == 0, "it hears nobody")
     equal(talker.pond("get", "mine", "-o", "-").returncode, NOT_FOUND, "get of what it keeps")
     equal(alone.pond("get", "theirs", "-o", "-").returncode, NOT_FOUND, "get of what others have")

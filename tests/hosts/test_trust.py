@@ -11,10 +11,6 @@ from registry import test
 CONTENT = b"for members alone\n"
 
 
-def refused(node, reason):
-    return node.metric("pond_gate_refused_total", reason=reason)
-
-
 @test("an outsider is refused, datagrams and HTTP; it is counted and logged", hostile=True)
 def an_outsider_is_refused(net):
     first, second = cluster(net, 2)
@@ -22,7 +18,7 @@ def an_outsider_is_refused(net):
     outsider = Node(third, nets=nets_of(net.hosts), nobroadcast=True).start()
     first.put("secret", CONTENT)
     outsider.put("foreign", CONTENT)
-    wait_until(lambda: refused(first, "not_member") > 0, "the datagram is counted")
+    wait_until(lambda: first.refused("not_member") > 0, "the datagram is counted")
     line = first.logged(r".*sender=10\.77\.0\.3.*not a member.*")[0]
     contains(line, "gate=65027", "the log line")
     answer = first.curl("secret", host=third)
@@ -41,7 +37,7 @@ def a_wrong_key_is_refused(net):
                  keys=["another-key-that-nobody-else-has-012345"]).start()
     first.put("secret", CONTENT)
     wrong.put("forged", CONTENT)
-    wait_until(lambda: refused(first, "wrong_key") > 0, "it is counted")
+    wait_until(lambda: first.refused("wrong_key") > 0, "it is counted")
     first.logged(r"sender=10\.77\.0\.3.*key")
     equal(wrong.pond("get", "secret", "-o", "-").returncode, NOT_FOUND, "get with the wrong key")
     equal(second.get("secret"), CONTENT, "get with the right one")
@@ -58,7 +54,7 @@ def unsigned_messages(net):
     unsigned.put("plain", CONTENT)
     everyone_knows((permissive,), "plain")
     equal(permissive.get("plain"), CONTENT, "an object of a host that does not sign")
-    wait_until(lambda: refused(enforcing, "unsigned") > 0, "it is counted where it is refused")
+    wait_until(lambda: enforcing.refused("unsigned") > 0, "it is counted where it is refused")
     enforcing.logged(r"sender=10\.77\.0\.3.*not signed")
     check(not enforcing.knows("plain"), "an unsigned announcement was taken")
     permissive.put("signed", CONTENT)
@@ -100,7 +96,7 @@ def key_rotation(net):
             works()
     nodes[0].write_keys("a-third-key-that-only-one-host-has-012345")
     nodes[1].put("after", CONTENT)
-    wait_until(lambda: refused(nodes[0], "wrong_key") > 0, "the old keys count no more")
+    wait_until(lambda: nodes[0].refused("wrong_key") > 0, "the old keys count no more")
 
 
 @test("a recorded HTTP request is refused when it is sent again", hostile=True)
@@ -111,11 +107,11 @@ def a_replayed_request_is_refused(net):
     equal(second.get("file"), CONTENT, "get through the relay")
     signed = [one for one in relay.requests() if b"\r\nAuthorization: Pond " in one]
     check(signed, "no signed request went through the relay")
-    before = first.metric("pond_gate_refused_total")
+    before = first.refused()
     for request in signed:
         status = wire.send_request(second.host, first.host.v4, request)
         equal(status, 401, f"the answer to the replayed {request[:60]!r}")
-    wait_until(lambda: first.metric("pond_gate_refused_total") >= before + len(signed),
+    wait_until(lambda: first.refused() >= before + len(signed),
                "the replays are counted")
     changed = signed[-1].replace(b"GET /", b"GET /x", 1)
     check(wire.send_request(second.host, first.host.v4, changed) in (401, 403),
@@ -135,12 +131,12 @@ def a_replayed_datagram_is_refused(net):
     sender = second.host.datagrams()
     for count in (1, 2, 3):
         sender.sendto(recorded, (first.host.v4, PORT))
-        wait_until(lambda count=count: refused(first, "replayed") >= count, "it is counted")
+        wait_until(lambda count=count: first.refused("replayed") >= count, "it is counted")
     check(not first.knows("file"), "a replayed datagram brought it back")
     forged = recorded.replace(b"file: test.example/file", b"file: test.example/fil3")
     check(forged != recorded, "the datagram could not be edited")
     sender.sendto(forged, (first.host.v4, PORT))
-    wait_until(lambda: refused(first, "wrong_key") >= 1, "an edited one is refused")
+    wait_until(lambda: first.refused("wrong_key") >= 1, "an edited one is refused")
 
 
 @test("anything at all on the UDP port is met with a count, never a crash", hostile=True)
@@ -150,8 +146,8 @@ def malformed_datagrams(net):
     shapes = wire.malformed_datagrams()
     for data in shapes:
         sender.sendto(data, (first.host.v4, PORT))
-    wait_until(lambda: refused(first, "form") + refused(first, "unsigned")
-               + refused(first, "other_domain") + refused(first, "name") >= len(shapes),
+    wait_until(lambda: first.refused("form") + first.refused("unsigned")
+               + first.refused("other_domain") + first.refused("name") >= len(shapes),
                f"all {len(shapes)} are counted as refused")
     equal(first.process.poll(), None, "its exit status")
 
@@ -193,11 +189,11 @@ def a_flood_is_summarized(net):
     for thread in threads:
         thread.start()
     try:
-        wait_until(lambda: refused(first, "not_member") > 5000, "thousands were refused")
+        wait_until(lambda: first.refused("not_member") > 5000, "thousands were refused")
     finally:
         done.set()
         for thread in threads:
             thread.join()
     lines = first.log().count("not a member")
-    check(1 <= lines < 500, f"{lines} lines for {refused(first, 'not_member'):.0f} refusals")
+    check(1 <= lines < 500, f"{lines} lines for {first.refused('not_member'):.0f} refusals")
     first.put("still", CONTENT)
