@@ -19,7 +19,8 @@ struct keys {
     size_t count; /* without "+ANY+" */
     struct span list[KEYS_LIST_MAX];
     bool any;     /* "+ANY+" stands there */
-    char *memory; /* what the spans point into; ours */
+    char *memory; /* what the spans point into; ours, `size` bytes */
+    size_t size;
 };
 
 /* False, with errors in the report and *out empty, where the file cannot be read or is no good. A
