@@ -96,9 +96,11 @@ struct conf_tiers {
 };
 
 struct conf_arena;
+struct nets_pool;
 
 struct conf {
-    struct conf_arena *arena; /* owns all that is pointed to from here */
+    struct conf_arena *arena; /* owns all that is pointed to from here, but the nets files */
+    struct nets_pool *pool;   /* owns those; NULL: somebody else does */
     const char *file;         /* main.cf */
     const char *node;         /* this node's name */
     const char *match;        /* of the section that fits it; NULL: none does */
