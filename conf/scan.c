@@ -148,6 +148,7 @@ static void scan_number(struct scan *s, struct span word)
             fault_in_word(
                 s, word, "is no number: what is not digits alone stands in quotes, as in \"100G\"");
     } else if (!number_fits(digits, base, wide)) {
+        report_error(s->wrapped, s->file, s->line, "wrapped");
         fault_in_word(s, word,
                       "is too big for a number: no setting goes that far, but sizes, "
                       "which stand in quotes, as in \"100G\"");

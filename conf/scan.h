@@ -13,9 +13,11 @@
  */
 enum { SCAN_FILE_MAX = 1024 * 1024, SCAN_LINES_MAX = 65535, SCAN_DEPTH_MAX = 10 };
 
-/* `folder`: what the paths of included files are relative to; empty: the working folder. False
+/* `folder`: what the paths of included files are relative to; empty: the working folder. `wrapped`
+ * gets an error for each line with a number that libconfig will not give as it is written. False
  * where libconfig will stumble over what was reported, so that its own error would say nothing new.
  */
-bool scan_text(struct span text, const char *file, struct span folder, struct report *report);
+bool scan_text(struct span text, const char *file, struct span folder, struct report *report,
+               struct report *wrapped);
 
 #endif

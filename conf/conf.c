@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: ISC */
+#include "conf/conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/arena.h"
+#include "conf/compose.h"
+#include "conf/env.h"
+#include "conf/layer.h"
+#include "conf/pool.h"
+#include "conf/rows.h"
+#include "conf/tiers.h"
+#include "conf/tree.h"
+#include "conf/unsupported.h"
+#include "conf/value.h"
+#include "src/base/must.h"
+
+static struct conf *load(const struct tree *tree, const char *name, struct report *report)
+{
+    struct conf_arena *arena = arena_new();
+    struct conf *conf = NULL;
+    struct subject subject;
+    struct tiers *tiers;
+
+    compose_check_sections(tree, report);
+    if (subject_local(&subject, tree, name, environ, arena, report)) {
+        struct nets_pool *pool = pool_new();
+        conf = compose(tree, &subject, pool, report);
+        conf->pool = pool;
+        tiers = tiers_new();
+        tiers_add_host(tiers, conf, report);
+        tiers_check(tiers, report);
+        tiers_free(tiers);
+    }
+    arena_free(arena);
+    return conf;
+}
+
+struct conf *conf_load(const char *file, const char *name, struct report *report)
+{
+    size_t before = report_errors(report);
+    struct tree *tree = tree_read(file, report);
+    struct conf *conf;
+
+    if (!tree)
+        return NULL;
+    conf = load(tree, name, report);
+    tree_free(tree);
+    if (report_errors(report) == before)
+        return conf;
+    conf_free(conf);
+    return NULL;
+}
+
+void conf_free(struct conf *conf)
+{
+    if (!conf)
+        return;
+    keys_clear(&conf->keys);
+    pool_free(conf->pool);
+    arena_free(conf->arena);
+    free(conf);
+}
+
+size_t conf_unsupported(const struct conf *conf, struct report *report)
+{
+    size_t before = report_errors(report);
+
+    unsupported_settings(conf, report);
+    for (size_t i = 0; i < conf->nets.count; i++)
+        if (conf->nets_files[i] && conf->nets_files[i]->roles)
+            report_error(report, conf->nets_files[i]->file, conf->nets_files[i]->members[0].line,
+                         "roles are not done by this version of carpond yet: leave them out, for "
+                         "a flat mesh");
+    return report_errors(report) - before;
+}
+
+const struct conf_tier *conf_tier_find(const struct conf *conf, const char *tier)
+{
+    for (size_t i = 0; i < conf->tiers.count; i++)
+        if (strcmp(conf->tiers.list[i].name, tier) == 0)
+            return &conf->tiers.list[i];
+    return NULL;
+}
+
+bool conf_on_loopback_alone(const struct conf *conf)
+{
+    for (size_t i = 0; i < conf->address.count; i++)
+        if (!address_is_loopback(&conf->address.list[i]))
+            return false;
+    return true;
+}
+
+/* As it would be printed; free() it. */
+static char *printed(const struct conf_row *row, const void *field)
+{
+    size_t size;
+    char *text = NULL;
+    FILE *out = open_memstream(&text, &size);
+
+    MUST(out != NULL);
+    if (value_is_set(row, field))
+        value_print(row, field, span_of(""), out);
+    MUST(fclose(out) == 0 && text != NULL);
+    return text;
+}
+
+void conf_restart_wanted(const struct conf *old, const struct conf *new, struct text *out)
+{
+    for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
+        const struct conf_row *row = &conf_rows[i];
+        char *was, *is;
+        if (row->live || row->place == CONF_PLACE_GOSSIP)
+            continue;
+        was = printed(row, (const char *)old + row->offset);
+        is = printed(row, (const char *)new + row->offset);
+        if (strcmp(was, is) != 0)
+            text_printf(out, "%s%s", out->len ? ", " : "", row->name);
+        free(was);
+        free(is);
+    }
+}
+
+void conf_find_home(const char *file, struct text *out)
+{
+    struct report *report = report_new();
+    struct tree *tree = tree_read(file, report);
+    struct conf *conf = layer_defaults(file, report);
+    struct subject subject;
+
+    if (tree && subject_local(&subject, tree, NULL, environ, conf->arena, report)) {
+        tree_lay_defaults(tree, conf, report);
+        if (subject.section < tree_sections(tree))
+            tree_lay_section(tree, subject.section, conf, report);
+    }
+    env_lay(conf, environ, report);
+    text_puts(out, conf->home ? conf->home : CONF_DEFAULT_HOME);
+    tree_free(tree);
+    conf_free(conf);
+    report_free(report);
+}
