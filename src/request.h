@@ -69,7 +69,14 @@ bool request_is_circle(const struct request_head *head, const char *node);
  * malformed or does not fit. */
 bool request_query(struct span query, const char *name, char *out, size_t cap);
 
-/* ---- conditions (RFC 9110, 13) and ranges (14) ---------------------------------------------------- */
+/* "Sun, 06 Nov 1994 08:49:37 GMT"; of the other way, the two obsolete forms are not read: who sends
+ * them is answered as if without a condition. */
+enum { HTTP_DATE_SIZE = 32 };
+const char *http_date_write(int64_t seconds, char out[HTTP_DATE_SIZE]);
+bool http_date_read(struct span text, int64_t *seconds);
+
+/* ---- conditions (RFC 9110, 13) and ranges (14)
+ * ---------------------------------------------------- */
 
 enum request_condition {
     REQUEST_GO_ON,
