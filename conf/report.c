@@ -81,8 +81,9 @@ static void add(struct report *report, struct report_line *new)
     report->count++;
 }
 
-static void report_add(struct report *report, bool warning, const char *file, unsigned line,
-                       const char *format, va_list args)
+static void __attribute__((format(printf, 5, 0)))
+report_add(struct report *report, bool warning, const char *file, unsigned line, const char *format,
+           va_list args)
 {
     char text[REPORT_LINE_MAX]; /* what is longer is cut, never lost */
     struct report_line new = {text, strlen(file), line, warning};

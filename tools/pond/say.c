@@ -17,7 +17,7 @@ void say_clean(char *string)
     }
 }
 
-static void say_list(const char *format, va_list args)
+static void __attribute__((format(printf, 1, 0))) say_list(const char *format, va_list args)
 {
     char line[SAY_MAX];
 
