@@ -11,6 +11,7 @@
 #include "src/challenge.h"
 #include "src/flights.h"
 #include "src/gate.h"
+#include "src/reaper.h"
 
 /*
  * The HTTP server: our own acceptor (on the main loop) in front of libmicrohttpd's worker threads.
@@ -48,11 +49,15 @@ struct http_options {
     const char *socket_group; /* NULL: its owner alone */
     unsigned threads;
     unsigned max_connections;
+    struct reaper_limits limits; /* zeros: the deadlines that the daemon has */
     struct http_world world;
 };
 
 /* Logs what failed; NULL then. */
 struct http *http_new(const struct http_options *options);
+
+/* Where it listens: options.listen[index], with the port that it got where none was given. */
+struct address http_address(const struct http *http, size_t index);
 
 /* In good order: no new connections, answers say "Connection: close", waits until what is being
  * served is through or `mono_t` deadline has come. Runs the loop meanwhile. */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/http_inner.h"
+
+#include <stdlib.h>
+
+#include "src/base/must.h"
+
+/* Two own it: the request that asked, and the exchange until it has answered. The last one frees
+ * it, so that a client that goes away need not wait for the answer. */
+struct question {
+    struct ask ask;
+    struct request *request;
+    _Atomic unsigned owners;
+    _Atomic bool answered;
+};
+
+static void let_go(struct question *q)
+{
+    if (atomic_fetch_sub(&q->owners, 1) > 1)
+        return;
+    request_release(q->request);
+    free(q);
+}
+
+/* On the main thread. The server may have ended meanwhile: only the request is touched. */
+static void on_answer(struct ask *ask)
+{
+    struct question *q = ask->owner;
+
+    atomic_store(&q->answered, true);
+    request_wake(q->request);
+    let_go(q);
+}
+
+struct question *question_ask(struct request *r, enum exchange_ask kind, struct span name)
+{
+    struct http *http = r->http;
+    struct question *q;
+
+    if (atomic_fetch_add(&http->asks, 1) >= HTTP_ASKS_MAX) {
+        atomic_fetch_sub(&http->asks, 1);
+        return NULL;
+    }
+    q = calloc(1, sizeof(*q));
+    MUST(q != NULL);
+    q->ask.kind = kind;
+    MUST(span_copy(name, q->ask.name, sizeof(q->ask.name)));
+    q->ask.done = on_answer;
+    q->ask.owner = q;
+    q->request = r;
+    request_hold(r);
+    atomic_store(&q->owners, 2);
+    http->options.world.ask(http->options.world.arg, &q->ask);
+    return q;
+}
+
+bool question_answered(const struct question *q)
+{
+    return atomic_load(&q->answered);
+}
+
+const struct ask *question_ask_of(const struct question *q)
+{
+    MUST(question_answered(q));
+    return &q->ask;
+}
+
+void question_end(struct question *q)
+{
+    if (!q)
+        return;
+    atomic_fetch_sub(&q->request->http->asks, 1);
+    let_go(q);
+}

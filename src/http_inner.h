@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_HTTP_INNER_H
+#define POND_SRC_HTTP_INNER_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "src/acceptor.h"
+#include "src/http.h"
+#include "src/reaper.h"
+#include "src/request.h"
+#include "src/seal.h"
+
+/*
+ * What the files of the HTTP server share: the server, its connections ("visitors") and its
+ * requests. For src/http*.c alone.
+ *
+ * The way of a request: http.c takes it from libmicrohttpd, http_request.c checks its shape, finds
+ * its signer and asks the gate; http_object.c, http_put.c and
+ * http_api.c then answer through http_reply.c. A request that has to wait is suspended; whoever
+ * ends the wait calls request_wake, from any thread.
+ */
+enum {
+    HTTP_MEMORY = 16 * 1024, /* of a connection in libmicrohttpd: both heads must fit */
+    HTTP_HEADERS_MAX = 64,
+    HTTP_SWALLOW_MAX = 1024 * 1024, /* of a refused body that is read, to be heard */
+    HTTP_ASKS_MAX = 1024            /* requests that wait for the exchange at a time */
+};
+
+struct events;
+
+struct http {
+    unsigned magic;
+    struct http_options options;
+    struct MHD_Daemon *daemon;
+    struct acceptor *acceptor;
+    struct reaper *reaper;
+    struct events *events;
+    struct chores *chores;
+    pthread_key_t seal_key; /* each worker's own seal */
+    char *node;
+    char *domain;
+    char *cache_name; /* ourselves in Cache-Status: a token, or a quoted string */
+    _Atomic bool draining;
+    _Atomic bool stopping;
+    _Atomic unsigned requests; /* under way */
+    _Atomic unsigned asks;
+    _Atomic unsigned in_world; /* workers that wait for the main loop */
+    struct request *suspended; /* under the lock of http_wait.c */
+};
+
+/* One connection. */
+struct visitor {
+    unsigned magic;
+    struct http *http;
+    struct reaped *reaped;
+    struct address from;
+    struct address to;
+    bool control;
+    struct request *suspended; /* its request, while that is; under the lock of http_wait.c */
+};
+
+enum step {
+    STEP_DONE,  /* answered */
+    STEP_WAIT,  /* suspend, and come back when woken */
+    STEP_BREAK, /* close the connection */
+};
+
+struct request {
+    unsigned magic;
+    _Atomic unsigned refs;
+    struct http *http;
+    struct visitor *visitor;
+    struct MHD_Connection *connection;
+
+    bool suspended; /* these under the lock of http_wait.c */
+    bool woken;
+    bool gone;
+    struct request *next, **link;
+
+    bool begun;  /* the first call was made */
+    bool closes; /* "Connection: close" goes with the answer */
+    bool has_body;
+    bool body_over; /* all of it has come */
+    bool own_host;
+    bool is_signed;
+    bool is_head;
+    struct challenge_claim claim; /* where is_signed */
+    struct request_head head;
+    struct span path; /* of head.target */
+    struct span query;
+    struct request_header headers[HTTP_HEADERS_MAX]; /* head's */
+
+    /* What answers it. `take` gets the body; `step` is called once that is over, and again after
+     * each wait. `work` is theirs, ended by work_end when the request is over. */
+    void (*take)(struct request *r, const char *bytes, size_t len);
+    enum step (*step)(struct request *r);
+    void *work;
+    void (*work_end)(void *work);
+    unsigned refusal; /* status of an answer that waits for the body's end */
+    const char *refusal_sentence;
+    uint64_t swallowed;
+
+    char target_text[];
+};
+
+/* ---- http_wait.c: suspended requests ----------------------------------------------------------
+ */
+
+enum wait {
+    WAIT_SUSPENDED, /* the worker leaves it now */
+    WAIT_OVER,      /* woken already: look again */
+    WAIT_END        /* the client has gone, or the server stops: give it up */
+};
+enum wait request_wait(struct request *r); /* on its worker */
+void request_wake(struct request *r);      /* any thread; once or more */
+bool request_is_gone(struct request *r);
+void visitor_vanished(void *visitor);
+void http_wake_all(struct http *http);
+
+void request_hold(struct request *r); /* for one who will call request_wake later */
+void request_release(struct request *r);
+
+/* ---- http_request.c ----------------------------------------------------------------------------
+ */
+
+/* From the first line on; ended by request_release. NULL where there is no memory. */
+struct request *request_new(struct http *http, struct MHD_Connection *connection,
+                            const char *target);
+
+/* The value of a header; an empty span at NULL where it is not there. */
+struct span request_header(const struct request *r, const char *name);
+
+/* Reads the head; refuses what has a wrong shape. False: it was answered. */
+bool request_read(struct request *r, const char *method, const char *version);
+
+/* Signature and gate; `own_only`: taken from this node's own host alone. `name` is what is asked
+ * for, for the log. False: it was answered. */
+bool request_admit(struct request *r, enum gate_message message, bool monitor, bool own_only,
+                   struct span name);
+
+/* The value of an argument of the query, unescaped. False where it is not there, is malformed, or
+ * does not fit. */
+bool request_arg(const struct request *r, const char *name, char *out, size_t cap);
+
+/* This worker's own. */
+struct seal *request_seal(struct request *r);
+
+/* ---- the answers: each begin admits the request and sets r->step, or refuses it
+ * ------------------ */
+
+enum step request_begin(struct request *r); /* finds whose it is */
+enum step object_begin(struct request *r);  /* GET, HEAD of an object */
+enum step put_begin(struct request *r);     /* PUT */
+enum step remove_begin(struct request *r);  /* DELETE */
+enum step api_begin(struct request *r);     /* /.pond/... */
+
+enum step events_step(struct request *r);  /* /.pond/events */
+enum step verify_step(struct request *r);  /* /.pond/verify */
+enum step rebuild_step(struct request *r); /* /.pond/rebuild */
+
+struct events *events_new(void);
+void events_end(struct events *events); /* of all listeners; nobody is let in any more */
+void events_free(struct events *events);
+
+struct chores *chores_new(struct http *http);
+void chores_stop(struct chores *chores); /* ends the one under way early, and waits for it */
+void chores_free(struct chores *chores);
+
+/* ---- http_ask.c: questions to the exchange
+ * -------------------------------------------------------- */
+
+/* Asks; the request is woken when it is answered. NULL where HTTP_ASKS_MAX wait already. */
+struct question *question_ask(struct request *r, enum exchange_ask kind, struct span name);
+bool question_answered(const struct question *q);
+const struct ask *question_ask_of(const struct question *q); /* once answered */
+void question_end(struct question *q);                       /* at any time; NULL is fine */
+
+#endif

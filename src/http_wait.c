@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/http_inner.h"
+
+#include <stdlib.h>
+
+#include "src/base/must.h"
+
+/*
+ * libmicrohttpd wants exactly one resume for each suspend: a second one is remembered and swallows
+ * the next suspend. So both are called here alone, under one lock, which guards `suspended` of
+ * every request. It belongs to no server, for a wake may come when the server has ended (a question
+ * to the exchange is answered late); who may still wake a request holds a reference to it.
+ */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void link_in(struct request *r)
+{
+    r->next = r->http->suspended;
+    r->link = &r->http->suspended;
+    if (r->next)
+        r->next->link = &r->next;
+    r->http->suspended = r;
+    r->visitor->suspended = r;
+}
+
+/* Ends the wait; with the lock held. */
+static void resume(struct request *r)
+{
+    if (!r->suspended) {
+        r->woken = true;
+        return;
+    }
+    r->suspended = false;
+    *r->link = r->next;
+    if (r->next)
+        r->next->link = r->link;
+    r->visitor->suspended = NULL;
+    MHD_resume_connection(r->connection);
+}
+
+enum wait request_wait(struct request *r)
+{
+    enum wait result = WAIT_SUSPENDED;
+
+    pthread_mutex_lock(&lock);
+    MUST(!r->suspended);
+    if (r->gone || atomic_load(&r->http->stopping)) {
+        result = WAIT_END;
+    } else if (r->woken) {
+        r->woken = false;
+        result = WAIT_OVER;
+    } else {
+        r->suspended = true;
+        link_in(r);
+        reaper_state(r->visitor->reaped, REAPER_WAIT);
+        MHD_suspend_connection(r->connection);
+    }
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+void request_wake(struct request *r)
+{
+    pthread_mutex_lock(&lock);
+    resume(r);
+    pthread_mutex_unlock(&lock);
+}
+
+bool request_is_gone(struct request *r)
+{
+    bool gone;
+
+    pthread_mutex_lock(&lock);
+    gone = r->gone;
+    pthread_mutex_unlock(&lock);
+    return gone;
+}
+
+/* The reaper's call: the client of a suspended request has closed. */
+void visitor_vanished(void *owner)
+{
+    struct visitor *visitor = owner;
+
+    pthread_mutex_lock(&lock);
+    if (visitor->suspended) {
+        visitor->suspended->gone = true;
+        resume(visitor->suspended);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void http_wake_all(struct http *http)
+{
+    pthread_mutex_lock(&lock);
+    while (http->suspended)
+        resume(http->suspended);
+    pthread_mutex_unlock(&lock);
+}
+
+void request_hold(struct request *r)
+{
+    atomic_fetch_add(&r->refs, 1);
+}
+
+void request_release(struct request *r)
+{
+    if (atomic_fetch_sub(&r->refs, 1) > 1)
+        return;
+    r->magic = 0;
+    free(r);
+}
