@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_HTTP_REPLY_H
+#define POND_SRC_HTTP_REPLY_H
+
+#include "src/base/digest.h"
+#include "src/http_inner.h"
+
+/*
+ * Answers: a status and headers are collected, then one of the ends below gives the body, signs
+ * what is to be signed, and hands all of it to libmicrohttpd. On the request's worker.
+ */
+enum { REPLY_HEADERS_MAX = 24, REPLY_MEMORY = 3 * 1024 };
+
+struct reply {
+    struct request *request;
+    unsigned status;
+    bool vouched; /* a manifest vouches for the body: it is not digested for the signature */
+    size_t count;
+    struct {
+        const char *name;
+        const char *value;
+    } headers[REPLY_HEADERS_MAX];
+    struct text text;
+    char memory[REPLY_MEMORY]; /* what the values are */
+};
+
+void reply_begin(struct reply *reply, struct request *r, unsigned status);
+void reply_add(struct reply *reply, const char *name, const char *value); /* copies the value */
+void reply_addf(struct reply *reply, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void reply_add_u64(struct reply *reply, const char *name, uint64_t value);
+
+/* The ends. `type` NULL: it was added already. */
+enum step reply_text(struct reply *reply, const char *type, const char *bytes,
+                     size_t len); /* copies */
+enum step reply_memory(struct reply *reply, const char *type, char *bytes,
+                       size_t len);                                             /* free()s */
+enum step reply_file(struct reply *reply, int fd, uint64_t from, uint64_t len); /* closes fd */
+enum step reply_empty(struct reply *reply, uint64_t length); /* no body: HEAD, 304; length: its */
+
+/* From a reader, as MHD_create_response_from_callback has it, which gets the request;
+ * MHD_SIZE_UNKNOWN where the length is not known. */
+enum { REPLY_BLOCK = 128 * 1024 };
+enum step reply_stream(struct reply *reply, uint64_t len, MHD_ContentReaderCallback reader);
+
+/* ---- whole answers
+ * -------------------------------------------------------------------------------- */
+
+/* One plain sentence. Where the body of the request is still to come, it is read first, up to
+ * HTTP_SWALLOW_MAX, so that the client gets to read the answer. */
+enum step reply_refuse(struct request *r, unsigned status, const char *sentence);
+enum step reply_not_allowed(struct request *r, const char *allow);              /* 405 */
+enum step reply_challenge(struct request *r, bool stale, const char *sentence); /* 401 */
+enum step reply_store(struct request *r, enum store_status status); /* what the store refused */
+
+#endif
