@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+
+#include "src/base/must.h"
+#include "src/clock.h"
+#include "src/http_reply.h"
+
+/* What stands before any answer: the request's shape, its signature, the gate; and whose it is. */
+
+struct span request_header(const struct request *r, const char *name)
+{
+    return request_find(&r->head, name);
+}
+
+bool request_arg(const struct request *r, const char *name, char *out, size_t cap)
+{
+    return request_query(r->query, name, out, cap);
+}
+
+struct seal *request_seal(struct request *r)
+{
+    struct seal *seal = pthread_getspecific(r->http->seal_key);
+
+    if (!seal) {
+        seal = seal_new(r->http->options.world.keyring);
+        MUST(pthread_setspecific(r->http->seal_key, seal) == 0);
+    }
+    return seal;
+}
+
+/* ---- shape
+ * ---------------------------------------------------------------------------------------- */
+
+static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   size_t name_len, const char *value, size_t value_len)
+{
+    struct request *r = cls;
+
+    (void)kind;
+    if (r->head.count < HTTP_HEADERS_MAX)
+        r->headers[r->head.count] = (struct request_header){
+            {name, name_len}, span_trim((struct span){value ? value : "", value_len})};
+    r->head.count++;
+    return MHD_YES;
+}
+
+static bool refuse_and_close(struct request *r, unsigned status, const char *sentence)
+{
+    r->closes = true;
+    r->has_body = false; /* how long it is, is not known: nothing of it is read */
+    (void)reply_refuse(r, status, sentence);
+    return false;
+}
+
+/* The strings are libmicrohttpd's, and stay until the request is over. */
+bool request_read(struct request *r, const char *method, const char *version)
+{
+    enum request_shape shape;
+
+    r->head.method = span_of(method);
+    r->head.version = span_of(version);
+    r->head.headers = r->headers;
+    r->is_head = span_is(r->head.method, MHD_HTTP_METHOD_HEAD);
+    MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, take_header, r);
+    if (r->head.count > HTTP_HEADERS_MAX) {
+        r->head.count = HTTP_HEADERS_MAX;
+        return refuse_and_close(r, 431, "the request has too many headers");
+    }
+    shape = request_shape(&r->head, &r->has_body);
+    if (shape == REQUEST_BAD_METHOD)
+        (void)reply_not_allowed(r, "GET, HEAD, PUT, DELETE");
+    else if (shape != REQUEST_FINE)
+        (void)refuse_and_close(r, request_shape_http(shape), request_shape_sentence(shape));
+    return shape == REQUEST_FINE;
+}
+
+/* ---- signature
+ * ------------------------------------------------------------------------------------ */
+
+static enum challenge_verdict check_claim(struct request *r)
+{
+    struct challenge_request signed_part = {.method = r->head.method, .target = r->head.target};
+    size_t key;
+
+    for (size_t i = 0; i < challenge_request_header_count; i++) {
+        struct span value = request_header(r, challenge_request_headers[i]);
+        signed_part.values[i] = value.at ? value : span_of("");
+    }
+    return challenge_check(r->http->options.world.challenges, request_seal(r), clock_mono(),
+                           &signed_part, &r->claim, &key);
+}
+
+/* GATE_PASS: unsigned, or signed rightly. *stale: only its nonce is too old. */
+static enum gate_verdict find_signer(struct request *r, bool *stale)
+{
+    struct span value = request_header(r, MHD_HTTP_HEADER_AUTHORIZATION);
+
+    *stale = false;
+    if (!value.at || !r->http->options.world.keyring)
+        return GATE_PASS;
+    if (!challenge_claim_parse(value, &r->claim))
+        return GATE_UNSIGNED;
+    if (!span_is(span_of(r->claim.domain), r->http->domain))
+        return GATE_OTHER_DOMAIN;
+    switch (check_claim(r)) {
+    case CHALLENGE_OK:
+        r->is_signed = true;
+        return GATE_PASS;
+    case CHALLENGE_STALE:
+        *stale = true;
+        return GATE_UNSIGNED;
+    case CHALLENGE_REPLAYED:
+        return GATE_REPLAYED;
+    case CHALLENGE_WRONG:
+        break;
+    }
+    return GATE_WRONG_KEY;
+}
+
+/* ---- the gate
+ * ------------------------------------------------------------------------------------- */
+
+/* Is the request one that a person or program on this host addressed to us, and not a page of
+ * another site by way of a browser, or a proxy for somebody else? */
+static bool is_forwarded(const struct request *r)
+{
+    const struct visitor *v = r->visitor;
+    char own[ADDRESS_TEXT_SIZE];
+    const char *hosts[] = {r->http->node, "localhost", address_host_text(&v->to, own)};
+
+    if (v->control)
+        return false;
+    return request_is_forwarded(&r->head, hosts, sizeof(hosts) / sizeof(*hosts), v->to.port);
+}
+
+static bool refuse(struct request *r, enum gate_verdict verdict, const struct gate_request *asked,
+                   bool stale, struct span name)
+{
+    if (!stale) /* an old nonce is nothing to log: the client signs anew */
+        gate_log_request(r->http->options.world.gate, clock_mono(), verdict, asked, name);
+    if (gate_http_status(verdict) == MHD_HTTP_UNAUTHORIZED)
+        (void)reply_challenge(r, stale, gate_sentence(verdict));
+    else
+        (void)reply_refuse(r, gate_http_status(verdict), gate_sentence(verdict));
+    return false;
+}
+
+bool request_admit(struct request *r, enum gate_message message, bool monitor, bool own_only,
+                   struct span name)
+{
+    struct gate *gate = r->http->options.world.gate;
+    struct gate_request asked = {
+        .message = message,
+        .control_socket = r->visitor->control,
+        .forwarded = is_forwarded(r),
+        .from = r->visitor->from,
+        .to = r->visitor->to,
+        .monitor_may_read = monitor,
+    };
+    enum gate_verdict verdict;
+    bool stale;
+
+    verdict = find_signer(r, &stale);
+    asked.is_signed = r->is_signed;
+    asked.node = r->is_signed ? r->claim.node : NULL;
+    if (verdict == GATE_PASS)
+        verdict = gate_request(gate, &asked);
+    r->own_host = asked.own_host;
+    if (verdict == GATE_PASS && own_only && !asked.own_host)
+        verdict = GATE_NOT_LOCAL;
+    if (verdict != GATE_PASS)
+        return refuse(r, verdict, &asked, stale, name);
+    if (request_is_circle(&r->head, r->http->node)) {
+        (void)reply_refuse(r, 508, "the request has come through this node already");
+        return false;
+    }
+    return true;
+}
+
+/* ---- whose it is
+ * ---------------------------------------------------------------------------------- */
+
+enum step request_begin(struct request *r)
+{
+    struct span method = r->head.method;
+
+    if (span_begins(r->path, "/.pond/"))
+        return api_begin(r);
+    if (span_is(method, MHD_HTTP_METHOD_GET) || r->is_head)
+        return object_begin(r);
+    if (span_is(method, MHD_HTTP_METHOD_PUT))
+        return put_begin(r);
+    if (span_is(method, MHD_HTTP_METHOD_DELETE))
+        return remove_begin(r);
+    return reply_not_allowed(r, "GET, HEAD, PUT, DELETE");
+}
