@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: ISC */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include "src/base/must.h"
+#include "src/base/stats.h"
+#include "src/http_reply.h"
+
+/*
+ * GET and HEAD of an object. What is at hand is served to anyone who was let in; this node's own
+ * host also gets what is not: an unknown name is asked for, missing content is fetched, and the
+ * answer streams as the chunks come in. Whatever leaves here was checked.
+ */
+enum { OBJECT_MAGIC = 0x6f626a65, OBJECT_SMALL = 64 * 1024 };
+
+struct object {
+    unsigned magic;
+    char name[NAME_SIZE];
+    bool ask_newest; /* before anything else */
+    bool asked_name; /* once is enough */
+    struct question *question;
+    bool version_given;
+    struct version version; /* only this one */
+    struct store_entry entry;
+    char etag[DIGEST_HEX_SIZE + 2];
+
+    bool partial; /* 206 */
+    uint64_t from, len;
+    struct content *content; /* one of these, while it streams */
+    struct flight_reader *flight;
+};
+
+static void object_end(void *work)
+{
+    struct object *o = work;
+
+    MUST_BE(o, OBJECT_MAGIC);
+    question_end(o->question);
+    if (o->flight) {
+        flights_unwait(o->flight);
+        flights_leave(o->flight);
+    }
+    if (o->content)
+        content_close(o->content);
+    o->magic = 0;
+    free(o);
+}
+
+/* ---- the head
+ * ------------------------------------------------------------------------------------- */
+
+static void add_validators(struct reply *reply, const struct object *o)
+{
+    const struct manifest *m = &o->entry.manifest;
+    char date[HTTP_DATE_SIZE], version[VERSION_TEXT_SIZE];
+
+    reply_add(reply, MHD_HTTP_HEADER_ETAG, o->etag);
+    reply_add(reply, MHD_HTTP_HEADER_LAST_MODIFIED,
+              http_date_write(m->mtime_ns / 1000000000, date));
+    reply_add(reply, "Pond-Version", version_text(m->version, version));
+}
+
+static void add_cache_status(struct reply *reply, bool hit)
+{
+    struct http *http = reply->request->http;
+
+    reply_addf(reply, "Cache-Status", "%s; %s", http->cache_name, hit ? "hit" : "fwd=miss; stored");
+    reply_addf(reply, MHD_HTTP_HEADER_VIA, "1.1 %s (carpond)", http->node);
+}
+
+static void begin_reply(struct reply *reply, struct request *r, const struct object *o, bool hit)
+{
+    const struct manifest *m = &o->entry.manifest;
+    char memory[80];
+    struct text digest = TEXT_OVER(memory);
+
+    reply_begin(reply, r, o->partial ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK);
+    reply->vouched = true;
+    add_validators(reply, o);
+    challenge_digest_value(&m->sha256, &digest);
+    reply_add(reply, "Repr-Digest", digest.at);
+    reply_add(reply, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+    reply_add(reply, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream");
+    if (o->partial)
+        reply_addf(reply, MHD_HTTP_HEADER_CONTENT_RANGE, "bytes %llu-%llu/%llu",
+                   (unsigned long long)o->from, (unsigned long long)(o->from + o->len - 1),
+                   (unsigned long long)m->size);
+    add_cache_status(reply, hit);
+}
+
+static void count(const struct object *o, bool hit)
+{
+    stat_add(hit ? STAT_HITS : STAT_MISSES, 1);
+    stat_add(STAT_SERVED_BYTES, o->len);
+}
+
+/* ---- content at hand
+ * ------------------------------------------------------------------------------ */
+
+/* Rot that shows in the middle can only be told by breaking off: nothing wrong is sent, and the
+ * length and the digest in the head say that something is missing. */
+static ssize_t read_content(void *cls, uint64_t at, char *bytes, size_t most)
+{
+    struct request *r = cls;
+    struct object *o = r->work;
+    size_t len = o->len - at < most ? (size_t)(o->len - at) : most;
+    ssize_t n;
+
+    MUST_BE(o, OBJECT_MAGIC);
+    n = content_read(o->content, o->from + at, bytes, len);
+    return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* Small content goes out with the head in one write. NULL: it could not be read. */
+static char *read_small(struct object *o)
+{
+    char *bytes = malloc(o->len);
+    size_t had = 0;
+
+    MUST(bytes != NULL);
+    while (had < o->len) {
+        ssize_t n = content_read(o->content, o->from + had, bytes + had, o->len - had);
+        if (n <= 0) {
+            free(bytes);
+            return NULL;
+        }
+        had += (size_t)n;
+    }
+    return bytes;
+}
+
+/* Ready to be sent from its first byte on? Where not, it is as if it were not at hand: the store
+ * has set it aside. */
+static bool open_content(struct request *r, struct object *o)
+{
+    uint64_t first = o->len < REPLY_BLOCK ? o->len : REPLY_BLOCK;
+
+    if (content_open(r->http->options.world.store, &o->entry.manifest, &o->content) != STORE_OK)
+        return false;
+    if (content_check(o->content, o->from, first) == STORE_OK)
+        return true;
+    content_close(o->content);
+    o->content = NULL;
+    return false;
+}
+
+static enum step send_small(struct request *r, struct object *o)
+{
+    char *bytes = read_small(o);
+    struct reply reply;
+
+    if (!bytes)
+        return reply_store(r, STORE_FAILED);
+    count(o, true);
+    begin_reply(&reply, r, o, true);
+    return reply_memory(&reply, NULL, bytes, o->len);
+}
+
+static enum step send_content(struct request *r, struct object *o)
+{
+    struct reply reply;
+    int fd;
+
+    if (o->len <= OBJECT_SMALL)
+        return send_small(r, o);
+    count(o, true);
+    begin_reply(&reply, r, o, true);
+    if (!content_is_checked(o->content, o->from, o->len))
+        return reply_stream(&reply, o->len, read_content);
+    fd = fcntl(content_fd(o->content), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return reply_stream(&reply, o->len, read_content);
+    return reply_file(&reply, fd, o->from, o->len);
+}
+
+/* ---- content that is fetched
+ * ------------------------------------------------------------------------ */
+
+static void wake(void *arg)
+{
+    request_wake(arg);
+}
+
+static ssize_t read_flight(void *cls, uint64_t at, char *bytes, size_t most)
+{
+    struct request *r = cls;
+    struct object *o = r->work;
+    size_t len = o->len - at < most ? (size_t)(o->len - at) : most;
+    ssize_t n;
+
+    MUST_BE(o, OBJECT_MAGIC);
+    while ((n = flights_read(o->flight, o->from + at, bytes, len)) == FLIGHT_WAIT) {
+        enum wait wait = request_wait(r);
+        if (wait == WAIT_SUSPENDED)
+            return 0;
+        if (wait == WAIT_END)
+            break;
+    }
+    return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* The head is sent when the first byte has come: until then a failure can still be told. */
+static enum step send_flight(struct request *r, struct object *o)
+{
+    struct reply reply;
+    char first;
+
+    switch (flights_read(o->flight, o->from, &first, 1)) {
+    case FLIGHT_WAIT:
+        return STEP_WAIT;
+    case FLIGHT_FAILED:
+        return reply_refuse(r, 503, "nobody who can be reached has the content of this object");
+    default:
+        count(o, false);
+        begin_reply(&reply, r, o, false);
+        return reply_stream(&reply, o->len, read_flight);
+    }
+}
+
+static enum step join_flight(struct request *r, struct object *o)
+{
+    o->flight = flights_join(r->http->options.world.flights, &o->entry.manifest, wake, r);
+    if (!o->flight)
+        return reply_refuse(r, 503, "this node fetches as much as it can at a time");
+    return send_flight(r, o);
+}
+
+/* ---- which content, and whether any
+ * ----------------------------------------------------------------- */
+
+static enum step not_at_hand(struct request *r)
+{
+    stat_add(STAT_MISSES, 1);
+    return reply_refuse(r, 404, store_sentence(STORE_NOT_HELD));
+}
+
+static enum step serve(struct request *r, struct object *o)
+{
+    struct reply reply;
+
+    if (r->is_head || o->len == 0) {
+        if (!r->own_host && !o->entry.held)
+            return not_at_hand(r);
+        begin_reply(&reply, r, o, o->entry.held);
+        return reply_empty(&reply, o->len);
+    }
+    if (o->entry.held && open_content(r, o))
+        return send_content(r, o);
+    return r->own_host ? join_flight(r, o) : not_at_hand(r);
+}
+
+static enum step not_modified(struct request *r, const struct object *o)
+{
+    struct reply reply;
+
+    reply_begin(&reply, r, MHD_HTTP_NOT_MODIFIED);
+    reply.vouched = true;
+    add_validators(&reply, o);
+    add_cache_status(&reply, true);
+    return reply_empty(&reply, 0);
+}
+
+static enum step unsatisfiable(struct request *r, const struct object *o)
+{
+    static const char sentence[] = "the range lies behind the end of the object\n";
+    struct reply reply;
+
+    reply_begin(&reply, r, MHD_HTTP_RANGE_NOT_SATISFIABLE);
+    reply_addf(&reply, MHD_HTTP_HEADER_CONTENT_RANGE, "bytes */%llu",
+               (unsigned long long)o->entry.manifest.size);
+    return reply_text(&reply, "text/plain; charset=utf-8", sentence, sizeof(sentence) - 1);
+}
+
+/* The conditions of RFC 9110, 13.2.2, then the range. */
+static enum step choose(struct request *r, struct object *o)
+{
+    const struct manifest *m = &o->entry.manifest;
+    int64_t mtime = m->mtime_ns / 1000000000;
+    char hex[DIGEST_HEX_SIZE];
+
+    snprintf(o->etag, sizeof(o->etag), "\"%s\"", digest_hex(&m->sha256, hex));
+    switch (request_conditions(&r->head, o->etag, mtime)) {
+    case REQUEST_NOT_MODIFIED:
+        return not_modified(r, o);
+    case REQUEST_PRECONDITION_FAILED:
+        return reply_refuse(r, 412, "the object does not stand as the request's conditions want");
+    case REQUEST_GO_ON:
+        break;
+    }
+    o->from = 0;
+    o->len = m->size;
+    switch (request_range(&r->head, o->etag, mtime, m->size, &o->from, &o->len)) {
+    case RANGE_NONE:
+        break;
+    case RANGE_ONE:
+        o->partial = true;
+        break;
+    case RANGE_UNSATISFIABLE:
+        return unsatisfiable(r, o);
+    }
+    return serve(r, o);
+}
+
+static enum step ask(struct request *r, struct object *o, enum exchange_ask kind)
+{
+    o->question = question_ask(r, kind, span_of(o->name));
+    return o->question ? STEP_WAIT : reply_refuse(r, 503, "too many questions wait for an answer");
+}
+
+static enum step find(struct request *r, struct object *o)
+{
+    enum store_status status =
+        store_find(r->http->options.world.store, span_of(o->name), &o->entry);
+
+    if (status == STORE_NOT_FOUND && r->own_host && !o->asked_name) {
+        o->asked_name = true;
+        return ask(r, o, EXCHANGE_ASK_NAME);
+    }
+    if (status != STORE_OK) {
+        if (status == STORE_NOT_FOUND)
+            stat_add(STAT_MISSES, 1);
+        return reply_store(r, status);
+    }
+    if (o->entry.manifest.deleted)
+        return reply_refuse(r, 404, "the object was removed");
+    if (o->version_given && !version_same(o->version, o->entry.manifest.version))
+        return reply_refuse(r, 404, "that version is not here, only another one");
+    return choose(r, o);
+}
+
+static enum step object_step(struct request *r)
+{
+    struct object *o = r->work;
+
+    MUST_BE(o, OBJECT_MAGIC);
+    if (o->flight)
+        return send_flight(r, o);
+    if (o->question) {
+        if (!question_answered(o->question))
+            return STEP_WAIT;
+        question_end(o->question);
+        o->question = NULL;
+    } else if (o->ask_newest) {
+        o->ask_newest = false;
+        return ask(r, o, EXCHANGE_ASK_NEWEST);
+    }
+    return find(r, o);
+}
+
+/* "?newest=1", or what a browser sends for a reload. */
+static bool wants_newest(const struct request *r)
+{
+    struct span control = request_header(r, MHD_HTTP_HEADER_CACHE_CONTROL);
+    char text[8] = "";
+
+    return (request_arg(r, "newest", text, sizeof(text)) && strcmp(text, "1") == 0) ||
+           span_is(control, "no-cache");
+}
+
+enum step object_begin(struct request *r)
+{
+    struct object *o = malloc(sizeof(*o));
+    char text[VERSION_TEXT_SIZE];
+    enum name_verdict verdict;
+
+    MUST(o != NULL);
+    memset(o, 0, sizeof(*o));
+    o->magic = OBJECT_MAGIC;
+    r->work = o;
+    r->work_end = object_end;
+    verdict = name_from_target(r->path, r->http->domain, o->name);
+    if (verdict != NAME_OK)
+        return reply_refuse(r, verdict == NAME_OTHER_DOMAIN ? 404 : 400, name_sentence(verdict));
+    if (!request_admit(r, GATE_SENDME, false, false, span_of(o->name)))
+        return STEP_DONE;
+    o->version_given = request_arg(r, "version", text, sizeof(text));
+    if (o->version_given && !version_parse(span_of(text), &o->version))
+        return reply_refuse(r, 400, "version= is of the form MILLISECONDS.COUNTER");
+    o->ask_newest = r->own_host && wants_newest(r);
+    r->step = object_step;
+    return STEP_WAIT;
+}
