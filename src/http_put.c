@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: ISC */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/base/must.h"
+#include "src/base/stats.h"
+#include "src/clock.h"
+#include "src/http_reply.h"
+
+/* PUT and DELETE: what changes the catalogue. */
+enum { CHANGE_MAGIC = 0x63686e67, CHANGE_MODE = 0644 };
+
+/* One change. The request owns it, and the store while the job is under way; the last one frees. */
+struct change {
+    unsigned magic;
+    struct request *request;
+    _Atomic unsigned owners;
+    _Atomic bool done;
+    bool submitted;
+    bool is_new; /* the name was not there before */
+    bool digest_given;
+    struct digest digest;      /* what the body should have */
+    enum store_status written; /* how the writing of the body went */
+    struct draft *draft;
+    struct store_job job;
+};
+
+static void let_go(struct change *c)
+{
+    if (atomic_fetch_sub(&c->owners, 1) > 1)
+        return;
+    request_release(c->request);
+    c->magic = 0;
+    free(c);
+}
+
+static void change_end(void *work)
+{
+    struct change *c = work;
+
+    MUST_BE(c, CHANGE_MAGIC);
+    if (c->draft)
+        draft_drop(c->draft);
+    c->draft = NULL;
+    let_go(c);
+}
+
+static struct change *change_new(struct request *r, enum store_job_kind kind, const char *name)
+{
+    struct change *c = calloc(1, sizeof(*c));
+
+    MUST(c != NULL);
+    c->magic = CHANGE_MAGIC;
+    c->request = r;
+    request_hold(r);
+    atomic_store(&c->owners, 1);
+    c->job.kind = kind;
+    MUST(span_copy(span_of(name), c->job.manifest.name, sizeof(c->job.manifest.name)));
+    r->work = c;
+    r->work_end = change_end;
+    return c;
+}
+
+/* On a thread of the store's. */
+static void on_done(struct store_job *job)
+{
+    struct change *c = job->owner;
+
+    MUST_BE(c, CHANGE_MAGIC);
+    atomic_store(&c->done, true);
+    request_wake(c->request);
+    let_go(c);
+}
+
+static enum step submit(struct request *r, struct change *c)
+{
+    c->submitted = true;
+    c->job.done = on_done;
+    c->job.owner = c;
+    c->job.draft = c->draft;
+    c->draft = NULL;
+    atomic_fetch_add(&c->owners, 1);
+    store_submit(r->http->options.world.store, &c->job);
+    return STEP_WAIT;
+}
+
+static enum step answer(struct request *r, const struct change *c, unsigned status)
+{
+    const struct manifest *m = &c->job.manifest;
+    char version[VERSION_TEXT_SIZE], hex[DIGEST_HEX_SIZE], memory[256];
+    struct text json = TEXT_OVER(memory);
+    struct reply reply;
+
+    if (c->job.status != STORE_OK)
+        return reply_store(r, c->job.status);
+    reply_begin(&reply, r, status);
+    reply_add(&reply, "Pond-Version", version_text(m->version, version));
+    text_printf(&json, "{\"version\": \"%s\"", version);
+    if (!m->deleted) {
+        reply_addf(&reply, MHD_HTTP_HEADER_ETAG, "\"%s\"", digest_hex(&m->sha256, hex));
+        text_printf(&json, ", \"size\": %" PRIu64 ", \"sha256\": \"%s\"", m->size, hex);
+    }
+    text_puts(&json, "}\n");
+    return reply_text(&reply, "application/json", json.at, json.len);
+}
+
+/* The whole name, from one who may change it. False: it was answered. */
+static bool admit(struct request *r, enum gate_message message, char name[NAME_SIZE])
+{
+    enum name_verdict verdict = name_from_target(r->path, r->http->domain, name);
+
+    if (verdict == NAME_OK)
+        return request_admit(r, message, false, false, span_of(name));
+    (void)reply_refuse(r, verdict == NAME_OTHER_DOMAIN ? 404 : 400, name_sentence(verdict));
+    return false;
+}
+
+/* ---- PUT
+ * ------------------------------------------------------------------------------------------ */
+
+static bool read_octal(struct span text, uint32_t *mode)
+{
+    uint32_t n = 0;
+
+    if (text.len == 0 || text.len > 5)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] < '0' || text.at[i] > '7')
+            return false;
+        n = n << 3 | (uint32_t)(text.at[i] - '0');
+    }
+    *mode = n;
+    return n <= 07777;
+}
+
+static bool read_digest(struct request *r, const char *header, struct change *c)
+{
+    struct span value = request_header(r, header);
+
+    if (!value.at)
+        return true;
+    c->digest_given = true;
+    return challenge_digest_parse(value, &c->digest);
+}
+
+/* What is wrong with the headers, or NULL. */
+static const char *read_headers(struct request *r, struct change *c)
+{
+    struct manifest *m = &c->job.manifest;
+    struct span mtime = request_header(r, "Pond-Mtime"), mode = request_header(r, "Pond-Mode"),
+                copies = request_header(r, "Pond-Copies");
+
+    m->mtime_ns = clock_wall().ms * 1000000;
+    m->mode = CHANGE_MODE;
+    if (mtime.at && !span_i64(mtime, &m->mtime_ns))
+        return "Pond-Mtime is nanoseconds since 1970";
+    if (mode.at && !read_octal(mode, &m->mode))
+        return "Pond-Mode is octal permission bits, 0 to 7777";
+    if (copies.at && !span_is(copies, "0"))
+        return "there are no candidates to confirm copies in a flat mesh: put it without --copies";
+    if (!read_digest(r, "Repr-Digest", c) || !read_digest(r, "Content-Digest", c))
+        return "a digest is sha-256=:BASE64: (RFC 9530)";
+    if (r->is_signed && !request_header(r, "Content-Digest").at)
+        return "a signed PUT says by Content-Digest what its body is";
+    return NULL;
+}
+
+/* If-Match and If-None-Match; also learns whether the name is new. */
+static bool conditions_hold(struct request *r, struct change *c)
+{
+    struct store_entry entry;
+    char etag[DIGEST_HEX_SIZE + 2] = "", hex[DIGEST_HEX_SIZE];
+
+    c->is_new = store_find(r->http->options.world.store, span_of(c->job.manifest.name), &entry) !=
+                    STORE_OK ||
+                entry.manifest.deleted;
+    if (!c->is_new)
+        snprintf(etag, sizeof(etag), "\"%s\"", digest_hex(&entry.manifest.sha256, hex));
+    return request_may_change(&r->head, c->is_new ? NULL : etag);
+}
+
+static enum step refuse_condition(struct request *r)
+{
+    return reply_refuse(r, 412, "the object does not stand as If-Match or If-None-Match wants it");
+}
+
+/* A failure is told when the rest of the body, which is thrown away, is over. */
+static void put_take(struct request *r, const char *bytes, size_t len)
+{
+    struct change *c = r->work;
+
+    MUST_BE(c, CHANGE_MAGIC);
+    c->written = draft_write(c->draft, bytes, len);
+    if (c->written != STORE_OK)
+        r->take = NULL;
+}
+
+static enum step put_step(struct request *r)
+{
+    struct change *c = r->work;
+
+    MUST_BE(c, CHANGE_MAGIC);
+    if (c->submitted) {
+        if (!atomic_load(&c->done))
+            return STEP_WAIT;
+        if (c->job.status == STORE_OK)
+            stat_add(STAT_PUTS, 1);
+        return answer(r, c, c->is_new ? 201 : 200);
+    }
+    if (c->written == STORE_OK)
+        c->written = draft_finish(c->draft);
+    if (c->written != STORE_OK)
+        return reply_store(r, c->written);
+    if (c->digest_given && !digest_same(&c->digest, draft_digest(c->draft)))
+        return reply_refuse(r, 400, "the body does not match the digest that was sent with it");
+    if (!conditions_hold(r, c)) /* it may have changed while the body came */
+        return refuse_condition(r);
+    return submit(r, c);
+}
+
+enum step put_begin(struct request *r)
+{
+    char name[NAME_SIZE];
+    uint64_t size = 0;
+    struct change *c;
+    const char *wrong;
+    enum store_status status;
+
+    if (!admit(r, GATE_PUT, name))
+        return STEP_DONE;
+    c = change_new(r, STORE_PUT, name);
+    wrong = read_headers(r, c);
+    if (wrong)
+        return reply_refuse(r, 400, wrong);
+    if (!conditions_hold(r, c))
+        return refuse_condition(r);
+    (void)span_u64(request_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH), UINT64_MAX, &size);
+    status = draft_begin(r->http->options.world.store, size, &c->draft);
+    if (status != STORE_OK)
+        return reply_store(r, status);
+    r->take = put_take;
+    r->step = put_step;
+    return STEP_WAIT;
+}
+
+/* ---- DELETE
+ * --------------------------------------------------------------------------------------- */
+
+static enum step remove_step(struct request *r)
+{
+    struct change *c = r->work;
+
+    MUST_BE(c, CHANGE_MAGIC);
+    if (!c->submitted) {
+        if (!conditions_hold(r, c))
+            return refuse_condition(r);
+        return submit(r, c);
+    }
+    if (!atomic_load(&c->done))
+        return STEP_WAIT;
+    if (c->job.status == STORE_OK)
+        stat_add(STAT_REMOVALS, 1);
+    return answer(r, c, 200);
+}
+
+enum step remove_begin(struct request *r)
+{
+    char name[NAME_SIZE];
+
+    if (!admit(r, GATE_RM, name))
+        return STEP_DONE;
+    (void)change_new(r, STORE_REMOVE, name);
+    r->step = remove_step;
+    return STEP_WAIT;
+}
