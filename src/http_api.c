@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: ISC */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/log.h"
+#include "src/base/must.h"
+#include "src/http_reply.h"
+
+/* Everything below /.pond/. */
+enum { API_LIST_PAGE = 1000, API_CATALOGUE_PAGE = 256 * 1024, API_ARG_SIZE = 3 * NAME_SIZE };
+
+static const char json_body[] = "application/json";
+static const char text_body[] = "text/plain; charset=utf-8";
+static const char bytes_body[] = "application/octet-stream";
+
+static enum step send_json(struct request *r, json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT);
+    struct reply reply;
+
+    json_decref(json);
+    MUST(text != NULL);
+    reply_begin(&reply, r, MHD_HTTP_OK);
+    reply_add(&reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    return reply_memory(&reply, json_body, text, strlen(text));
+}
+
+/* The name that stands behind the route's path, as a whole name. False: it was answered. */
+static bool name_behind(struct request *r, size_t route_len, char name[NAME_SIZE], enum step *step)
+{
+    struct span path = {r->path.at + route_len - 1, r->path.len - route_len + 1};
+    enum name_verdict verdict = name_from_target(path, r->http->domain, name);
+
+    if (verdict == NAME_OK)
+        return true;
+    *step = reply_refuse(r, verdict == NAME_OTHER_DOMAIN ? 404 : 400, name_sentence(verdict));
+    return false;
+}
+
+/* ---- what the main loop tells
+ * --------------------------------------------------------------------- */
+
+static enum step from_world(struct request *r, char *(*tell)(void *), const char *type)
+{
+    struct http *http = r->http;
+    struct reply reply;
+    char *text = NULL;
+
+    /* Counted before it is looked whether we stop: who stops waits for those who are counted, and
+     * runs the main loop for them. */
+    atomic_fetch_add(&http->in_world, 1);
+    if (!atomic_load(&http->stopping))
+        text = tell(http->options.world.arg);
+    atomic_fetch_sub(&http->in_world, 1);
+    if (!text)
+        return reply_refuse(r, 503, "this node is stopping");
+    reply_begin(&reply, r, MHD_HTTP_OK);
+    reply_add(&reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    return reply_memory(&reply, type, text, strlen(text));
+}
+
+static enum step status_step(struct request *r)
+{
+    return from_world(r, r->http->options.world.status_json, json_body);
+}
+
+static enum step peers_step(struct request *r)
+{
+    return from_world(r, r->http->options.world.peers_json, json_body);
+}
+
+static enum step metrics_step(struct request *r)
+{
+    return from_world(r, r->http->options.world.metrics,
+                      "text/plain; version=0.0.4; charset=utf-8");
+}
+
+/* ---- manifests, chunk lists, catalogue pages: for other nodes
+ * -------------------------------------- */
+
+#define ROUTE_MANIFEST "/.pond/manifest/"
+#define ROUTE_CHUNKS "/.pond/chunks/"
+
+static enum step manifest_step(struct request *r)
+{
+    char name[NAME_SIZE], memory[MESSAGE_MAX + 1];
+    struct text text = TEXT_OVER(memory);
+    enum store_status status;
+    struct reply reply;
+    enum step step;
+
+    if (!name_behind(r, sizeof(ROUTE_MANIFEST) - 1, name, &step))
+        return step;
+    status = store_manifest(r->http->options.world.store, span_of(name), &text);
+    if (status != STORE_OK)
+        return reply_store(r, status);
+    reply_begin(&reply, r, MHD_HTTP_OK);
+    return reply_text(&reply, text_body, text.at, text.len);
+}
+
+static enum step chunks_step(struct request *r)
+{
+    size_t skip = sizeof(ROUTE_CHUNKS) - 1;
+    struct digest sha256, *list = NULL;
+    enum store_status status;
+    struct reply reply;
+    uint32_t count = 0;
+
+    if (!digest_parse((struct span){r->path.at + skip, r->path.len - skip}, &sha256))
+        return reply_refuse(r, 400, "a SHA-256 is 64 hexadecimal digits");
+    status = store_chunk_list_by_digest(r->http->options.world.store, &sha256, &list, &count);
+    if (status != STORE_OK)
+        return reply_store(r, status);
+    reply_begin(&reply, r, MHD_HTTP_OK);
+    return reply_memory(&reply, bytes_body, (char *)list, (size_t)count * sizeof(*list));
+}
+
+static bool number_arg(const struct request *r, const char *name, uint64_t *out)
+{
+    char text[32];
+
+    *out = 0;
+    return !request_arg(r, name, text, sizeof(text)) || span_u64(span_of(text), UINT64_MAX, out);
+}
+
+static void add_position(struct reply *reply, const struct store_head *head, uint64_t last,
+                         bool more)
+{
+    char hex[DIGEST_HEX_SIZE];
+
+    reply_add_u64(reply, "Pond-Store", head->store_id);
+    reply_add_u64(reply, "Pond-Sequence", head->sequence);
+    reply_add(reply, "Pond-Head", digest_hex(&head->digest, hex));
+    reply_add_u64(reply, "Pond-Last", last);
+    reply_add(reply, "Pond-More", more ? "1" : "0");
+}
+
+/* The head is read before the page: what changes between the two is behind it, and asked for next
+ * time. */
+static enum step catalogue_step(struct request *r)
+{
+    struct store *store = r->http->options.world.store;
+    uint64_t store_id, since, last = 0;
+    struct store_head head;
+    enum store_status status;
+    struct reply reply;
+    bool more = false;
+    struct text page;
+    char *memory;
+
+    if (!number_arg(r, "store", &store_id) || !number_arg(r, "since", &since))
+        return reply_refuse(r, 400, "store= and since= are numbers");
+    memory = malloc(API_CATALOGUE_PAGE);
+    MUST(memory != NULL);
+    page = text_over(memory, API_CATALOGUE_PAGE);
+    store_head(store, &head);
+    status = store_changes(store, store_id == head.store_id ? since : 0, &page, &last, &more);
+    if (status != STORE_OK) {
+        free(memory);
+        return reply_store(r, status);
+    }
+    reply_begin(&reply, r, MHD_HTTP_OK);
+    add_position(&reply, &head, last, more);
+    return reply_memory(&reply, text_body, memory, page.len);
+}
+
+/* ---- for the pond command
+ * ------------------------------------------------------------------------- */
+
+static void list_entry(void *arg, const struct store_entry *entry)
+{
+    const struct manifest *m = &entry->manifest;
+    char version[VERSION_TEXT_SIZE], hex[DIGEST_HEX_SIZE];
+    json_t *one =
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:s, s:b, s:b}", "name", m->name, "version",
+                  version_text(m->version, version), "node", m->node, "size", (json_int_t)m->size,
+                  "mtime_ns", (json_int_t)m->mtime_ns, "mode", (int)m->mode, "sha256",
+                  digest_hex(&m->sha256, hex), "held", (int)entry->held, "own", (int)entry->own);
+
+    MUST(one != NULL && json_array_append_new(arg, one) == 0);
+}
+
+/* ?prefix= with or without the domain, ?after= a whole name; tombstones are left out. */
+static enum step list_step(struct request *r)
+{
+    char typed[API_ARG_SIZE] = "", prefix[NAME_SIZE] = "", after[API_ARG_SIZE] = "";
+    json_t *objects;
+    size_t n;
+
+    (void)request_arg(r, "prefix", typed, sizeof(typed));
+    (void)request_arg(r, "after", after, sizeof(after));
+    if (*typed && strcmp(typed, r->http->domain) != 0) {
+        enum name_verdict verdict = name_complete(span_of(typed), r->http->domain, prefix);
+        if (verdict != NAME_OK)
+            return reply_refuse(r, 400, name_sentence(verdict));
+    }
+    objects = json_array();
+    MUST(objects != NULL);
+    n = store_list(r->http->options.world.store, span_of(prefix), span_of(after), false,
+                   API_LIST_PAGE, list_entry, objects);
+    return send_json(r, json_pack("{s:i, s:o, s:b}", "format", 1, "objects", objects, "more",
+                                  (int)(n == API_LIST_PAGE)));
+}
+
+static json_t *survey_json(const struct ask *ask)
+{
+    json_t *answers = json_array();
+    char address[ADDRESS_TEXT_SIZE], version[VERSION_TEXT_SIZE];
+
+    MUST(answers != NULL);
+    for (size_t i = 0; i < ask->source_count; i++) {
+        const struct exchange_source *s = &ask->sources[i];
+        json_t *one = json_pack("{s:s, s:s, s:s, s:I, s:b, s:b}", "node", s->node, "address",
+                                address_text(&s->http, address), "version",
+                                version_text(s->version, version), "size", (json_int_t)s->size,
+                                "held", (int)s->held, "deleted", (int)s->deleted);
+        MUST(one != NULL && json_array_append_new(answers, one) == 0);
+    }
+    return json_pack("{s:i, s:s, s:o}", "format", 1, "name", ask->name, "answers", answers);
+}
+
+static void end_question(void *work)
+{
+    question_end(work);
+}
+
+static enum step whohas_step(struct request *r)
+{
+    char typed[API_ARG_SIZE] = "", name[NAME_SIZE];
+    enum name_verdict verdict;
+
+    if (r->work)
+        return question_answered(r->work) ? send_json(r, survey_json(question_ask_of(r->work)))
+                                          : STEP_WAIT;
+    (void)request_arg(r, "name", typed, sizeof(typed));
+    verdict = name_complete(span_of(typed), r->http->domain, name);
+    if (verdict != NAME_OK)
+        return reply_refuse(r, 400, name_sentence(verdict));
+    r->work_end = end_question;
+    r->work = question_ask(r, EXCHANGE_ASK_SURVEY, span_of(name));
+    return r->work ? STEP_WAIT : reply_refuse(r, 503, "too many questions wait for an answer");
+}
+
+static enum step log_level_step(struct request *r)
+{
+    char text[32] = "";
+    enum log_level level;
+    struct reply reply;
+
+    if (!request_arg(r, "level", text, sizeof(text)) || !log_level_parse(span_of(text), &level))
+        return reply_refuse(r, 400, "level= is one of error, warn, info, debug");
+    log_set_level(level);
+    log_info("log_level is %s now, by pond log-level", log_level_name(level));
+    reply_begin(&reply, r, MHD_HTTP_OK);
+    return reply_text(&reply, text_body, "done\n", 5);
+}
+
+/* ---- the routes
+ * ----------------------------------------------------------------------------------- */
+
+struct route {
+    const char *path; /* one that ends in a slash goes on behind it */
+    const char *allow;
+    enum gate_message message;
+    bool monitor;  /* monitors may read it */
+    bool own_only; /* for this node's own host alone */
+    enum step (*step)(struct request *r);
+};
+
+static const struct route routes[] = {
+    {"/.pond/status", "GET, HEAD", GATE_READ_API, true, false, status_step},
+    {"/.pond/metrics", "GET, HEAD", GATE_READ_API, true, false, metrics_step},
+    {ROUTE_MANIFEST, "GET, HEAD", GATE_READ_API, false, false, manifest_step},
+    {ROUTE_CHUNKS, "GET, HEAD", GATE_READ_API, false, false, chunks_step},
+    {"/.pond/catalogue", "GET, HEAD", GATE_READ_API, false, false, catalogue_step},
+    {"/.pond/peers", "GET, HEAD", GATE_READ_API, false, true, peers_step},
+    {"/.pond/list", "GET, HEAD", GATE_READ_API, false, true, list_step},
+    {"/.pond/whohas", "GET, HEAD", GATE_READ_API, false, true, whohas_step},
+    {"/.pond/events", "GET", GATE_READ_API, false, true, events_step},
+    {"/.pond/verify", "POST", GATE_CONTROL, false, false, verify_step},
+    {"/.pond/rebuild", "POST", GATE_CONTROL, false, false, rebuild_step},
+    {"/.pond/log-level", "POST", GATE_CONTROL, false, false, log_level_step},
+};
+
+static const struct route *find_route(struct span path)
+{
+    for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {
+        const char *route = routes[i].path;
+        if (route[strlen(route) - 1] == '/' ? span_begins(path, route) : span_is(path, route))
+            return &routes[i];
+    }
+    return NULL;
+}
+
+static bool allows(const char *allow, struct span method)
+{
+    struct span rest = span_of(allow);
+
+    while (rest.len) {
+        if (span_same(span_trim(span_take(&rest, ',')), method))
+            return true;
+    }
+    return false;
+}
+
+enum step api_begin(struct request *r)
+{
+    const struct route *route = find_route(r->path);
+    struct span what = {r->path.at + 1, r->path.len - 1};
+
+    if (!route)
+        return reply_refuse(r, 404, "there is nothing of that name below /.pond/");
+    if (!allows(route->allow, r->head.method))
+        return reply_not_allowed(r, route->allow);
+    if (!request_admit(r, route->message, route->monitor, route->own_only, what))
+        return STEP_DONE;
+    r->step = route->step;
+    return STEP_WAIT;
+}
