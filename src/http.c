@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/http.h"
+
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "src/base/log.h"
+#include "src/base/must.h"
+#include "src/base/stats.h"
+#include "src/clock.h"
+#include "src/http_inner.h"
+#include "src/http_reply.h"
+
+/*
+ * The one place where libmicrohttpd is set up and taken down. Found out by reading 0.9.75 and by
+ * experiment: its own limit of connections deadlocks the workers where sockets are handed over, so
+ * it is set where it cannot be reached, and the acceptor keeps ours; a pool of one thread is asked
+ * for by not asking for a pool; it must not be stopped while a connection is suspended.
+ */
+enum {
+    HTTP_MAGIC = 0x68747470,
+    VISITOR_MAGIC = 0x76697369,
+    REQUEST_MAGIC = 0x72657175,
+    HTTP_DAEMON_SLACK = 64
+};
+
+#define HTTP_HEAD_NS MONO_S(10)
+#define HTTP_IDLE_NS MONO_S(60) /* above the 30 s for which nodes keep an idle connection */
+#define HTTP_WINDOW_NS MONO_S(10)
+#define HTTP_RATE 4096
+
+/* ---- connections: called by libmicrohttpd
+ * --------------------------------------------------------- */
+
+static int socket_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    MUST(info != NULL);
+    return info->connect_fd;
+}
+
+static struct visitor *visitor_new(struct http *http, int fd)
+{
+    struct visitor *v = calloc(1, sizeof(*v));
+    union sockaddr_any end;
+    socklen_t len = sizeof(end);
+
+    MUST(v != NULL);
+    v->magic = VISITOR_MAGIC;
+    v->http = http;
+    memset(&end, 0, sizeof(end));
+    if (getpeername(fd, &end.any, &len) == 0)
+        (void)address_from_socket(&end.any, &v->from);
+    len = sizeof(end);
+    memset(&end, 0, sizeof(end));
+    if (getsockname(fd, &end.any, &len) == 0 && !address_from_socket(&end.any, &v->to))
+        v->control = end.any.sa_family == AF_UNIX;
+    v->reaped = reaper_add(http->reaper, fd, !v->control, v);
+    MUST(v->reaped != NULL); /* the acceptor takes fewer than there are places */
+    return v;
+}
+
+static void visitor_free(struct visitor *v)
+{
+    struct http *http = v->http;
+    bool control = v->control;
+
+    MUST_BE(v, VISITOR_MAGIC);
+    MUST(!v->suspended);
+    reaper_remove(http->reaper, v->reaped);
+    v->magic = 0;
+    free(v);
+    acceptor_left(http->acceptor, control);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *socket_context = visitor_new(cls, socket_of(connection));
+    } else {
+        visitor_free(*socket_context);
+        *socket_context = NULL;
+    }
+}
+
+/* ---- requests: called by libmicrohttpd
+ * ------------------------------------------------------------ */
+
+static void *on_first_line(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+    struct http *http = cls;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    size_t len = uri ? strlen(uri) : 0;
+    struct request *r = calloc(1, sizeof(*r) + len + 1);
+
+    MUST(r != NULL && info != NULL);
+    r->magic = REQUEST_MAGIC;
+    atomic_store(&r->refs, 1);
+    r->http = http;
+    r->visitor = info->socket_context;
+    MUST_BE(r->visitor, VISITOR_MAGIC);
+    r->connection = connection;
+    if (len)
+        memcpy(r->target_text, uri, len);
+    r->head.target = (struct span){r->target_text, len};
+    r->query = r->head.target;
+    r->path = span_take(&r->query, '?');
+    atomic_fetch_add(&http->requests, 1);
+    return r;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct http *http = cls;
+    struct request *r = *con_cls;
+
+    (void)connection, (void)code;
+    if (!r)
+        return;
+    MUST_BE(r, REQUEST_MAGIC);
+    if (r->work_end)
+        r->work_end(r->work);
+    reaper_state(r->visitor->reaped, REAPER_IDLE);
+    atomic_fetch_sub(&http->requests, 1);
+    *con_cls = NULL;
+    request_release(r);
+}
+
+/* The wait is to be given up: nobody is left to answer, or no time. */
+static enum step give_up(struct request *r)
+{
+    if (request_is_gone(r))
+        return STEP_BREAK;
+    return reply_refuse(r, 503, "this node is stopping");
+}
+
+/* Steps until it is answered, suspended or broken off. */
+static enum MHD_Result go_on(struct request *r)
+{
+    enum step step = STEP_WAIT;
+    enum wait wait = WAIT_OVER;
+
+    while (step == STEP_WAIT && wait == WAIT_OVER) {
+        step = r->refusal ? reply_refuse(r, r->refusal, r->refusal_sentence) : r->step(r);
+        if (step == STEP_WAIT)
+            wait = request_wait(r);
+    }
+    if (step == STEP_WAIT && wait == WAIT_END)
+        step = give_up(r);
+    return step == STEP_BREAK ? MHD_NO : MHD_YES;
+}
+
+/* The first call. What has no body is only begun by the second one: an answer that is queued in the
+ * first makes libmicrohttpd close the connection. */
+static enum MHD_Result begin(struct request *r, const char *method, const char *version)
+{
+    r->begun = true;
+    if (!request_read(r, method, version))
+        return MHD_YES;
+    stat_add(STAT_REQUESTS, 1);
+    if (!r->has_body)
+        return MHD_YES;
+    reaper_state(r->visitor->reaped, REAPER_BODY);
+    return request_begin(r) == STEP_BREAK ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result take_body(struct request *r, const char *bytes, size_t len)
+{
+    if (!r->refusal && r->take) {
+        r->take(r, bytes, len);
+        return MHD_YES;
+    }
+    r->swallowed += len;
+    return r->swallowed <= HTTP_SWALLOW_MAX || r->visitor->control ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *bytes,
+                                  size_t *len, void **con_cls)
+{
+    struct request *r = *con_cls;
+
+    (void)cls, (void)connection, (void)url;
+    MUST_BE(r, REQUEST_MAGIC);
+    if (!r->begun)
+        return begin(r, method, version);
+    if (*len) {
+        size_t n = *len;
+        *len = 0;
+        return take_body(r, bytes, n);
+    }
+    r->body_over = true;
+    if (!r->step && !r->refusal) {
+        enum step step = request_begin(r);
+        if (step != STEP_WAIT)
+            return step == STEP_BREAK ? MHD_NO : MHD_YES;
+    }
+    return go_on(r);
+}
+
+/* Escapes are ours to read: libmicrohttpd's own cuts the target at %00. */
+static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *text)
+{
+    (void)cls, (void)connection;
+    return strlen(text);
+}
+
+static void on_message(void *cls, const char *format, va_list args)
+{
+    char line[512];
+
+    (void)cls;
+    if (log_level() < LEVEL_DEBUG)
+        return;
+    vsnprintf(line, sizeof(line), format, args);
+    line[strcspn(line, "\r\n")] = '\0';
+    log_debug("http: %s", line);
+}
+
+/* ---- start
+ * ---------------------------------------------------------------------------------------- */
+
+static bool take_socket(void *arg, int fd, const union sockaddr_any *from, socklen_t len,
+                        bool control)
+{
+    struct http *http = arg;
+
+    (void)control;
+    return MHD_add_connection(http->daemon, fd, &from->any, len) == MHD_YES;
+}
+
+static unsigned capacity(const struct http_options *options)
+{
+    return options->max_connections + ACCEPTOR_CONTROL_MAX;
+}
+
+static struct MHD_Daemon *start_daemon(struct http *http)
+{
+    unsigned threads = http->options.threads > 1 ? http->options.threads : 0;
+    unsigned unreachable = (capacity(&http->options) + HTTP_DAEMON_SLACK) * (threads ? threads : 1);
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_message, NULL}, /* has to be the first */
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)unreachable, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_MEMORY, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, 0, NULL}, /* the reaper's */
+        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_first_line, http},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, http},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, http},
+        {threads ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+
+    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET |
+                                MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+                            0, NULL, NULL, on_request, http, MHD_OPTION_ARRAY, options,
+                            MHD_OPTION_END);
+}
+
+/* Signals are the main loop's: the workers inherit a mask that blocks them all. */
+static struct MHD_Daemon *start_without_signals(struct http *http)
+{
+    struct MHD_Daemon *daemon;
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    daemon = start_daemon(http);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!daemon)
+        log_error("http: libmicrohttpd does not start (it says why with log_level = \"debug\")");
+    return daemon;
+}
+
+/* Each connection may have a file open beside its socket. */
+static void want_descriptors(unsigned connections)
+{
+    rlim_t wanted = 2 * (rlim_t)connections + 256;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < wanted)
+        log_warn("http: max_connections is %u, but only %llu files may be open: raise the limit "
+                 "(LimitNOFILE=, ulimit -n) to %llu",
+                 connections, (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
+}
+
+static char *copied(const char *string)
+{
+    char *copy = strdup(string);
+
+    MUST(copy != NULL);
+    return copy;
+}
+
+/* RFC 9211: a cache names itself by a token, which begins with a letter, or by a string. */
+static char *cache_name(const char *node)
+{
+    size_t size = strlen(node) + 3;
+    char *name = malloc(size);
+    bool letter = (*node | 0x20) >= 'a' && (*node | 0x20) <= 'z';
+
+    MUST(name != NULL);
+    snprintf(name, size, letter ? "%s" : "\"%s\"", node);
+    return name;
+}
+
+static void drop_seal(void *seal)
+{
+    seal_free(seal);
+}
+
+static void fill_limits(struct reaper_limits *limits)
+{
+    if (!limits->head_ns)
+        limits->head_ns = HTTP_HEAD_NS;
+    if (!limits->idle_ns)
+        limits->idle_ns = HTTP_IDLE_NS;
+    if (!limits->window_ns)
+        limits->window_ns = HTTP_WINDOW_NS;
+    if (!limits->rate)
+        limits->rate = HTTP_RATE;
+}
+
+static struct reaper *start_reaper(struct http *http)
+{
+    return reaper_new(&(struct reaper_options){
+        .loop = http->options.loop,
+        .limits = http->options.limits,
+        .capacity = capacity(&http->options),
+        .vanished = visitor_vanished,
+    });
+}
+
+static struct acceptor *start_acceptor(struct http *http)
+{
+    const struct http_options *o = &http->options;
+
+    return acceptor_new(&(struct acceptor_options){
+        .loop = o->loop,
+        .listen = o->listen,
+        .listen_count = o->listen_count,
+        .socket_path = o->socket_path,
+        .socket_group = o->socket_group,
+        .max_connections = o->max_connections,
+        .take = take_socket,
+        .arg = http,
+    });
+}
+
+struct http *http_new(const struct http_options *options)
+{
+    struct http *http = calloc(1, sizeof(*http));
+
+    MUST(http != NULL);
+    http->magic = HTTP_MAGIC;
+    http->options = *options;
+    fill_limits(&http->options.limits);
+    http->node = copied(options->world.node);
+    http->domain = copied(options->world.domain);
+    http->cache_name = cache_name(http->node);
+    MUST(pthread_key_create(&http->seal_key, drop_seal) == 0);
+    http->events = events_new();
+    http->chores = chores_new(http);
+    http->reaper = start_reaper(http);
+    want_descriptors(capacity(options));
+    http->daemon = start_without_signals(http);
+    /* The last, for it begins to take connections. */
+    http->acceptor = http->daemon ? start_acceptor(http) : NULL;
+    if (!http->acceptor) {
+        http_free(http);
+        return NULL;
+    }
+    return http;
+}
+
+/* ---- stop
+ * ----------------------------------------------------------------------------------------- */
+
+static void run_loop_briefly(struct ev_loop *loop)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+
+    ev_run(loop, EVRUN_NOWAIT);
+    nanosleep(&moment, NULL);
+}
+
+void http_drain(struct http *http, int64_t most_ns)
+{
+    mono_t deadline = mono_after(clock_mono(), most_ns);
+
+    MUST_BE(http, HTTP_MAGIC);
+    acceptor_stop(http->acceptor);
+    atomic_store(&http->draining, true);
+    events_end(http->events);
+    reaper_shut_idle(http->reaper);
+    while (acceptor_count(http->acceptor) && !mono_reached(clock_mono(), deadline))
+        run_loop_briefly(http->options.loop);
+}
+
+/* Nobody is suspended when libmicrohttpd is stopped: from `stopping` on nobody begins to wait, and
+ * those who waited are woken. Workers that wait for an answer of the main loop, which is us, get it
+ * first. */
+static void stop_daemon(struct http *http)
+{
+    atomic_store(&http->draining, true);
+    atomic_store(&http->stopping, true);
+    http_wake_all(http);
+    while (atomic_load(&http->in_world))
+        run_loop_briefly(http->options.loop);
+    MHD_stop_daemon(http->daemon);
+}
+
+void http_free(struct http *http)
+{
+    MUST_BE(http, HTTP_MAGIC);
+    if (http->acceptor)
+        acceptor_stop(http->acceptor);
+    chores_stop(http->chores);
+    if (http->daemon)
+        stop_daemon(http);
+    if (http->acceptor)
+        acceptor_free(http->acceptor);
+    reaper_free(http->reaper);
+    chores_free(http->chores);
+    events_free(http->events);
+    pthread_key_delete(http->seal_key);
+    free(http->cache_name);
+    free(http->domain);
+    free(http->node);
+    http->magic = 0;
+    free(http);
+}
+
+void http_figures(struct http *http, struct http_figures *out)
+{
+    MUST_BE(http, HTTP_MAGIC);
+    out->connections = acceptor_count(http->acceptor);
+    out->requests = atomic_load(&http->requests);
+}
