@@ -64,7 +64,7 @@ class Net:
     """The bridge and its hosts: h1 is 10.77.0.1 and fd77::1, and so on."""
 
     def __init__(self, folder, build):
-        self.folder, self.build, self.hosts = folder, build, []
+        self.folder, self.build, self.hosts, self.nodes = folder, build, [], []
         os.makedirs(folder, exist_ok=True)
         os.makedirs(NAMESPACES, exist_ok=True)
         command("ip", "link", "set", "lo", "up")

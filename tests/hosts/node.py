@@ -45,6 +45,7 @@ class Node:
             self.settings["hmac_keys"] = "keys"
             self.write_keys(*keys)
         self.write_config()
+        host.net.nodes.append(self)
 
     def write_nets(self, lines):
         self._write("nets", "".join(f"udp {line}\n" for line in lines))
