@@ -26,7 +26,7 @@
     ROW(GATE_NAME, "name", "the name is not a valid one below this cluster's domain", 400)         \
     ROW(GATE_NOT_MEMBER, "not_member", "not a member", 403)                                        \
     ROW(GATE_OTHER_DOMAIN, "other_domain", "it belongs to another domain", 403)                    \
-    ROW(GATE_UNSIGNED, "unsigned", "it is not signed, and auth is enforce", 401)                   \
+    ROW(GATE_UNSIGNED, "unsigned", "it is not signed with a key of this cluster", 401)             \
     ROW(GATE_WRONG_KEY, "wrong_key", "it is signed with a key that this node does not have", 403)  \
     ROW(GATE_REPLAYED, "replayed", "it was said before", 401)                                      \
     ROW(GATE_OWN_ECHO, "own_echo", "it is this node's own message", 403)                           \
@@ -48,20 +48,21 @@ enum auth_mode { AUTH_ENFORCE, AUTH_PERMISSIVE, AUTH_RECEIVE_ONLY };
 
 struct gate_options {
     const struct members *members; /* outlives the gate */
-    const struct keyring *keyring; /* NULL: this cluster has no keys */
+    const struct keyring *keyring; /* outlives the gate; NULL: this cluster has no keys */
     const char *domain;
     const char *node; /* our own name */
     uint64_t boot;    /* our own incarnation, to know our echoes */
+    uint16_t port;    /* on which datagrams come in: for the log */
     enum auth_mode auth;
     bool plain_get;
     bool isconf;
 };
 
 struct gate;
-struct gate *gate_new(const struct gate_options *options);
+struct gate *gate_new(const struct gate_options *options); /* copies the texts */
 void gate_free(struct gate *gate);
 
-/* How often each verdict was given; any thread. */
+/* How often each verdict was given, by all gates of the process; any thread. */
 uint64_t gate_count(enum gate_verdict verdict);
 
 /* ---- datagrams: one thread ------------------------------------------------------------------ */
@@ -69,10 +70,10 @@ uint64_t gate_count(enum gate_verdict verdict);
 /* What is known of a datagram beyond the notice in it. */
 struct gate_datagram {
     struct address from;
-    const char *reason; /* static: more closely why, where the verdict is GATE_FORM; else NULL */
+    const char *reason; /* static: more closely why, with GATE_FORM and GATE_NAME; else NULL */
     bool is_signed;
     size_t key;         /* which of our keys signed it */
-    bool other_address; /* this node name was lately heard with another boot from `other` */
+    bool other_address; /* two nodes use this name: it was lately heard from `other` too */
     struct address other;
 };
 
@@ -83,7 +84,8 @@ struct gate_datagram {
 enum gate_verdict gate_datagram(struct gate *gate, mono_t now, struct span bytes,
                                 struct gate_datagram *datagram, struct notice *out);
 
-/* Logs a refusal as section 4 has it, a flood as a summary. */
+/* Logs a refusal as section 4 has it, a flood as a summary; our own echoes are not worth a line.
+ * Two nodes of one name are named with both addresses. */
 void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
                        const struct gate_datagram *datagram, const struct notice *notice);
 
@@ -91,7 +93,21 @@ void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
 
 enum gate_message { GATE_SENDME, GATE_PUT, GATE_RM, GATE_READ_API, GATE_CONTROL };
 
-/* Where a request comes from and who signed it. */
+/*
+ * Where a request comes from and who signed it. How it is judged, first row first:
+ *
+ *     it came over the control socket                 let in, as our own host
+ *     it reads status or metrics, from a monitor      let in
+ *     from an address that section 3 does not take    GATE_NOT_MEMBER
+ *     signed                                          let in, as the node that signed
+ *     put, rm, control                                GATE_UNSIGNED, so that it can be signed;
+ * where there are no keys GATE_NOT_LOCAL from our own host                               let in, as
+ * our own host no keys, +ANY+, or auth is not enforce          let in plain_get, and it is a member
+ * let in else                                            GATE_UNSIGNED
+ *
+ * Our own host is one of our own addresses, or loopback where no member is on loopback, unless the
+ * request was forwarded for another, or signed by another node.
+ */
 struct gate_request {
     enum gate_message message;
     bool control_socket; /* it came over the Unix socket */

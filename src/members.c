@@ -183,6 +183,11 @@ bool members_take_request(const struct members *members, const struct address *f
     return taken_from(members, from);
 }
 
+bool members_admit_plain(const struct members *members, const struct address *from)
+{
+    return members->nets_given ? members_find(members, from) != NULL : taken_from(members, from);
+}
+
 bool members_is_own(const struct members *members, const struct address *address)
 {
     for (size_t i = 0; i < members->own_count; i++) {

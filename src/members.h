@@ -45,6 +45,10 @@ const struct address *members_own_for(const struct members *members, const struc
 bool members_take_datagram(const struct members *members, const struct address *from);
 bool members_take_request(const struct members *members, const struct address *from);
 
+/* May it be taken for a member without showing a key: does a nets file name it? Where there are no
+ * nets files, whoever is taken at all. For plain_get. */
+bool members_admit_plain(const struct members *members, const struct address *from);
+
 bool members_is_own(const struct members *members, const struct address *address);
 bool members_is_monitor(const struct members *members, const struct address *from);
 bool members_have_loopback(const struct members *members); /* is any member on loopback? */

@@ -74,11 +74,12 @@ static void the_table_of_the_nets_files_holds(void **state)
     static const struct {
         bool nets, nobroadcast;
         bool anyone, member, own, loopback;
+        bool plain_anyone, plain_member;
     } rows[] = {
-        {false, false, true, true, true, true},
-        {true, false, true, true, true, true},
-        {true, true, false, true, true, false},
-        {false, true, false, false, true, true},
+        {false, false, true, true, true, true, true, true},
+        {true, false, true, true, true, true, false, true},
+        {true, true, false, true, true, false, false, true},
+        {false, true, false, false, true, true, false, false},
     };
     const struct member list[] = {member("10.27.4.0/24", "paris")};
     const struct address own = address("10.27.4.9"), anyone = address("192.0.2.1"),
@@ -103,6 +104,8 @@ static void the_table_of_the_nets_files_holds(void **state)
         assert_int_equal(members_take_request(members, &fellow), rows[i].member);
         assert_int_equal(members_take_request(members, &own), rows[i].own);
         assert_int_equal(members_take_request(members, &loopback), rows[i].loopback);
+        assert_int_equal(members_admit_plain(members, &anyone), rows[i].plain_anyone);
+        assert_int_equal(members_admit_plain(members, &fellow), rows[i].plain_member);
         assert_int_equal(members_broadcast(members), !rows[i].nobroadcast);
         members_free(members);
     }

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/gate.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/log.h"
+#include "src/base/must.h"
+#include "src/replay.h"
+
+enum { GATE_MAGIC = 0x67617465, LOG_NAME_MAX = 256 };
+
+struct gate {
+    unsigned magic;
+    const struct members *members;
+    const struct keyring *keyring;
+    struct seal *seal; /* the datagrams' thread's; NULL without keys */
+    struct replay *replay;
+    char domain[NODE_SIZE];
+    char node[NODE_SIZE];
+    uint64_t boot;
+    uint16_t port;
+    enum auth_mode auth;
+    bool plain_get;
+    bool isconf;
+    struct log_flood datagram_flood[GATE_VERDICT_COUNT];
+    struct log_flood twin_flood;
+    pthread_mutex_t request_lock; /* guards request_flood */
+    struct log_flood request_flood[GATE_VERDICT_COUNT];
+};
+
+static const struct {
+    const char *name;
+    const char *sentence;
+    unsigned http;
+} verdicts[] = {
+#define GATE_ROW(id, name, sentence, http) {name, sentence, http},
+    GATE_VERDICTS(GATE_ROW)
+#undef GATE_ROW
+};
+
+static _Atomic uint64_t counts[GATE_VERDICT_COUNT];
+
+const char *gate_name(enum gate_verdict verdict)
+{
+    return verdicts[verdict].name;
+}
+
+const char *gate_sentence(enum gate_verdict verdict)
+{
+    return verdicts[verdict].sentence;
+}
+
+unsigned gate_http_status(enum gate_verdict verdict)
+{
+    return verdicts[verdict].http;
+}
+
+uint64_t gate_count(enum gate_verdict verdict)
+{
+    return atomic_load_explicit(&counts[verdict], memory_order_relaxed);
+}
+
+static void count(enum gate_verdict verdict)
+{
+    atomic_fetch_add_explicit(&counts[verdict], 1, memory_order_relaxed);
+}
+
+struct gate *gate_new(const struct gate_options *options)
+{
+    struct gate *gate = calloc(1, sizeof(*gate));
+
+    MUST(gate != NULL);
+    gate->magic = GATE_MAGIC;
+    gate->members = options->members;
+    gate->keyring = options->keyring;
+    gate->seal = options->keyring ? seal_new(options->keyring) : NULL;
+    gate->replay = replay_new();
+    MUST(span_copy(span_of(options->domain), gate->domain, sizeof(gate->domain)));
+    MUST(span_copy(span_of(options->node), gate->node, sizeof(gate->node)));
+    gate->boot = options->boot;
+    gate->port = options->port;
+    gate->auth = options->auth;
+    gate->plain_get = options->plain_get;
+    gate->isconf = options->isconf;
+    MUST(pthread_mutex_init(&gate->request_lock, NULL) == 0);
+    return gate;
+}
+
+void gate_free(struct gate *gate)
+{
+    if (!gate)
+        return;
+    MUST_BE(gate, GATE_MAGIC);
+    gate->magic = 0;
+    seal_free(gate->seal);
+    replay_free(gate->replay);
+    pthread_mutex_destroy(&gate->request_lock);
+    free(gate);
+}
+
+/* ---- datagrams ------------------------------------------------------------------------------- */
+
+/* May what is not signed pass? */
+static bool unsigned_passes(const struct gate *gate)
+{
+    return !gate->keyring || keyring_any(gate->keyring) || gate->auth != AUTH_ENFORCE;
+}
+
+static enum gate_verdict check_form(struct span bytes, struct message *m,
+                                    struct gate_datagram *datagram, struct notice *out)
+{
+    enum message_verdict verdict = message_decode(bytes, m);
+
+    if (verdict == MESSAGE_OK)
+        verdict = notice_read(m, out);
+    if (verdict == MESSAGE_OK)
+        return GATE_PASS;
+    datagram->reason = message_verdict_sentence(verdict);
+    return GATE_FORM;
+}
+
+static enum gate_verdict check_signature(struct gate *gate, const struct message *m,
+                                         struct gate_datagram *datagram)
+{
+    enum seal_verdict verdict;
+
+    if (!gate->seal)
+        return GATE_PASS;
+    verdict = seal_check_message(gate->seal, m, gate->isconf, &datagram->key);
+    datagram->is_signed = verdict == SEAL_OK;
+    if (verdict == SEAL_OK || keyring_any(gate->keyring))
+        return GATE_PASS;
+    if (verdict == SEAL_WRONG)
+        return GATE_WRONG_KEY;
+    return unsigned_passes(gate) ? GATE_PASS : GATE_UNSIGNED;
+}
+
+/* Is it of this cluster, and not of this very node? */
+static enum gate_verdict check_sender(const struct gate *gate, const struct notice_sender *sender,
+                                      struct gate_datagram *datagram)
+{
+    if (strcmp(sender->domain, gate->domain) != 0)
+        return GATE_OTHER_DOMAIN;
+    if (strcmp(sender->node, gate->node) != 0)
+        return GATE_PASS;
+    if (sender->boot == gate->boot || members_is_own(gate->members, &datagram->from))
+        return GATE_OWN_ECHO;
+    return GATE_OWN_NAME;
+}
+
+static enum gate_verdict check_replay(struct gate *gate, mono_t now,
+                                      const struct notice_sender *sender,
+                                      struct gate_datagram *datagram)
+{
+    enum replay_verdict verdict =
+        replay_take(gate->replay, now, span_of(sender->node), sender->boot, sender->counter,
+                    &datagram->from, &datagram->other);
+
+    datagram->other_address =
+        verdict == REPLAY_OLD_BOOT && !address_same_host(&datagram->other, &datagram->from);
+    return verdict == REPLAY_FRESH ? GATE_PASS : GATE_REPLAYED;
+}
+
+static enum gate_verdict check_name(const struct gate *gate, const struct notice *notice,
+                                    struct gate_datagram *datagram)
+{
+    enum name_verdict verdict = name_check(span_of(notice->name), gate->domain);
+
+    if (verdict == NAME_OK)
+        return GATE_PASS;
+    datagram->reason = name_sentence(verdict);
+    return GATE_NAME;
+}
+
+/* Cheapest check first; each is asked only where the one before let it in. */
+static enum gate_verdict judge_datagram(struct gate *gate, mono_t now, struct span bytes,
+                                        struct gate_datagram *datagram, struct notice *out)
+{
+    struct message m;
+    enum gate_verdict verdict = check_form(bytes, &m, datagram, out);
+
+    if (verdict == GATE_PASS && !members_take_datagram(gate->members, &datagram->from))
+        verdict = GATE_NOT_MEMBER;
+    if (verdict == GATE_PASS)
+        verdict = check_signature(gate, &m, datagram);
+    if (verdict == GATE_PASS)
+        verdict = check_sender(gate, &out->sender, datagram);
+    if (verdict == GATE_PASS)
+        verdict = check_name(gate, out, datagram);
+    if (verdict == GATE_PASS)
+        verdict = check_replay(gate, now, &out->sender, datagram);
+    return verdict;
+}
+
+enum gate_verdict gate_datagram(struct gate *gate, mono_t now, struct span bytes,
+                                struct gate_datagram *datagram, struct notice *out)
+{
+    enum gate_verdict verdict;
+
+    MUST_BE(gate, GATE_MAGIC);
+    *datagram = (struct gate_datagram){.from = datagram->from};
+    *out->name = *out->sender.node = '\0';
+    verdict = judge_datagram(gate, now, bytes, datagram, out);
+    count(verdict);
+    return verdict;
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static bool is_own_host(const struct gate *gate, const struct gate_request *request)
+{
+    const struct address *from = &request->from;
+
+    if (request->control_socket)
+        return true;
+    if (request->forwarded)
+        return false;
+    if (request->is_signed && strcmp(request->node, gate->node) != 0)
+        return false;
+    return members_is_own(gate->members, from) || address_same_host(from, &request->to) ||
+           (address_is_loopback(from) && !members_have_loopback(gate->members));
+}
+
+/* The rows are those of the header, in their order. */
+static enum gate_verdict judge_request(const struct gate *gate, const struct gate_request *request)
+{
+    bool changes = request->message != GATE_SENDME && request->message != GATE_READ_API;
+
+    if (request->control_socket)
+        return GATE_PASS;
+    if (request->monitor_may_read && members_is_monitor(gate->members, &request->from))
+        return GATE_PASS;
+    if (!request->own_host && !members_take_request(gate->members, &request->from))
+        return GATE_NOT_MEMBER;
+    if (request->is_signed)
+        return GATE_PASS;
+    if (changes)
+        return gate->keyring ? GATE_UNSIGNED : GATE_NOT_LOCAL;
+    if (request->own_host)
+        return GATE_PASS;
+    if (unsigned_passes(gate))
+        return GATE_PASS;
+    if (gate->plain_get && members_admit_plain(gate->members, &request->from))
+        return GATE_PASS;
+    return GATE_UNSIGNED;
+}
+
+enum gate_verdict gate_request(struct gate *gate, struct gate_request *request)
+{
+    enum gate_verdict verdict;
+
+    MUST_BE(gate, GATE_MAGIC);
+    MUST(!request->is_signed || (gate->keyring && request->node));
+    request->own_host = is_own_host(gate, request);
+    verdict = judge_request(gate, request);
+    if (verdict == GATE_PASS)
+        count(verdict); /* refusals are counted as they are logged */
+    return verdict;
+}
+
+/* ---- the log --------------------------------------------------------------------------------- */
+
+/* One line of section 4's form. */
+struct line {
+    const char *message;
+    struct span name;
+    const struct address *from;
+    const char *node; /* as authenticated; empty or NULL: not known */
+    const char *reason;
+    uint64_t missed;
+};
+
+static void log_line(const struct gate *gate, enum gate_verdict verdict, unsigned port,
+                     const struct line *line)
+{
+    char memory[2 * ADDRESS_TEXT_SIZE + 4 * LOG_NAME_MAX + 2 * NODE_SIZE + 512];
+    struct text out = TEXT_OVER(memory);
+    char host[ADDRESS_TEXT_SIZE];
+
+    text_printf(&out, "- gate=%u message=%s namespace=", port, line->message);
+    log_quote(&out, line->name, LOG_NAME_MAX);
+    text_printf(&out, " sender=%s", address_host_text(line->from, host));
+    if (line->node && *line->node)
+        text_printf(&out, " (%s)", line->node);
+    text_printf(&out, " receiver=%s %s", gate->node, gate_sentence(verdict));
+    if (line->reason)
+        text_printf(&out, ": %s", line->reason);
+    if (line->missed)
+        text_printf(&out, " (and %llu more of the kind)", (unsigned long long)line->missed);
+    log_at(verdict == GATE_OWN_NAME ? LEVEL_WARN : LEVEL_INFO, "%s", memory);
+}
+
+static void log_twin(struct gate *gate, mono_t now, const struct gate_datagram *datagram,
+                     const char *node)
+{
+    char one[ADDRESS_TEXT_SIZE], other[ADDRESS_TEXT_SIZE];
+    uint64_t missed;
+
+    if (log_flood_pass(&gate->twin_flood, now, &missed))
+        log_warn("two nodes use the name %s, at %s and at %s: give one of them another (carpond "
+                 "-n NAME)",
+                 node, address_host_text(&datagram->other, other),
+                 address_host_text(&datagram->from, one));
+}
+
+/* Was the sender's name shown to be true, as far as the auth mode wants it? */
+static bool name_is_known(enum gate_verdict verdict)
+{
+    return verdict != GATE_FORM && verdict != GATE_NOT_MEMBER && verdict != GATE_UNSIGNED &&
+           verdict != GATE_WRONG_KEY;
+}
+
+void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
+                       const struct gate_datagram *datagram, const struct notice *notice)
+{
+    struct line line = {.message = "?",
+                        .name = span_of(notice->name),
+                        .from = &datagram->from,
+                        .reason = datagram->reason};
+
+    MUST_BE(gate, GATE_MAGIC);
+    if (datagram->other_address)
+        log_twin(gate, now, datagram, notice->sender.node);
+    if (verdict == GATE_PASS || verdict == GATE_OWN_ECHO)
+        return;
+    if (!log_flood_pass(&gate->datagram_flood[verdict], now, &line.missed))
+        return;
+    if (verdict != GATE_FORM)
+        line.message = notice->kind == NOTICE_WHOHAS ? "whohas" : "ihave";
+    if (name_is_known(verdict))
+        line.node = notice->sender.node;
+    log_line(gate, verdict, gate->port, &line);
+}
+
+static const char *message_name(enum gate_message message)
+{
+    static const char *const names[] = {
+        [GATE_SENDME] = "sendme", [GATE_PUT] = "put",         [GATE_RM] = "rm",
+        [GATE_READ_API] = "read", [GATE_CONTROL] = "control",
+    };
+
+    return names[message];
+}
+
+void gate_log_request(struct gate *gate, mono_t now, enum gate_verdict verdict,
+                      const struct gate_request *request, struct span name)
+{
+    struct line line = {.message = message_name(request->message),
+                        .name = name,
+                        .from = &request->from,
+                        .node = request->is_signed ? request->node : NULL};
+    bool pass;
+
+    MUST_BE(gate, GATE_MAGIC);
+    count(verdict);
+    pthread_mutex_lock(&gate->request_lock);
+    pass = log_flood_pass(&gate->request_flood[verdict], now, &line.missed);
+    pthread_mutex_unlock(&gate->request_lock);
+    if (pass)
+        log_line(gate, verdict, request->to.port, &line);
+}
