@@ -215,7 +215,8 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *t
     return strlen(text);
 }
 
-static void on_message(void *cls, const char *format, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+on_message(void *cls, const char *format, va_list args)
 {
     char line[512];
 
@@ -227,8 +228,7 @@ static void on_message(void *cls, const char *format, va_list args)
     log_debug("http: %s", line);
 }
 
-/* ---- start
- * ---------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static bool take_socket(void *arg, int fd, const union sockaddr_any *from, socklen_t len,
                         bool control)
