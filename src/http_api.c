@@ -126,12 +126,29 @@ static bool number_arg(const struct request *r, const char *name, uint64_t *out)
     return !request_arg(r, name, text, sizeof(text)) || span_u64(span_of(text), UINT64_MAX, out);
 }
 
+/* Store ids are written as 16 hexadecimal digits. */
+static bool store_arg(const struct request *r, uint64_t *out)
+{
+    char text[32] = "";
+    uint8_t bytes[sizeof(*out)];
+
+    *out = 0;
+    if (!request_arg(r, "store", text, sizeof(text)))
+        return true;
+    if (!span_hex(span_of(text), bytes, sizeof(bytes)))
+        return false;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        *out = *out << 8 | bytes[i];
+    return true;
+}
+
 static void add_position(struct reply *reply, const struct store_head *head, uint64_t last,
                          bool more)
 {
-    char hex[DIGEST_HEX_SIZE];
+    char hex[DIGEST_HEX_SIZE], id[20];
 
-    reply_add_u64(reply, "Pond-Store", head->store_id);
+    snprintf(id, sizeof(id), "%016" PRIx64, head->store_id);
+    reply_add(reply, "Pond-Store", id);
     reply_add_u64(reply, "Pond-Sequence", head->sequence);
     reply_add(reply, "Pond-Head", digest_hex(&head->digest, hex));
     reply_add_u64(reply, "Pond-Last", last);
@@ -151,8 +168,8 @@ static enum step catalogue_step(struct request *r)
     struct text page;
     char *memory;
 
-    if (!number_arg(r, "store", &store_id) || !number_arg(r, "since", &since))
-        return reply_refuse(r, 400, "store= and since= are numbers");
+    if (!store_arg(r, &store_id) || !number_arg(r, "since", &since))
+        return reply_refuse(r, 400, "store= is 16 hexadecimal digits, and since= is a number");
     memory = malloc(API_CATALOGUE_PAGE);
     MUST(memory != NULL);
     page = text_over(memory, API_CATALOGUE_PAGE);
