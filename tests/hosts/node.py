@@ -2,10 +2,12 @@
 """A carpond on a host, and the pond and curl commands as a user of that host types them."""
 
 import hashlib
+import http.client
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 
 from net import Failed, check, patience, wait_until
@@ -164,6 +166,24 @@ class Node:
         with open(path, "wb") as file:
             file.write(content)
         return self.done("put", path, name)
+
+    def socket(self):
+        """A connection to its control socket."""
+        made = socket.socket(socket.AF_UNIX)
+        made.settimeout(30 * patience())
+        made.connect(os.path.join(self.home, "carpond.sock"))
+        return made
+
+    def put_many(self, names):
+        """Puts a small object under each name, over one connection."""
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = self.socket()
+        for name in names:
+            connection.request("PUT", f"/{DOMAIN}/{name}", body=name.encode())
+            answer = connection.getresponse()
+            body = answer.read()
+            check(answer.status in (200, 201, 204), f"PUT {name}: {answer.status} {body!r}")
+        connection.close()
 
     def get(self, name, *options):
         """The object's bytes."""

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: ISC
 """What every user does: put, get, ls, rm, over both families, with and without broadcast."""
 
+import json
 import os
+import subprocess
 
 from net import check, contains, equal, wait_until
 from node import (DONE, FAILED, NO_DAEMON, NOT_FOUND, USAGE, Node, cluster, everyone_knows,
@@ -153,7 +155,35 @@ def whohas_and_peers(net):
     contains(first.done("status"), first.name, "pond status")
 
 
-@test("put with --copies counts itself, and refuses more than there can be")
+@test("thousands of names are listed, and reach a node that comes later", seconds=180)
+def thousands_of_names(net):
+    hosts = net.add(2)
+    first, late = [Node(host, nets=nets_of(hosts), nobroadcast=True) for host in hosts]
+    first.start()
+    names = [f"many/file{number:04}" for number in range(2500)]
+    first.put_many(names)
+    equal(sorted(first.names()), names, "pond ls")
+    late.start()
+    wait_until(lambda: len(late.names()) == len(names), "the late node knows them all", 60)
+    equal(late.get(names[1234]), names[1234].encode(), "one of them")
+
+
+@test("what happens is streamed by pond events")
+def events(net):
+    first, second = cluster(net, 2)
+    stream = subprocess.Popen(second.words("events"), stdout=subprocess.PIPE, text=True)
+    try:
+        json.loads(stream.stdout.readline())
+        first.put("file", SMALL)
+        seen = []
+        while not any("test.example/file" in line for line in seen):
+            seen.append(stream.stdout.readline())
+            json.loads(seen[-1])
+    finally:
+        stream.kill()
+
+
+@test("put takes what comes from a pipe")
 def put_from_a_pipe(net):
     first, second = cluster(net, 2)
     first.done("put", "-", "piped", input=SMALL.decode())
