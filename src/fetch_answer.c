@@ -167,7 +167,8 @@ static struct fetch_verdict judge_etag(const struct fetch_answer *answer,
     return FINE;
 }
 
-static bool hexadecimal(struct span value, uint64_t *out)
+/* Store ids are written as 16 hexadecimal digits. */
+static bool store_id(struct span value, uint64_t *out)
 {
     uint8_t bytes[8];
 
@@ -191,7 +192,7 @@ static struct fetch_verdict judge_page(const struct fetch_answer *answer,
         return wrong(PEER_WRONG_ANSWER, "a header of a catalogue page is there twice");
     if (store.at == NULL)
         return FINE;
-    if (!hexadecimal(store, &request->store_id) ||
+    if (!store_id(store, &request->store_id) ||
         !span_u64(last, UINT64_MAX, &request->sequence_last))
         return wrong(PEER_WRONG_ANSWER, "Pond-Store or Pond-Last is no number");
     request->more = span_is(more, "1");
