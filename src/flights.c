@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/flights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/log.h"
+#include "src/base/must.h"
+#include "src/clock.h"
+#include "src/flights_inner.h"
+
+enum { RATE_IS_OLD_S = 3 };
+
+struct flights *flights_new(const struct flights_options *options)
+{
+    struct flights *flights = calloc(1, sizeof(*flights));
+
+    MUST(flights != NULL);
+    flights->magic = FLIGHTS_MAGIC;
+    flights->options = *options;
+    flights->workers = workers_new(FLIGHTS_WORKERS);
+    MUST(pthread_mutex_init(&flights->lock, NULL) == 0);
+    MUST(pthread_cond_init(&flights->changed, NULL) == 0);
+    return flights;
+}
+
+/* ---- the table: with flights.lock held ------------------------------------------------------ */
+
+static struct flying **bucket_of(struct flights *flights, const struct digest *sha256)
+{
+    return &flights->table[sha256->bytes[0] % FLIGHTS_BUCKETS];
+}
+
+static struct flying *find(struct flights *flights, const struct digest *sha256)
+{
+    struct flying *flying = *bucket_of(flights, sha256);
+
+    while (flying && !digest_same(&flying->manifest.sha256, sha256))
+        flying = flying->next;
+    return flying;
+}
+
+static void enter(struct flying *flying)
+{
+    struct flying **bucket = bucket_of(flying->flights, &flying->manifest.sha256);
+
+    flying->next = *bucket;
+    *bucket = flying;
+    flying->in_table = true;
+    flying->flights->count++;
+}
+
+static void leave_table(struct flying *flying)
+{
+    struct flying **at = bucket_of(flying->flights, &flying->manifest.sha256);
+
+    if (!flying->in_table)
+        return;
+    while (*at != flying)
+        at = &(*at)->next;
+    *at = flying->next;
+    flying->in_table = false;
+    flying->flights->count--;
+}
+
+/* Two manifests that claim different shapes of the same content: one of them lies, and only one
+ * of them can be fetched at a time. */
+static bool same_shape(const struct manifest *a, const struct manifest *b)
+{
+    return a->size == b->size && a->chunk_size == b->chunk_size &&
+           digest_same(&a->chunks, &b->chunks);
+}
+
+static struct flying *flying_new(struct flights *flights, const struct manifest *manifest)
+{
+    struct flying *flying = calloc(1, sizeof(*flying));
+
+    MUST(flying != NULL && !manifest->deleted);
+    flying->magic = FLYING_MAGIC;
+    flying->flights = flights;
+    flying->manifest = *manifest;
+    flying->state = FLYING_FAILED; /* not yet aloft */
+    MUST(pthread_mutex_init(&flying->wake_lock, NULL) == 0);
+    MUST(pthread_mutex_init(&flying->lock, NULL) == 0);
+    flights->alive++;
+    enter(flying);
+    return flying;
+}
+
+/* Makes it fly, for the first time or again: it may have failed, and still have readers. */
+static void take_off(struct flying *flying)
+{
+    struct flights *flights = flying->flights;
+
+    pthread_mutex_lock(&flying->lock);
+    flying->state = FLYING_ALOFT;
+    pthread_mutex_unlock(&flying->lock);
+    flying->refs++;
+    flights->aloft++;
+    fetch_call(flights->options.fetch, flying_begin, flying);
+}
+
+struct flying *flying_get(struct flights *flights, const struct manifest *manifest)
+{
+    struct flying *flying = find(flights, &manifest->sha256);
+
+    if (flights->stopping || (flying && !same_shape(&flying->manifest, manifest)))
+        return NULL;
+    if (!flying) {
+        if (flights->count == FLIGHTS_MAX)
+            return NULL;
+        flying = flying_new(flights, manifest);
+    }
+    flying->refs++;
+    if (flying->state != FLYING_ALOFT)
+        take_off(flying);
+    return flying;
+}
+
+/* Closing a partial only closes a file; it is done under the lock so that no new flight of the
+ * same content opens it meanwhile. */
+static void drop(struct flying *flying)
+{
+    struct flights *flights = flying->flights;
+
+    MUST_BE(flying, FLYING_MAGIC);
+    if (--flying->refs > 0)
+        return;
+    leave_table(flying);
+    if (flying->partial)
+        partial_close(flying->partial, true);
+    pthread_mutex_destroy(&flying->wake_lock);
+    pthread_mutex_destroy(&flying->lock);
+    flying->magic = 0;
+    free(flying);
+    flights->alive--;
+}
+
+void flying_drop(struct flying *flying)
+{
+    struct flights *flights = flying->flights;
+
+    pthread_mutex_lock(&flights->lock);
+    drop(flying);
+    pthread_mutex_unlock(&flights->lock);
+}
+
+void flying_end(struct flying *flying, enum flying_state state, bool gone)
+{
+    struct flights *flights = flying->flights;
+
+    pthread_mutex_lock(&flights->lock);
+    pthread_mutex_lock(&flying->lock);
+    flying->state = state;
+    pthread_mutex_unlock(&flying->lock);
+    if (gone)
+        leave_table(flying);
+    pthread_mutex_unlock(&flights->lock);
+
+    flying_wake_all(flying);
+    flights->options.ended(flights->options.arg, &flying->manifest, state == FLYING_LANDED);
+
+    pthread_mutex_lock(&flights->lock);
+    drop(flying);
+    flights->aloft--;
+    pthread_cond_broadcast(&flights->changed);
+    pthread_mutex_unlock(&flights->lock);
+}
+
+/* ---- starting, sources: any thread ---------------------------------------------------------- */
+
+bool flights_start(struct flights *flights, const struct manifest *manifest)
+{
+    struct flying *flying;
+
+    MUST_BE(flights, FLIGHTS_MAGIC);
+    pthread_mutex_lock(&flights->lock);
+    flying = flying_get(flights, manifest);
+    if (flying)
+        drop(flying);
+    pthread_mutex_unlock(&flights->lock);
+    return flying != NULL;
+}
+
+/* An answer to `need` on its way to the fetch thread. */
+struct found {
+    struct flights *flights;
+    struct digest sha256;
+    size_t count;
+    struct address sources[FLIGHT_SOURCES_MAX];
+};
+
+static void take_found(void *arg)
+{
+    struct found *found = arg;
+    struct flying *flying;
+    bool aloft;
+
+    pthread_mutex_lock(&found->flights->lock);
+    flying = find(found->flights, &found->sha256);
+    aloft = flying && flying->state == FLYING_ALOFT;
+    pthread_mutex_unlock(&found->flights->lock);
+    if (aloft) /* and stays so: it ends on this thread */
+        flying_take_sources(flying, found->sources, found->count);
+    free(found);
+}
+
+void flights_sources(struct flights *flights, const struct manifest *manifest,
+                     const struct exchange_source *sources, size_t count)
+{
+    struct found *found = calloc(1, sizeof(*found));
+
+    MUST_BE(flights, FLIGHTS_MAGIC);
+    MUST(found != NULL);
+    found->flights = flights;
+    found->sha256 = manifest->sha256;
+    for (size_t i = 0; i < count && found->count < FLIGHT_SOURCES_MAX; i++) {
+        if (sources[i].held && digest_same(&sources[i].sha256, &manifest->sha256))
+            found->sources[found->count++] = sources[i].http;
+    }
+    pthread_mutex_lock(&flights->lock);
+    if (flights->stopping)
+        free(found);
+    else
+        fetch_call(flights->options.fetch, take_found, found);
+    pthread_mutex_unlock(&flights->lock);
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+static size_t list_all(struct flights *flights, struct flying *list[FLIGHTS_MAX])
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&flights->lock);
+    for (size_t i = 0; i < FLIGHTS_BUCKETS; i++) {
+        for (struct flying *flying = flights->table[i]; flying; flying = flying->next) {
+            if (flying->state == FLYING_ALOFT)
+                list[count++] = flying;
+        }
+    }
+    pthread_mutex_unlock(&flights->lock);
+    return count;
+}
+
+static void stop_all(void *arg)
+{
+    struct flights *flights = arg;
+    struct flying *list[FLIGHTS_MAX];
+    size_t count = list_all(flights, list);
+
+    MUST_BE(flights, FLIGHTS_MAGIC);
+    for (size_t i = 0; i < count; i++)
+        flying_stop(list[i]);
+}
+
+static void come_through(void *arg)
+{
+    struct flights *flights = arg;
+
+    pthread_mutex_lock(&flights->lock);
+    flights->barriers++;
+    pthread_cond_broadcast(&flights->changed);
+    pthread_mutex_unlock(&flights->lock);
+}
+
+/* Until the fetch thread has done all that was asked of it before. */
+static void wait_for_thread(struct flights *flights)
+{
+    unsigned before = flights->barriers;
+
+    fetch_call(flights->options.fetch, come_through, flights);
+    while (flights->barriers == before)
+        pthread_cond_wait(&flights->changed, &flights->lock);
+}
+
+void flights_stop(struct flights *flights)
+{
+    MUST_BE(flights, FLIGHTS_MAGIC);
+    pthread_mutex_lock(&flights->lock);
+    flights->stopping = true;
+    fetch_call(flights->options.fetch, stop_all, flights);
+    while (flights->aloft > 0)
+        pthread_cond_wait(&flights->changed, &flights->lock);
+    wait_for_thread(flights); /* notes and sources that were still on their way */
+    pthread_mutex_unlock(&flights->lock);
+}
+
+void flights_free(struct flights *flights)
+{
+    if (!flights)
+        return;
+    MUST_BE(flights, FLIGHTS_MAGIC);
+    MUST(flights->stopping && flights->readers == 0 && flights->alive == 0);
+    workers_free(flights->workers);
+    pthread_cond_destroy(&flights->changed);
+    pthread_mutex_destroy(&flights->lock);
+    flights->magic = 0;
+    free(flights);
+}
+
+/* ---- for status ----------------------------------------------------------------------------- */
+
+static void view(struct flying *flying, mono_t now, struct flight_view *out)
+{
+    const struct manifest *manifest = &flying->manifest;
+    const struct partial *partial = flying->partial;
+    uint64_t had = partial ? partial_had(partial) * manifest->chunk_size : 0;
+
+    memset(out, 0, sizeof(*out));
+    memcpy(out->name, manifest->name, sizeof(out->name));
+    out->size = manifest->size;
+    out->had = had < manifest->size ? had : manifest->size; /* the last chunk may be shorter */
+    out->readers = flying->readers;
+    pthread_mutex_lock(&flying->lock);
+    out->source = flying->source;
+    if (mono_between(flying->rated, now) < MONO_S(RATE_IS_OLD_S))
+        out->rate = flying->rate;
+    pthread_mutex_unlock(&flying->lock);
+}
+
+size_t flights_view(struct flights *flights, struct flight_view *views, size_t most)
+{
+    mono_t now = clock_mono();
+    size_t count = 0;
+
+    MUST_BE(flights, FLIGHTS_MAGIC);
+    pthread_mutex_lock(&flights->lock);
+    for (size_t i = 0; i < FLIGHTS_BUCKETS; i++) {
+        for (struct flying *flying = flights->table[i]; flying && count < most;
+             flying = flying->next) {
+            if (flying->state == FLYING_ALOFT)
+                view(flying, now, &views[count++]);
+        }
+    }
+    pthread_mutex_unlock(&flights->lock);
+    return count;
+}

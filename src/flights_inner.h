@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_FLIGHTS_INNER_H
+#define POND_SRC_FLIGHTS_INNER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "cache/flight.h"
+#include "src/flights.h"
+#include "src/workers.h"
+
+/*
+ * What the files of the flights (src/flights*.c) share; nobody else includes it.
+ *
+ * Three kinds of thread meet here. The fetch thread steps the machines and puts chunks into the
+ * partials; the workers open partials, which reads and hashes what is there; readers run anywhere.
+ * Locks are taken in this order: flights.lock or flying.wake_lock, then flying.lock.
+ */
+enum { FLIGHTS_MAGIC = 0x666c7473, FLYING_MAGIC = 0x666c7967, READER_MAGIC = 0x72656164 };
+
+enum {
+    FLIGHTS_BUCKETS = 256,
+    FLIGHTS_WORKERS = 2,
+    FLIGHT_BUCKETS = 64,            /* of waiting readers, by chunk */
+    FLIGHT_CHUNK_MAX = 64 * 1048576 /* a chunk is checked in memory: content up to 4 TiB */
+};
+
+struct flights {
+    unsigned magic;
+    struct flights_options options;
+    struct workers *workers;
+
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t changed;
+    struct flying *table[FLIGHTS_BUCKETS]; /* by content; those that may go on */
+    size_t count;                          /* in the table */
+    size_t aloft;                          /* under way */
+    size_t alive;                          /* not freed */
+    size_t readers;
+    bool stopping;
+    unsigned barriers; /* that the fetch thread has come through */
+};
+
+enum flying_state { FLYING_ALOFT, FLYING_FAILED, FLYING_LANDED };
+
+/* What a flight waits for from another thread, or from curl. */
+enum flying_busy { FLYING_IDLE, FLYING_OPENING, FLYING_ASKING, FLYING_LISTING, FLYING_LANDING };
+
+/* One flight. */
+struct flying {
+    unsigned magic;
+    struct flights *flights;
+    struct manifest manifest;
+    struct flying *next; /* in the table */
+    bool in_table;
+
+    /* One while it is aloft, one a reader, one a note under way. The last one frees it. Taken by
+     * whoever has one already or holds flights.lock; dropped with flights.lock held. */
+    _Atomic uint32_t refs;
+    _Atomic uint32_t readers;
+    struct partial *_Atomic partial; /* set once, by a worker */
+
+    pthread_mutex_t wake_lock; /* held while readers are woken: after it no wake is under way */
+    pthread_mutex_t lock;      /* guards what follows */
+    enum flying_state state;   /* written with flights.lock held too */
+    struct flight_reader *waiting[FLIGHT_BUCKETS];
+    uint32_t wants[FLIGHT_WANTS_MAX]; /* chunks that the fetch thread is to be told of */
+    size_t want_count;
+    bool noted; /* it is on its way to the fetch thread */
+    struct address source;
+    uint64_t rate;
+    mono_t rated;
+
+    /* The fetch thread's. */
+    struct flight machine;
+    enum flying_busy busy;
+    bool ending; /* the flights are being stopped */
+    bool broken; /* the store did not take a chunk */
+    struct fetch_alarm *alarm;
+    struct fetch_request request;
+    uint32_t chunk; /* that is coming in */
+    uint8_t *bytes; /* of it */
+    size_t filled;
+    mono_t began;
+    uint64_t brought; /* bytes, since it began */
+    mono_t window;    /* the rate's: since when, and how much */
+    uint64_t window_bytes;
+
+    struct task task; /* a worker's, with its result */
+    enum store_status status;
+    struct store_job job;
+};
+
+struct flight_reader {
+    unsigned magic;
+    struct flying *flying;
+    void (*wake)(void *arg);
+    void *arg;
+    bool waiting; /* guarded by flying.lock, with chunk, next and link */
+    uint32_t chunk;
+    struct flight_reader *next, **link;
+    struct flight_reader *next_woken; /* guarded by flying.wake_lock */
+};
+
+/* ---- flights.c ------------------------------------------------------------------------------ */
+
+/* With flights.lock held: the flight for this content, a new one where there is none, aloft, with
+ * one more reference. NULL where there may be no more, or another size is claimed for the same
+ * digest. */
+struct flying *flying_get(struct flights *flights, const struct manifest *manifest);
+
+/* Drops a reference. */
+void flying_drop(struct flying *flying);
+
+/* The end of its time aloft, on the fetch thread; drops that reference. `gone`: its partial will
+ * not be written again. */
+void flying_end(struct flying *flying, enum flying_state state, bool gone);
+
+/* ---- flights_work.c: the fetch thread ------------------------------------------------------- */
+
+void flying_begin(void *flying);
+void flying_note(void *flying); /* takes the wants; drops a reference */
+void flying_take_sources(struct flying *flying, const struct address *sources, size_t count);
+void flying_stop(struct flying *flying);
+
+/* ---- flights_readers.c ---------------------------------------------------------------------- */
+
+/* Wakes those who wait for the chunk; all who wait. */
+void flying_wake(struct flying *flying, uint32_t chunk);
+void flying_wake_all(struct flying *flying);
+
+#endif

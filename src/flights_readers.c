@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/flights.h"
+
+#include <stdlib.h>
+
+#include "src/base/must.h"
+#include "src/flights_inner.h"
+
+/* ---- waiting: with flying.lock held --------------------------------------------------------- */
+
+static void stop_waiting(struct flight_reader *reader)
+{
+    if (!reader->waiting)
+        return;
+    reader->waiting = false;
+    *reader->link = reader->next;
+    if (reader->next)
+        reader->next->link = reader->link;
+}
+
+static void start_waiting(struct flight_reader *reader, uint32_t chunk)
+{
+    struct flight_reader **bucket = &reader->flying->waiting[chunk % FLIGHT_BUCKETS];
+
+    stop_waiting(reader);
+    reader->waiting = true;
+    reader->chunk = chunk;
+    reader->next = *bucket;
+    reader->link = bucket;
+    if (reader->next)
+        reader->next->link = &reader->next;
+    *bucket = reader;
+}
+
+/* Lets the fetch thread know that somebody waits for this chunk; once for many. More places than
+ * there is room for are filled in passing. */
+static void note(struct flying *flying, uint32_t chunk)
+{
+    for (size_t i = 0; i < flying->want_count; i++) {
+        if (flying->wants[i] == chunk)
+            return;
+    }
+    if (flying->want_count == FLIGHT_WANTS_MAX)
+        return;
+    flying->wants[flying->want_count++] = chunk;
+    if (flying->noted)
+        return;
+    flying->noted = true;
+    flying->refs++;
+    fetch_call(flying->flights->options.fetch, flying_note, flying);
+}
+
+/* Takes those who wait for `chunk`, or all of the bucket, off it, and adds them to the list; with
+ * wake_lock held too. */
+static void collect(struct flying *flying, size_t bucket, const uint32_t *chunk,
+                    struct flight_reader **list)
+{
+    struct flight_reader *next;
+
+    for (struct flight_reader *reader = flying->waiting[bucket]; reader; reader = next) {
+        next = reader->next;
+        if (chunk && reader->chunk != *chunk)
+            continue;
+        stop_waiting(reader);
+        reader->next_woken = *list;
+        *list = reader;
+    }
+}
+
+/* With wake_lock held: nobody on the list can leave before it is let go. */
+static void wake_list(struct flight_reader *list)
+{
+    for (struct flight_reader *reader = list; reader; reader = reader->next_woken)
+        reader->wake(reader->arg);
+}
+
+void flying_wake(struct flying *flying, uint32_t chunk)
+{
+    struct flight_reader *list = NULL;
+
+    pthread_mutex_lock(&flying->wake_lock);
+    pthread_mutex_lock(&flying->lock);
+    collect(flying, chunk % FLIGHT_BUCKETS, &chunk, &list);
+    pthread_mutex_unlock(&flying->lock);
+    wake_list(list);
+    pthread_mutex_unlock(&flying->wake_lock);
+}
+
+void flying_wake_all(struct flying *flying)
+{
+    struct flight_reader *list = NULL;
+
+    pthread_mutex_lock(&flying->wake_lock);
+    pthread_mutex_lock(&flying->lock);
+    for (size_t bucket = 0; bucket < FLIGHT_BUCKETS; bucket++)
+        collect(flying, bucket, NULL, &list);
+    pthread_mutex_unlock(&flying->lock);
+    wake_list(list);
+    pthread_mutex_unlock(&flying->wake_lock);
+}
+
+/* ---- readers -------------------------------------------------------------------------------- */
+
+struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
+                                   void (*wake)(void *arg), void *arg)
+{
+    struct flight_reader *reader = NULL;
+    struct flying *flying = NULL;
+
+    MUST_BE(flights, FLIGHTS_MAGIC);
+    pthread_mutex_lock(&flights->lock);
+    if (flights->readers < FLIGHT_READERS_MAX)
+        flying = flying_get(flights, manifest);
+    if (flying) {
+        flights->readers++;
+        flying->readers++;
+    }
+    pthread_mutex_unlock(&flights->lock);
+    if (!flying)
+        return NULL;
+    reader = calloc(1, sizeof(*reader));
+    MUST(reader != NULL);
+    *reader =
+        (struct flight_reader){.magic = READER_MAGIC, .flying = flying, .wake = wake, .arg = arg};
+    return reader;
+}
+
+/* Begins to wait for the chunk, unless it has come meanwhile: whoever brings it takes the same lock
+ * afterwards, so that no wake is lost. */
+static ssize_t wait_for(struct flight_reader *reader, uint32_t chunk, bool *came)
+{
+    struct flying *flying = reader->flying;
+    struct partial *partial;
+    ssize_t result = FLIGHT_WAIT;
+
+    pthread_mutex_lock(&flying->lock);
+    partial = flying->partial;
+    *came = partial && partial_has(partial, chunk);
+    if (*came) {
+        stop_waiting(reader);
+    } else if (flying->state == FLYING_ALOFT) {
+        start_waiting(reader, chunk);
+        note(flying, chunk);
+    } else {
+        result = FLIGHT_FAILED;
+    }
+    pthread_mutex_unlock(&flying->lock);
+    return result;
+}
+
+ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, size_t len)
+{
+    const struct manifest *manifest;
+    struct partial *partial;
+    ssize_t n;
+    bool came;
+
+    MUST_BE(reader, READER_MAGIC);
+    manifest = &reader->flying->manifest;
+    MUST(from < manifest->size && len > 0);
+    do {
+        partial = reader->flying->partial;
+        n = partial ? partial_read(partial, from, bytes, len) : 0;
+        if (n != 0)
+            return n > 0 ? n : FLIGHT_FAILED;
+        n = wait_for(reader, (uint32_t)(from / manifest->chunk_size), &came);
+    } while (came);
+    return n;
+}
+
+void flights_unwait(struct flight_reader *reader)
+{
+    struct flying *flying = reader->flying;
+
+    MUST_BE(reader, READER_MAGIC);
+    pthread_mutex_lock(&flying->wake_lock);
+    pthread_mutex_lock(&flying->lock);
+    stop_waiting(reader);
+    pthread_mutex_unlock(&flying->lock);
+    pthread_mutex_unlock(&flying->wake_lock);
+}
+
+void flights_leave(struct flight_reader *reader)
+{
+    struct flying *flying = reader->flying;
+    struct flights *flights = flying->flights;
+
+    flights_unwait(reader);
+    reader->magic = 0;
+    free(reader);
+    pthread_mutex_lock(&flights->lock);
+    flights->readers--;
+    flying->readers--;
+    pthread_mutex_unlock(&flights->lock);
+    flying_drop(flying);
+}

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/flights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/chunk.h"
+#include "src/base/log.h"
+#include "src/base/must.h"
+#include "src/base/stats.h"
+#include "src/clock.h"
+#include "src/flights_inner.h"
+
+/* All of this runs on the fetch thread, but for the three small functions that say otherwise. */
+
+enum { LOG_NAME_MAX = 200, LOG_NAME_SIZE = 4 * LOG_NAME_MAX + 4 };
+
+static void carry_out(struct flying *flying, const struct flight_actions *actions);
+
+/* The flight may be over, and gone, after this. */
+static void step(struct flying *flying, struct flight_event event)
+{
+    struct flight_actions actions;
+    const struct address *source;
+
+    MUST_BE(flying, FLYING_MAGIC);
+    event.now = clock_mono();
+    event.readers = flying->readers;
+    flight_step(&flying->machine, &event, &actions);
+    source = flight_source_now(&flying->machine);
+    pthread_mutex_lock(&flying->lock);
+    flying->source = source ? *source : (struct address){.port = 0};
+    pthread_mutex_unlock(&flying->lock);
+    fetch_alarm_set(flying->alarm, actions.deadline);
+    carry_out(flying, &actions);
+}
+
+static void on_alarm(void *arg)
+{
+    step(arg, (struct flight_event){.kind = FLIGHT_WAKE});
+}
+
+static const char *name_of(const struct flying *flying, char memory[LOG_NAME_SIZE])
+{
+    struct text text = text_over(memory, LOG_NAME_SIZE);
+
+    log_quote(&text, span_of(flying->manifest.name), LOG_NAME_MAX);
+    return memory;
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+static void log_landed(const struct flying *flying)
+{
+    char name[LOG_NAME_SIZE], size[64], took[64], rate[64];
+    struct text size_text = TEXT_OVER(size), took_text = TEXT_OVER(took),
+                rate_text = TEXT_OVER(rate);
+    int64_t ns = mono_between(flying->began, clock_mono());
+
+    text_bytes(&size_text, flying->brought);
+    text_seconds(&took_text, ns);
+    text_bytes(&rate_text, (uint64_t)((double)flying->brought * 1e9 / (double)(ns ? ns : 1)));
+    log_info("fetched %s: %s in %s (%s/s)", name_of(flying, name), size, took, rate);
+}
+
+static void end(struct flying *flying, enum flying_state state, bool gone, const char *why)
+{
+    char name[LOG_NAME_SIZE];
+
+    fetch_alarm_free(flying->alarm);
+    flying->alarm = NULL;
+    free(flying->bytes);
+    flying->bytes = NULL;
+    flying->busy = FLYING_IDLE;
+    if (state == FLYING_LANDED) {
+        log_landed(flying);
+    } else if (!flying->ending) {
+        stat_add(STAT_FETCHES_FAILED, 1);
+        log_warn("gave up fetching %s: %s; %u of %u chunks are here, and kept",
+                 name_of(flying, name), why, flying->machine.had_count, flying->machine.count);
+    }
+    flying_end(flying, state, gone);
+}
+
+/* Does the flight end here, because all are being stopped? Then it is gone. */
+static bool is_ending(struct flying *flying)
+{
+    if (!flying->ending)
+        return false;
+    end(flying, FLYING_FAILED, false, "the node is stopping");
+    return true;
+}
+
+void flying_stop(struct flying *flying)
+{
+    flying->ending = true;
+    if (flying->busy == FLYING_ASKING)
+        fetch_cancel(flying->flights->options.fetch, &flying->request);
+    else if (flying->busy == FLYING_IDLE && flying->alarm)
+        is_ending(flying);
+    /* else what it waits for comes back, and finds it ending */
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static void step_with_had(struct flying *flying, enum flight_event_kind kind)
+{
+    static struct chunk_map had; /* of this thread alone; too large for a stack */
+    const struct partial *partial = flying->partial;
+
+    memset(&had, 0, sizeof(had));
+    for (uint32_t chunk = 0; chunk < partial_count(partial); chunk++) {
+        if (partial_has(partial, chunk))
+            chunk_map_add(&had, chunk);
+    }
+    step(flying,
+         (struct flight_event){.kind = kind, .had = &had, .has_list = partial_has_list(partial)});
+}
+
+static void opened(void *arg)
+{
+    struct flying *flying = arg;
+    char name[LOG_NAME_SIZE];
+
+    MUST_BE(flying, FLYING_MAGIC);
+    flying->busy = FLYING_IDLE;
+    if (is_ending(flying))
+        return;
+    if (flying->status != STORE_OK) {
+        end(flying, FLYING_FAILED, false, store_sentence(flying->status));
+        return;
+    }
+    log_info("fetching %s: %u of %u chunks are here", name_of(flying, name),
+             partial_had(flying->partial), partial_count(flying->partial));
+    step_with_had(flying, FLIGHT_OPENED);
+}
+
+/* On a worker. Empty content is here as soon as its file is. */
+static void open_partial(struct task *task)
+{
+    struct flying *flying = TASK_OWNER(task, struct flying, task);
+    struct partial *partial = NULL;
+
+    MUST_BE(flying, FLYING_MAGIC);
+    flying->status = partial_open(flying->flights->options.store, &flying->manifest, &partial);
+    if (flying->status == STORE_OK) {
+        flying->partial = partial;
+        if (flying->manifest.size == 0)
+            flying->status = partial_put(partial, 0, "", 0);
+    }
+    fetch_call(flying->flights->options.fetch, opened, flying);
+}
+
+void flying_begin(void *arg)
+{
+    struct flying *flying = arg;
+    struct flights *flights = flying->flights;
+
+    MUST_BE(flying, FLYING_MAGIC);
+    MUST(flying->busy == FLYING_IDLE && !flying->alarm);
+    stat_add(STAT_FETCHES, 1);
+    flight_init(&flying->machine, flying->manifest.size, flying->manifest.chunk_size);
+    flying->alarm = fetch_alarm_new(flights->options.fetch, on_alarm, flying);
+    flying->began = flying->window = clock_mono();
+    flying->brought = flying->window_bytes = 0;
+    flying->broken = false;
+    flying->status = STORE_OK;
+    if (is_ending(flying))
+        return;
+    if (flying->manifest.chunk_size > FLIGHT_CHUNK_MAX) {
+        end(flying, FLYING_FAILED, false, "its chunks are larger than a node takes");
+        return;
+    }
+    flying->busy = FLYING_OPENING;
+    flying->task.work = open_partial;
+    if (flying->partial) /* an earlier flight's, that readers still hold */
+        opened(flying);
+    else
+        workers_post(flights->workers, &flying->task);
+}
+
+/* ---- asking --------------------------------------------------------------------------------- */
+
+static void request_ended(struct flying *flying)
+{
+    static const enum flight_outcome by_result[] = {
+        [FETCH_OK] = FLIGHT_OUTCOME_DONE,      [FETCH_NOT_FOUND] = FLIGHT_OUTCOME_GONE,
+        [FETCH_CHANGED] = FLIGHT_OUTCOME_GONE, [FETCH_BUSY] = FLIGHT_OUTCOME_BUSY,
+        [FETCH_FAULT] = FLIGHT_OUTCOME_FAULT,  [FETCH_CANCELLED] = FLIGHT_OUTCOME_CUT,
+        [FETCH_STOPPED] = FLIGHT_OUTCOME_CUT,
+    };
+    const struct fetch_request *request = &flying->request;
+
+    flying->busy = FLYING_IDLE;
+    if (request->result == FETCH_STOPPED)
+        flying->ending = true;
+    if (is_ending(flying))
+        return;
+    if (flying->broken)
+        step(flying, (struct flight_event){.kind = FLIGHT_BROKEN});
+    else
+        step(flying, (struct flight_event){.kind = FLIGHT_ENDED,
+                                           .outcome = by_result[request->result],
+                                           .fault = request->fault,
+                                           .retry_ns = MONO_S(request->retry_after_s)});
+}
+
+static void submit(struct flying *flying, const struct address *server)
+{
+    flying->request.server = *server;
+    flying->request.owner = flying;
+    flying->busy = FLYING_ASKING;
+    fetch_submit(flying->flights->options.fetch, &flying->request);
+}
+
+/* ---- the chunk list ------------------------------------------------------------------------- */
+
+static void listed(void *arg)
+{
+    struct flying *flying = arg;
+
+    MUST_BE(flying, FLYING_MAGIC);
+    free(flying->request.body);
+    flying->request.body = NULL;
+    if (flying->status == STORE_OK) {
+        flying->busy = FLYING_IDLE;
+        if (!is_ending(flying))
+            step_with_had(flying, FLIGHT_LISTED);
+        return;
+    }
+    flying->broken = flying->status != STORE_WRONG;
+    flying->request.result = FETCH_FAULT;
+    flying->request.fault = PEER_WRONG_LIST;
+    request_ended(flying);
+}
+
+/* On a worker: what an earlier life left is checked against the list. */
+static void set_list(struct task *task)
+{
+    struct flying *flying = TASK_OWNER(task, struct flying, task);
+
+    MUST_BE(flying, FLYING_MAGIC);
+    flying->status =
+        partial_set_list(flying->partial, flying->request.body, flying->request.body_len);
+    fetch_call(flying->flights->options.fetch, listed, flying);
+}
+
+static void list_came(struct fetch_request *request)
+{
+    struct flying *flying = request->owner;
+
+    MUST_BE(flying, FLYING_MAGIC);
+    if (request->result != FETCH_OK) {
+        request_ended(flying);
+        return;
+    }
+    flying->busy = FLYING_LISTING;
+    flying->task.work = set_list;
+    workers_post(flying->flights->workers, &flying->task);
+}
+
+static void ask_list(struct flying *flying, const struct flight_action *action)
+{
+    struct fetch_request *request = &flying->request;
+    struct text target = TEXT_OVER(request->target);
+    char hex[DIGEST_HEX_SIZE];
+
+    request->range = request->content = false;
+    request->etag[0] = '\0';
+    request->most = (uint64_t)flying->machine.count * sizeof(struct digest);
+    request->take = NULL;
+    request->done = list_came;
+    text_printf(&target, "/.pond/chunks/%s", digest_hex(&flying->manifest.sha256, hex));
+    MUST(!target.full);
+    submit(flying, &action->source);
+}
+
+/* ---- runs of chunks ------------------------------------------------------------------------- */
+
+static void count_rate(struct flying *flying, uint64_t len)
+{
+    mono_t now = clock_mono();
+    int64_t ns = mono_between(flying->window, now);
+
+    flying->brought += len;
+    flying->window_bytes += len;
+    if (ns < MONO_S(1))
+        return;
+    pthread_mutex_lock(&flying->lock);
+    flying->rate = (uint64_t)((double)flying->window_bytes * 1e9 / (double)ns);
+    flying->rated = now;
+    pthread_mutex_unlock(&flying->lock);
+    flying->window = now;
+    flying->window_bytes = 0;
+}
+
+/* The chunk that came in is whole: false where it is not what it should be. */
+static bool keep_chunk(struct flying *flying, size_t len)
+{
+    uint32_t chunk = flying->chunk;
+    enum store_status status = partial_put(flying->partial, chunk, flying->bytes, len);
+
+    if (status == STORE_WRONG) {
+        stat_add(STAT_CHUNKS_WRONG, 1);
+        flying->request.fault = PEER_WRONG_CHUNK;
+        return false;
+    }
+    if (status != STORE_OK) {
+        flying->status = status;
+        flying->broken = true;
+        return false;
+    }
+    stat_add(STAT_FETCHED_BYTES, len);
+    count_rate(flying, len);
+    flying_wake(flying, chunk);
+    flying->chunk++;
+    flying->filled = 0;
+    step(flying, (struct flight_event){.kind = FLIGHT_CHUNK, .chunk = chunk});
+    return true;
+}
+
+static bool make_buffer(struct flying *flying)
+{
+    const struct manifest *manifest = &flying->manifest;
+
+    if (!flying->bytes)
+        flying->bytes = malloc(chunk_len(0, manifest->size, manifest->chunk_size));
+    if (flying->bytes)
+        return true;
+    flying->status = STORE_FAILED;
+    flying->broken = true;
+    return false;
+}
+
+/* The body of a run, piece by piece. */
+static bool take_bytes(struct fetch_request *request, const void *bytes, size_t len)
+{
+    struct flying *flying = request->owner;
+    const struct manifest *manifest = &flying->manifest;
+    const uint8_t *at = bytes;
+
+    MUST_BE(flying, FLYING_MAGIC);
+    if (!make_buffer(flying))
+        return false;
+    while (len > 0 && !flying->machine.cut) {
+        size_t whole = chunk_len(flying->chunk, manifest->size, manifest->chunk_size);
+        size_t n = whole - flying->filled < len ? whole - flying->filled : len;
+        memcpy(flying->bytes + flying->filled, at, n);
+        flying->filled += n;
+        at += n;
+        len -= n;
+        if (flying->filled == whole && !keep_chunk(flying, whole))
+            return false;
+    }
+    return true;
+}
+
+static void run_ended(struct fetch_request *request)
+{
+    struct flying *flying = request->owner;
+
+    MUST_BE(flying, FLYING_MAGIC);
+    free(flying->bytes);
+    flying->bytes = NULL;
+    request_ended(flying);
+}
+
+static void ask_run(struct flying *flying, const struct flight_action *action)
+{
+    const struct manifest *manifest = &flying->manifest;
+    struct fetch_request *request = &flying->request;
+    struct text target = TEXT_OVER(request->target), etag = TEXT_OVER(request->etag);
+    char hex[DIGEST_HEX_SIZE];
+
+    request->range = request->content = true;
+    request->from = chunk_at(action->first, manifest->chunk_size);
+    request->to = chunk_at(action->last, manifest->chunk_size) +
+                  chunk_len(action->last, manifest->size, manifest->chunk_size) - 1;
+    request->total = manifest->size;
+    request->most = request->to - request->from + 1;
+    request->take = take_bytes;
+    request->done = run_ended;
+    name_to_target(span_of(manifest->name), &target);
+    text_printf(&etag, "\"%s\"", digest_hex(&manifest->sha256, hex));
+    MUST(!target.full && !etag.full);
+    flying->chunk = action->first;
+    flying->filled = 0;
+    submit(flying, &action->source);
+}
+
+/* ---- landing -------------------------------------------------------------------------------- */
+
+static void landed(void *arg)
+{
+    struct flying *flying = arg;
+    char name[LOG_NAME_SIZE];
+
+    MUST_BE(flying, FLYING_MAGIC);
+    flying->busy = FLYING_IDLE;
+    switch (flying->job.status) {
+    case STORE_OK:
+        end(flying, FLYING_LANDED, true, "");
+        break;
+    case STORE_WRONG:
+        log_error("the manifest of %s by %s is wrong: all chunks fit, the whole does not",
+                  name_of(flying, name), flying->manifest.node);
+        end(flying, FLYING_FAILED, true, store_sentence(STORE_WRONG));
+        break;
+    default:
+        end(flying, FLYING_FAILED, false, store_sentence(flying->job.status));
+    }
+}
+
+/* On a thread of the store's. */
+static void job_done(struct store_job *job)
+{
+    struct flying *flying = job->owner;
+
+    MUST_BE(flying, FLYING_MAGIC);
+    fetch_call(flying->flights->options.fetch, landed, flying);
+}
+
+static void land(struct flying *flying)
+{
+    flying->busy = FLYING_LANDING;
+    flying->job = (struct store_job){.kind = STORE_LAND,
+                                     .manifest = flying->manifest,
+                                     .partial = flying->partial,
+                                     .done = job_done,
+                                     .owner = flying};
+    store_submit(flying->flights->options.store, &flying->job);
+}
+
+/* ---- what the machine wants ----------------------------------------------------------------- */
+
+static void give_up(struct flying *flying)
+{
+    end(flying, FLYING_FAILED, false,
+        flying->broken ? store_sentence(flying->status)
+                       : "nobody who can be reached has its content");
+}
+
+static void carry_out(struct flying *flying, const struct flight_actions *actions)
+{
+    const struct flights_options *options = &flying->flights->options;
+
+    for (size_t i = 0; i < actions->count; i++) {
+        const struct flight_action *action = &actions->list[i];
+        switch (action->kind) {
+        case FLIGHT_ASK_LIST:
+            ask_list(flying, action);
+            break;
+        case FLIGHT_ASK_RUN:
+            ask_run(flying, action);
+            break;
+        case FLIGHT_CUT:
+            fetch_cancel(options->fetch, &flying->request);
+            break;
+        case FLIGHT_NEED:
+            options->need(options->arg, &flying->manifest);
+            break;
+        case FLIGHT_JUDGE:
+            options->blame(options->arg, &action->source, action->fault);
+            break;
+        case FLIGHT_LAND:
+            land(flying);
+            break;
+        case FLIGHT_GIVE_UP:
+            give_up(flying); /* the last one: it may be gone */
+            break;
+        }
+    }
+}
+
+/* ---- what comes from other threads ---------------------------------------------------------- */
+
+void flying_take_sources(struct flying *flying, const struct address *sources, size_t count)
+{
+    if (!flying->alarm || flying->ending)
+        return; /* it has not begun, or will not go on */
+    step(flying,
+         (struct flight_event){.kind = FLIGHT_SOURCES, .sources = sources, .source_count = count});
+}
+
+void flying_note(void *arg)
+{
+    struct flying *flying = arg;
+    uint32_t wants[FLIGHT_WANTS_MAX];
+    size_t count;
+
+    MUST_BE(flying, FLYING_MAGIC);
+    pthread_mutex_lock(&flying->lock);
+    count = flying->want_count;
+    memcpy(wants, flying->wants, sizeof(wants));
+    flying->want_count = 0;
+    flying->noted = false;
+    pthread_mutex_unlock(&flying->lock);
+    for (size_t i = 0; i < count && flying->alarm && !flying->ending; i++)
+        step(flying, (struct flight_event){.kind = FLIGHT_WANTED, .chunk = wants[i]});
+    flying_drop(flying);
+}
