@@ -82,6 +82,8 @@ static void begin_reply(struct reply *reply, struct request *r, const struct obj
     add_validators(reply, o);
     challenge_digest_value(&m->sha256, &digest);
     reply_add(reply, "Repr-Digest", digest.at);
+    reply_addf(reply, "Pond-Mtime", "%lld", (long long)m->mtime_ns);
+    reply_addf(reply, "Pond-Mode", "%o", (unsigned)m->mode);
     reply_add(reply, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
     reply_add(reply, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream");
     if (o->partial)
