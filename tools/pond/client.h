@@ -34,7 +34,7 @@ enum client_result {
 /* What came with libcurl's or the kernel's own words, after a result below CLIENT_OK. */
 const char *client_cause(const struct client *client);
 
-enum { ANSWER_SENTENCE_SIZE = 1024, TARGET_SIZE = 3 * NAME_SIZE + 256 };
+enum { ANSWER_SENTENCE_SIZE = 1024, TARGET_SIZE = 2 * 3 * NAME_SIZE + 256 };
 
 /* The head of an answer; of a refusal, its sentence too. */
 struct answer {

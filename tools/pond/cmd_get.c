@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/pond/draft.h"
+#include "tools/pond/outfile.h"
 #include "tools/pond/progress.h"
 
 /* A source that died is replaced by the daemon long before this. */
@@ -15,7 +15,7 @@ enum { GET_STALL_S = 120 };
 struct download {
     const char *name;
     const char *target; /* NULL: standard output */
-    struct draft draft;
+    struct outfile out;
     struct digester *digester;
     uint64_t had;
     struct progress progress;
@@ -24,8 +24,8 @@ struct download {
 static bool write_out(struct download *download, const char *bytes, size_t len)
 {
     if (download->target)
-        return draft_write(&download->draft, bytes, len);
-    if (draft_write_all(STDOUT_FILENO, bytes, len))
+        return outfile_write(&download->out, bytes, len);
+    if (outfile_write_all(STDOUT_FILENO, bytes, len))
         return true;
     say("cannot write to standard output: %s", strerror(errno));
     return false;
@@ -112,14 +112,14 @@ static enum pond_exit fetch_to_file(struct pond *pond, struct download *download
     struct answer answer;
     enum pond_exit status;
 
-    if (!draft_begin(&download->draft, download->target, force))
+    if (!outfile_begin(&download->out, download->target, force))
         return POND_FAILED;
     status = fetch(pond, download, target, &answer);
     if (status == POND_DONE) {
-        if (!draft_end(&download->draft, force, answer.mode, answer.mtime_ns))
+        if (!outfile_end(&download->out, force, answer.mode, answer.mtime_ns))
             status = POND_FAILED;
     } else {
-        draft_drop(&download->draft);
+        outfile_drop(&download->out);
     }
     return status;
 }

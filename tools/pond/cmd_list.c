@@ -10,7 +10,7 @@
 #include "tools/pond/figure.h"
 #include "tools/pond/table.h"
 
-enum { RM_MOST_S = 60 };
+enum { RM_MOST_S = 60, NANOSECONDS = 1000000000 };
 
 /* ---- ls -------------------------------------------------------------------------------------- */
 
@@ -52,11 +52,11 @@ static void list_as_row(struct listing *listing, const json_t *object)
 {
     char size[32], date[64];
     struct text text = TEXT_OVER(size), when = TEXT_OVER(date);
-    double mtime;
+    double mtime_ns;
 
     figure_count(&text, field_count(object, "size"));
-    if (field_number(object, "mtime", &mtime))
-        figure_time(&when, (int64_t)mtime);
+    if (field_number(object, "mtime_ns", &mtime_ns))
+        figure_time(&when, (int64_t)(mtime_ns / NANOSECONDS));
     else
         text_putc(&when, '-');
     table_cell(&listing->table, size);
@@ -73,8 +73,6 @@ static void list_page(struct listing *listing, const json_t *page)
 
     json_array_foreach(json_object_get(page, "objects"), i, object)
     {
-        if (field_true(object, "deleted"))
-            continue;
         if (listing->json)
             list_as_json(listing, object);
         else
@@ -85,18 +83,30 @@ static void list_page(struct listing *listing, const json_t *page)
         table_print(&listing->table, stdout);
 }
 
-/* Page after page. Each page must lead on from the one before: a daemon that goes round in circles
- * would keep us for ever. */
+/* The name that the next page begins behind, or an empty one at the end. A page that does not lead
+ * on would keep us for ever. */
+static enum pond_exit turn_page(const json_t *page, char after[NAME_SIZE])
+{
+    const json_t *objects = json_object_get(page, "objects");
+    size_t count = json_array_size(objects);
+    const char *last = count ? field_text(json_array_get(objects, count - 1), "name", "") : "";
+    bool more = field_true(page, "more");
+
+    if (more && (strcmp(last, after) <= 0 || !span_copy(span_of(last), after, NAME_SIZE)))
+        return say_exit(POND_FAILED, "ls: the daemon's list does not go on: see its log");
+    if (!more)
+        after[0] = '\0';
+    return POND_DONE;
+}
+
 static enum pond_exit list_all(struct pond *pond, struct listing *listing, const char *prefix)
 {
     char after[NAME_SIZE] = "";
-    bool more = true;
+    enum pond_exit status;
 
-    while (more) {
-        char target[2 * TARGET_SIZE];
+    do {
+        char target[TARGET_SIZE];
         struct text text = TEXT_OVER(target);
-        enum pond_exit status;
-        const char *next;
         json_t *page;
 
         text_puts(&text, "/.pond/list?");
@@ -108,15 +118,10 @@ static enum pond_exit list_all(struct pond *pond, struct listing *listing, const
         if (status != POND_DONE)
             return status;
         list_page(listing, page);
-        next = field_text(page, "next", NULL);
-        if (next && (strcmp(next, after) <= 0 || !span_copy(span_of(next), after, sizeof(after))))
-            status = say_exit(POND_FAILED, "ls: the daemon's list does not go on: see its log");
-        more = next != NULL;
+        status = turn_page(page, after);
         json_decref(page);
-        if (status != POND_DONE)
-            return status;
-    }
-    return POND_DONE;
+    } while (status == POND_DONE && after[0]);
+    return status;
 }
 
 int cmd_ls(struct pond *pond)

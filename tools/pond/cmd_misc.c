@@ -20,7 +20,7 @@ enum { LOG_LEVEL_MOST_S = 30 };
 struct work {
     const char *what;
     struct progress progress;
-    json_t *last; /* the line with "done" */
+    json_t *last; /* the line with the "result" */
 };
 
 static bool work_line(void *arg, char *line)
@@ -34,7 +34,7 @@ static bool work_line(void *arg, char *line)
         return false;
     }
     progress_at(&work->progress, field_count(json, "bytes"), 0);
-    if (field_true(json, "done")) {
+    if (field_text(json, "result", NULL)) {
         json_decref(work->last);
         work->last = json;
     } else {
@@ -54,6 +54,7 @@ static enum pond_exit work_run(struct pond *pond, struct work *work, const char 
                                const char *target)
 {
     enum pond_exit status;
+    const char *result;
 
     *work = (struct work){.what = what};
     progress_begin(&work->progress, what);
@@ -61,8 +62,9 @@ static enum pond_exit work_run(struct pond *pond, struct work *work, const char 
     progress_end(&work->progress);
     if (status == POND_DONE && !work->last)
         status = say_exit(POND_FAILED, "%s: the daemon stopped before the end: see its log", what);
-    if (status == POND_DONE && field_text(work->last, "error", NULL))
-        status = say_exit(POND_FAILED, "%s: %s", what, field_text(work->last, "error", ""));
+    result = field_text(work->last, "result", "done");
+    if (status == POND_DONE && strcmp(result, "done") != 0)
+        status = say_exit(POND_FAILED, "%s: %s", what, result);
     return status;
 }
 

@@ -127,8 +127,8 @@ static enum pond_exit read_options(const struct args *args, unsigned *most_s)
     return POND_DONE;
 }
 
-static enum pond_exit send(struct pond *pond, struct upload *upload, const char *name,
-                           unsigned most_s)
+static enum pond_exit send_file(struct pond *pond, struct upload *upload, const char *name,
+                                unsigned most_s)
 {
     char target[TARGET_SIZE], mtime[HEADER_SIZE], mode[HEADER_SIZE], what[NAME_SIZE + 8];
     struct text text = TEXT_OVER(target);
@@ -176,7 +176,7 @@ int cmd_put(struct pond *pond)
     if (status == POND_DONE)
         status = pond_name(pond, typed ? typed : name_base(span_of(file)).at, name);
     if (status == POND_DONE)
-        status = send(pond, &upload, name, most_s);
+        status = send_file(pond, &upload, name, most_s);
     if (upload.fd > STDIN_FILENO)
         close(upload.fd);
     return status;

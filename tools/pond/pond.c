@@ -12,14 +12,12 @@
 
 static void find_home(const struct args *args, struct text *out)
 {
-    const char *environment = getenv("IS_HOME");
+    const char *file = args->value[OPTION_CONFIG];
 
     if (args_given(args, OPTION_HOME))
         text_puts(out, args->value[OPTION_HOME]);
-    else if (environment && environment[0])
-        text_puts(out, environment);
     else
-        conf_find_home(args_given(args, OPTION_CONFIG) ? args->value[OPTION_CONFIG] : NULL, out);
+        conf_find_home(file ? file : CONF_DEFAULT_FILE, out);
 }
 
 enum pond_exit pond_begin(struct pond *pond, const struct args *args)
@@ -78,7 +76,8 @@ static enum pond_exit say_unanswered(const struct pond *pond, const char *what,
 }
 
 /* 404 and 410 say that there is no such thing; 400 that what was asked makes no sense; the other
- * 4xx, 507 (store full) and 508 (going round in circles) are refusals, and so is 503 (too busy). */
+ * 4xx, 507 (store full) and 508 (going round in circles) are refusals. What is left, 503 (not now)
+ * among it, has failed. */
 static enum pond_exit exit_of_status(long status)
 {
     switch (status) {
@@ -87,7 +86,6 @@ static enum pond_exit exit_of_status(long status)
     case 404:
     case 410:
         return POND_NOT_FOUND;
-    case 503:
     case 507:
     case 508:
         return POND_REFUSED;

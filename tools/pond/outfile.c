@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "tools/pond/draft.h"
+#include "tools/pond/outfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@ static bool complain_exists(const char *target)
     return false;
 }
 
-/* Said early, before anything is fetched; draft_end looks again. */
+/* Said early, before anything is fetched; outfile_end looks again. */
 static bool target_free(const char *target, bool force)
 {
     struct stat there;
@@ -72,21 +72,21 @@ static bool temporary_path(const char *target, struct text *out)
     return !out->full;
 }
 
-bool draft_begin(struct draft *draft, const char *target, bool force)
+bool outfile_begin(struct outfile *out, const char *target, bool force)
 {
-    struct text path = TEXT_OVER(draft->path);
+    struct text path = TEXT_OVER(out->path);
 
-    draft->target = target;
-    draft->fd = -1;
+    out->target = target;
+    out->fd = -1;
     if (!target_free(target, force))
         return false;
     if (!temporary_path(target, &path))
         return complain(target, ENAMETOOLONG);
-    draft->fd = undo_make_file(draft->path);
-    return draft->fd >= 0 || complain(target, errno);
+    out->fd = undo_make_file(out->path);
+    return out->fd >= 0 || complain(target, errno);
 }
 
-bool draft_write_all(int fd, const void *bytes, size_t len)
+bool outfile_write_all(int fd, const void *bytes, size_t len)
 {
     const char *at = bytes;
 
@@ -102,18 +102,18 @@ bool draft_write_all(int fd, const void *bytes, size_t len)
     return true;
 }
 
-bool draft_write(struct draft *draft, const void *bytes, size_t len)
+bool outfile_write(struct outfile *out, const void *bytes, size_t len)
 {
-    return draft_write_all(draft->fd, bytes, len) || complain(draft->target, errno);
+    return outfile_write_all(out->fd, bytes, len) || complain(out->target, errno);
 }
 
-void draft_drop(struct draft *draft)
+void outfile_drop(struct outfile *out)
 {
-    if (draft->fd >= 0) {
-        close(draft->fd);
+    if (out->fd >= 0) {
+        close(out->fd);
         undo_remove();
     }
-    draft->fd = -1;
+    out->fd = -1;
 }
 
 static mode_t umask_now(void)
@@ -125,7 +125,7 @@ static mode_t umask_now(void)
 }
 
 /* Mode, time, and the close that may report a late write error (NFS, quotas). Returns an errno. */
-static int finish(struct draft *draft, int64_t mode, int64_t mtime_ns)
+static int finish(struct outfile *out, int64_t mode, int64_t mtime_ns)
 {
     mode_t bits = (mode < 0 ? PERMISSIONS_DEFAULT : (mode_t)mode & PERMISSIONS) & ~umask_now();
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
@@ -133,11 +133,11 @@ static int finish(struct draft *draft, int64_t mode, int64_t mtime_ns)
 
     if (mtime_ns >= 0)
         times[1] = (struct timespec){mtime_ns / 1000000000, mtime_ns % 1000000000};
-    if (fchmod(draft->fd, bits) != 0 || futimens(draft->fd, times) != 0)
+    if (fchmod(out->fd, bits) != 0 || futimens(out->fd, times) != 0)
         error = errno;
-    if (close(draft->fd) != 0 && !error)
+    if (close(out->fd) != 0 && !error)
         error = errno;
-    draft->fd = -1;
+    out->fd = -1;
     return error;
 }
 
@@ -155,18 +155,18 @@ static int rename_to_free(const char *from, const char *to)
     return 0;
 }
 
-bool draft_end(struct draft *draft, bool force, int64_t mode, int64_t mtime_ns)
+bool outfile_end(struct outfile *out, bool force, int64_t mode, int64_t mtime_ns)
 {
-    int error = finish(draft, mode, mtime_ns);
+    int error = finish(out, mode, mtime_ns);
 
     if (!error && force)
-        error = rename(draft->path, draft->target) == 0 ? 0 : errno;
+        error = rename(out->path, out->target) == 0 ? 0 : errno;
     else if (!error)
-        error = rename_to_free(draft->path, draft->target);
+        error = rename_to_free(out->path, out->target);
     if (!error) {
         undo_keep();
         return true;
     }
     undo_remove();
-    return error == EEXIST ? complain_exists(draft->target) : complain(draft->target, error);
+    return error == EEXIST ? complain_exists(out->target) : complain(out->target, error);
 }
