@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: ISC
+"""What is asked of the daemon and shown: status, peers, ls, rm, whohas, verify, events."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import termios
+
+from command import DONE, FAILED, NO_DAEMON, NOT_FOUND, REFUSED, USAGE, Result, equal, expect
+from command import environment, pond, start, POND
+from fake import STATUS, Fake, wait_for
+
+
+def case_status(home, here):
+    """status for people has the node, its tier, cache, peers and events"""
+    with Fake(home):
+        result = pond(home, here, "status")
+    expect(result, DONE)
+    for part in ("here.example.com   up 1d 2h   carpond 0.1.0\n", "mesh  peer  -",
+                 "CACHE   12,381 objects   1 of 10 GiB   hits 75 %\n",
+                 "PEERS   2 known   1 usable\n", "put in example.com/x\n"):
+        assert part in result.text, (part, result.text)
+
+
+def case_status_json(home, here):
+    """status --json is what the daemon said, fields of later versions too"""
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/status", lambda h: h.json({**STATUS, "later": {"a": [1.5]}}))
+        result = pond(home, here, "status", "--json")
+    expect(result, DONE)
+    equal(json.loads(result.text), {**STATUS, "later": {"a": [1.5]}})
+
+
+def case_status_watch_in_pipe(home, here):
+    """status --watch in a pipe prints a block each second, and ends with the daemon"""
+    with Fake(home):
+        process = start(home, here, "status", "--watch")
+        blocks = [process.stdout.readline() for _ in range(10)]
+        assert blocks.count(blocks[0]) >= 2, blocks
+    result = Result(process)
+    expect(result, NO_DAEMON, "carpond.sock")
+    assert "\033" not in result.text
+
+
+def read_until(fd, wanted, most=20):
+    seen = b""
+    while wanted not in seen:
+        assert select.select([fd], [], [], most)[0], f"{wanted!r} did not come: {seen!r}"
+        seen += os.read(fd, 65536)
+    return seen
+
+
+def watch_on_terminal(home, here, end):
+    """Starts it on a terminal, lets it redraw, ends it; the wait status, and what was drawn."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.chdir(here)
+        os.execve(POND, [POND, "--home", home, "status", "--watch"], environment())
+    before = termios.tcgetattr(fd)[3]
+    drawn = read_until(fd, b"PEERS") + read_until(fd, b"PEERS")
+    assert not termios.tcgetattr(fd)[3] & termios.ECHO
+    os.write(fd, end)
+    drawn += read_until(fd, b"\033[?25h")
+    _, status = os.waitpid(pid, 0)
+    equal(termios.tcgetattr(fd)[3], before)
+    os.close(fd)
+    return status, drawn
+
+
+def case_status_watch_on_terminal(home, here):
+    """status --watch on a terminal redraws in place, ends with q, and leaves the terminal as it was"""
+    with Fake(home):
+        status, drawn = watch_on_terminal(home, here, b"q")
+    equal(os.waitstatus_to_exitcode(status), DONE)
+    equal(drawn.count(b"\033[2J"), 1)
+
+
+def case_status_watch_interrupted(home, here):
+    """status --watch ends with Ctrl-C, and leaves the terminal as it was"""
+    with Fake(home):
+        status, _ = watch_on_terminal(home, here, b"\x03")
+    equal(os.waitstatus_to_exitcode(status), -signal.SIGINT)
+
+
+def case_peers(home, here):
+    """peers says who was heard when, and who is not used and why"""
+    peers = {"format": 1, "peers": [
+        {"node": "a", "address": "127.0.0.2", "member": True, "heard_s": 0.25, "used": True,
+         "why": None, "avoided_for_s": 0.0},
+        {"node": None, "address": "127.0.0.3", "member": False, "heard_s": None, "used": False,
+         "why": "sent a chunk that does not match its digest", "avoided_for_s": 8.0}]}
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/peers", lambda h: h.json(peers))
+        result, as_json = pond(home, here, "peers"), pond(home, here, "peers", "--json")
+    expect(result, DONE)
+    equal([re.split(r"  +", line) for line in result.text.splitlines()],
+          [["NODE", "ADDRESS", "MEMBER", "HEARD", "USED"],
+           ["a", "127.0.0.2", "yes", "0.2 s ago", "yes"],
+           ["-", "127.0.0.3", "no", "never",
+            "no: sent a chunk that does not match its digest; tried again in 8.0 s"]])
+    equal(json.loads(as_json.text), peers)
+
+
+def objects(*paths):
+    return [{"name": f"example.com/{path}", "version": "1795348800123.7", "size": 1234567,
+             "mtime_ns": 1795348801500000000, "held": path != "b", "sha256": "00"} for path in paths]
+
+
+def paged(handler):
+    """Two pages, as ?after= asks."""
+    assert "prefix=" in handler.query
+    if handler.query.endswith("after="):
+        handler.json({"objects": objects("a", "b"), "more": True})
+    elif handler.query.endswith("after=example.com/b"):
+        handler.json({"objects": objects("c/%20 d"), "more": False})
+    else:
+        handler.say(400, f"what is {handler.query}?")
+
+
+def case_ls(home, here):
+    """ls lists all pages, one object a line"""
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/list", paged)
+        result, as_json = pond(home, here, "ls"), pond(home, here, "ls", "--json")
+    expect(result, DONE)
+    line = "1,234,567  2026-11-22 12:00:01  1795348800123.7  {}  example.com/{}\n"
+    equal(result.text, line.format("here", "a") + line.format("away", "b") +
+          line.format("here", "c/%20 d"))
+    equal(json.loads(as_json.text)["objects"], objects("a", "b", "c/%20 d"))
+
+
+def case_ls_prefix(home, here):
+    """ls PREFIX is taken with or without the domain; nothing below it exits 3"""
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/list", lambda h: h.json({"objects": [], "more": False}))
+        for typed in ("p q/r", "p q/r/", "example.com/p q/r"):
+            expect(pond(home, here, "ls", typed), NOT_FOUND, "nothing below example.com/p q/r")
+        for typed in ("example.com", "example.com/", "/"):
+            expect(pond(home, here, "ls", typed), DONE)
+        equal(pond(home, here, "ls", "--json").text, '{"format": 1, "objects": []}\n')
+        targets = [target for _, target, _ in fake.seen if target.startswith("/.pond/list")]
+        expect(pond(home, here, "ls", "a//b"), USAGE, "a//b")
+    equal(targets, ["/.pond/list?prefix=example.com/p%20q/r&after="] * 3 +
+          ["/.pond/list?prefix=&after="] * 4)
+
+
+def case_ls_in_circles(home, here):
+    """a list that does not lead on is an error, not a loop"""
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/list", lambda h: h.json({"objects": objects("a"), "more": True}))
+        expect(pond(home, here, "ls"), FAILED, "does not go on")
+        fake.on("GET", "/.pond/list", lambda h: h.json({"objects": [], "more": True}))
+        expect(pond(home, here, "ls"), FAILED, "does not go on")
+
+
+def case_rm(home, here):
+    """rm deletes by the whole name; what is not there exits 3"""
+    with Fake(home) as fake:
+        fake.on("DELETE", "/example.com/a%20b", lambda h: h.whole(204, b""))
+        expect(pond(home, here, "rm", "a b"), DONE)
+        expect(pond(home, here, "rm", "example.com/a b"), DONE)
+        expect(pond(home, here, "rm", "c"), NOT_FOUND, "rm example.com/c: there is no")
+        expect(pond(home, here, "rm", "../x"), USAGE, "../x")
+
+
+def case_whohas(home, here):
+    """whohas lists the answers; none exits 3"""
+    answers = [{"node": "a", "address": "127.0.0.2:65028", "version": "2.0", "size": 4096,
+                "held": True, "deleted": False},
+               {"node": "b", "address": "127.0.0.3:65028", "version": "3.0", "size": 0,
+                "held": False, "deleted": True}]
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/whohas", lambda h: h.json({"name": "x", "answers": answers}))
+        result, as_json = pond(home, here, "whohas", "x"), pond(home, here, "whohas", "x", "--json")
+        equal(fake.seen[-1][1], "/.pond/whohas?name=example.com/x")
+        fake.on("GET", "/.pond/whohas", lambda h: h.json({"name": "x", "answers": []}))
+        expect(pond(home, here, "whohas", "x"), NOT_FOUND, "example.com/x", "nobody")
+    equal([line.split(None, 4) for line in result.text.splitlines()],
+          [["NODE", "ADDRESS", "VERSION", "SIZE", "STATE"],
+           ["a", "127.0.0.2:65028", "2.0", "4,096", "has it"],
+           ["b", "127.0.0.3:65028", "3.0", "-", "removed"]])
+    equal(json.loads(as_json.text)["answers"], answers)
+
+
+def report(**more):
+    return json.dumps({"objects": 3, "bytes": 2048, "rotten": 0, "mended": 0, "recovered": 0, **more})
+
+
+def case_verify(home, here):
+    """verify tells what was read; rot exits 1"""
+    with Fake(home) as fake:
+        fake.on("POST", "/.pond/verify", lambda h: h.lines([report(), report(result="done")]))
+        result = pond(home, here, "verify")
+        expect(result, DONE)
+        equal(result.text, "3 objects, 2.0 KiB read: 0 rotten, 0 mended\n")
+        fake.on("POST", "/.pond/verify", lambda h: h.lines([report(rotten=1, result="done")]))
+        result = pond(home, here, "verify")
+        expect(result, FAILED, "fetched anew")
+        assert "1 rotten" in result.text
+        fake.on("POST", "/.pond/verify", lambda h: h.lines([report(result="the disk is full")]))
+        expect(pond(home, here, "verify"), FAILED, "verify: the disk is full")
+
+
+def case_rebuild(home, here):
+    """rebuild tells how many names were found"""
+    with Fake(home) as fake:
+        last = report(recovered=12345, result="done")
+        fake.on("POST", "/.pond/rebuild", lambda h: h.lines([report(), last]))
+        result = pond(home, here, "rebuild")
+    expect(result, DONE)
+    equal(result.text, "the catalogue was rebuilt: 12,345 names, 0 rotten records\n")
+
+
+def case_work_breaks_off(home, here):
+    """verify and rebuild whose account breaks off are errors"""
+    with Fake(home) as fake:
+        for broken in (True, False):
+            for work in ("verify", "rebuild"):
+                fake.on("POST", f"/.pond/{work}", lambda h, b=broken: h.lines([report()], broken=b))
+                result = pond(home, here, work)
+                expect(result, FAILED, f"{work}: ")
+                equal(result.text, "")
+
+
+def case_events(home, here):
+    """events prints each line as it comes, and ends with an error when the daemon stops"""
+    with Fake(home) as fake:
+        hold = []
+
+        def answer(handler):
+            handler.lines(['{"event": "put"}'], broken=True)
+            handler.wfile.flush()
+            wait_for(lambda: hold, "the test's leave")
+
+        fake.on("GET", "/.pond/events", answer)
+        process = start(home, here, "events")
+        equal(process.stdout.readline(), b'{"event": "put"}\n')
+        equal(process.poll(), None)
+        hold.append(True)
+        expect(Result(process), FAILED, "events: ")
+
+
+def case_log_level(home, here):
+    """log-level tells the daemon"""
+    with Fake(home) as fake:
+        fake.on("POST", "/.pond/log-level", lambda h: h.whole(200, b"done\n"))
+        result = pond(home, here, "log-level", "debug")
+        expect(result, DONE)
+        equal(result.text, "")
+        equal(fake.seen[-1][:2], ("POST", "/.pond/log-level?level=debug"))
+
+
+def case_refused(home, here):
+    """a refusal exits 4 and prints the daemon's sentence, without what could drive a terminal"""
+    with Fake(home) as fake:
+        for status in (401, 403, 405, 409, 507, 508):
+            fake.on("GET", "/.pond/peers", lambda h, s=status: h.say(s, "not for \033[2Jyou"))
+            result = pond(home, here, "peers")
+            expect(result, REFUSED, "pond: peers: not for ?[2Jyou\n")
+        for status in (500, 503):
+            fake.on("GET", "/.pond/peers", lambda h, s=status: h.say(s, "it broke"))
+            expect(pond(home, here, "peers"), FAILED, "it broke")
+        fake.on("GET", "/.pond/peers", lambda h: h.whole(418, b""))
+        expect(pond(home, here, "peers"), REFUSED, "HTTP status 418")
+
+
+def case_no_access(home, here):
+    """a socket that may not be used exits 4, and says who may"""
+    if os.geteuid() != 0:
+        return  # only root can become somebody else
+    with Fake(home) as fake:
+        os.chmod(fake.path, 0o600)
+        os.chmod(os.path.dirname(home), 0o755)
+        result = Result(start(home, "/", "status", user=65534))
+    expect(result, REFUSED, "socket_group")
+
+
+def case_stale_socket(home, here):
+    """a socket that nobody listens on is no daemon"""
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(os.path.join(home, "carpond.sock"))
+    stale.close()
+    expect(pond(home, here, "status"), NO_DAEMON, "carpond.sock")
+
+
+def case_not_carpond(home, here):
+    """answers that make no sense are errors, never crashes"""
+    with Fake(home) as fake:
+        for body in (b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"domain": 7}', b"{" * 100000):
+            fake.on("GET", "/.pond/status", lambda h, b=body: h.whole(200, b))
+            expect(pond(home, here, "ls"), FAILED, "is it carpond?")
+        fake.on("GET", "/.pond/status", lambda h: h.wfile.write(b"SSH-2.0-OpenSSH\r\n"))
+        equal(pond(home, here, "status").status, FAILED)
+        fake.on("GET", "/.pond/status", lambda h: h.head(200, Content_Length=100))
+        fake.server.RequestHandlerClass.timeout = 0.2
+        expect(pond(home, here, "status"), FAILED, "broke off")
+        fake.server.RequestHandlerClass.timeout = None
+        fake.on("GET", "/.pond/status", lambda h: h.head(307, Location="/x", Content_Length=0))
+        expect(pond(home, here, "status"), FAILED, "307")
+
+
+def case_closed_pipe(home, here):
+    """a reader that goes away ends pond quietly"""
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/list", paged)
+        process = subprocess.run(
+            ["sh", "-c", '"$0" --home "$1" ls | head -n 0', POND, home], cwd=here,
+            env=environment(), capture_output=True, timeout=60, check=True)
+    equal(process.stderr, b"")
