@@ -26,9 +26,33 @@
  * Nonces carry their own proof (an HMAC under a secret that is made at start), so that asking for
  * them costs the server nothing to remember; only nonces that a key holder has used are kept, each
  * with a window of the counts that were used, in a bounded table. Once the table drops one, it and
- * every nonce made before it are stale: a count is never taken twice.
+ * every nonce made before it are stale: a count is never taken twice. A nonce is good for
+ * NONCE_LIFETIME; requests that use it may overtake one another.
+ *
+ * What the macs cover, each line ended by LF, absent headers with an empty value:
+ *
+ *     pond-request            pond-answer
+ *     METHOD                  STATUS
+ *     TARGET                  MAC of the request, as in its Authorization
+ *     NODE                    NEXTNONCE, or nothing
+ *     DOMAIN                  name: value     (challenge_answer_headers, in their order)
+ *     NONCE                   ...
+ *     NC
+ *     name: value     (challenge_request_headers, in their order)
+ *     ...
+ *
+ * The host is not among them: a nonce is taken by the one process that made it. Nor are lengths and
+ * codings: what stands on the way may change them, and the digest of the body tells if it did. Nor
+ * is content in an answer, which its manifest vouches for.
  */
-enum { NONCE_MAX_LEN = 96, NONCE_SIZE = NONCE_MAX_LEN + 1 };
+enum {
+    NONCE_MAX_LEN = 96,
+    NONCE_SIZE = NONCE_MAX_LEN + 1,
+    NONCES_MAX = 4096,           /* that a server keeps windows for */
+    CHALLENGE_SERVERS_MAX = 4096 /* that a client keeps a nonce of */
+};
+
+#define NONCE_LIFETIME MONO_S(600)
 
 /* The headers that decide, in the order in which they are signed; absent ones count as empty. */
 enum { CHALLENGE_HEADERS_MAX = 16 };
