@@ -129,6 +129,8 @@ def case_check(home, here):
     equal(result.status, FAILED)
     assert f"{bad}:2:" in result.message and "domain" in result.message, result.message
     equal(pond(home, here, "check", good + "x").status, FAILED)
+    equal(pond(home, here, "-c", good + "x", "check").status, FAILED)
+    expect(pond("/" + "long/" * 40, here, "check", good), DONE)
     result = pond(home, here, "check", good, "--host", "web1")
     expect(result, DONE)
     assert "example.com" in result.text, result.text

@@ -20,10 +20,10 @@ static int close_output(int status)
 static int run(const struct args *args)
 {
     struct pond pond;
-    int status = pond_begin(&pond, args);
+    int status;
 
-    if (status == POND_DONE)
-        status = args->command->run(&pond);
+    pond_begin(&pond, args);
+    status = args->command->run(&pond);
     pond_end(&pond);
     return status;
 }

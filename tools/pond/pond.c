@@ -20,17 +20,28 @@ static void find_home(const struct args *args, struct text *out)
         conf_find_home(file ? file : CONF_DEFAULT_FILE, out);
 }
 
-enum pond_exit pond_begin(struct pond *pond, const struct args *args)
+void pond_begin(struct pond *pond, const struct args *args)
 {
-    struct text path;
-    const char *file = args->value[OPTION_CONFIG];
-
     *pond = (struct pond){.args = args};
-    path = TEXT_OVER(pond->socket_path);
+}
+
+void pond_end(struct pond *pond)
+{
+    if (pond->client)
+        client_free(pond->client);
+    pond->client = NULL;
+}
+
+/* When the first question comes: some commands have none. */
+static enum pond_exit find_daemon(struct pond *pond)
+{
+    const char *file = pond->args->value[OPTION_CONFIG];
+    struct text path = TEXT_OVER(pond->socket_path);
+
     if (file && access(file, R_OK) != 0)
         return say_exit(POND_FAILED, "cannot read %s: %s (name main.cf with -c)", file,
                         strerror(errno));
-    find_home(args, &path);
+    find_home(pond->args, &path);
     text_puts(&path, "/carpond.sock");
     if (path.full || path.len >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
         return say_exit(POND_USAGE,
@@ -39,13 +50,6 @@ enum pond_exit pond_begin(struct pond *pond, const struct args *args)
                         pond->socket_path, sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
     pond->client = client_new(pond->socket_path);
     return POND_DONE;
-}
-
-void pond_end(struct pond *pond)
-{
-    if (pond->client)
-        client_free(pond->client);
-    pond->client = NULL;
 }
 
 static enum pond_exit say_unanswered(const struct pond *pond, const char *what,
@@ -97,8 +101,12 @@ static enum pond_exit exit_of_status(long status)
 enum pond_exit pond_do(struct pond *pond, const char *what, const struct call *call,
                        struct answer *answer)
 {
-    enum client_result result = client_do(pond->client, call, answer);
+    enum pond_exit found = pond->client ? POND_DONE : find_daemon(pond);
+    enum client_result result;
 
+    if (found != POND_DONE)
+        return found;
+    result = client_do(pond->client, call, answer);
     if (result != CLIENT_OK)
         return say_unanswered(pond, what, result);
     if (answer->status / 100 == 2)

@@ -21,13 +21,12 @@ struct pond {
     char domain[NODE_SIZE]; /* empty until it was asked for */
 };
 
-/* Finds the daemon: --home, else IS_HOME, else main.cf's home, else the default. Connects not yet.
- */
-enum pond_exit pond_begin(struct pond *pond, const struct args *args);
+void pond_begin(struct pond *pond, const struct args *args);
 void pond_end(struct pond *pond);
 
-/* Asks the daemon. POND_DONE: the answer's status is 2xx, and its body went to the sink, whole.
- * `what` stands in front of messages, as in "get example.com/a". */
+/* Asks the daemon, which is found at the first question: by --home, else IS_HOME, else main.cf's
+ * home, else the default. POND_DONE: the answer's status is 2xx, and its body went to the sink,
+ * whole. `what` stands in front of messages, as in "get example.com/a". */
 enum pond_exit pond_do(struct pond *pond, const char *what, const struct call *call,
                        struct answer *answer);
 
