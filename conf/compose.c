@@ -13,13 +13,15 @@ enum { NODE_NAME_MAX = 255 };
 
 static bool check_name(const char *name, const char *from, struct report *report)
 {
-    struct span s = span_of(name);
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    size_t len = strlen(name);
 
-    if (s.len && s.len <= NODE_NAME_MAX && span_is_plain_utf8(s) && !strpbrk(name, " /@,\""))
+    if (len > 0 && len <= NODE_NAME_MAX && strspn(name, allowed) == len)
         return true;
     report_error(report, from, 0,
-                 "\"%s\" is no name for a node: write one of at most %d bytes, without blanks, "
-                 "commas, quotes, @ and slashes",
+                 "\"%s\" is no name for a node: write one of at most %d letters, digits, \"-\", "
+                 "\"_\" and \".\", as host names have",
                  name, NODE_NAME_MAX);
     return false;
 }

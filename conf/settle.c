@@ -23,12 +23,12 @@ static void check_domain(const struct conf *conf, struct report *report)
     struct conf_origin origin = at(conf, CONF_NODE_domain);
     const char *domain = conf->domain;
 
-    if (domain && strlen(domain) <= DOMAIN_MAX && !strchr(domain, '/') &&
+    if (domain && strlen(domain) <= DOMAIN_MAX && !strpbrk(domain, "/ \"\\") &&
         strcmp(domain, ".") != 0 && strcmp(domain, "..") != 0)
         return;
     report_error(report, origin.file, origin.line,
-                 "domain is no name: write one of at most %d bytes, without a slash, as in "
-                 "\"example.com\"",
+                 "domain is no name: write one of at most %d bytes, without slashes, blanks and "
+                 "quotes, as in \"example.com\"",
                  DOMAIN_MAX);
 }
 
