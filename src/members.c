@@ -89,6 +89,22 @@ const struct member *members_find(const struct members *members, const struct ad
     return found;
 }
 
+const struct address *members_own_for(const struct members *members, const struct address *to)
+{
+    const struct member *member = members_find(members, to);
+
+    if (member)
+        return member->own;
+    /* Several nodes of one host are told apart by their loopback addresses, of which the kernel
+     * would take the first for all. */
+    for (size_t i = 0; address_is_loopback(to) && i < members->own_count; i++) {
+        const struct address *own = &members->own[i];
+        if (address_is_loopback(own) && address_is_v4(own) == address_is_v4(to))
+            return own;
+    }
+    return NULL;
+}
+
 static void make_table(struct members *members)
 {
     bool occurs[BITS_MAX + 1] = {false};

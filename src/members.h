@@ -17,7 +17,7 @@ struct member {
     struct network network;
     enum member_role role;
     const char *tier;          /* outlives the members */
-    const struct address *own; /* our own address in that tier, which speaks to it; NULL: none */
+    const struct address *own; /* ours in that tier, which speaks to it; outlives the members */
 };
 
 struct members_options {

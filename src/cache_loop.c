@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/cache_loop.h"
+
+#include <ev.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/log.h"
+#include "src/base/must.h"
+#include "src/clock.h"
+
+enum { CACHE_LOOP_MAGIC = 0x636c6f6f, BLAME_MAGIC = 0x626c616d };
+
+struct cache_loop {
+    unsigned magic;
+    struct cache_loop_options options;
+    struct exchange *exchange;
+    struct asks *asks;
+    struct learn *learn;
+    struct udp *udp; /* NULL once stopped */
+    struct ev_timer timer;
+    mono_t armed; /* the deadline that the timer runs to */
+    struct exchange_actions actions;
+};
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+static struct exchange_local look_up(struct cache_loop *cache, struct span name)
+{
+    struct exchange_local local = {.known = false};
+    struct store_entry entry;
+
+    if (store_find(cache->options.store, name, &entry) != STORE_OK)
+        return local;
+    local.known = true;
+    local.held = entry.held;
+    local.deleted = entry.manifest.deleted;
+    local.version = entry.manifest.version;
+    local.sha256 = entry.manifest.sha256;
+    local.size = entry.manifest.size;
+    local.mtime = entry.manifest.mtime_ns / MONO_S(1);
+    return local;
+}
+
+static void send_to(struct cache_loop *cache, const struct address *to, struct span bytes)
+{
+    struct address there = *to;
+
+    there.port = cache->options.port;
+    udp_send(cache->udp, &there, members_own_for(cache->options.members, to), bytes);
+}
+
+/* Section 3's table: the broadcast address, the members that are named singly, and of member
+ * networks those hosts that have been heard. */
+static void send_to_all(struct cache_loop *cache, struct span bytes)
+{
+    const struct members *members = cache->options.members;
+    const struct peers *peers = exchange_peers(cache->exchange);
+    const struct address *singles;
+    size_t count = members_singles(members, &singles);
+
+    udp_broadcast(cache->udp, bytes);
+    for (size_t i = 0; i < count; i++)
+        send_to(cache, &singles[i], bytes);
+    for (size_t i = 0; i < peers->count; i++) {
+        const struct peer *peer = &peers->list[i];
+        if (!peer->member && peer->ever_heard && members_find(members, &peer->address))
+            send_to(cache, &peer->address, bytes);
+    }
+}
+
+static void send_notice(struct cache_loop *cache, const struct exchange_action *action)
+{
+    char memory[MESSAGE_MAX];
+    struct text text = TEXT_OVER(memory);
+    struct span bytes;
+
+    speaker_say(cache->options.speaker, &action->notice, clock_wall(), &text);
+    bytes = (struct span){text.at, text.len};
+    if (action->to_all)
+        send_to_all(cache, bytes);
+    else
+        udp_send(cache->udp, &action->to, members_own_for(cache->options.members, &action->to),
+                 bytes);
+}
+
+static void carry_out(struct cache_loop *cache, const struct exchange_action *action)
+{
+    switch (action->kind) {
+    case EXCHANGE_SEND:
+        send_notice(cache, action);
+        break;
+    case EXCHANGE_LEARN:
+        learn_name(cache->learn, span_of(action->name), &action->to);
+        break;
+    case EXCHANGE_COMPARE:
+        learn_page(cache->learn, &action->to, action->store_id, action->since);
+        break;
+    case EXCHANGE_ANSWER:
+        asks_answer(cache->asks, action);
+        break;
+    }
+}
+
+static void arm(struct cache_loop *cache, mono_t now, mono_t deadline)
+{
+    double seconds;
+
+    if (deadline.ns == cache->armed.ns)
+        return;
+    cache->armed = deadline;
+    ev_timer_stop(cache->options.loop, &cache->timer);
+    if (deadline.ns == MONO_NEVER.ns)
+        return;
+    seconds = (double)mono_between(now, deadline) / 1e9;
+    ev_now_update(cache->options.loop); /* timers count from the loop's cached time */
+    ev_timer_set(&cache->timer, seconds > 0 ? seconds : 0., 0.);
+    ev_timer_start(cache->options.loop, &cache->timer);
+}
+
+/* One event in, its actions out; again while the machine has more than fits. */
+static void step(struct cache_loop *cache, struct exchange_event *event)
+{
+    if (!cache->udp)
+        return; /* stopped: nothing is decided any more */
+    event->now = clock_mono();
+    event->wall = clock_wall();
+    for (;;) {
+        exchange_step(cache->exchange, event, &cache->actions);
+        for (size_t i = 0; i < cache->actions.count; i++)
+            carry_out(cache, &cache->actions.list[i]);
+        if (!cache->actions.more)
+            break;
+        *event =
+            (struct exchange_event){.kind = EXCHANGE_WAKE, .now = event->now, .wall = event->wall};
+    }
+    arm(cache, event->now, cache->actions.deadline);
+}
+
+static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct cache_loop *cache = timer->data;
+    struct exchange_event event = {.kind = EXCHANGE_WAKE};
+
+    (void)loop, (void)events;
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    cache->armed = MONO_NEVER;
+    step(cache, &event);
+    if (cache->udp)
+        udp_flush(cache->udp);
+}
+
+/* ---- datagrams ------------------------------------------------------------------------------ */
+
+static void on_datagram(void *arg, const struct address *from, struct span bytes)
+{
+    struct cache_loop *cache = arg;
+    struct gate_datagram datagram = {.from = *from};
+    struct notice notice;
+    struct exchange_event event = {.kind = EXCHANGE_HEARD, .from = *from, .notice = &notice};
+    mono_t now = clock_mono();
+    enum gate_verdict verdict;
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    verdict = gate_datagram(cache->options.gate, now, bytes, &datagram, &notice);
+    if (verdict != GATE_PASS) {
+        gate_log_datagram(cache->options.gate, now, verdict, &datagram, &notice);
+        return;
+    }
+    event.name = span_of(notice.name);
+    event.local = look_up(cache, event.name);
+    step(cache, &event);
+}
+
+static void on_batch(void *arg)
+{
+    struct cache_loop *cache = arg;
+
+    if (cache->udp)
+        udp_flush(cache->udp);
+}
+
+/* ---- what others tell ----------------------------------------------------------------------- */
+
+static void on_learned(void *arg, struct exchange_event *event)
+{
+    struct cache_loop *cache = arg;
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    if (!cache->udp)
+        return; /* stopped: the store may be closed */
+    if (event->kind == EXCHANGE_LEARNED)
+        event->local = look_up(cache, event->name);
+    step(cache, event);
+    on_batch(cache);
+}
+
+static void read_ask(struct letter *letter)
+{
+    struct ask *ask = LETTER_OWNER(letter, struct ask, letter);
+    struct cache_loop *cache = ask->asked;
+    struct exchange_event event = {.kind = EXCHANGE_ASKED, .ask = ask->kind};
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    event.ticket = cache->udp ? asks_add(cache->asks, ask) : 0;
+    if (event.ticket == 0) {
+        ask_refuse(ask);
+        return;
+    }
+    event.name = span_of(ask->name);
+    event.local = look_up(cache, event.name);
+    step(cache, &event);
+    on_batch(cache);
+}
+
+void cache_loop_ask(struct cache_loop *cache, struct ask *ask)
+{
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    ask->asked = cache;
+    ask->letter.read = read_ask;
+    mailbox_post(cache->options.mailbox, &ask->letter);
+}
+
+void cache_loop_changed(struct cache_loop *cache, const struct store_entry *entry)
+{
+    struct exchange_event event = {.kind = EXCHANGE_CHANGED, .name = span_of(entry->manifest.name)};
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    event.local = look_up(cache, event.name);
+    if (!event.local.known)
+        return;
+    step(cache, &event);
+    on_batch(cache);
+}
+
+struct blame {
+    unsigned magic;
+    struct cache_loop *cache;
+    struct address http;
+    enum peer_fault fault;
+    struct letter letter;
+};
+
+static void read_blame(struct letter *letter)
+{
+    struct blame *blame = LETTER_OWNER(letter, struct blame, letter);
+    struct exchange_event event = {
+        .kind = EXCHANGE_BLAMED, .from = blame->http, .fault = blame->fault};
+
+    MUST_BE(blame, BLAME_MAGIC);
+    step(blame->cache, &event);
+    free(blame);
+}
+
+void cache_loop_blame(struct cache_loop *cache, const struct address *http, enum peer_fault fault)
+{
+    struct blame *blame = calloc(1, sizeof(*blame));
+
+    MUST(blame != NULL);
+    *blame = (struct blame){BLAME_MAGIC, cache, *http, fault, {.read = read_blame}};
+    mailbox_post(cache->options.mailbox, &blame->letter);
+}
+
+const struct peers *cache_loop_peers(const struct cache_loop *cache)
+{
+    return exchange_peers(cache->exchange);
+}
+
+/* ---- begin and end -------------------------------------------------------------------------- */
+
+static void introduce_members(struct cache_loop *cache)
+{
+    const struct address *singles;
+    size_t count = members_singles(cache->options.members, &singles);
+
+    for (size_t i = 0; i < count; i++) {
+        struct exchange_event event = {.kind = EXCHANGE_MEMBER, .from = singles[i]};
+        event.from.port = cache->options.port;
+        step(cache, &event);
+    }
+}
+
+static struct exchange *exchange_new(const struct cache_loop_options *options)
+{
+    struct exchange_options how = {.seed = options->seed,
+                                   .node = options->node,
+                                   .domain = options->domain,
+                                   .broadcast = options->broadcast != NULL,
+                                   .http_port = options->http_port,
+                                   .compare_ns = MONO_S(30),
+                                   .now = clock_mono()};
+    struct exchange *exchange = calloc(1, exchange_size());
+
+    MUST(exchange != NULL);
+    exchange_init(exchange, &how);
+    return exchange;
+}
+
+struct cache_loop *cache_loop_new(const struct cache_loop_options *options)
+{
+    struct cache_loop *cache = calloc(1, sizeof(*cache));
+    struct udp_options udp = {.loop = options->loop,
+                              .listen = options->listen,
+                              .listen_count = options->listen_count,
+                              .broadcast = options->broadcast,
+                              .take = on_datagram,
+                              .batch = on_batch,
+                              .arg = cache};
+    struct learn_options learn = {.fetch = options->fetch,
+                                  .store = options->store,
+                                  .mailbox = options->mailbox,
+                                  .domain = options->domain,
+                                  .report = on_learned,
+                                  .arg = cache};
+
+    MUST(cache != NULL);
+    cache->magic = CACHE_LOOP_MAGIC;
+    cache->options = *options;
+    cache->armed = MONO_NEVER;
+    ev_timer_init(&cache->timer, on_deadline, 0., 0.);
+    cache->timer.data = cache;
+    cache->exchange = exchange_new(options);
+    cache->asks = asks_new();
+    cache->learn = learn_new(&learn);
+    cache->udp = udp_new(&udp);
+    if (!cache->udp) {
+        cache_loop_free(cache);
+        return NULL;
+    }
+    introduce_members(cache);
+    return cache;
+}
+
+void cache_loop_stop(struct cache_loop *cache)
+{
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    udp_free(cache->udp);
+    cache->udp = NULL;
+    asks_end(cache->asks);
+}
+
+void cache_loop_free(struct cache_loop *cache)
+{
+    if (!cache)
+        return;
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    udp_free(cache->udp);
+    ev_timer_stop(cache->options.loop, &cache->timer);
+    learn_free(cache->learn);
+    asks_free(cache->asks);
+    free(cache->exchange);
+    cache->magic = 0;
+    free(cache);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_CACHE_LOOP_H
+#define POND_SRC_CACHE_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/exchange.h"
+#include "cache/store.h"
+#include "src/asks.h"
+#include "src/fetch.h"
+#include "src/gate.h"
+#include "src/learn.h"
+#include "src/mailbox.h"
+#include "src/members.h"
+#include "src/speak.h"
+#include "src/udp.h"
+
+/*
+ * Drives the exchange: datagram -> gate -> machine -> actions, and everything else that is an event
+ * to it. It looks up in the store what the machine must know, tells it the time, and carries its
+ * actions out in their order. Main thread, but where said.
+ */
+struct cache_loop;
+
+struct cache_loop_options {
+    struct ev_loop *loop;
+    struct mailbox *mailbox;
+    struct store *store;
+    struct gate *gate;
+    struct fetch *fetch;
+    const struct members *members;
+    struct speaker *speaker;
+    const char *node;
+    const char *domain;
+    uint16_t port; /* members are spoken to on the port that we listen on */
+    uint16_t http_port;
+    const struct address *listen; /* with ports */
+    size_t listen_count;
+    const struct address *broadcast; /* NULL: none */
+    uint64_t seed;
+};
+
+/* Logs what failed; NULL then. */
+struct cache_loop *cache_loop_new(const struct cache_loop_options *options);
+
+/* No datagrams any more, and every ask is ended; what is under way elsewhere may still report. */
+void cache_loop_stop(struct cache_loop *cache);
+void cache_loop_free(struct cache_loop *cache);
+
+/* Any thread; `done` comes on the main thread. */
+void cache_loop_ask(struct cache_loop *cache, struct ask *ask);
+
+/* A put or rm of our own is in the store: tells the others. */
+void cache_loop_changed(struct cache_loop *cache, const struct store_entry *entry);
+
+/* Somebody found that a host misbehaves; PEER_FINE: that it does well. Any thread. */
+void cache_loop_blame(struct cache_loop *cache, const struct address *http, enum peer_fault fault);
+
+const struct peers *cache_loop_peers(const struct cache_loop *cache);
+
+#endif

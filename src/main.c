@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * carpond: the daemon. Reads the command line and the configuration, then stays in the foreground
+ * until it is told to stop. Exit status: 0 stopped in good order, 1 could not start, 2 wrong usage.
+ */
+#include <ev.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "conf/conf.h"
+#include "config.h"
+#include "src/base/log.h"
+#include "src/notify.h"
+#include "src/world.h"
+
+enum { EXIT_USAGE = 2 };
+
+static const char usage[] =
+    "Usage: carpond [-c FILE] [-n NAME] [--home FOLDER]\n"
+    "\n"
+    "Keeps files close to every host of a fleet: see carpond(8), and pond(1) for the command.\n"
+    "Stays in the foreground and logs to standard error; SIGTERM or SIGINT stop it.\n"
+    "\n"
+    "  -c, --config FILE   the configuration (default " CONF_DEFAULT_FILE ")\n"
+    "  -n, --name NAME     this host's name (default: IS_NAME, else the host name)\n"
+    "      --home FOLDER   where the store and the control socket are, before what the\n"
+    "                      configuration says\n"
+    "      --version       print the version\n"
+    "  -h, --help          print this\n";
+
+struct arguments {
+    const char *file;
+    const char *name;
+};
+
+/* Returns the exit status to end with, or -1 to go on. */
+static int read_arguments(int argc, char **argv, struct arguments *out)
+{
+    enum { OPTION_HOME = 256, OPTION_VERSION };
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"name", required_argument, NULL, 'n'},
+                                            {"home", required_argument, NULL, OPTION_HOME},
+                                            {"version", no_argument, NULL, OPTION_VERSION},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    int option;
+
+    *out = (struct arguments){.file = CONF_DEFAULT_FILE};
+    while ((option = getopt_long(argc, argv, "c:n:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            out->file = optarg;
+            break;
+        case 'n':
+            out->name = optarg;
+            break;
+        case OPTION_HOME: /* the environment wins over the file, and this over the environment */
+            if (setenv("IS_HOME", optarg, 1) != 0)
+                return EXIT_FAILURE;
+            break;
+        case OPTION_VERSION:
+            puts("carpond " PACKAGE_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        default:
+            fputs("carpond: see carpond --help\n", stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "carpond: %s: it takes no such argument; see carpond --help\n",
+                argv[optind]);
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+static struct conf *load(const struct arguments *arguments)
+{
+    struct report *report = report_new();
+    struct conf *conf = conf_load(arguments->file, arguments->name, report);
+
+    if (conf && conf_unsupported(conf, report) > 0) {
+        conf_free(conf);
+        conf = NULL;
+    }
+    report_print(report, stderr);
+    if (!conf)
+        log_error("%s: carpond does not start with this configuration", arguments->file);
+    report_free(report);
+    return conf;
+}
+
+static void on_stop(struct ev_loop *loop, struct ev_signal *watcher, int events)
+{
+    (void)events;
+    log_info("stopping on signal %d", watcher->signum);
+    notify_manager("STOPPING=1");
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_reload(struct ev_loop *loop, struct ev_signal *watcher, int events)
+{
+    (void)loop, (void)watcher, (void)events;
+    log_warn("SIGHUP: this version reads main.cf and nets files at its start only: restart it to "
+             "apply changes (a changed key file is read again by itself)");
+}
+
+/* Signals come to the main thread, through libev; the threads inherit that they are blocked. */
+static void block_signals(void)
+{
+    sigset_t set;
+
+    sigfillset(&set);
+    sigdelset(&set, SIGSEGV);
+    sigdelset(&set, SIGBUS);
+    sigdelset(&set, SIGFPE);
+    sigdelset(&set, SIGILL);
+    sigdelset(&set, SIGABRT);
+    pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
+static void unblock_signals(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+}
+
+static int run(const struct conf *conf)
+{
+    struct ev_loop *loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
+    struct ev_signal term, interrupt, hangup;
+    struct world *world;
+
+    if (!loop) {
+        log_error("no event loop can be had from libev");
+        return EXIT_FAILURE;
+    }
+    ev_signal_init(&term, on_stop, SIGTERM);
+    ev_signal_init(&interrupt, on_stop, SIGINT);
+    ev_signal_init(&hangup, on_reload, SIGHUP);
+    ev_signal_start(loop, &term);
+    ev_signal_start(loop, &interrupt);
+    ev_signal_start(loop, &hangup);
+    block_signals();
+    world = world_new(loop, conf);
+    if (!world)
+        return EXIT_FAILURE;
+    unblock_signals();
+    log_info("carpond " PACKAGE_VERSION " is ready: node %s, domain %s, home %s", conf->node,
+             conf->domain, conf->home);
+    notify_manager("READY=1");
+    ev_run(loop, 0);
+    world_free(world);
+    log_info("stopped");
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments;
+    struct conf *conf;
+    int status = read_arguments(argc, argv, &arguments);
+
+    if (status >= 0)
+        return status;
+    signal(SIGPIPE, SIG_IGN);
+    conf = load(&arguments);
+    if (!conf)
+        return EXIT_FAILURE;
+    log_set_level(conf->log_level);
+    status = run(conf);
+    conf_free(conf);
+    return status;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/status.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "config.h"
+#include "src/base/log.h"
+#include "src/base/must.h"
+#include "src/base/stats.h"
+#include "src/gate.h"
+
+enum { STATUS_FORMAT = 1, STATUS_FLIGHTS_MAX = 32 };
+
+static double seconds_between(mono_t from, mono_t to)
+{
+    return (double)(mono_between(from, to) / MONO_MS(1)) / 1e3;
+}
+
+static void utc(wall_t at, char out[32])
+{
+    time_t seconds = (time_t)(at.ms / 1000);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+static json_t *made(json_t *json)
+{
+    MUST(json != NULL); /* NULL: no memory, or text that is not UTF-8, which ours always is */
+    return json;
+}
+
+static void add(json_t *object, const char *key, json_t *value)
+{
+    MUST(json_object_set_new(object, key, made(value)) == 0);
+}
+
+static char *dump(json_t *json)
+{
+    char *text = json_dumps(json, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
+
+    MUST(text != NULL);
+    json_decref(json);
+    return text;
+}
+
+/* ---- status --------------------------------------------------------------------------------- */
+
+static json_t *tiers_json(const struct status_source *source, mono_t now)
+{
+    json_t *tiers = made(json_array());
+
+    for (size_t i = 0; i < source->tier_count; i++) {
+        json_t *tier = made(json_object());
+        add(tier, "tier", json_string(source->tiers[i].tier));
+        add(tier, "role", json_string("peer"));
+        add(tier, "master", json_null());
+        add(tier, "address", json_string(source->tiers[i].address));
+        add(tier, "base", json_null());
+        add(tier, "skew", json_null());
+        add(tier, "epoch", json_null());
+        add(tier, "last_advert_s", json_null());
+        add(tier, "since", json_real(seconds_between(source->started, now)));
+        add(tier, "reason", json_string("a flat mesh: its nets file has no roles"));
+        add(tier, "behind", json_null());
+        json_array_append_new(tiers, tier);
+    }
+    return tiers;
+}
+
+static json_t *cache_json(const struct status_source *source, const struct store_figures *figures)
+{
+    json_t *cache = made(json_object());
+    struct store_head head;
+    char hex[DIGEST_HEX_SIZE], id[20];
+
+    store_head(source->store, &head);
+    snprintf(id, sizeof(id), "%016" PRIx64, head.store_id);
+    add(cache, "objects", json_integer((json_int_t)figures->objects));
+    add(cache, "held", json_integer((json_int_t)figures->held));
+    add(cache, "wanted", json_integer((json_int_t)figures->wanted));
+    add(cache, "tombstones", json_integer((json_int_t)figures->tombstones));
+    add(cache, "bytes", json_integer((json_int_t)figures->held_bytes));
+    add(cache, "limit", json_integer((json_int_t)figures->limit));
+    add(cache, "hits", json_integer((json_int_t)stat_read(STAT_HITS)));
+    add(cache, "misses", json_integer((json_int_t)stat_read(STAT_MISSES)));
+    add(cache, "store", json_string(id));
+    add(cache, "sequence", json_integer((json_int_t)head.sequence));
+    add(cache, "digest", json_string(digest_hex(&head.digest, hex)));
+    return cache;
+}
+
+static json_t *fetches_json(const struct status_source *source)
+{
+    static struct flight_view views[STATUS_FLIGHTS_MAX]; /* large; main thread alone */
+    size_t count = flights_view(source->flights, views, STATUS_FLIGHTS_MAX);
+    json_t *fetches = made(json_array());
+    char from[ADDRESS_TEXT_SIZE];
+
+    for (size_t i = 0; i < count; i++) {
+        json_t *fetch = made(json_object());
+        bool has_source = views[i].source.port != 0;
+        add(fetch, "name", json_string(views[i].name));
+        add(fetch, "size", json_integer((json_int_t)views[i].size));
+        add(fetch, "had", json_integer((json_int_t)views[i].had));
+        add(fetch, "rate", json_integer((json_int_t)views[i].rate));
+        add(fetch, "readers", json_integer(views[i].readers));
+        add(fetch, "source",
+            has_source ? json_string(address_text(&views[i].source, from)) : json_null());
+        json_array_append_new(fetches, fetch);
+    }
+    return fetches;
+}
+
+static json_t *peers_summary(const struct peers *peers, mono_t now)
+{
+    json_t *summary = made(json_object());
+    size_t usable = 0;
+
+    for (size_t i = 0; i < peers->count; i++)
+        usable += peers->list[i].ever_heard && peer_usable(&peers->list[i], now);
+    add(summary, "known", json_integer((json_int_t)peers->count));
+    add(summary, "usable", json_integer((json_int_t)usable));
+    return summary;
+}
+
+static json_t *events_json(struct recent *recent)
+{
+    struct recent_item items[RECENT_MAX];
+    size_t count = recent_list(recent, items);
+    json_t *events = made(json_array());
+
+    for (size_t i = 0; i < count; i++) {
+        char at[32], line[sizeof(at) + RECENT_LEN + 1];
+        utc(items[i].at, at);
+        snprintf(line, sizeof(line), "%s %s", at, items[i].what);
+        json_array_append_new(events, made(json_string(line)));
+    }
+    return events;
+}
+
+char *status_json(const struct status_source *source, mono_t now)
+{
+    json_t *status = made(json_object());
+    struct store_figures figures;
+    struct http_figures http;
+    char started[32];
+
+    store_figures(source->store, &figures);
+    http_figures(source->http, &http);
+    utc(source->started_at, started);
+    add(status, "format", json_integer(STATUS_FORMAT));
+    add(status, "node", json_string(source->node));
+    add(status, "domain", json_string(source->domain));
+    add(status, "version", json_string(PACKAGE_VERSION));
+    add(status, "uptime_s", json_real(seconds_between(source->started, now)));
+    add(status, "started", json_string(started));
+    add(status, "tiers", tiers_json(source, now));
+    add(status, "cache", cache_json(source, &figures));
+    add(status, "health",
+        json_string(figures.health == STORE_OK ? "ok" : store_sentence(figures.health)));
+    add(status, "peers", peers_summary(source->peers, now));
+    add(status, "fetches", fetches_json(source));
+    add(status, "connections", json_integer(http.connections));
+    add(status, "requests", json_integer(http.requests));
+    add(status, "auth", json_string(source->auth));
+    add(status, "log_level", json_string(log_level_name(log_level())));
+    add(status, "events", events_json(source->recent));
+    return dump(status);
+}
+
+/* ---- peers ---------------------------------------------------------------------------------- */
+
+static const char *why_unused(const struct peer *peer, mono_t now)
+{
+    if (!peer_usable(peer, now))
+        return peer_fault_sentence(peer->fault);
+    return peer->ever_heard ? NULL : "not heard yet";
+}
+
+static json_t *peer_json(const struct peer *peer, mono_t now)
+{
+    json_t *json = made(json_object());
+    const char *why = why_unused(peer, now);
+    char address[ADDRESS_TEXT_SIZE];
+
+    add(json, "node", peer->node[0] ? json_string(peer->node) : json_null());
+    add(json, "address", json_string(address_host_text(&peer->address, address)));
+    add(json, "http_port", json_integer(peer->http_port));
+    add(json, "member", json_boolean(peer->member));
+    add(json, "heard_s",
+        peer->ever_heard ? json_real(seconds_between(peer->heard, now)) : json_null());
+    add(json, "used", json_boolean(why == NULL));
+    add(json, "why", why ? json_string(why) : json_null());
+    add(json, "fault", json_string(peer_fault_name(peer->fault)));
+    add(json, "faults", json_integer(peer->faults));
+    add(json, "avoided_for_s",
+        peer_usable(peer, now) ? json_real(0) : json_real(seconds_between(now, peer->avoid_until)));
+    return json;
+}
+
+char *status_peers_json(const struct status_source *source, mono_t now)
+{
+    json_t *answer = made(json_object());
+    json_t *list = made(json_array());
+
+    for (size_t i = 0; i < source->peers->count; i++)
+        json_array_append_new(list, peer_json(&source->peers->list[i], now));
+    add(answer, "format", json_integer(STATUS_FORMAT));
+    add(answer, "node", json_string(source->node));
+    add(answer, "peers", list);
+    return dump(answer);
+}
+
+/* ---- metrics -------------------------------------------------------------------------------- */
+
+static void metric(FILE *out, const char *name, const char *type, const char *help, double value)
+{
+    fprintf(out, "# HELP %s %s.\n# TYPE %s %s\n%s %.17g\n", name, help, name, type, name, value);
+}
+
+static void gate_metrics(FILE *out)
+{
+    fprintf(out, "# HELP pond_messages_judged_total Datagrams and requests by the gate's verdict.\n"
+                 "# TYPE pond_messages_judged_total counter\n");
+    for (int verdict = 0; verdict < GATE_VERDICT_COUNT; verdict++)
+        fprintf(out, "pond_messages_judged_total{verdict=\"%s\"} %" PRIu64 "\n",
+                gate_name((enum gate_verdict)verdict), gate_count((enum gate_verdict)verdict));
+}
+
+static void gauge_metrics(FILE *out, const struct status_source *source, mono_t now)
+{
+    struct store_figures figures;
+    struct http_figures http;
+
+    store_figures(source->store, &figures);
+    http_figures(source->http, &http);
+    metric(out, "pond_uptime_seconds", "gauge", "Seconds since the start",
+           seconds_between(source->started, now));
+    metric(out, "pond_objects", "gauge", "Names in the catalogue that are not tombstones",
+           (double)figures.objects);
+    metric(out, "pond_tombstones", "gauge", "Deleted names that are still remembered",
+           (double)figures.tombstones);
+    metric(out, "pond_objects_held", "gauge", "Objects whose content is here",
+           (double)figures.held);
+    metric(out, "pond_objects_wanted", "gauge", "Objects whose content is to be fetched",
+           (double)figures.wanted);
+    metric(out, "pond_cache_bytes", "gauge", "Content on disk", (double)figures.held_bytes);
+    metric(out, "pond_cache_limit_bytes", "gauge", "cache_size; 0 means no bound",
+           (double)figures.limit);
+    metric(out, "pond_store_healthy", "gauge", "1 while changes can be written",
+           figures.health == STORE_OK);
+    metric(out, "pond_peers", "gauge", "Hosts that are known", (double)source->peers->count);
+    metric(out, "pond_http_connections", "gauge", "HTTP connections that are open",
+           http.connections);
+    metric(out, "pond_http_requests", "gauge", "HTTP requests under way", http.requests);
+}
+
+char *status_metrics(const struct status_source *source, mono_t now)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    MUST(out != NULL);
+    fprintf(out,
+            "# HELP pond_build_info The version that runs.\n# TYPE pond_build_info gauge\n"
+            "pond_build_info{version=\"%s\"} 1\n",
+            PACKAGE_VERSION);
+    gauge_metrics(out, source, now);
+    for (int id = 0; id < STAT_COUNT; id++)
+        metric(out, stat_rows[id].name, "counter", stat_rows[id].help,
+               (double)stat_read((enum stat_id)id));
+    gate_metrics(out);
+    MUST(fclose(out) == 0);
+    return text;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/wires.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/log.h"
+#include "src/base/must.h"
+#include "src/clock.h"
+
+enum { NEWS_MAGIC = 0x6e657773, NEED_MAGIC = 0x6e656564 };
+
+void wires_init(struct wires *wires)
+{
+    MUST(pthread_mutex_init(&wires->lock, NULL) == 0);
+}
+
+void wires_clear(struct wires *wires)
+{
+    pthread_mutex_destroy(&wires->lock);
+}
+
+void wires_stop(struct wires *wires)
+{
+    pthread_mutex_lock(&wires->lock);
+    wires->stopped = true;
+    pthread_mutex_unlock(&wires->lock);
+    mailbox_read(wires->mailbox);
+}
+
+/* Tells those who listen to /.pond/events; the fields that follow are name and value in turn. */
+static void publish(struct wires *wires, const char *event, const char *name, const char *detail,
+                    const char *value)
+{
+    json_t *json;
+    char *line;
+
+    if (!wires->http)
+        return;
+    json = json_pack("{s:s, s:I, s:s, s:s}", "event", event, "time_ms", (json_int_t)clock_wall().ms,
+                     "name", name, detail, value);
+    line = json ? json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+    if (line)
+        http_event(wires->http, line);
+    free(line);
+    json_decref(json);
+}
+
+/* ---- the store's changes -------------------------------------------------------------------- */
+
+struct news {
+    unsigned magic;
+    struct wires *wires;
+    struct store_entry entry;
+    enum store_job_kind how;
+    struct letter letter;
+};
+
+static const char *word_for(const struct news *news)
+{
+    if (news->entry.manifest.deleted)
+        return news->how == STORE_REMOVE ? "removed" : "learned_removed";
+    return news->how == STORE_PUT ? "put" : "learned";
+}
+
+static void tell_news(struct wires *wires, const struct news *news)
+{
+    const struct manifest *manifest = &news->entry.manifest;
+    char version[VERSION_TEXT_SIZE];
+
+    if (news->how == STORE_PUT || news->how == STORE_REMOVE) {
+        cache_loop_changed(wires->cache, &news->entry);
+        recent_add(wires->recent, clock_wall(), "%s %s",
+                   news->how == STORE_PUT ? "put in" : "removed", manifest->name);
+    }
+    publish(wires, word_for(news), manifest->name, "version",
+            version_text(manifest->version, version));
+    if (news->entry.wanted)
+        filler_poke(wires->filler);
+}
+
+static void read_news(struct letter *letter)
+{
+    struct news *news = LETTER_OWNER(letter, struct news, letter);
+
+    MUST_BE(news, NEWS_MAGIC);
+    if (!news->wires->stopped)
+        tell_news(news->wires, news);
+    free(news);
+}
+
+void wires_changed(void *arg, const struct store_entry *entry, enum store_job_kind how)
+{
+    struct news *news = malloc(sizeof(*news));
+
+    MUST(news != NULL);
+    *news = (struct news){NEWS_MAGIC, arg, *entry, how, {.read = read_news}};
+    mailbox_post(news->wires->mailbox, &news->letter);
+}
+
+/* ---- what flights tell ---------------------------------------------------------------------- */
+
+/* A flight's search for sources, on its way through the exchange and back. */
+struct need {
+    unsigned magic;
+    struct wires *wires;
+    struct manifest manifest;
+    struct ask ask;
+};
+
+static void need_answered(struct ask *ask)
+{
+    struct need *need = ask->owner;
+    struct exchange_source fitting[EXCHANGE_SURVEY_MAX];
+    size_t count = 0;
+
+    MUST_BE(need, NEED_MAGIC);
+    for (size_t i = 0; i < ask->source_count; i++) {
+        const struct exchange_source *source = &ask->sources[i];
+        if (source->held && version_same(source->version, need->manifest.version))
+            fitting[count++] = *source;
+    }
+    flights_sources(need->wires->flights, &need->manifest, fitting, count);
+    free(need);
+}
+
+void wires_need(void *arg, const struct manifest *manifest)
+{
+    struct need *need = calloc(1, sizeof(*need));
+
+    MUST(need != NULL);
+    need->magic = NEED_MAGIC;
+    need->wires = arg;
+    need->manifest = *manifest;
+    need->ask.kind = EXCHANGE_ASK_CONTENT;
+    need->ask.done = need_answered;
+    need->ask.owner = need;
+    MUST(span_copy(span_of(manifest->name), need->ask.name, sizeof(need->ask.name)));
+    cache_loop_ask(need->wires->cache, &need->ask);
+}
+
+struct end {
+    struct wires *wires;
+    char name[NAME_SIZE];
+    bool landed;
+    struct letter letter;
+};
+
+static void tell_end(struct wires *wires, const struct end *end)
+{
+    recent_add(wires->recent, clock_wall(), "%s %s", end->landed ? "fetched" : "could not fetch",
+               end->name);
+    publish(wires, end->landed ? "fetched" : "fetch_failed", end->name, "node", wires->status.node);
+    filler_flight_ended(wires->filler, end->landed);
+}
+
+static void read_end(struct letter *letter)
+{
+    struct end *end = LETTER_OWNER(letter, struct end, letter);
+
+    if (!end->wires->stopped)
+        tell_end(end->wires, end);
+    free(end);
+}
+
+void wires_ended(void *arg, const struct manifest *manifest, bool landed)
+{
+    struct end *end = calloc(1, sizeof(*end));
+
+    MUST(end != NULL);
+    end->wires = arg;
+    end->landed = landed;
+    end->letter.read = read_end;
+    MUST(span_copy(span_of(manifest->name), end->name, sizeof(end->name)));
+    mailbox_post(end->wires->mailbox, &end->letter);
+}
+
+void wires_blame(void *arg, const struct address *http, enum peer_fault fault)
+{
+    struct wires *wires = arg;
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (fault != PEER_FINE) {
+        address_text(http, text);
+        recent_add(wires->recent, clock_wall(), "left %s alone: it %s", text,
+                   peer_fault_sentence(fault));
+        publish(wires, "peer_set_aside", text, "why", peer_fault_name(fault));
+    }
+    cache_loop_blame(wires->cache, http, fault);
+}
+
+/* ---- what requests ask ---------------------------------------------------------------------- */
+
+void wires_ask(void *arg, struct ask *ask)
+{
+    struct wires *wires = arg;
+
+    cache_loop_ask(wires->cache, ask);
+}
+
+/* A look at what belongs to the main thread: the caller waits for one round of the loop. */
+struct look {
+    struct letter letter;
+    struct wires *wires;
+    char *(*make)(const struct status_source *source, mono_t now);
+    pthread_mutex_t lock;
+    pthread_cond_t made;
+    char *text; /* NULL until made */
+};
+
+static void read_look(struct letter *letter)
+{
+    struct look *look = LETTER_OWNER(letter, struct look, letter);
+    struct status_source source = look->wires->status;
+    char *text;
+
+    source.peers = cache_loop_peers(look->wires->cache);
+    text = look->make(&source, clock_mono());
+    /* Signalled inside the lock: the look is on the waiter's stack, and gone once it sees `text`.
+     */
+    pthread_mutex_lock(&look->lock);
+    look->text = text;
+    pthread_cond_signal(&look->made);
+    pthread_mutex_unlock(&look->lock);
+}
+
+static char *take_look(struct wires *wires, char *(*make)(const struct status_source *, mono_t))
+{
+    struct look look = {.letter = {.read = read_look},
+                        .wires = wires,
+                        .make = make,
+                        .lock = PTHREAD_MUTEX_INITIALIZER,
+                        .made = PTHREAD_COND_INITIALIZER};
+
+    pthread_mutex_lock(&wires->lock);
+    if (wires->stopped) {
+        pthread_mutex_unlock(&wires->lock);
+        return NULL;
+    }
+    mailbox_post(wires->mailbox, &look.letter); /* before the stop, so it will be read */
+    pthread_mutex_unlock(&wires->lock);
+    pthread_mutex_lock(&look.lock);
+    while (!look.text)
+        pthread_cond_wait(&look.made, &look.lock);
+    pthread_mutex_unlock(&look.lock);
+    pthread_cond_destroy(&look.made);
+    pthread_mutex_destroy(&look.lock);
+    return look.text;
+}
+
+char *wires_status(void *arg)
+{
+    return take_look(arg, status_json);
+}
+
+char *wires_peers(void *arg)
+{
+    return take_look(arg, status_peers_json);
+}
+
+char *wires_metrics(void *arg)
+{
+    return take_look(arg, status_metrics);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_WIRES_H
+#define POND_SRC_WIRES_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "cache/store.h"
+#include "src/cache_loop.h"
+#include "src/filler.h"
+#include "src/flights.h"
+#include "src/http.h"
+#include "src/mailbox.h"
+#include "src/recent.h"
+#include "src/status.h"
+
+/*
+ * The wires between the modules: what the store, the flights and the HTTP threads tell or ask is
+ * carried to the main thread, and handed there to whom it concerns. Set up by world.c, which fills
+ * in the modules as it makes them; a wire is only used while both its ends are there.
+ */
+struct wires {
+    struct mailbox *mailbox;
+    struct store *store;
+    struct flights *flights;
+    struct cache_loop *cache;
+    struct filler *filler;
+    struct http *http; /* NULL before it is there: nobody listens to events yet */
+    struct recent *recent;
+    struct status_source status;
+    pthread_mutex_t lock;
+    bool stopped; /* under the lock; read freely on the main thread, which alone sets it */
+};
+void wires_init(struct wires *wires);
+void wires_clear(struct wires *wires);
+
+/* From now on nothing is carried to the main thread: news are dropped, looks get nothing. Those who
+ * wait for a look are answered. Main thread. */
+void wires_stop(struct wires *wires);
+
+/* For store_on_change. */
+void wires_changed(void *arg, const struct store_entry *entry, enum store_job_kind how);
+
+/* For flights_options. */
+void wires_need(void *arg, const struct manifest *manifest);
+void wires_ended(void *arg, const struct manifest *manifest, bool landed);
+void wires_blame(void *arg, const struct address *http, enum peer_fault fault);
+
+/* For http_world. The looks give NULL once the daemon is stopping. */
+void wires_ask(void *arg, struct ask *ask);
+char *wires_status(void *arg);
+char *wires_peers(void *arg);
+char *wires_metrics(void *arg);
+
+#endif

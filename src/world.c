@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/world.h"
+
+#include <ev.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "src/base/log.h"
+#include "src/base/must.h"
+#include "src/cache_loop.h"
+#include "src/challenge.h"
+#include "src/clock.h"
+#include "src/fetch.h"
+#include "src/filler.h"
+#include "src/flights.h"
+#include "src/gate.h"
+#include "src/http.h"
+#include "src/own.h"
+#include "src/recent.h"
+#include "src/rekey.h"
+#include "src/speak.h"
+#include "src/state.h"
+#include "src/wires.h"
+
+enum { WORLD_MAGIC = 0x776f726c, SOCKET_PATH_MAX = 100 /* sun_path is 108 bytes, unix(7) */ };
+
+static const double SWEEP_EVERY = 5.0;        /* seconds */
+static const int64_t DRAIN_MOST = MONO_S(20); /* for what is being served at the end */
+
+struct world {
+    unsigned magic;
+    struct ev_loop *loop;
+    const struct conf *conf;
+    struct own own;
+    uint64_t boot;
+    struct keyring *keyring; /* NULL: no keys */
+    struct rekey *rekey;
+    struct gate *gate;
+    struct challenge_server *challenges;
+    struct speaker *speaker;
+    struct store *store;
+    struct fetch *fetch;
+    struct wires wires;
+    struct ev_timer sweep;
+};
+
+/* ---- building, in the order of need --------------------------------------------------------- */
+
+static bool open_store(struct world *world)
+{
+    struct store_options options = {.home = world->conf->home,
+                                    .node = world->conf->node,
+                                    .cache_size = world->conf->cache_size,
+                                    .wall = clock_wall,
+                                    .mono = clock_mono};
+
+    return store_open(&options, &world->store) == STORE_OK &&
+           state_open(world->conf->home, clock_wall(), &world->boot);
+}
+
+static enum auth_mode auth_of(enum conf_auth auth)
+{
+    return auth == CONF_AUTH_ENFORCE      ? AUTH_ENFORCE
+           : auth == CONF_AUTH_PERMISSIVE ? AUTH_PERMISSIVE
+                                          : AUTH_RECEIVE_ONLY;
+}
+
+static void make_gate(struct world *world)
+{
+    const struct conf *conf = world->conf;
+    struct gate_options gate = {.members = world->own.members,
+                                .domain = conf->domain,
+                                .node = conf->node,
+                                .boot = world->boot,
+                                .auth = auth_of(conf->auth),
+                                .plain_get = conf->plain_get,
+                                .isconf = conf->isconf};
+
+    if (conf->keys.count > 0)
+        world->keyring = keyring_new(conf->keys.list, conf->keys.count, conf->keys.any);
+    world->rekey = rekey_new(world->loop, conf->hmac_keys, world->keyring);
+    gate.keyring = world->keyring;
+    world->gate = gate_new(&gate);
+    world->challenges = challenge_server_new();
+}
+
+static bool signs(const struct world *world)
+{
+    return world->keyring && world->conf->auth != CONF_AUTH_RECEIVE_ONLY;
+}
+
+static const struct address *source_for(void *arg, const struct address *to)
+{
+    struct world *world = arg;
+
+    return members_own_for(world->own.members, to);
+}
+
+static void make_speaker_and_fetch(struct world *world)
+{
+    const struct conf *conf = world->conf;
+    struct speaker_options speaker = {.node = conf->node,
+                                      .domain = conf->domain,
+                                      .boot = world->boot,
+                                      .keyring = signs(world) ? world->keyring : NULL,
+                                      .isconf = conf->isconf};
+    struct fetch_options fetch = {.node = conf->node,
+                                  .domain = conf->domain,
+                                  .keyring = world->keyring,
+                                  .sign = signs(world),
+                                  .must_be_signed =
+                                      world->keyring && conf->auth == CONF_AUTH_ENFORCE,
+                                  .source_for = source_for,
+                                  .arg = world};
+
+    world->speaker = speaker_new(&speaker);
+    world->fetch = fetch_new(&fetch);
+}
+
+static void make_flights(struct world *world)
+{
+    struct flights_options options = {.store = world->store,
+                                      .fetch = world->fetch,
+                                      .need = wires_need,
+                                      .ended = wires_ended,
+                                      .blame = wires_blame,
+                                      .arg = &world->wires};
+
+    world->wires.flights = flights_new(&options);
+    world->wires.filler = filler_new(world->loop, world->store, world->wires.flights);
+}
+
+static bool make_cache_loop(struct world *world)
+{
+    struct cache_loop_options options = {.loop = world->loop,
+                                         .mailbox = world->wires.mailbox,
+                                         .store = world->store,
+                                         .gate = world->gate,
+                                         .fetch = world->fetch,
+                                         .members = world->own.members,
+                                         .speaker = world->speaker,
+                                         .node = world->conf->node,
+                                         .domain = world->conf->domain,
+                                         .port = (uint16_t)world->conf->port,
+                                         .http_port = (uint16_t)world->conf->http_port,
+                                         .listen = world->own.udp,
+                                         .listen_count = world->own.listen_count};
+
+    if (members_broadcast(world->own.members))
+        options.broadcast = &world->own.broadcast;
+    MUST(getrandom(&options.seed, sizeof(options.seed), 0) == sizeof(options.seed));
+    world->wires.cache = cache_loop_new(&options);
+    return world->wires.cache != NULL;
+}
+
+static unsigned thread_count(const struct conf *conf)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (conf->http_threads > 0)
+        return (unsigned)conf->http_threads;
+    return cores > 0 ? (unsigned)cores : 1;
+}
+
+static bool make_http(struct world *world)
+{
+    const struct conf *conf = world->conf;
+    char path[SOCKET_PATH_MAX];
+    struct text socket = TEXT_OVER(path);
+    struct http_options options = {.loop = world->loop,
+                                   .listen = world->own.http,
+                                   .listen_count = world->own.listen_count,
+                                   .socket_path = path,
+                                   .socket_group = conf->socket_group,
+                                   .threads = thread_count(conf),
+                                   .max_connections = (unsigned)conf->max_connections,
+                                   .world = {.store = world->store,
+                                             .flights = world->wires.flights,
+                                             .gate = world->gate,
+                                             .challenges = world->challenges,
+                                             .keyring = world->keyring,
+                                             .node = conf->node,
+                                             .domain = conf->domain,
+                                             .ask = wires_ask,
+                                             .status_json = wires_status,
+                                             .peers_json = wires_peers,
+                                             .metrics = wires_metrics,
+                                             .arg = &world->wires}};
+
+    text_printf(&socket, "%s/carpond.sock", conf->home);
+    if (socket.full) {
+        log_error("%s: too long for the path of a socket: choose a shorter home", conf->home);
+        return false;
+    }
+    world->wires.http = http_new(&options);
+    return world->wires.http != NULL;
+}
+
+static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct world *world = timer->data;
+
+    (void)loop, (void)events;
+    MUST_BE(world, WORLD_MAGIC);
+    store_sweep(world->store);
+}
+
+static void start_sweeping(struct world *world)
+{
+    ev_timer_init(&world->sweep, on_sweep, SWEEP_EVERY, SWEEP_EVERY);
+    world->sweep.data = world;
+    ev_timer_start(world->loop, &world->sweep);
+}
+
+static void fill_status(struct world *world)
+{
+    world->wires.status = (struct status_source){
+        .node = world->conf->node,
+        .domain = world->conf->domain,
+        .auth = world->keyring ? conf_auth_name(world->conf->auth) : "none",
+        .started = clock_mono(),
+        .started_at = clock_wall(),
+        .tiers = world->own.tiers,
+        .tier_count = world->own.tier_count,
+        .store = world->store,
+        .flights = world->wires.flights,
+        .http = world->wires.http,
+        .recent = world->wires.recent,
+    };
+}
+
+static bool build(struct world *world)
+{
+    if (!own_init(&world->own, world->conf) || !open_store(world))
+        return false;
+    world->wires.mailbox = mailbox_new(world->loop);
+    world->wires.recent = recent_new();
+    world->wires.store = world->store;
+    make_gate(world);
+    make_speaker_and_fetch(world);
+    make_flights(world);
+    if (!make_cache_loop(world))
+        return false;
+    if (!make_http(world))
+        return false;
+    fill_status(world);
+    store_on_change(world->store, wires_changed, &world->wires);
+    start_sweeping(world);
+    return true;
+}
+
+struct world *world_new(struct ev_loop *loop, const struct conf *conf)
+{
+    struct world *world = calloc(1, sizeof(*world));
+
+    MUST(world != NULL);
+    world->magic = WORLD_MAGIC;
+    world->loop = loop;
+    world->conf = conf;
+    wires_init(&world->wires);
+    if (!build(world)) {
+        world_free(world);
+        return NULL;
+    }
+    return world;
+}
+
+/* ---- taking down ---------------------------------------------------------------------------- */
+
+/* Nothing new from outside; those who wait inside are answered; then the threads end, those first
+ * that call others. Mail that they post on their way is read at the end, and changes nothing more.
+ */
+static void stop_serving(struct world *world)
+{
+    struct wires *wires = &world->wires;
+
+    if (wires->http)
+        http_drain(wires->http, DRAIN_MOST);
+    ev_timer_stop(world->loop, &world->sweep);
+    rekey_free(world->rekey);
+    filler_free(wires->filler);
+    wires->filler = NULL;
+    if (wires->cache)
+        cache_loop_stop(wires->cache);
+    if (wires->flights)
+        flights_stop(wires->flights);
+    if (wires->mailbox)
+        wires_stop(wires);
+    http_free(wires->http);
+    wires->http = NULL;
+    if (world->fetch)
+        fetch_free(world->fetch);
+}
+
+void world_free(struct world *world)
+{
+    struct wires *wires = &world->wires;
+
+    if (!world)
+        return;
+    MUST_BE(world, WORLD_MAGIC);
+    stop_serving(world);
+    if (world->store)
+        store_close(world->store);
+    if (wires->mailbox)
+        mailbox_free(wires->mailbox);
+    if (wires->flights)
+        flights_free(wires->flights);
+    cache_loop_free(wires->cache);
+    speaker_free(world->speaker);
+    challenge_server_free(world->challenges);
+    gate_free(world->gate);
+    keyring_free(world->keyring);
+    recent_free(wires->recent);
+    wires_clear(wires);
+    own_clear(&world->own);
+    world->magic = 0;
+    free(world);
+}

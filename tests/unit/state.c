@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/base/log.h"
+#include "tests/unit/unit.h"
+
+static int set_up(void **state)
+{
+    char *home = strdup("/tmp/pond-state-XXXXXX");
+
+    log_set_level(LEVEL_ERROR);
+    assert_non_null(mkdtemp(home));
+    *state = home;
+    return 0;
+}
+
+static void path_in(const char *home, const char *name, char out[256])
+{
+    snprintf(out, 256, "%s/%s", home, name);
+}
+
+static int tear_down(void **state)
+{
+    char path[256];
+
+    path_in(*state, "state", path);
+    unlink(path);
+    path_in(*state, "state.new", path);
+    unlink(path);
+    assert_int_equal(rmdir(*state), 0);
+    free(*state);
+    return 0;
+}
+
+static uint64_t start(const char *home, int64_t seconds)
+{
+    uint64_t boot = 0;
+
+    assert_true(state_open(home, (wall_t){seconds * 1000}, &boot));
+    return boot;
+}
+
+static void put_file(const char *home, const char *text)
+{
+    char path[256];
+    FILE *file;
+
+    path_in(home, "state", path);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void each_start_is_above_the_last(void **state)
+{
+    uint64_t first = start(*state, 1000), second = start(*state, 1000);
+
+    assert_int_equal(first, 1000);
+    assert_int_equal(second, 1001);
+    assert_int_equal(start(*state, 2000), 2000);
+}
+
+static void a_clock_that_was_stepped_back_changes_nothing(void **state)
+{
+    uint64_t before = start(*state, 4000000000), after = start(*state, 1);
+
+    assert_int_equal(after, before + 1);
+    assert_int_equal(start(*state, -5), after + 1);
+}
+
+static void a_malformed_file_counts_as_lost(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "\n",
+        "boot: 5000\n",
+        "carpond state 1\nboot: 5000",
+        "carpond state 1\nboot: 5000x\n",
+        "carpond state 1\nboot: -1\n",
+        "carpond state 1\nboot: 18446744073709551615\n",
+        "carpond state 2\nboot: 5000\n",
+    };
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        put_file(*state, wrong[i]);
+        assert_int_equal(start(*state, 100), 100);
+    }
+    put_file(*state, "carpond state 1\nboot: 5000\n");
+    assert_int_equal(start(*state, 100), 5001);
+}
+
+static void a_folder_that_is_not_there_is_an_error(void **state)
+{
+    char path[256];
+    uint64_t boot;
+
+    path_in(*state, "missing", path);
+    assert_false(state_open(path, (wall_t){0}, &boot));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(each_start_is_above_the_last, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_clock_that_was_stepped_back_changes_nothing, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_malformed_file_counts_as_lost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_folder_that_is_not_there_is_an_error, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("state", tests, NULL, NULL);
+}

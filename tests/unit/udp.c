@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/udp.h"
+
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/unit.h"
+
+/* Nodes on loopback addresses of one port, as several carponds on one host. */
+enum { NODES = 3, PORT = 46127, MANY = 500 };
+
+struct node {
+    struct udp *udp;
+    struct address address;
+    int heard;
+    int batches;
+    char last[64];
+    struct address last_from;
+};
+
+struct net {
+    struct ev_loop *loop;
+    struct address broadcast;
+    struct node nodes[NODES];
+};
+
+static void on_take(void *arg, const struct address *from, struct span bytes)
+{
+    struct node *node = arg;
+
+    node->heard++;
+    node->last_from = *from;
+    span_copy(bytes, node->last, sizeof(node->last));
+}
+
+static void on_batch(void *arg)
+{
+    struct node *node = arg;
+
+    node->batches++;
+}
+
+static struct address at(const char *host)
+{
+    struct address address;
+
+    assert_true(address_parse(span_of(host), PORT, &address));
+    return address;
+}
+
+static struct udp *listen_on(struct net *net, struct node *node, const char *host, bool broadcast)
+{
+    struct udp_options options = {.loop = net->loop,
+                                  .listen = &node->address,
+                                  .listen_count = 1,
+                                  .broadcast = broadcast ? &net->broadcast : NULL,
+                                  .take = on_take,
+                                  .batch = on_batch,
+                                  .arg = node};
+
+    node->address = at(host);
+    return udp_new(&options);
+}
+
+static int set_up(void **state)
+{
+    static struct net net;
+
+    memset(&net, 0, sizeof(net));
+    net.loop = ev_loop_new(EVFLAG_AUTO);
+    net.broadcast = at("127.255.255.255");
+    for (int i = 0; i < NODES; i++) {
+        char host[32];
+        snprintf(host, sizeof(host), "127.46.0.%d", i + 1);
+        net.nodes[i].udp = listen_on(&net, &net.nodes[i], host, true);
+        assert_non_null(net.nodes[i].udp);
+    }
+    *state = &net;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct net *net = *state;
+
+    for (int i = 0; i < NODES; i++)
+        udp_free(net->nodes[i].udp);
+    ev_loop_destroy(net->loop);
+    return 0;
+}
+
+/* Loopback delivers before sendmmsg returns: what is there is read in one turn of the loop. */
+static void run(struct net *net)
+{
+    for (int i = 0; i < 20; i++)
+        ev_run(net->loop, EVRUN_NOWAIT);
+}
+
+static void a_datagram_comes_from_the_address_spoken_from(void **state)
+{
+    struct net *net = *state;
+
+    udp_send(net->nodes[0].udp, &net->nodes[1].address, &net->nodes[0].address, span_of("hello"));
+    udp_flush(net->nodes[0].udp);
+    run(net);
+    assert_int_equal(net->nodes[1].heard, 1);
+    assert_string_equal(net->nodes[1].last, "hello");
+    assert_true(address_same(&net->nodes[1].last_from, &net->nodes[0].address));
+    assert_int_equal(net->nodes[2].heard, 0);
+}
+
+/* Each is bound to one address, which by itself hears no broadcast; the speaker hears itself. */
+static void a_broadcast_is_heard_by_all_on_the_host(void **state)
+{
+    struct net *net = *state;
+
+    udp_broadcast(net->nodes[0].udp, span_of("anyone?"));
+    udp_flush(net->nodes[0].udp);
+    run(net);
+    for (int i = 0; i < NODES; i++) {
+        assert_int_equal(net->nodes[i].heard, 1);
+        assert_true(address_same(&net->nodes[i].last_from, &net->nodes[0].address));
+    }
+}
+
+static void many_are_sent_and_read_in_few_calls(void **state)
+{
+    struct net *net = *state;
+
+    for (int i = 0; i < MANY; i++)
+        udp_send(net->nodes[0].udp, &net->nodes[1].address, NULL, span_of("one of many"));
+    udp_flush(net->nodes[0].udp);
+    run(net);
+    assert_int_equal(net->nodes[1].heard, MANY);
+    assert_true(net->nodes[1].batches <= MANY / UDP_BATCH + 2);
+}
+
+/* Nobody listens there: the kernel answers a later call with an error, which costs one datagram at
+ * most, and the others go out. */
+static void an_unreachable_one_does_not_stop_the_others(void **state)
+{
+    struct net *net = *state;
+    struct address nobody = at("127.46.0.99");
+
+    for (int i = 0; i < 10; i++) {
+        udp_send(net->nodes[0].udp, &nobody, NULL, span_of("void"));
+        udp_send(net->nodes[0].udp, &net->nodes[1].address, NULL, span_of("there"));
+    }
+    udp_flush(net->nodes[0].udp);
+    run(net);
+    assert_int_equal(net->nodes[1].heard, 10);
+}
+
+/* What is longer than a message comes with a length that says so, so that its form is refused. */
+static void too_long_a_datagram_shows_as_such(void **state)
+{
+    struct net *net = *state;
+    static char bytes[UDP_PAYLOAD_MAX + 100];
+
+    memset(bytes, 'x', sizeof(bytes));
+    udp_send(net->nodes[0].udp, &net->nodes[1].address, NULL, (struct span){bytes, sizeof(bytes)});
+    udp_flush(net->nodes[0].udp);
+    run(net);
+    assert_int_equal(net->nodes[1].heard, 0);
+}
+
+static void an_address_in_use_is_an_error(void **state)
+{
+    struct net *net = *state;
+    struct node again = {.heard = 0};
+
+    assert_null(listen_on(net, &again, "127.46.0.1", false));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_datagram_comes_from_the_address_spoken_from, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_broadcast_is_heard_by_all_on_the_host, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_are_sent_and_read_in_few_calls, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_unreachable_one_does_not_stop_the_others, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(too_long_a_datagram_shows_as_such, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_address_in_use_is_an_error, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("udp", tests, NULL, NULL);
+}
