@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/must.h"
+#include "src/challenge.h"
 
 enum { CONNECT_MOST_S = 10, SLOWEST_BYTES_A_SECOND = 1 };
 
@@ -44,36 +45,6 @@ const char *client_cause(const struct client *client)
     return client->cause;
 }
 
-/* Repr-Digest: sha-256=:BASE64:, perhaps among others. */
-static bool read_repr_digest(struct span value, struct digest *out)
-{
-    static const char label[] = "sha-256=:";
-    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint32_t bits = 0;
-    unsigned held = 0;
-    size_t at = 0;
-
-    while (value.len && !span_begins(value, label))
-        value.at++, value.len--;
-    if (value.len < sizeof(label) - 1)
-        return false;
-    value.at += sizeof(label) - 1;
-    value.len -= sizeof(label) - 1;
-    value = span_take(&value, ':');
-    for (size_t i = 0; i < value.len && value.at[i] != '='; i++) {
-        const char *digit = value.at[i] ? strchr(base64, value.at[i]) : NULL;
-        if (!digit || at == sizeof(out->bytes))
-            return false;
-        bits = bits << 6 | (uint32_t)(digit - base64);
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            out->bytes[at++] = (uint8_t)(bits >> held);
-        }
-    }
-    return at == sizeof(out->bytes);
-}
-
 static bool read_octal(struct span value, int64_t *out)
 {
     int64_t mode = 0;
@@ -99,7 +70,7 @@ static void read_header(struct answer *answer, struct span name, struct span val
     if (span_is(name, "content-length") && span_u64(value, INT64_MAX, &n))
         answer->length = (int64_t)n;
     else if (span_is(name, "repr-digest"))
-        answer->has_digest = read_repr_digest(value, &answer->digest);
+        answer->has_digest = challenge_digest_parse(value, &answer->digest);
     else if (span_is(name, "pond-version") && !version_parse(value, &answer->version))
         answer->version = VERSION_NONE;
     else if (span_is(name, "pond-mtime") && !span_i64(value, &answer->mtime_ns))
