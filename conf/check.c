@@ -8,6 +8,7 @@
 #include "conf/arena.h"
 #include "conf/compose.h"
 #include "conf/conf.h"
+#include "conf/file.h"
 #include "conf/print.h"
 #include "conf/tiers.h"
 #include "conf/tree.h"
@@ -20,6 +21,8 @@ struct check {
     struct report *report;
     struct report *later; /* sound, and not for this version */
     struct conf_arena *arena;
+    struct conf **hosts; /* all that were put together */
+    size_t host_count;
 };
 
 static void check_version(const struct check *check, const struct conf *conf)
@@ -33,21 +36,22 @@ static void check_version(const struct check *check, const struct conf *conf)
                         "hosts that are in this tier");
 }
 
-static struct conf *check_subject(const struct check *check, const struct subject *subject)
+static const struct conf *check_subject(struct check *check, const struct subject *subject)
 {
     struct conf *conf = compose(check->tree, subject, check->pool, check->report);
 
+    check->hosts[check->host_count++] = conf;
     tiers_add_host(check->tiers, conf, check->report);
     check_version(check, conf);
     return conf;
 }
 
 /* The hosts of each section; of the defaults alone where there are no sections. */
-static void check_sections(const struct check *check)
+static void check_sections(struct check *check)
 {
     for (size_t i = 0; i < tree_sections(check->tree); i++)
         if (tree_match(check->tree, i))
-            conf_free(check_subject(check, &(struct subject){.section = i}));
+            check_subject(check, &(struct subject){.section = i});
 }
 
 static void warn_unmatched(const struct check *check, const struct subject *subject)
@@ -77,9 +81,31 @@ static bool is_meant(const struct check *check, const struct subject *subject, c
     return host || tree_sections(check->tree) == 0 || subject->section < tree_sections(check->tree);
 }
 
-static int check_tree(const struct check *check, const char *host, FILE *out)
+static bool is_tier(const struct check *check, const char *name)
 {
-    struct conf *conf = NULL;
+    for (size_t i = 0; i < check->host_count; i++)
+        for (size_t j = 0; j < check->hosts[i]->nets.count; j++)
+            if (strcmp(file_base_name(check->hosts[i]->nets.list[j]), name) == 0)
+                return true;
+    return false;
+}
+
+/* Settings for a tier that no host is in: most likely its name is not written right. */
+static void warn_no_tier(const struct check *check)
+{
+    for (size_t i = 0; i < check->host_count; i++)
+        for (size_t j = 0; j < check->hosts[i]->tiers.count; j++) {
+            const struct conf_tier *tier = &check->hosts[i]->tiers.list[j];
+            if (!is_tier(check, tier->name))
+                report_warn(check->report, tier->at.file, tier->at.line,
+                            "no host is in a tier %s: it would be named after its nets file",
+                            tier->name);
+        }
+}
+
+static int check_tree(struct check *check, const char *host, FILE *out)
+{
+    const struct conf *conf = NULL;
     struct subject subject;
 
     compose_check_sections(check->tree, check->report);
@@ -90,9 +116,9 @@ static int check_tree(const struct check *check, const char *host, FILE *out)
             conf = check_subject(check, &subject);
     }
     tiers_check(check->tiers, check->report);
+    warn_no_tier(check);
     if (host && conf && report_errors(check->report) == 0)
-        print_conf(conf, check->tiers, out);
-    conf_free(conf);
+        print_conf(conf, out);
     return report_errors(check->report) + report_errors(check->later) == 0 ? 0 : 1;
 }
 
@@ -103,8 +129,11 @@ int check_run(const char *file, const char *host, FILE *out, FILE *err)
     int status = 1;
 
     if (tree) {
-        struct check check = {tree, pool_new(), tiers_new(), report, later, arena_new()};
+        struct check check = {tree, pool_new(), tiers_new(), report, later, arena_new(), NULL, 0};
+        check.hosts = arena_zeroed(check.arena, tree_sections(tree) + 1, sizeof(*check.hosts));
         status = check_tree(&check, host, out);
+        for (size_t i = 0; i < check.host_count; i++)
+            conf_free(check.hosts[i]);
         tiers_free(check.tiers);
         pool_free(check.pool);
         arena_free(check.arena);

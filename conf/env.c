@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "conf/env.h"
 
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "conf/layer.h"
 #include "conf/tree.h"
@@ -77,7 +79,7 @@ static void lay_group(const struct layer *node, const struct conf_row *row, cons
     struct tree *tree;
 
     text_printf(&whole, "defaults = { %s = { %s }; };", row->name, text);
-    tree = tree_parse((struct span){whole.at, whole.len}, name, span_of(""), node->report);
+    tree = tree_parse((struct span){whole.at, whole.len}, name, node->folder, node->report);
     if (!tree)
         return;
     tree_check(tree, node->report);
@@ -103,9 +105,20 @@ static void lay_variable(const struct layer *node, const char *name, const char 
     }
 }
 
+/* What paths in the environment are relative to. Where main.cf has a folder, other than the working
+ * folder perhaps, they are made absolute, so that they mean the same in the normal form. */
+static struct span working_folder(const struct conf *conf)
+{
+    char folder[PATH_MAX];
+
+    if (!strchr(conf->file, '/') || !getcwd(folder, sizeof(folder)))
+        return span_of("");
+    return span_of(arena_text(conf->arena, span_of(folder)));
+}
+
 void env_lay(struct conf *conf, char *const *env, struct report *report)
 {
-    struct layer node = layer_node(conf, span_of(""), report);
+    struct layer node = layer_node(conf, working_folder(conf), report);
 
     for (; env && *env; env++) {
         struct span text = span_of(*env), name = span_take(&text, '=');

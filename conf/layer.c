@@ -20,6 +20,13 @@ struct layer layer_gossip(const struct layer *node)
     return layer;
 }
 
+static struct conf_origin keep_origin(struct conf *conf, struct conf_origin origin)
+{
+    if (origin.file)
+        origin.file = arena_text(conf->arena, span_of(origin.file));
+    return origin;
+}
+
 static struct conf_tier *add_tier(struct conf *conf, const char *name, struct conf_origin origin)
 {
     struct conf_tiers *tiers = &conf->tiers;
@@ -29,7 +36,7 @@ static struct conf_tier *add_tier(struct conf *conf, const char *name, struct co
         memcpy(list, tiers->list, tiers->count * sizeof(*list));
     tiers->list = list;
     list[tiers->count].name = arena_text(conf->arena, span_of(name));
-    list[tiers->count].at = origin;
+    list[tiers->count].at = keep_origin(conf, origin);
     return &list[tiers->count++];
 }
 
@@ -54,13 +61,6 @@ void *layer_field(const struct layer *layer, const struct conf_row *row)
     bool of_tier = layer->place == CONF_PLACE_TIER;
 
     return (char *)layer->base + (of_tier ? row->tier_offset : row->offset);
-}
-
-static struct conf_origin keep_origin(struct conf *conf, struct conf_origin origin)
-{
-    if (origin.file)
-        origin.file = arena_text(conf->arena, span_of(origin.file));
-    return origin;
 }
 
 void layer_set(const struct layer *layer, const struct conf_row *row, const struct value *value,

@@ -58,6 +58,19 @@ static void fault(struct reading *r, struct span word, const char *what)
     report_error(r->report, r->nets->file, r->line, "%s %s", show(word, &shown), what);
 }
 
+/* Meant as an address or a network, and no host's name? */
+static bool looks_numeric(struct span word)
+{
+    size_t digits = 0;
+
+    for (size_t i = 0; i < word.len; i++) {
+        if (word.at[i] == ':')
+            return true;
+        digits += strchr("0123456789./", word.at[i]) != NULL;
+    }
+    return digits == word.len;
+}
+
 /* Sorts out what is no address: bits behind the prefix, a name, an interface that is not here. */
 static void fault_in_address(struct reading *r, struct span word, const struct network *cut,
                              bool base_differs)
@@ -74,7 +87,7 @@ static void fault_in_address(struct reading *r, struct span word, const struct n
                      show(word, &shown), network_text(cut, network), show(host, &shown_host));
     else if (memchr(word.at, '%', word.len))
         fault(r, word, "is no IPv6 address with an interface of this host behind the %");
-    else if (memchr(word.at, '.', word.len) || memchr(word.at, ':', word.len))
+    else if (looks_numeric(word))
         fault(r, word, "is no address: write one, or a network as in 10.1.0.0/16 or fd00:1::/64");
     else
         fault(r, word,

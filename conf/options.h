@@ -70,7 +70,7 @@
          "Take over from a master that is worse.")                                                 \
     TIER(preempt_delay, REAL, NULL, "3 dead times", 0, 86400, "seconds", LIVE, NOW,                \
          "How long the node must have been in steady health before it takes over.")                \
-    TIER(dead_ratio, REAL, "3", NULL, 1.5, 100, "of the master's intervals", LIVE, NOW,            \
+    TIER(dead_ratio, REAL, "3", NULL, 1.5, 100, "the master's intervals", LIVE, NOW,               \
          "After how many intervals of silence a master counts as dead.")                           \
     NODE(home, PATH, LOCALSTATEDIR "/lib/carpond", NULL, 0, 0, NULL, RESTART, NOW,                 \
          "Where the node keeps its store, its control socket and its state.")                      \

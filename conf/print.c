@@ -5,6 +5,7 @@
 
 #include "conf/file.h"
 #include "conf/rows.h"
+#include "conf/tiers.h"
 #include "conf/value.h"
 
 enum { TIERS_SHOWN = 1024 };
@@ -62,7 +63,6 @@ static void print_gossip(const struct conf *conf, FILE *out)
 
 static void print_settings(const struct conf *conf, FILE *out)
 {
-    fputs("defaults = {\n", out);
     for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
         const struct conf_row *row = &conf_rows[i];
         if (row->type == CONF_TYPE_TIERS_GROUP)
@@ -72,7 +72,6 @@ static void print_settings(const struct conf *conf, FILE *out)
         else if (row->place != CONF_PLACE_GOSSIP)
             print_setting(conf, row, (const char *)conf + row->offset, "  ", out);
     }
-    fputs("};\n", out);
 }
 
 static void print_keys(const struct conf *conf, FILE *out)
@@ -151,16 +150,32 @@ static void print_tier(const struct conf *conf, const struct nets *nets, const s
     putc('\n', out);
 }
 
-void print_conf(const struct conf *conf, const struct tiers *tiers, FILE *out)
+/* What this host's tiers are to each other, as far as it is in them. */
+static void print_nets(const struct conf *conf, FILE *out)
 {
-    fprintf(out, "// %s: ", conf->node);
-    if (conf->match)
-        fprintf(out, "the section \"%s\"\n", conf->match);
-    else
-        fputs("the defaults alone\n", out);
-    print_settings(conf, out);
-    print_keys(conf, out);
+    struct report *unheard = report_new();
+    struct tiers *tiers = tiers_new();
+
+    tiers_add_host(tiers, conf, unheard);
     for (size_t i = 0; i < conf->nets.count; i++)
         if (conf->nets_files[i])
             print_tier(conf, conf->nets_files[i], tiers, out);
+    tiers_free(tiers);
+    report_free(unheard);
+}
+
+void print_conf(const struct conf *conf, FILE *out)
+{
+    fprintf(out, "// %s\n", conf->node);
+    if (conf->match) {
+        fputs("hosts = ( {\n  match = ", out);
+        value_print_text(conf->match, out);
+        fputs(";\n", out);
+    } else {
+        fputs("defaults = {\n", out);
+    }
+    print_settings(conf, out);
+    fputs(conf->match ? "} );\n" : "};\n", out);
+    print_keys(conf, out);
+    print_nets(conf, out);
 }

@@ -87,7 +87,7 @@ static void expects_number(const struct conf_row *row, struct text *out)
 void row_expects(const struct conf_row *row, struct text *out)
 {
     static const char *const what[] = {
-        [CONF_TYPE_TEXT] = "a text in quotes",
+        [CONF_TYPE_TEXT] = "plain text in quotes",
         [CONF_TYPE_PATH] = "a path in quotes",
         [CONF_TYPE_PATHS] = "a path in quotes, or a list of them as in [ \"nets/a\", \"nets/b\" ]",
         [CONF_TYPE_ADDRESS] = "an IPv4 or IPv6 address in quotes",

@@ -37,8 +37,8 @@ static void check_home(const struct conf *conf, struct report *report)
     struct conf_origin origin = at(conf, CONF_NODE_home);
 
     if (!conf->home)
-        report_error(report, origin.file, origin.line, "home is empty: write a folder, as in %s",
-                     CONF_DEFAULT_HOME);
+        report_error(report, origin.file, origin.line,
+                     "home is empty: write a folder, as in \"/var/lib/carpond\"");
 }
 
 static void check_pair(const struct conf *conf, struct report *report, size_t a, int port_a,

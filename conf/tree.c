@@ -62,6 +62,9 @@ static void report_syntax(const struct tree *tree, struct report *report)
         report_error(report, file, line,
                      "a setting stands here for the second time in its group: "
                      "leave one out");
+    else if (strcmp(text, "mismatched element type in array") == 0)
+        report_error(report, file, line,
+                     "the items of this list are of several kinds: write all of them in quotes");
     else
         report_error(report, file, line, "%s", text);
 }

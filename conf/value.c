@@ -224,8 +224,8 @@ bool value_is_set(const struct conf_row *row, const void *field)
     }
 }
 
-/* A text as libconfig reads it back; control characters never come this far. */
-static void print_quoted(const char *text, FILE *out)
+/* Control characters never come this far. */
+void value_print_text(const char *text, FILE *out)
 {
     putc('"', out);
     for (; *text; text++) {
@@ -242,7 +242,7 @@ static void print_path(const char *path, struct span folder, FILE *out)
 
     if (len && strncmp(path, folder.at, len) == 0 && path[len] == '/' && path[len + 1])
         path += len + 1;
-    print_quoted(path, out);
+    value_print_text(path, out);
 }
 
 static void print_paths(const struct conf_paths *paths, struct span folder, FILE *out)
@@ -275,15 +275,14 @@ static void print_networks(const struct conf_networks *networks, FILE *out)
     fputs(" ]", out);
 }
 
-/* With a point, so that it is read back as what it was; and no longer than it takes to be so. */
+/* With a point, so that it is read back as what it was; longer only where it takes that. */
 static void print_real(double n, FILE *out)
 {
     char text[64];
-    int digits = 1;
 
-    do
-        snprintf(text, sizeof(text), "%.*g", digits, n);
-    while (strtod(text, NULL) != n && ++digits <= 17);
+    snprintf(text, sizeof(text), "%.15g", n);
+    if (strtod(text, NULL) != n)
+        snprintf(text, sizeof(text), "%.17g", n);
     fputs(text, out);
     if (!strpbrk(text, ".e"))
         fputs(".0", out);
@@ -313,7 +312,7 @@ void value_print(const struct conf_row *row, const void *field, struct span fold
 
     switch (row->type) {
     case CONF_TYPE_TEXT:
-        print_quoted(*(const char *const *)field, out);
+        value_print_text(*(const char *const *)field, out);
         break;
     case CONF_TYPE_PATH:
         print_path(*(const char *const *)field, folder, out);
@@ -343,10 +342,10 @@ void value_print(const struct conf_row *row, const void *field, struct span fold
         print_bytes(*(const uint64_t *)field, out);
         break;
     case CONF_TYPE_AUTH:
-        print_quoted(conf_auth_name(*(const enum conf_auth *)field), out);
+        value_print_text(conf_auth_name(*(const enum conf_auth *)field), out);
         break;
     case CONF_TYPE_LEVEL:
-        print_quoted(log_level_name(*(const enum log_level *)field), out);
+        value_print_text(log_level_name(*(const enum log_level *)field), out);
         break;
     case CONF_TYPE_TIERS_GROUP:
     case CONF_TYPE_GOSSIP_GROUP:

@@ -37,4 +37,7 @@ bool value_is_set(const struct conf_row *row, const void *field);
 /* As it would stand in main.cf; paths below `folder` are made relative to it. */
 void value_print(const struct conf_row *row, const void *field, struct span folder, FILE *out);
 
+/* A text in quotes, as libconfig reads it back. */
+void value_print_text(const char *text, FILE *out);
+
 #endif

@@ -84,7 +84,7 @@ const char *walk_type_name(const config_setting_t *setting)
     case CONFIG_TYPE_GROUP:
         return "a group { }";
     default:
-        return "a list";
+        return "a list with other items, or too many";
     }
 }
 
