@@ -20,7 +20,9 @@
  * The one place where libmicrohttpd is set up and taken down. Found out by reading 0.9.75 and by
  * experiment: its own limit of connections deadlocks the workers where sockets are handed over, so
  * it is set where it cannot be reached, and the acceptor keeps ours; a pool of one thread is asked
- * for by not asking for a pool; it must not be stopped while a connection is suspended.
+ * for by not asking for a pool; it must not be stopped while a connection is suspended. Its strict
+ * mode stays off: all that it adds is checked by request_shape as well, and where it refuses a
+ * missing Host it writes the head of the answer twice.
  */
 enum {
     HTTP_MAGIC = 0x68747470,
@@ -253,7 +255,6 @@ static struct MHD_Daemon *start_daemon(struct http *http)
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)unreachable, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_MEMORY, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, 0, NULL}, /* the reaper's */
-        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_first_line, http},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, http},
@@ -444,6 +445,12 @@ void http_free(struct http *http)
     free(http->node);
     http->magic = 0;
     free(http);
+}
+
+struct address http_address(const struct http *http, size_t index)
+{
+    MUST_BE(http, HTTP_MAGIC);
+    return acceptor_address(http->acceptor, index);
 }
 
 void http_figures(struct http *http, struct http_figures *out)

@@ -72,8 +72,7 @@ static const char *value_of(const struct reply *reply, const char *name)
     return "";
 }
 
-/* `length` is what libmicrohttpd will write as Content-Length; empty where it writes none. */
-static void sign(struct reply *reply, const char *length)
+static void sign(struct reply *reply)
 {
     struct request *r = reply->request;
     struct challenge_answer answer = {.status = reply->status};
@@ -81,9 +80,7 @@ static void sign(struct reply *reply, const char *length)
     struct text value = TEXT_OVER(memory);
 
     for (size_t i = 0; i < challenge_answer_header_count; i++) {
-        const char *name = challenge_answer_headers[i];
-        bool is_length = strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
-        answer.values[i] = span_of(is_length ? length : value_of(reply, name));
+        answer.values[i] = span_of(value_of(reply, challenge_answer_headers[i]));
     }
     challenge_sign_answer(request_seal(r), &answer, &r->claim, "", &value);
     MUST(!value.full);
@@ -113,23 +110,18 @@ static bool add_headers(const struct reply *reply, struct MHD_Response *response
     return true;
 }
 
-/* `length`: of the body, or of what HEAD would have as one; MHD_SIZE_UNKNOWN: not known. */
-static enum step finish(struct reply *reply, struct MHD_Response *response, uint64_t length)
+static enum step finish(struct reply *reply, struct MHD_Response *response)
 {
     struct request *r = reply->request;
-    char text[24] = "";
-    struct text digits = TEXT_OVER(text);
     bool queued;
 
     if (!response)
         return STEP_BREAK;
-    if (length != MHD_SIZE_UNKNOWN)
-        text_u64(&digits, length);
     reply_add(reply, "Pond-Node", r->http->node);
     if (r->closes || atomic_load(&r->http->draining))
         reply_add(reply, MHD_HTTP_HEADER_CONNECTION, "close");
     if (r->is_signed)
-        sign(reply, text);
+        sign(reply);
     reaper_state(r->visitor->reaped, REAPER_REPLY);
     queued = add_headers(reply, response) &&
              MHD_queue_response(r->connection, reply->status, response) == MHD_YES;
@@ -148,7 +140,7 @@ static enum step from_memory(struct reply *reply, const char *type, char *bytes,
         reply_add(reply, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     if (response && !reply->vouched && reply->request->is_signed)
         add_digest(reply, bytes, len);
-    return finish(reply, response, len);
+    return finish(reply, response);
 }
 
 enum step reply_text(struct reply *reply, const char *type, const char *bytes, size_t len)
@@ -172,7 +164,7 @@ enum step reply_file(struct reply *reply, int fd, uint64_t from, uint64_t len)
 
     if (!response)
         close(fd);
-    return finish(reply, response, len);
+    return finish(reply, response);
 }
 
 static ssize_t read_nothing(void *cls, uint64_t at, char *bytes, size_t most)
@@ -189,7 +181,7 @@ enum step reply_empty(struct reply *reply, uint64_t length)
         length ? MHD_create_response_from_callback(length, 1, read_nothing, NULL, NULL)
                : MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 
-    return finish(reply, response, length);
+    return finish(reply, response);
 }
 
 enum step reply_stream(struct reply *reply, uint64_t len, MHD_ContentReaderCallback reader)
@@ -197,7 +189,7 @@ enum step reply_stream(struct reply *reply, uint64_t len, MHD_ContentReaderCallb
     size_t block = len < REPLY_BLOCK ? (size_t)len : REPLY_BLOCK;
 
     return finish(reply,
-                  MHD_create_response_from_callback(len, block, reader, reply->request, NULL), len);
+                  MHD_create_response_from_callback(len, block, reader, reply->request, NULL));
 }
 
 /* ---- whole answers ------------------------------------------------------------------------------
