@@ -12,10 +12,9 @@
 #include "tools/pond/figure.h"
 #include "tools/pond/progress.h"
 
-enum { LOG_LEVEL_MOST_S = 30 };
+enum { LEVEL_MOST_S = 30 };
 
-/* ---- verify and rebuild: long work that the daemon tells of in lines of JSON ------------------
- */
+/* ---- verify and rebuild: long work that the daemon tells of in lines of JSON ----------------- */
 
 struct work {
     const char *what;
@@ -136,7 +135,7 @@ int cmd_log_level(struct pond *pond)
 {
     char target[TARGET_SIZE];
     struct text text = TEXT_OVER(target);
-    struct call call = {.method = "POST", .target = target, .most_s = LOG_LEVEL_MOST_S};
+    struct call call = {.method = "POST", .target = target, .most_s = LEVEL_MOST_S};
     const char *word = pond->args->words[0];
     enum log_level level;
     struct answer answer;

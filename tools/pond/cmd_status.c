@@ -30,8 +30,7 @@ static void print_one(const json_t *status, bool json, FILE *out)
     }
 }
 
-/* In a pipe: a block each second, or with --json a line; until the daemon is gone or nobody reads.
- */
+/* In a pipe: a block each second, or with --json a line, until the daemon is gone. */
 static enum pond_exit watch_in_pipe(struct pond *pond)
 {
     bool json = args_given(pond->args, OPTION_JSON);

@@ -141,8 +141,7 @@ static int finish(struct outfile *out, int64_t mode, int64_t mtime_ns)
     return error;
 }
 
-/* renameat2 does it in one step; where the file system cannot, a hard link does. Returns an errno.
- */
+/* renameat2 does it in one step; where the file system cannot, a link does. Returns an errno. */
 static int rename_to_free(const char *from, const char *to)
 {
     if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)

@@ -2,6 +2,7 @@
 #include "tools/pond/undo.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,7 +82,7 @@ int undo_make_file(char *path)
 
     MUST(!temporary);
     block(&before);
-    fd = mkstemp(path);
+    fd = mkostemp(path, O_CLOEXEC);
     saved = errno;
     if (fd >= 0) {
         temporary = path;
