@@ -63,7 +63,18 @@ static void add_header(struct transfer *transfer, const char *name, const char *
     transfer->headers = longer;
 }
 
-/* Signs where we have keys and a nonce of this server; else it tells us by 401. */
+/* Where no nonce of the server's is known, one that is nobody's asks for one: the answer is 401
+ * with a nonce, from those too who would serve us unsigned, and could then not sign. */
+static void ask_for_nonce(const struct fetch *fetch, struct text *value)
+{
+    static const uint8_t no_mac[MAC256_LEN];
+
+    text_printf(value, "Pond node=\"%s\", domain=\"%s\", nonce=\"none\", nc=1, mac=\"",
+                fetch->options.node, fetch->options.domain);
+    text_hex(value, no_mac, sizeof(no_mac));
+    text_puts(value, "\"");
+}
+
 static void authorize(struct transfer *transfer, const struct outgoing *outgoing)
 {
     struct fetch *fetch = transfer->fetch;
@@ -78,12 +89,12 @@ static void authorize(struct transfer *transfer, const struct outgoing *outgoing
     for (size_t i = 0; i < challenge_request_header_count; i++)
         signed_part.values[i] = outgoing_value(outgoing, challenge_request_headers[i]);
     address_text(&transfer->request->server, server);
-    if (!challenge_authorize(fetch->challenges, fetch->seal, span_of(server), &signed_part,
-                             &transfer->claim, &value))
-        return;
+    transfer->was_signed = challenge_authorize(fetch->challenges, fetch->seal, span_of(server),
+                                               &signed_part, &transfer->claim, &value);
+    if (!transfer->was_signed)
+        ask_for_nonce(fetch, &value);
     MUST(!value.full);
     add_header(transfer, "Authorization", value.at);
-    transfer->was_signed = true;
 }
 
 static void write_headers(struct transfer *transfer)
@@ -134,14 +145,6 @@ static struct fetch_verdict judge_401(struct transfer *transfer)
     return verdict_of(FETCH_BUSY, PEER_FINE, "it wants a signature");
 }
 
-/* We had no nonce of this server, and it served us all the same: with the nonce that it gave now
- * it can answer signed. */
-static struct fetch_verdict unasked(struct transfer *transfer, struct span info)
-{
-    transfer->again = transfer->tries < FETCH_SIGN_TRIES && learn(transfer, info);
-    return verdict_of(FETCH_FAULT, PEER_UNSIGNED_ANSWER, "its answer is not signed");
-}
-
 static struct fetch_verdict judge_signature(struct transfer *transfer)
 {
     const struct fetch_answer *answer = &transfer->answer;
@@ -152,11 +155,9 @@ static struct fetch_verdict judge_signature(struct transfer *transfer)
 
     if (!fetch_answer_header(answer, "authentication-info", &info))
         return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "Authentication-Info is there twice");
-    if (!transfer->was_signed)
-        return must ? unasked(transfer, info) : good;
-    if (info.at == NULL && must)
+    if (must && (info.at == NULL || !transfer->was_signed))
         return verdict_of(FETCH_FAULT, PEER_UNSIGNED_ANSWER, "its answer is not signed");
-    if (info.at == NULL)
+    if (info.at == NULL || !transfer->was_signed)
         return good;
     if (!fetch_answer_signed_part(answer, &signed_part))
         return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "a header that decides is there twice");
@@ -213,7 +214,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
     }
     if (transfer->answer.whole && !was_whole) {
         settle(transfer, judge_head(transfer));
-        if (transfer->verdict.result == FETCH_FAULT && !transfer->again)
+        if (transfer->verdict.result == FETCH_FAULT)
             return 0;
     }
     return size * count;
