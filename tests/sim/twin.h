@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_TESTS_SIM_TWIN_H
+#define POND_TESTS_SIM_TWIN_H
+
+#include "cache/manifest.h"
+
+/*
+ * Stands in for the store: a catalogue in memory with the same rules, of names that are numbers.
+ * Texts are kept as they came.
+ */
+enum { TWIN_PAGE = 3 }; /* manifests a page: few, so that there are many pages */
+
+struct twin_entry {
+    bool known;
+    bool held;
+    bool wanted;
+    unsigned tries; /* to get the content */
+    uint64_t sequence;
+    struct version version;
+    struct digest sha256;
+    bool deleted;
+    char text[1024];
+    size_t len;
+};
+
+struct twin {
+    uint64_t store_id;
+    uint64_t sequence;
+    struct version_clock clock;
+    size_t count;
+    struct twin_entry *entries; /* by the number of the name */
+};
+
+enum twin_status { TWIN_TAKEN, TWIN_NOT_NEWER, TWIN_AHEAD };
+
+void twin_begin(struct twin *twin, uint64_t store_id, size_t count);
+void twin_free(struct twin *twin);
+
+/* A new version by `node`: of content made up from it, or a tombstone. */
+void twin_put(struct twin *twin, int name, const char *whole_name, const char *node, wall_t wall,
+              bool deleted);
+
+/* `older` and `ahead` take what should be refused. */
+enum twin_status twin_adopt(struct twin *twin, int name, const struct manifest *manifest,
+                            struct span text, wall_t wall, bool older, bool ahead);
+
+/* The entry that is next behind `since`, or -1. */
+int twin_next(const struct twin *twin, uint64_t since);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: ISC */
+#include "tests/sim/inner.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/must.h"
+
+bool sim_chance(struct sim *sim, unsigned thousandths)
+{
+    return rng_below(&sim->rng, 1000) < thousandths;
+}
+
+int64_t sim_between(struct sim *sim, int64_t least, int64_t most)
+{
+    return least + (int64_t)rng_below(&sim->rng, (uint64_t)(most - least + 1));
+}
+
+uint64_t sim_hash(const void *bytes, size_t len, uint64_t seed)
+{
+    const unsigned char *at = bytes;
+    uint64_t hash = 0xcbf29ce484222325u ^ seed;
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ at[i]) * 0x100000001b3u;
+    hash ^= hash >> 31;
+    return hash ? hash : 1;
+}
+
+/* ---- history --------------------------------------------------------------------------------- */
+
+void sim_note(struct sim *sim, const char *format, ...)
+{
+    char line[512];
+    int head = snprintf(line, sizeof(line), "%10.4f  ", (double)sim->now.ns / 1e9);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line + head, sizeof(line) - (size_t)head, format, args);
+    va_end(args);
+    sim->result->hash = sim_hash(line, strlen(line), sim->result->hash);
+    if (sim->options.trace)
+        fprintf(sim->options.trace, "%s\n", line);
+}
+
+/* The first failure counts; the run ends soon after it. */
+void sim_fail(struct sim *sim, const char *format, ...)
+{
+    va_list args;
+
+    if (sim_failed(sim))
+        return;
+    va_start(args, format);
+    vsnprintf(sim->result->failure, sizeof(sim->result->failure), format, args);
+    va_end(args);
+    sim_note(sim, "FAILED: %s", sim->result->failure);
+}
+
+bool sim_failed(const struct sim *sim)
+{
+    return sim->result->failure[0] != '\0';
+}
+
+/* ---- the queue: a heap ----------------------------------------------------------------------- */
+
+static bool before(const struct sim_event *a, const struct sim_event *b)
+{
+    return a->at.ns != b->at.ns ? a->at.ns < b->at.ns : a->order < b->order;
+}
+
+static void swap(struct sim *sim, size_t a, size_t b)
+{
+    struct sim_event *event = sim->queue[a];
+
+    sim->queue[a] = sim->queue[b];
+    sim->queue[b] = event;
+}
+
+static void push(struct sim *sim, struct sim_event *event)
+{
+    size_t i = sim->queued++;
+
+    if (sim->queued > sim->queue_cap) {
+        sim->queue_cap = 2 * sim->queued;
+        sim->queue = realloc(sim->queue, sim->queue_cap * sizeof(*sim->queue));
+        MUST(sim->queue != NULL);
+    }
+    sim->queue[i] = event;
+    for (; i && before(sim->queue[i], sim->queue[(i - 1) / 2]); i = (i - 1) / 2)
+        swap(sim, i, (i - 1) / 2);
+}
+
+static struct sim_event *pop(struct sim *sim)
+{
+    struct sim_event *first = sim->queue[0];
+    size_t i = 0;
+
+    sim->queue[0] = sim->queue[--sim->queued];
+    for (;;) {
+        size_t least = i;
+        for (size_t child = 2 * i + 1; child <= 2 * i + 2; child++)
+            if (child < sim->queued && before(sim->queue[child], sim->queue[least]))
+                least = child;
+        if (least == i)
+            return first;
+        swap(sim, i, least);
+        i = least;
+    }
+}
+
+struct sim_event *sim_at(struct sim *sim, int64_t after_ns,
+                         void (*run)(struct sim *sim, struct sim_event *event), int node)
+{
+    struct sim_event *event = calloc(1, sizeof(*event));
+
+    MUST(event != NULL && after_ns >= 0);
+    event->at = mono_after(sim->now, after_ns);
+    event->order = ++sim->order;
+    event->run = run;
+    event->node = node;
+    event->life = node < 0 ? 0 : sim->nodes[node].life;
+    push(sim, event);
+    return event;
+}
+
+void sim_event_bytes(struct sim_event *event, const void *bytes, size_t len)
+{
+    event->bytes = malloc(len + 1);
+    MUST(event->bytes != NULL);
+    memcpy(event->bytes, bytes, len);
+    event->len = len;
+}
+
+static void event_free(struct sim_event *event)
+{
+    free(event->bytes);
+    free(event);
+}
+
+void sim_until(struct sim *sim, mono_t end)
+{
+    while (sim->queued && !sim_failed(sim) && mono_reached(end, sim->queue[0]->at)) {
+        struct sim_event *event = pop(sim);
+        bool meant = event->node < 0 ||
+                     (sim->nodes[event->node].up && sim->nodes[event->node].life == event->life);
+
+        sim->now = event->at;
+        if (meant)
+            event->run(sim, event);
+        event_free(event);
+    }
+    if (!sim_failed(sim))
+        sim->now = end;
+}
+
+/* ---- sets ------------------------------------------------------------------------------------ */
+
+static size_t set_place(const struct sim_set *set, uint64_t number)
+{
+    size_t i = (size_t)(number * 0x9e3779b97f4a7c15u) & (set->cap - 1);
+
+    while (set->at[i] && set->at[i] != number)
+        i = (i + 1) & (set->cap - 1);
+    return i;
+}
+
+static void set_grow(struct sim_set *set)
+{
+    struct sim_set bigger = {.cap = set->cap ? 2 * set->cap : 256};
+
+    bigger.at = calloc(bigger.cap, sizeof(*bigger.at));
+    MUST(bigger.at != NULL);
+    for (size_t i = 0; i < set->cap; i++)
+        if (set->at[i])
+            bigger.at[set_place(&bigger, set->at[i])] = set->at[i];
+    bigger.used = set->used;
+    free(set->at);
+    *set = bigger;
+}
+
+bool sim_set_add(struct sim_set *set, uint64_t number)
+{
+    size_t i;
+
+    MUST(number != 0);
+    if (2 * set->used >= set->cap)
+        set_grow(set);
+    i = set_place(set, number);
+    if (set->at[i])
+        return false;
+    set->at[i] = number;
+    set->used++;
+    return true;
+}
+
+void sim_set_free(struct sim_set *set)
+{
+    free(set->at);
+    *set = (struct sim_set){0};
+}
+
+/* ---- a run ----------------------------------------------------------------------------------- */
+
+static void begin(struct sim *sim)
+{
+    const struct span key = span_of("the key that all of them share");
+    const struct span wrong = span_of("a key that is none of theirs");
+    struct speaker_options attacker = {.node = "n1", .domain = SIM_DOMAIN, .boot = 1};
+
+    sim->now = (mono_t){MONO_S(100)};
+    sim->rng.state = sim->options.seed;
+    sim->keyring = keyring_new(&key, 1, false);
+    sim->wrong_keyring = keyring_new(&wrong, 1, false);
+    attacker.keyring = sim->wrong_keyring;
+    sim->attacker = speaker_new(&attacker);
+}
+
+static void end(struct sim *sim)
+{
+    for (int i = 0; i < sim->node_count; i++)
+        sim_node_free(&sim->nodes[i]);
+    for (size_t i = 0; i < sim->captured_count; i++)
+        free(sim->captured[i].bytes);
+    while (sim->queued)
+        event_free(pop(sim));
+    free(sim->queue);
+    sim_set_free(&sim->said);
+    sim_set_free(&sim->manifests);
+    speaker_free(sim->attacker);
+    keyring_free(sim->keyring);
+    keyring_free(sim->wrong_keyring);
+    free(sim);
+}
+
+void sim_run(const struct sim_options *options, struct sim_result *result)
+{
+    struct sim *sim = calloc(1, sizeof(*sim));
+
+    MUST(sim != NULL);
+    *result = (struct sim_result){.hash = 1};
+    sim->options = *options;
+    sim->result = result;
+    begin(sim);
+    if (options->scenario)
+        sim_scenario(sim);
+    else
+        sim_plan(sim);
+    end(sim);
+}
+
+const char *sim_plant_text(enum sim_plant plant)
+{
+    static const char *const texts[SIM_PLANT_COUNT] = {
+#define SIM_TEXT(id, what) [id] = what,
+        SIM_PLANTS(SIM_TEXT)
+#undef SIM_TEXT
+    };
+
+    return texts[plant];
+}
