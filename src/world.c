@@ -77,6 +77,7 @@ static void make_gate(struct world *world)
                                 .domain = conf->domain,
                                 .node = conf->node,
                                 .boot = world->boot,
+                                .port = (uint16_t)conf->port,
                                 .auth = auth_of(conf->auth),
                                 .plain_get = conf->plain_get,
                                 .isconf = conf->isconf};
