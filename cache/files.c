@@ -143,6 +143,16 @@ int file_open(const struct home *home, enum folder folder, const char *name, int
     return openat(home->fd[folder], name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+bool file_inode(int fd, uint64_t *inode)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return false;
+    *inode = st.st_ino;
+    return true;
+}
+
 bool file_remove(const struct home *home, enum folder folder, const char *name)
 {
     return unlinkat(home->fd[folder], name, 0) == 0 || errno == ENOENT;

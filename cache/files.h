@@ -50,6 +50,9 @@ enum store_status file_status(int error);
 /* A descriptor, or -1 with errno. */
 int file_open(const struct home *home, enum folder folder, const char *name, int flags);
 
+/* Which file it is, whatever its name. */
+bool file_inode(int fd, uint64_t *inode);
+
 bool file_remove(const struct home *home, enum folder folder, const char *name);
 
 /* Renames over what may be there; nothing is synced. */

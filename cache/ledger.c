@@ -458,16 +458,15 @@ enum store_status ledger_change(struct ledger *ledger, const struct manifest *m,
     return ledger->view->status;
 }
 
-enum store_status ledger_forget(struct ledger *ledger, struct span name)
+enum store_status ledger_forget_key(struct ledger *ledger, struct span key)
 {
     struct record old;
-    struct ledger_key key;
-    enum store_status status = old_record(ledger, name, &old);
+    enum store_status status = record_of_key(ledger->view, key, &old);
 
     if (status != STORE_OK)
         return status;
     retire(ledger, &old);
-    view_delete(ledger->view, TABLE_NAMES, ledger_key_of(name, &key));
+    view_delete(ledger->view, TABLE_NAMES, key);
     return ledger->view->status;
 }
 

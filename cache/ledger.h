@@ -75,8 +75,8 @@ void ledger_free(struct ledger *ledger);
 enum store_status ledger_change(struct ledger *ledger, const struct manifest *m, struct span text,
                                 bool held, bool want, struct store_entry *entry);
 
-/* Takes the name out altogether (a tombstone past its time). */
-enum store_status ledger_forget(struct ledger *ledger, struct span name);
+/* Takes the name with this key out altogether (a tombstone past its time). */
+enum store_status ledger_forget_key(struct ledger *ledger, struct span key);
 
 /* The content came, went, is wanted (for the sake of the entry with this sequence; 0: not any
  * more), was used. STORE_NOT_FOUND where no entry refers to it. */

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cache/chunk.h"
+#include "cache/lists.h"
+#include "cache/store_inner.h"
+#include "src/base/must.h"
+
+/* Writing to disk begins after so much, so that the sync at the end finds little left to do. */
+enum { DRAFT_MAGIC = 0x64726166, WRITE_BACK = 8 << 20 };
+
+struct draft {
+    uint32_t magic;
+    struct store *store;
+    char name[32]; /* below tmp/; its list is NAME.list */
+    int fd;
+    uint64_t size;
+    uint64_t reserved;        /* by fallocate */
+    uint64_t started;         /* what was told to be written back */
+    enum store_status status; /* sticks */
+    bool finished;
+    bool synced;
+    bool placed;
+
+    struct digester *whole;
+    struct digest sha256;
+
+    /* The list as it grows; the last chunk is in `chunk` until it is full. */
+    uint64_t chunk_size;
+    struct digester *chunk;
+    uint64_t in_chunk;
+    struct digest *list;
+    uint32_t count;
+    uint32_t room;
+};
+
+static enum store_status draft_fault(struct draft *draft, const char *what)
+{
+    draft->status = file_fault(&draft->store->home, what, FOLDER_TMP, draft->name);
+    store_note_fault(draft->store, draft->status);
+    return draft->status;
+}
+
+static const char *list_name(const struct draft *draft, char out[48])
+{
+    snprintf(out, 48, "%s.list", draft->name);
+    return out;
+}
+
+/* Finds out early where there is no room. File systems that cannot reserve are not asked twice. */
+static bool reserve(struct draft *draft, uint64_t size)
+{
+    if (size < WRITE_BACK)
+        return true;
+    if (fallocate(draft->fd, 0, 0, (off_t)size) == 0) {
+        draft->reserved = size;
+        return true;
+    }
+    return errno != ENOSPC && errno != EDQUOT && errno != EFBIG;
+}
+
+enum store_status draft_begin(struct store *store, uint64_t size, struct draft **out)
+{
+    struct draft *draft = calloc(1, sizeof(*draft));
+    enum store_status status;
+
+    MUST_BE(store, STORE_MAGIC);
+    MUST(draft != NULL);
+    draft->magic = DRAFT_MAGIC;
+    draft->store = store;
+    draft->chunk_size = chunk_size_for(size);
+    snprintf(draft->name, sizeof(draft->name), "draft-%" PRIu64,
+             atomic_fetch_add(&store->drafts, 1));
+    draft->fd = file_open(&store->home, FOLDER_TMP, draft->name, O_RDWR | O_CREAT | O_EXCL);
+    draft->whole = digester_begin();
+    draft->chunk = digester_begin();
+    if (draft->fd < 0 || size > INT64_MAX || !reserve(draft, size)) {
+        status = draft_fault(draft, "make");
+        draft_drop(draft);
+        return status;
+    }
+    *out = draft;
+    return STORE_OK;
+}
+
+static void end_chunk(struct draft *draft)
+{
+    if (draft->count == draft->room) {
+        draft->room = draft->room ? 2 * draft->room : 1;
+        draft->list = realloc(draft->list, draft->room * sizeof(*draft->list));
+        MUST(draft->list != NULL);
+    }
+    digester_cut(draft->chunk, &draft->list[draft->count++]);
+    draft->in_chunk = 0;
+}
+
+/* Past CHUNK_COUNT_MAX chunks the chunks will be larger ones: they are computed at the end. */
+static void add_to_chunks(struct draft *draft, const char *bytes, size_t len)
+{
+    while (len && draft->count < CHUNK_COUNT_MAX) {
+        uint64_t room = draft->chunk_size - draft->in_chunk;
+        size_t part = len < room ? len : (size_t)room;
+        digester_add(draft->chunk, bytes, part);
+        draft->in_chunk += part;
+        bytes += part;
+        len -= part;
+        if (draft->in_chunk == draft->chunk_size)
+            end_chunk(draft);
+    }
+}
+
+static void write_back(struct draft *draft)
+{
+    if (draft->size - draft->started < WRITE_BACK)
+        return;
+    sync_file_range(draft->fd, (off_t)draft->started, (off_t)(draft->size - draft->started),
+                    SYNC_FILE_RANGE_WRITE);
+    draft->started = draft->size;
+}
+
+enum store_status draft_write(struct draft *draft, const void *bytes, size_t len)
+{
+    MUST_BE(draft, DRAFT_MAGIC);
+    MUST(!draft->finished);
+    if (draft->status != STORE_OK)
+        return draft->status;
+    if (len > (uint64_t)INT64_MAX - draft->size)
+        return draft->status = STORE_FULL;
+    if (!file_write(draft->fd, bytes, len, draft->size))
+        return draft_fault(draft, "write");
+    digester_add(draft->whole, bytes, len);
+    add_to_chunks(draft, bytes, len);
+    draft->size += len;
+    write_back(draft);
+    return STORE_OK;
+}
+
+uint64_t draft_size(const struct draft *draft)
+{
+    return draft->size;
+}
+
+/* The size turned out other than it was expected, and with it that of the chunks. */
+static enum store_status cut_anew(struct draft *draft)
+{
+    struct digest whole;
+    enum store_status status;
+
+    free(draft->list);
+    draft->list = NULL;
+    draft->chunk_size = chunk_size_for(draft->size);
+    status = list_compute(draft->fd, draft->size, draft->chunk_size, &draft->list, &draft->count,
+                          &whole, NULL, NULL);
+    if (status == STORE_OK && !digest_same(&whole, &draft->sha256))
+        status = STORE_FAILED; /* the disk gives other bytes than were written */
+    return status;
+}
+
+enum store_status draft_finish(struct draft *draft)
+{
+    char name[48];
+
+    MUST_BE(draft, DRAFT_MAGIC);
+    MUST(!draft->finished);
+    if (draft->status != STORE_OK)
+        return draft->status;
+    draft->finished = true;
+    if (draft->reserved > draft->size && ftruncate(draft->fd, (off_t)draft->size) != 0)
+        return draft_fault(draft, "cut");
+    digester_end(draft->whole, &draft->sha256);
+    draft->whole = NULL;
+    if (draft->in_chunk || draft->size == 0)
+        end_chunk(draft);
+    if (!chunk_size_fits(draft->size, draft->chunk_size))
+        draft->status = cut_anew(draft);
+    if (draft->status != STORE_OK || draft->count == 1)
+        return draft->status;
+    if (!list_store(&draft->store->home, list_name(draft, name), draft->list, draft->count))
+        return draft_fault(draft, "write the chunk list of");
+    return STORE_OK;
+}
+
+const struct digest *draft_digest(const struct draft *draft)
+{
+    MUST(draft->finished);
+    return &draft->sha256;
+}
+
+void draft_drop(struct draft *draft)
+{
+    char name[48];
+
+    MUST_BE(draft, DRAFT_MAGIC);
+    if (draft->fd >= 0)
+        close(draft->fd);
+    if (draft->fd >= 0 && !draft->placed)
+        file_remove(&draft->store->home, FOLDER_TMP, draft->name);
+    if (draft->count > 1 && !(draft->placed && draft->status == STORE_OK))
+        file_remove(&draft->store->home, FOLDER_TMP, list_name(draft, name));
+    digester_drop(draft->whole);
+    digester_drop(draft->chunk);
+    free(draft->list);
+    draft->magic = 0;
+    free(draft);
+}
+
+/* ---- for the writer and the porter ---------------------------------------------------------- */
+
+bool draft_is_synced(const struct draft *draft)
+{
+    return draft->synced;
+}
+
+void draft_start_writing(struct draft *draft)
+{
+    sync_file_range(draft->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+/* A sync that failed is not tried again: the pages that were lost count as clean from then on. */
+enum store_status draft_sync(struct draft *draft)
+{
+    char name[48];
+    int fd;
+    bool done;
+
+    MUST_BE(draft, DRAFT_MAGIC);
+    MUST(draft->finished);
+    if (draft->status != STORE_OK || draft->synced)
+        return draft->status;
+    if (fdatasync(draft->fd) != 0)
+        return draft_fault(draft, "sync");
+    if (draft->count > 1) {
+        fd = file_open(&draft->store->home, FOLDER_TMP, list_name(draft, name), O_RDONLY);
+        done = fd >= 0 && fdatasync(fd) == 0;
+        if (!done)
+            draft_fault(draft, "sync the chunk list of");
+        if (fd >= 0)
+            close(fd);
+    }
+    draft->synced = draft->status == STORE_OK;
+    return draft->status;
+}
+
+void draft_describe(const struct draft *draft, struct manifest *m)
+{
+    m->size = draft->size;
+    m->chunk_size = draft->chunk_size;
+    m->sha256 = draft->sha256;
+    digest_of(draft->list, draft->count * sizeof(*draft->list), &m->chunks);
+}
+
+enum store_status draft_place(struct draft *draft)
+{
+    const struct home *home = &draft->store->home;
+    char name[48], place[FILE_NAME_SIZE];
+
+    MUST(draft->synced);
+    if (!file_rename(home, FOLDER_TMP, draft->name, FOLDER_CONTENT,
+                     file_of_digest(FOLDER_CONTENT, &draft->sha256, place)))
+        return draft_fault(draft, "place");
+    draft->placed = true;
+    if (draft->count > 1 && !file_rename(home, FOLDER_TMP, list_name(draft, name), FOLDER_CHUNKS,
+                                         file_of_digest(FOLDER_CHUNKS, &draft->sha256, place)))
+        return draft_fault(draft, "place the chunk list of");
+    return STORE_OK;
+}
+
+bool draft_is_placed(const struct draft *draft)
+{
+    return draft->placed;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+
+#include "cache/group.h"
+#include "cache/retention.h"
+#include "src/base/must.h"
+
+/* The name's newest version, if there is one. A rotten record is as none: `suspect` will have the
+ * catalogue made anew. */
+static enum store_status newest(struct group *group, const char *name, struct record *out)
+{
+    enum store_status status = ledger_record(&group->view, span_of(name), out);
+
+    if (status != STORE_ROTTEN || group->view.status != STORE_OK)
+        return status;
+    group->ledger.suspect = true;
+    return STORE_NOT_FOUND;
+}
+
+/* Enters a version that was decided on; the job gets to know it. */
+static enum store_status enter(struct group *group, size_t index, const struct manifest *m,
+                               struct span text, bool held, bool want)
+{
+    struct store_job *job = group->jobs[index];
+    struct store_entry *entry = &group->entries[index];
+    enum store_status status = ledger_change(&group->ledger, m, text, held, want, entry);
+
+    if (status != STORE_OK)
+        return status;
+    group->changed[index] = true;
+    job->manifest = entry->manifest;
+    job->wanted = entry->wanted;
+    return STORE_OK;
+}
+
+/* A version of ours, as a text and in the catalogue. */
+static enum store_status enter_own(struct group *group, size_t index, const struct manifest *m,
+                                   bool held)
+{
+    char memory[MESSAGE_MAX];
+    struct text text = TEXT_OVER(memory);
+    struct span one;
+
+    manifest_write(m, &text);
+    MUST(!text.full && group_journal(group, (struct span){text.at, text.len}, &one));
+    return enter(group, index, m, one, held, false);
+}
+
+static struct manifest next_version(struct group *group, const struct store_job *job,
+                                    struct version newest_version)
+{
+    struct store *store = group->store;
+    struct manifest m = {.replaces = newest_version};
+
+    MUST(span_copy(span_of(job->manifest.name), m.name, sizeof(m.name)));
+    MUST(span_copy(span_of(store->options.node), m.node, sizeof(m.node)));
+    m.version = version_next(&store->clock, store->options.wall(), newest_version);
+    return m;
+}
+
+static enum store_status put(struct group *group, size_t index)
+{
+    struct store_job *job = group->jobs[index];
+    struct record old;
+    enum store_status status = newest(group, job->manifest.name, &old);
+    struct manifest m;
+
+    if (status != STORE_OK && status != STORE_NOT_FOUND)
+        return status;
+    m = next_version(group, job, status == STORE_OK ? old.manifest.version : VERSION_NONE);
+    m.mode = job->manifest.mode & 07777;
+    m.mtime_ns = job->manifest.mtime_ns;
+    draft_describe(job->draft, &m);
+    status = draft_place(job->draft);
+    if (status != STORE_OK)
+        return status;
+    group->new_content[m.sha256.bytes[0]] = true;
+    group->new_chunks[m.sha256.bytes[0]] |= m.size > m.chunk_size;
+    return enter_own(group, index, &m, true);
+}
+
+static enum store_status remove_name(struct group *group, size_t index)
+{
+    struct store_job *job = group->jobs[index];
+    struct record old;
+    enum store_status status = newest(group, job->manifest.name, &old);
+    struct manifest m;
+
+    if (status != STORE_OK)
+        return status;
+    if (old.manifest.deleted)
+        return STORE_NOT_FOUND;
+    m = next_version(group, job, old.manifest.version);
+    m.deleted = true;
+    return enter_own(group, index, &m, false);
+}
+
+/* Was the content of this version kept here, or about to be? */
+static bool was_wanted_here(struct group *group, const struct manifest *m)
+{
+    struct holding holding;
+
+    return !m->deleted && ledger_holding(&group->view, &m->sha256, &holding) == STORE_OK &&
+           (holding.held || holding.wanted);
+}
+
+static enum store_status adopt(struct group *group, size_t index)
+{
+    struct store_job *job = group->jobs[index];
+    wall_t now = group->store->options.wall();
+    struct manifest m;
+    struct record old;
+    struct span text;
+    enum store_status status;
+
+    if (manifest_read(job->text, &m) != MESSAGE_OK)
+        return STORE_WRONG;
+    job->manifest = m;
+    if (version_is_ahead(m.version, now))
+        return STORE_AHEAD;
+    status = newest(group, m.name, &old);
+    if (status != STORE_OK && status != STORE_NOT_FOUND)
+        return status;
+    if (status == STORE_OK && manifest_compare(&m, &old.manifest) <= 0) {
+        job->manifest = old.manifest;
+        return STORE_NOT_NEWER;
+    }
+    if (m.deleted && tombstone_is_old(&m, now))
+        return STORE_NOT_NEWER; /* forgotten here on purpose */
+    if (!group_journal(group, job->text, &text))
+        return STORE_WRONG;
+    version_seen(&group->store->clock, m.version);
+    return enter(group, index, &m, text, false,
+                 status == STORE_OK && was_wanted_here(group, &old.manifest));
+}
+
+static enum store_status want(struct group *group, size_t index)
+{
+    struct store_job *job = group->jobs[index];
+    struct record record;
+    struct store_entry entry;
+    enum store_status status = newest(group, job->manifest.name, &record);
+
+    if (status != STORE_OK)
+        return status;
+    if (record.manifest.deleted)
+        return STORE_NOT_FOUND;
+    status = ledger_want(&group->ledger, &record.manifest.sha256, record.sequence);
+    if (status == STORE_OK)
+        status = ledger_entry_of(&group->view, &record, &entry);
+    if (status != STORE_OK)
+        return status;
+    job->manifest = record.manifest;
+    job->wanted = entry.wanted;
+    return STORE_OK;
+}
+
+static enum store_status land(struct group *group, size_t index)
+{
+    struct store_job *job = group->jobs[index];
+    struct holding holding;
+    enum store_status status = ledger_holding(&group->view, &job->manifest.sha256, &holding);
+
+    if (status != STORE_OK)
+        return status;
+    status = partial_place(job->partial);
+    return status == STORE_OK ? ledger_hold(&group->ledger, &job->manifest.sha256, true) : status;
+}
+
+static enum store_status drop(struct group *group, size_t index)
+{
+    struct store_job *job = group->jobs[index];
+    struct record record;
+    enum store_status status = newest(group, job->manifest.name, &record);
+
+    if (status != STORE_OK)
+        return status;
+    job->manifest = record.manifest;
+    if (record.manifest.deleted)
+        return STORE_OK;
+    status = ledger_hold(&group->ledger, &record.manifest.sha256, false);
+    return status == STORE_OK ? ledger_want(&group->ledger, &record.manifest.sha256, 0) : status;
+}
+
+static enum store_status errand(struct group *group, size_t index)
+{
+    struct errand *errand = (struct errand *)group->jobs[index];
+
+    return errand->within(group, errand->arg);
+}
+
+enum store_status job_apply(struct group *group, size_t index)
+{
+    static enum store_status (*const kinds[])(struct group * group, size_t index) = {
+        [STORE_PUT] = put,     [STORE_REMOVE] = remove_name, [STORE_ADOPT] = adopt,
+        [STORE_WANT] = want,   [STORE_LAND] = land,          [STORE_DROP] = drop,
+        [JOB_ERRAND] = errand,
+    };
+    size_t kind = (size_t)group->jobs[index]->kind;
+
+    MUST(kind < sizeof(kinds) / sizeof(*kinds));
+    return kinds[kind](group, index);
+}
+
+/* Does the catalogue, as it stands after all, hold the content? */
+static bool is_held(struct store *store, const struct digest *sha256)
+{
+    struct view view;
+    struct holding holding;
+    bool held;
+
+    view_begin(store->catalogue, &view);
+    held = ledger_holding(&view, sha256, &holding) == STORE_OK && holding.held;
+    view_end(&view);
+    return held;
+}
+
+void job_undo(struct group *group, struct store_job *job)
+{
+    struct store *store = group->store;
+
+    if (job->kind == STORE_PUT && draft_is_placed(job->draft) &&
+        !is_held(store, draft_digest(job->draft)))
+        content_remove(&store->home, draft_digest(job->draft));
+    if (job->kind == STORE_LAND && partial_is_placed(job->partial) &&
+        !is_held(store, &job->manifest.sha256))
+        partial_displace(job->partial);
+}

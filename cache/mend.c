@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: ISC */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "cache/intents.h"
+#include "cache/store_inner.h"
+#include "src/base/must.h"
+
+/* What a start does before the threads run: the catalogue opened or made anew, the journal's tail
+ * taken in, and what a crash left in the middle of a group finished. */
+
+/* ---- taking in what the journal has ---------------------------------------------------------- */
+
+enum { TAKE_BATCH = 1000 }; /* manifests in one transaction */
+
+struct taking {
+    struct store *store;
+    struct catalogue *catalogue;
+    struct view view;
+    struct ledger ledger;
+    struct journal_place behind; /* all before it has been taken */
+    uint64_t in_batch;
+    uint64_t taken;
+    enum store_status status;
+};
+
+static void batch_begin(struct taking *taking)
+{
+    const struct store_options *options = &taking->store->options;
+
+    change_begin(taking->catalogue, &taking->view);
+    taking->status = ledger_begin(&taking->ledger, &taking->view, options->node, options->wall(),
+                                  store_fresh_id());
+    taking->in_batch = 0;
+}
+
+/* Content that a newer version has replaced by now goes, unless another name holds it. */
+static void remove_gone(struct taking *taking)
+{
+    struct view view;
+    struct holding holding;
+
+    view_begin(taking->catalogue, &view);
+    for (size_t i = 0; i < taking->ledger.gone_count; i++) {
+        const struct digest *sha256 = &taking->ledger.gone[i];
+        if (ledger_holding(&view, sha256, &holding) != STORE_OK || !holding.held)
+            content_remove(&taking->store->home, sha256);
+    }
+    view_end(&view);
+}
+
+static void batch_end(struct taking *taking)
+{
+    taking->ledger.meta.segment = taking->behind.segment;
+    taking->ledger.meta.offset = taking->behind.offset;
+    if (taking->status == STORE_OK)
+        taking->status = ledger_end(&taking->ledger);
+    if (taking->status == STORE_OK)
+        taking->status = change_commit(&taking->view);
+    else
+        change_abort(&taking->view);
+    if (taking->status == STORE_OK)
+        remove_gone(taking);
+    ledger_free(&taking->ledger);
+}
+
+/* Is the content's file there, with its full length? Its bytes are checked before they are served.
+ */
+static bool is_there(const struct home *home, const struct manifest *m)
+{
+    char name[FILE_NAME_SIZE];
+    struct stat st;
+
+    return !m->deleted &&
+           fstatat(home->fd[FOLDER_CONTENT], file_of_digest(FOLDER_CONTENT, &m->sha256, name), &st,
+                   AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(st.st_mode) && (uint64_t)st.st_size == m->size;
+}
+
+static enum store_status take_one(struct taking *taking, const struct manifest *m, struct span text)
+{
+    struct record old;
+    struct store_entry entry;
+    enum store_status status = ledger_record(&taking->view, span_of(m->name), &old);
+
+    if (status == STORE_OK && manifest_compare(m, &old.manifest) <= 0)
+        return STORE_OK;
+    if (status != STORE_OK && status != STORE_NOT_FOUND)
+        return status;
+    taking->taken++;
+    return ledger_change(&taking->ledger, m, text, is_there(&taking->store->home, m), false,
+                         &entry);
+}
+
+static bool take(void *arg, const struct manifest *m, struct span text, struct journal_place behind)
+{
+    struct taking *taking = arg;
+
+    taking->status = take_one(taking, m, text);
+    taking->behind = behind;
+    if (taking->status == STORE_OK && ++taking->in_batch == TAKE_BATCH) {
+        batch_end(taking);
+        if (taking->status == STORE_OK)
+            batch_begin(taking);
+        else
+            taking->in_batch = 0;
+    }
+    return taking->status == STORE_OK;
+}
+
+enum store_status mend_take(struct store *store, struct catalogue *catalogue,
+                            struct journal_place from, struct journal_reading *reading,
+                            uint64_t *taken)
+{
+    struct taking taking = {.store = store, .catalogue = catalogue, .behind = from};
+    enum store_status status;
+
+    batch_begin(&taking);
+    if (taking.status != STORE_OK) {
+        change_abort(&taking.view);
+        return taking.status;
+    }
+    status = journal_read(&store->home, from, 0, take, &taking, reading);
+    if (taking.status == STORE_OK)
+        taking.status = status;
+    if (taking.view.txn)
+        batch_end(&taking);
+    *taken = taking.taken;
+    return taking.status;
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static enum store_status read_meta(struct store *store, struct meta *out)
+{
+    struct view view;
+    enum store_status status;
+
+    view_begin(store->catalogue, &view);
+    status = ledger_meta(&view, out);
+    view_end(&view);
+    return status;
+}
+
+/* Opens what is there. STORE_ROTTEN: it cannot be used, or does not know what the journal knows. */
+static enum store_status open_catalogue(struct store *store, struct meta *meta)
+{
+    char path[4096];
+    enum store_status status;
+
+    snprintf(path, sizeof(path), "%s/catalogue", store->home.path);
+    status = catalogue_open(path, &store->catalogue);
+    if (status != STORE_OK)
+        return status == STORE_FAILED ? STORE_ROTTEN : status;
+    status = read_meta(store, meta);
+    if (status == STORE_NOT_FOUND && store->journal.first == 0) {
+        *meta = (struct meta){0};
+        return STORE_OK;
+    }
+    return status == STORE_NOT_FOUND || status == STORE_FAILED ? STORE_ROTTEN : status;
+}
+
+static enum store_status catch_up(struct store *store, const struct meta *meta)
+{
+    struct journal_place from = {meta->segment, meta->offset};
+    struct journal_reading reading;
+    uint64_t taken;
+    enum store_status status;
+
+    if (!journal_reaches(&store->journal, from) && meta->objects + meta->tombstones > 0) {
+        log_error("store: the journal %s/manifests is shorter than the catalogue knows it: it will "
+                  "be written anew from the catalogue",
+                  store->home.path);
+        atomic_store(&store->renew, true);
+    }
+    status = mend_take(store, store->catalogue, from, &reading, &taken);
+    if (status == STORE_OK)
+        status = journal_resume(&store->journal, reading.end);
+    if (taken)
+        log_info("store: took %" PRIu64 " manifests that the catalogue lacked from the journal",
+                 taken);
+    return status;
+}
+
+static bool remove_draft(void *arg, const char *name)
+{
+    file_remove(arg, FOLDER_TMP, name);
+    return true;
+}
+
+enum store_status mend_open(struct store *store)
+{
+    struct store_report report = {0};
+    struct meta meta;
+    enum store_status status;
+
+    folder_remove(&store->home, "catalogue.new");
+    status = open_catalogue(store, &meta);
+    if (status == STORE_ROTTEN) {
+        log_warn("store: the catalogue in %s cannot be used: it is made anew from the journal",
+                 store->home.path);
+        catalogue_close(store->catalogue);
+        store->catalogue = NULL;
+        status = rebuild_catalogue(store, &report);
+        if (status == STORE_OK)
+            status = read_meta(store, &meta);
+    }
+    if (status == STORE_OK)
+        status = catch_up(store, &meta);
+    if (status == STORE_OK)
+        status = read_meta(store, &meta);
+    if (status != STORE_OK)
+        return status;
+    store->clock.last = meta.clock;
+    intents_finish(&store->home, store->catalogue);
+    folder_walk(&store->home, FOLDER_TMP, "", remove_draft, &store->home);
+    return STORE_OK;
+}

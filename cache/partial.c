@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache/chunk.h"
+#include "cache/lists.h"
+#include "cache/store_inner.h"
+#include "src/base/must.h"
+#include "src/base/stats.h"
+
+enum { PARTIAL_MAGIC = 0x70617274 };
+
+struct partial {
+    uint32_t magic;
+    struct store *store;
+    struct manifest manifest;
+    char name[FILE_NAME_SIZE]; /* below partial/ */
+    int fd;
+    uint32_t count;
+    struct digest *_Atomic list; /* NULL until it has come */
+    _Atomic uint64_t *had;       /* a bit a chunk: it is there, and was checked */
+    _Atomic uint32_t had_count;
+    atomic_bool landed;           /* the file is no partial any more */
+    struct partial *next, **link; /* in the store's list of those that are open */
+};
+
+static enum store_status partial_fault(const struct partial *partial, const char *what)
+{
+    enum store_status status =
+        file_fault(&partial->store->home, what, FOLDER_PARTIAL, partial->name);
+
+    store_note_fault(partial->store, status);
+    return status;
+}
+
+static uint64_t length_of(const struct partial *partial, uint32_t chunk)
+{
+    return chunk_len(chunk, partial->manifest.size, partial->manifest.chunk_size);
+}
+
+static void mark_had(struct partial *partial, uint32_t chunk)
+{
+    uint64_t bit = (uint64_t)1 << chunk % 64;
+
+    /* Released here and acquired by partial_has: who sees the bit sees the bytes. */
+    if (!(atomic_fetch_or_explicit(&partial->had[chunk / 64], bit, memory_order_acq_rel) & bit))
+        atomic_fetch_add(&partial->had_count, 1);
+}
+
+static void partials_add(struct partial *partial)
+{
+    struct store *store = partial->store;
+
+    pthread_mutex_lock(&store->partials_lock);
+    partial->next = store->partials;
+    partial->link = &store->partials;
+    if (partial->next)
+        partial->next->link = &partial->next;
+    store->partials = partial;
+    pthread_mutex_unlock(&store->partials_lock);
+}
+
+static void partials_remove(struct partial *partial)
+{
+    pthread_mutex_lock(&partial->store->partials_lock);
+    *partial->link = partial->next;
+    if (partial->next)
+        partial->next->link = partial->link;
+    pthread_mutex_unlock(&partial->store->partials_lock);
+}
+
+bool partials_remove_idle(struct store *store, const char *name)
+{
+    bool open = false;
+
+    pthread_mutex_lock(&store->partials_lock);
+    for (struct partial *p = store->partials; p && !open; p = p->next)
+        open = strcmp(name, p->name) == 0;
+    if (!open)
+        file_remove(&store->home, FOLDER_PARTIAL, name);
+    pthread_mutex_unlock(&store->partials_lock);
+    return !open;
+}
+
+/* Checks the chunk that is on the disk. One that was never written is not read: it is a hole. */
+static void check_chunk(struct partial *partial, uint32_t chunk)
+{
+    uint64_t at = chunk_at(chunk, partial->manifest.chunk_size), len = length_of(partial, chunk);
+    off_t data = len ? lseek(partial->fd, (off_t)at, SEEK_DATA) : (off_t)at;
+    struct digest digest;
+
+    if (data < 0 ? errno == ENXIO : (uint64_t)data >= at + (len ? len : 1))
+        return;
+    if (list_chunk_digest(partial->fd, at, len, &digest) == STORE_OK &&
+        digest_same(&digest, &partial->list[chunk]))
+        mark_had(partial, chunk);
+}
+
+static void check_all(struct partial *partial)
+{
+    for (uint32_t i = 0; i < partial->count; i++)
+        check_chunk(partial, i);
+}
+
+static enum store_status open_file(struct partial *partial)
+{
+    struct stat st;
+
+    partial->fd = file_open(&partial->store->home, FOLDER_PARTIAL, partial->name, O_RDWR | O_CREAT);
+    if (partial->fd < 0 || fstat(partial->fd, &st) != 0)
+        return partial_fault(partial, "open");
+    if ((uint64_t)st.st_size != partial->manifest.size &&
+        ftruncate(partial->fd, (off_t)partial->manifest.size) != 0)
+        return partial_fault(partial, "size");
+    return STORE_OK;
+}
+
+static void partial_free(struct partial *partial)
+{
+    if (partial->fd >= 0)
+        close(partial->fd);
+    free(partial->list);
+    free(partial->had);
+    partial->magic = 0;
+    free(partial);
+}
+
+enum store_status partial_open(struct store *store, const struct manifest *m, struct partial **out)
+{
+    struct partial *partial = calloc(1, sizeof(*partial));
+    struct digest *list;
+    enum store_status status;
+    uint32_t count;
+
+    MUST_BE(store, STORE_MAGIC);
+    MUST(partial != NULL && !m->deleted);
+    partial->magic = PARTIAL_MAGIC;
+    partial->store = store;
+    partial->manifest = *m;
+    partial->count = chunk_count(m->size, m->chunk_size);
+    partial->had = calloc(partial->count / 64 + 1, sizeof(*partial->had));
+    MUST(partial->had != NULL);
+    file_of_digest(FOLDER_PARTIAL, &m->sha256, partial->name);
+    partials_add(partial); /* before it has a file: so that no sweep takes it for a stray */
+    status = open_file(partial);
+    if (status != STORE_OK) {
+        partials_remove(partial);
+        partial_free(partial);
+        return status;
+    }
+    if (list_read(&store->home, m, &list, &count) == STORE_OK) {
+        partial->list = list;
+        check_all(partial);
+    }
+    *out = partial;
+    return STORE_OK;
+}
+
+bool partial_has_list(const struct partial *partial)
+{
+    return partial->list != NULL;
+}
+
+enum store_status partial_set_list(struct partial *partial, const void *list, size_t len)
+{
+    struct digest *copy;
+    enum store_status status;
+
+    MUST_BE(partial, PARTIAL_MAGIC);
+    if (partial->list)
+        return STORE_OK;
+    if (!list_fits(&partial->manifest, list, len))
+        return STORE_WRONG;
+    copy = malloc(len);
+    MUST(copy != NULL);
+    memcpy(copy, list, len);
+    status = list_write(&partial->store->home, &partial->manifest.sha256, copy, partial->count,
+                        partial->name);
+    if (status != STORE_OK) {
+        free(copy);
+        return status;
+    }
+    partial->list = copy;
+    check_all(partial);
+    return STORE_OK;
+}
+
+uint32_t partial_count(const struct partial *partial)
+{
+    return partial->count;
+}
+
+bool partial_has(const struct partial *partial, uint32_t chunk)
+{
+    MUST(chunk < partial->count);
+    return atomic_load_explicit(&partial->had[chunk / 64], memory_order_acquire) >> chunk % 64 & 1;
+}
+
+uint32_t partial_had(const struct partial *partial)
+{
+    return atomic_load(&partial->had_count);
+}
+
+enum store_status partial_put(struct partial *partial, uint32_t chunk, const void *bytes,
+                              size_t len)
+{
+    struct digest digest;
+
+    MUST_BE(partial, PARTIAL_MAGIC);
+    MUST(partial->list && chunk < partial->count);
+    if (partial_has(partial, chunk))
+        return STORE_OK;
+    if (len != length_of(partial, chunk))
+        return STORE_WRONG;
+    digest_of(bytes, len, &digest);
+    if (!digest_same(&digest, &partial->list[chunk]))
+        return STORE_WRONG;
+    if (!file_write(partial->fd, bytes, len, chunk_at(chunk, partial->manifest.chunk_size)))
+        return partial_fault(partial, "write");
+    mark_had(partial, chunk);
+    return STORE_OK;
+}
+
+ssize_t partial_read(const struct partial *partial, uint64_t from, void *bytes, size_t len)
+{
+    uint64_t size = partial->manifest.size, chunk_size = partial->manifest.chunk_size, end = from;
+    ssize_t n;
+
+    if (from >= size)
+        return 0;
+    if (len > size - from)
+        len = (size_t)(size - from);
+    while (end < from + len && partial_has(partial, (uint32_t)(end / chunk_size)))
+        end = (end / chunk_size + 1) * chunk_size;
+    if (end == from)
+        return 0;
+    if (end < from + len)
+        len = (size_t)(end - from);
+    n = file_read(partial->fd, bytes, len, from);
+    if (n < 0)
+        return partial_fault(partial, "read");
+    return n;
+}
+
+void partial_close(struct partial *partial, bool keep)
+{
+    MUST_BE(partial, PARTIAL_MAGIC);
+    if (!keep)
+        partial_throw_away(partial);
+    partials_remove(partial);
+    partial_free(partial);
+}
+
+/* ---- for the writer and the porter ---------------------------------------------------------- */
+
+enum store_status partial_check_whole(struct partial *partial, const struct manifest *m)
+{
+    struct digest whole;
+    enum store_status status;
+
+    MUST_BE(partial, PARTIAL_MAGIC);
+    MUST(digest_same(&m->sha256, &partial->manifest.sha256));
+    MUST(partial_had(partial) == partial->count);
+    status = list_chunk_digest(partial->fd, 0, m->size, &whole);
+    if (status == STORE_OK && !digest_same(&whole, &m->sha256))
+        status = STORE_WRONG;
+    return status;
+}
+
+enum store_status partial_place(struct partial *partial)
+{
+    char place[FILE_NAME_SIZE];
+
+    if (!file_rename(&partial->store->home, FOLDER_PARTIAL, partial->name, FOLDER_CONTENT,
+                     file_of_digest(FOLDER_CONTENT, &partial->manifest.sha256, place)))
+        return partial_fault(partial, "place");
+    atomic_store(&partial->landed, true);
+    return STORE_OK;
+}
+
+bool partial_is_placed(const struct partial *partial)
+{
+    return atomic_load(&partial->landed);
+}
+
+void partial_displace(struct partial *partial)
+{
+    char place[FILE_NAME_SIZE];
+
+    if (file_rename(&partial->store->home, FOLDER_CONTENT,
+                    file_of_digest(FOLDER_CONTENT, &partial->manifest.sha256, place),
+                    FOLDER_PARTIAL, partial->name))
+        atomic_store(&partial->landed, false);
+    else
+        partial_fault(partial, "take back");
+}
+
+void partial_throw_away(struct partial *partial)
+{
+    if (!atomic_load(&partial->landed))
+        file_remove(&partial->store->home, FOLDER_PARTIAL, partial->name);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+
+#include "cache/intents.h"
+#include "cache/store_inner.h"
+#include "src/base/log.h"
+#include "src/base/must.h"
+
+/* The thread for what takes long: syncing large drafts, checking what has landed, sweeping. */
+
+static void finish(struct store_job *job, enum store_status status)
+{
+    job->status = status;
+    job->done(job);
+}
+
+/* Where the sync fails the writer does not hear of the job. */
+static void carry_put(struct store *store, struct store_job *job)
+{
+    enum store_status status = draft_sync(job->draft);
+
+    if (status == STORE_OK) {
+        writer_add(store, job);
+        return;
+    }
+    draft_drop(job->draft);
+    finish(job, status);
+}
+
+static void carry_land(struct store *store, struct store_job *job)
+{
+    enum store_status status = partial_check_whole(job->partial, &job->manifest);
+    char hex[DIGEST_HEX_SIZE];
+
+    if (status == STORE_OK) {
+        writer_add(store, job);
+        return;
+    }
+    if (status == STORE_WRONG) {
+        log_warn("store: all chunks of %s fit, its content %s does not: its manifest is wrong",
+                 job->manifest.name, digest_hex(&job->manifest.sha256, hex));
+        partial_throw_away(job->partial);
+        content_remove_list(&store->home, &job->manifest.sha256);
+    }
+    finish(job, status == STORE_ROTTEN ? STORE_FAILED : status);
+}
+
+static void carry(struct store *store, struct store_job *job)
+{
+    struct errand *errand = (struct errand *)job;
+
+    if (job->kind == STORE_PUT)
+        carry_put(store, job);
+    else if (job->kind == STORE_LAND)
+        carry_land(store, job);
+    else
+        finish(job, errand->alone(store, errand->arg));
+}
+
+static void *porter_main(void *arg)
+{
+    struct store *store = arg;
+    struct store_job *job;
+
+    MUST_BE(store, STORE_MAGIC);
+    while (queue_take(&store->porter, &job, 1))
+        carry(store, job);
+    return NULL;
+}
+
+void porter_start(struct store *store)
+{
+    queue_start(&store->porter, porter_main, store);
+}
+
+void porter_stop(struct store *store)
+{
+    queue_stop(&store->porter);
+}
+
+void porter_add(struct store *store, struct store_job *job)
+{
+    if (queue_add(&store->porter, job))
+        return;
+    if (job->kind == STORE_PUT)
+        draft_drop(job->draft);
+    finish(job, STORE_STOPPED);
+}
+
+static void free_errand(struct store_job *job)
+{
+    free((struct errand *)job);
+}
+
+void porter_send(struct store *store, enum store_status (*alone)(struct store *store, void *arg))
+{
+    struct errand *errand = calloc(1, sizeof(*errand));
+
+    MUST(errand != NULL);
+    errand->job.kind = (enum store_job_kind)JOB_ERRAND;
+    errand->job.done = free_errand;
+    errand->alone = alone;
+    porter_add(store, &errand->job);
+}

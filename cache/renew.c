@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/group.h"
+#include "cache/store_inner.h"
+#include "src/base/must.h"
+
+/*
+ * The journal written anew: every manifest that the catalogue still has goes into new segments, and
+ * the old ones are removed. So it shrinks, and so what rotted in it is made good. Changes go on
+ * meanwhile: they go into the new segments as well.
+ */
+
+struct keeping {
+    struct ledger_key at; /* the key that was kept last */
+    struct span texts[KEEP_MAX];
+    size_t count;
+    bool ended;
+    enum store_status status;
+    char memory[KEEP_MAX * MESSAGE_MAX];
+};
+
+/* Copies the next few manifests. */
+static void gather(struct store *store, struct keeping *keeping)
+{
+    struct view view;
+    struct scan scan;
+    struct span key, value;
+    struct record record;
+    struct text text = TEXT_OVER(keeping->memory);
+
+    keeping->count = 0;
+    view_begin(store->catalogue, &view);
+    scan_begin(&scan, &view, TABLE_NAMES, (struct span){keeping->at.bytes, keeping->at.len});
+    while (keeping->count < KEEP_MAX - 1) {
+        keeping->ended = !scan_next(&scan, &key, &value);
+        if (keeping->ended)
+            break;
+        if (key.len == keeping->at.len && memcmp(key.at, keeping->at.bytes, key.len) == 0)
+            continue;
+        if (!record_decode(value, key, &record)) {
+            keeping->status = STORE_ROTTEN;
+            break;
+        }
+        keeping->texts[keeping->count++] = (struct span){text.at + text.len, record.text.len};
+        text_add(&text, record.text.at, record.text.len);
+        memcpy(keeping->at.bytes, key.at, key.len);
+        keeping->at.len = key.len;
+    }
+    MUST(!text.full);
+    scan_end(&scan);
+    view_end(&view);
+    if (view.status != STORE_OK)
+        keeping->status = view.status;
+}
+
+/* Those that were replaced meanwhile stand in the new segments already; once more does no harm. */
+static enum store_status keep(struct group *group, void *arg)
+{
+    struct keeping *keeping = arg;
+    struct span out;
+
+    for (size_t i = 0; i < keeping->count; i++) {
+        if (!group_journal(group, keeping->texts[i], &out))
+            return STORE_FAILED;
+    }
+    return STORE_OK;
+}
+
+static enum store_status turn(struct store *store, void *arg)
+{
+    uint32_t *last = arg;
+
+    journal_turn(&store->journal);
+    *last = store->journal.end.segment;
+    return STORE_OK;
+}
+
+enum store_status renew_turn(struct store *store, uint32_t *last)
+{
+    return writer_run_alone(store, turn, last);
+}
+
+static enum store_status forget(struct store *store, void *arg)
+{
+    return journal_forget(&store->journal, *(uint32_t *)arg + 1);
+}
+
+enum store_status renew_journal(struct store *store)
+{
+    struct keeping *keeping = calloc(1, sizeof(*keeping));
+    uint32_t last;
+    enum store_status status = renew_turn(store, &last);
+
+    MUST(keeping != NULL);
+    keeping->status = status;
+    while (keeping->status == STORE_OK && !keeping->ended) {
+        gather(store, keeping);
+        if (keeping->status == STORE_OK && keeping->count)
+            keeping->status = writer_run(store, keep, keeping);
+    }
+    if (keeping->status == STORE_OK)
+        keeping->status = writer_run_alone(store, forget, &last);
+    status = keeping->status;
+    store_note_fault(store, status);
+    if (status == STORE_OK)
+        atomic_store(&store->renew, false);
+    free(keeping);
+    return status;
+}

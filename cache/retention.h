@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_CACHE_RETENTION_H
+#define POND_CACHE_RETENTION_H
+
+#include "cache/manifest.h"
+#include "src/base/time.h"
+
+/* Tombstones are kept for 90 days, so that whoever was away for less learns of the removal. */
+enum { TOMBSTONE_DAYS = 90 };
+
+static inline bool tombstone_is_old(const struct manifest *m, wall_t now)
+{
+    return now.ms - version_ms(m->version) > (int64_t)TOMBSTONE_DAYS * 24 * 3600 * 1000;
+}
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_CACHE_STORE_INNER_H
+#define POND_CACHE_STORE_INNER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/catalogue.h"
+#include "cache/files.h"
+#include "cache/journal.h"
+#include "cache/ledger.h"
+#include "cache/shelf.h"
+#include "cache/store.h"
+#include "src/base/log.h"
+
+/*
+ * What the files behind store.h share, and nobody else sees.
+ *
+ * The writer (writer.c) owns journal, clock and the catalogue's changes. What else must happen in
+ * its order is handed to it as an errand. The porter (porter.c) does what takes long.
+ */
+enum { STORE_MAGIC = 0x53746f72, GROUP_MAX = 256, USES_MAX = 1024 };
+
+/* A kind of job behind those of store.h: an errand. */
+enum { JOB_ERRAND = STORE_DROP + 1 };
+
+/* A queue of jobs between threads, and the thread that empties it. */
+struct queue {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct store_job *first, *last;
+    bool stopped; /* nothing more comes in: end when it is empty */
+    pthread_t thread;
+};
+
+struct group;
+
+/*
+ * Something to be done on the writer's thread. `within` runs inside the transaction of a group, and
+ * its changes are committed or lost with the group. `alone` runs outside of any. `status` is its
+ * answer once it is done.
+ */
+struct errand {
+    struct store_job job;
+    enum store_status (*within)(struct group *group, void *arg);
+    enum store_status (*alone)(struct store *store, void *arg);
+    void *arg;
+};
+
+struct store {
+    uint32_t magic;
+    struct store_options options;
+    struct home home;
+    struct catalogue *catalogue;
+    struct journal journal;     /* the writer's, once it runs */
+    struct version_clock clock; /* likewise */
+    struct queue writer;
+    struct queue porter;
+    struct shelf *shelf;
+
+    _Atomic int health;      /* enum store_status */
+    atomic_bool suspect;     /* something in the catalogue was rotten: make it anew */
+    atomic_bool renew;       /* something in the journal was: write it anew */
+    atomic_bool sweeping;    /* a sweep is queued or under way */
+    _Atomic uint64_t drafts; /* names of drafts: a number each */
+
+    pthread_mutex_t told_lock;
+    store_change *change;
+    void *change_arg;
+
+    pthread_mutex_t uses_lock; /* contents opened since the last sweep */
+    struct use {
+        struct digest sha256;
+        uint64_t ms;
+    } uses[USES_MAX];
+    size_t use_count;
+
+    pthread_mutex_t partials_lock;
+    struct partial *partials; /* those that are open */
+
+    mono_t checked_readers; /* the porter's: when sweeps last did what is not done each time */
+    mono_t cleaned_partials;
+    mono_t rebuilt;
+};
+
+/* ---- writer.c ------------------------------------------------------------------------------- */
+
+void writer_start(struct store *store);
+void writer_stop(struct store *store);
+void writer_add(struct store *store, struct store_job *job);
+
+/* Has the errand done, and waits for it. Not on the writer's thread. */
+enum store_status writer_run(struct store *store,
+                             enum store_status (*within)(struct group *group, void *arg),
+                             void *arg);
+enum store_status writer_run_alone(struct store *store,
+                                   enum store_status (*alone)(struct store *store, void *arg),
+                                   void *arg);
+
+/* Has it done some time, without waiting; `arg` is freed then. From any thread. */
+void writer_send(struct store *store, enum store_status (*within)(struct group *group, void *arg),
+                 void *arg);
+
+/* The content file with this inode is rotten (or, without one, missing): it becomes partial content
+ * that is wanted again. From any thread, without waiting. */
+void writer_set_aside(struct store *store, const struct digest *sha256, uint64_t inode);
+
+void queue_start(struct queue *queue, void *(*main)(void *arg), struct store *store);
+void queue_stop(struct queue *queue);
+bool queue_add(struct queue *queue, struct store_job *job);
+
+/* Takes up to `most` jobs off the queue, waiting for the first; 0: it was stopped and is empty. */
+size_t queue_take(struct queue *queue, struct store_job **jobs, size_t most);
+
+/* ---- porter.c ------------------------------------------------------------------------------- */
+
+void porter_start(struct store *store);
+void porter_stop(struct store *store);
+
+/* Large puts and what has landed go this way before they go to the writer. */
+void porter_add(struct store *store, struct store_job *job);
+
+/* Has it done on the porter's thread, some time. */
+void porter_send(struct store *store, enum store_status (*alone)(struct store *store, void *arg));
+
+/* ---- draft.c, partial.c: what the writer and the porter do with them ------------------------- */
+
+enum { DRAFT_LARGE = 1 << 20 }; /* bytes from which on syncing is the porter's */
+
+/* Syncs what the draft has written. */
+enum store_status draft_sync(struct draft *draft);
+bool draft_is_synced(const struct draft *draft);
+void draft_start_writing(struct draft *draft);
+
+/* Fills in size, chunk size and digests. */
+void draft_describe(const struct draft *draft, struct manifest *m);
+
+/* Gives the file (and its list) its place among the content. */
+enum store_status draft_place(struct draft *draft);
+bool draft_is_placed(const struct draft *draft);
+
+/* Checks all of it against the manifest's digest: STORE_WRONG. Takes long. */
+enum store_status partial_check_whole(struct partial *partial, const struct manifest *m);
+
+/* Gives the file its place among the content; and takes it back. */
+enum store_status partial_place(struct partial *partial);
+bool partial_is_placed(const struct partial *partial);
+void partial_displace(struct partial *partial);
+void partial_throw_away(struct partial *partial);
+
+/* Removes the file below partial/ unless it is open. */
+bool partials_remove_idle(struct store *store, const char *name);
+
+/* ---- store.c -------------------------------------------------------------------------------- */
+
+void store_note_use(struct store *store, const struct digest *sha256);
+
+/* Takes note of a status: the health follows, and what was rotten in the catalogue has it made anew
+ * by the next sweep. */
+void store_note_fault(struct store *store, enum store_status status);
+void store_note_success(struct store *store);
+
+/* A number that no other store has. */
+uint64_t store_fresh_id(void);
+
+/* ---- mend.c --------------------------------------------------------------------------------- */
+
+/* Opens the catalogue, makes it anew where it cannot be used, takes in what only the journal has,
+ * and finishes what a crash left of the last group. */
+enum store_status mend_open(struct store *store);
+
+/* Takes into the catalogue what the journal has behind `from` and is newer; *end is how far it was
+ * read, *taken how many manifests were news. */
+enum store_status mend_take(struct store *store, struct catalogue *catalogue,
+                            struct journal_place from, struct journal_reading *reading,
+                            uint64_t *taken);
+
+/* ---- rebuild.c, renew.c, strays.c, sweep.c -------------------------------------------------- */
+
+/* Makes the catalogue anew; at start, or alone on the writer's thread. */
+enum store_status rebuild_catalogue(struct store *store, struct store_report *report);
+
+/* Writes all that is live into new segments of the journal and removes the old ones. Not on the
+ * writer's thread. */
+enum store_status renew_journal(struct store *store);
+
+/* Has the journal go on in a new segment; gives the number of the last one before it. */
+enum store_status renew_turn(struct store *store, uint32_t *last);
+
+/* Removes content and lists in the folders "00" to "ff" (by number) that the catalogue does not
+ * hold. Alone on the writer's thread, or at start. */
+void strays_remove(struct store *store, unsigned part);
+
+/* Removes partial content that nobody will go on with. */
+void strays_remove_partials(struct store *store);
+
+enum store_status sweep_run(struct store *store, void *arg);
+
+#endif

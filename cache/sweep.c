@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: ISC */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cache/group.h"
+#include "cache/retention.h"
+#include "cache/store_inner.h"
+#include "src/base/must.h"
+
+/*
+ * Housekeeping, on the porter's thread. What changes the catalogue is an errand for the writer, a
+ * bounded number of entries each, so that puts never wait long; the rest comes with the next sweep.
+ */
+enum { DROPS_MAX = 256, DROP_ROUNDS = 64, TOMBSTONES_MAX = 256 };
+static const int64_t READERS_NS = MONO_S(60);
+static const int64_t PARTIALS_NS = MONO_S(3600);
+static const int64_t REBUILD_NS = MONO_S(600);
+
+static bool is_due(mono_t *last, mono_t now, int64_t every_ns)
+{
+    if (last->ns && mono_between(*last, now) < every_ns)
+        return false;
+    *last = now;
+    return true;
+}
+
+/* ---- uses ----------------------------------------------------------------------------------- */
+
+struct uses {
+    struct use list[USES_MAX];
+    size_t count;
+};
+
+static enum store_status note_uses(struct group *group, void *arg)
+{
+    struct uses *uses = arg;
+
+    for (size_t i = 0; i < uses->count; i++)
+        ledger_use(&group->ledger, &uses->list[i].sha256, uses->list[i].ms);
+    return STORE_OK;
+}
+
+static void flush_uses(struct store *store)
+{
+    struct uses uses;
+
+    pthread_mutex_lock(&store->uses_lock);
+    uses.count = store->use_count;
+    memcpy(uses.list, store->uses, uses.count * sizeof(*uses.list));
+    store->use_count = 0;
+    pthread_mutex_unlock(&store->uses_lock);
+    if (uses.count)
+        writer_run(store, note_uses, &uses);
+}
+
+/* ---- room ----------------------------------------------------------------------------------- */
+
+/* The least recently used contents that are to go. */
+static size_t oldest_uses(struct group *group, struct digest *out)
+{
+    struct scan scan;
+    struct span key, value;
+    uint64_t limit = group->store->options.cache_size;
+    uint64_t bytes = group->ledger.meta.held_bytes;
+    struct holding holding;
+    size_t count = 0;
+
+    scan_begin(&scan, &group->view, TABLE_USES, (struct span){"", 0});
+    while (bytes > limit && count < DROPS_MAX && scan_next(&scan, &key, &value)) {
+        memcpy(out[count].bytes, key.at + 8, sizeof(out->bytes));
+        if (ledger_holding(&group->view, &out[count], &holding) == STORE_OK) {
+            bytes -= holding.size < bytes ? holding.size : bytes;
+            count++;
+        }
+    }
+    scan_end(&scan);
+    return count;
+}
+
+static enum store_status make_room(struct group *group, void *arg)
+{
+    struct digest oldest[DROPS_MAX];
+    size_t count = oldest_uses(group, oldest);
+
+    for (size_t i = 0; i < count; i++)
+        ledger_hold(&group->ledger, &oldest[i], false);
+    *(size_t *)arg = count;
+    return count ? STORE_OK : STORE_NOT_FOUND;
+}
+
+static void keep_limit(struct store *store)
+{
+    struct store_figures figures;
+    size_t dropped = DROPS_MAX;
+
+    store_figures(store, &figures);
+    if (!figures.limit || figures.held_bytes <= figures.limit)
+        return;
+    for (int round = 0; round < DROP_ROUNDS && dropped == DROPS_MAX; round++) {
+        if (writer_run(store, make_room, &dropped) != STORE_OK)
+            return;
+    }
+}
+
+/* ---- tombstones ----------------------------------------------------------------------------- */
+
+/* Few at a time: a clock that was stepped forward by mistake is seen before all are gone. */
+static enum store_status forget_tombstones(struct group *group, void *arg)
+{
+    wall_t now = group->store->options.wall();
+    struct ledger_key keys[TOMBSTONES_MAX];
+    struct scan scan;
+    struct span key, value;
+    size_t count = 0;
+
+    (void)arg;
+    scan_begin(&scan, &group->view, TABLE_TOMBSTONES, (struct span){"", 0});
+    while (count < TOMBSTONES_MAX && scan_next(&scan, &key, &value)) {
+        struct manifest m = {.version = {ledger_number_of(key)}};
+        if (!tombstone_is_old(&m, now) || value.len > sizeof(keys->bytes))
+            break;
+        memcpy(keys[count].bytes, value.at, value.len);
+        keys[count++].len = value.len;
+    }
+    scan_end(&scan);
+    for (size_t i = 0; i < count; i++)
+        ledger_forget_key(&group->ledger, (struct span){keys[i].bytes, keys[i].len});
+    return count ? STORE_OK : STORE_NOT_FOUND;
+}
+
+/* ---- journal, catalogue, health -------------------------------------------------------------- */
+
+/* The journal is due when more than half of it is of no use any more. */
+static bool journal_is_long(struct store *store)
+{
+    struct view view;
+    struct meta meta;
+    enum store_status status;
+
+    view_begin(store->catalogue, &view);
+    status = ledger_meta(&view, &meta);
+    view_end(&view);
+    return status == STORE_OK && atomic_load(&store->journal.bytes) >
+                                     2 * meta.live_bytes + 2 * (uint64_t)JOURNAL_SEGMENT_SIZE;
+}
+
+/* While changes fail nobody may make any; so this finds out whether they would succeed again. */
+static enum store_status try_disk(struct group *group, void *arg)
+{
+    static const char name[] = "probe";
+    const struct home *home = &group->store->home;
+    char bytes[4096] = {0};
+    int fd = file_open(home, FOLDER_TMP, name, O_WRONLY | O_CREAT | O_TRUNC);
+    bool done = fd >= 0 && file_write(fd, bytes, sizeof(bytes), 0) && fdatasync(fd) == 0;
+    enum store_status status = done ? STORE_OK : file_fault(home, "write", FOLDER_TMP, name);
+
+    (void)arg;
+    if (fd >= 0)
+        close(fd);
+    file_remove(home, FOLDER_TMP, name);
+    return status;
+}
+
+static void look_after(struct store *store, mono_t now)
+{
+    struct store_report report;
+
+    if (atomic_load(&store->health) != STORE_OK)
+        writer_run(store, try_disk, NULL);
+    if (atomic_load(&store->suspect) && is_due(&store->rebuilt, now, REBUILD_NS))
+        store_rebuild(store, &report);
+    else if (atomic_load(&store->renew) || journal_is_long(store))
+        renew_journal(store);
+    if (is_due(&store->checked_readers, now, READERS_NS))
+        catalogue_check_readers(store->catalogue);
+    if (is_due(&store->cleaned_partials, now, PARTIALS_NS))
+        strays_remove_partials(store);
+}
+
+enum store_status sweep_run(struct store *store, void *arg)
+{
+    (void)arg;
+    flush_uses(store);
+    keep_limit(store);
+    writer_run(store, forget_tombstones, NULL);
+    look_after(store, store->options.mono());
+    atomic_store(&store->sweeping, false);
+    return STORE_OK;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cache/lists.h"
+#include "cache/store_inner.h"
+#include "src/base/must.h"
+#include "src/base/stats.h"
+
+/* Everything read once, on the caller's thread: catalogue, journal, content and lists. */
+
+enum { NAMES_BATCH = 256, CONTENTS_BATCH = 64 };
+
+struct verifying {
+    struct store *store;
+    struct store_report *report;
+    bool (*progress)(void *arg, const struct store_report *so_far);
+    void *arg;
+    bool stopped;
+};
+
+static bool go_on(void *arg, uint64_t bytes)
+{
+    struct verifying *v = arg;
+
+    v->report->bytes += bytes;
+    if (v->progress && !v->stopped)
+        v->stopped = !v->progress(v->arg, v->report);
+    return !v->stopped;
+}
+
+/* ---- the catalogue --------------------------------------------------------------------------- */
+
+/* What the records add up to, to be held against what meta says. */
+struct sums {
+    struct ledger_key at;
+    uint64_t digest[4];
+    uint64_t objects, tombstones;
+    uint64_t rotten;
+    bool ended;
+};
+
+static void check_record(struct verifying *v, struct view *view, struct span key, struct span value,
+                         struct sums *sums)
+{
+    struct record record, again;
+    struct store_entry entry;
+
+    if (!record_decode(value, key, &record) || ledger_entry_of(view, &record, &entry) != STORE_OK ||
+        ledger_record_at(view, record.sequence, &again) != STORE_OK) {
+        sums->rotten++;
+        return;
+    }
+    v->report->objects++;
+    *(record.manifest.deleted ? &sums->tombstones : &sums->objects) += 1;
+    ledger_sum_add(sums->digest, &record.manifest);
+}
+
+static void check_names(struct verifying *v, struct sums *sums)
+{
+    struct view view;
+    struct scan scan;
+    struct span key, value;
+
+    view_begin(v->store->catalogue, &view);
+    scan_begin(&scan, &view, TABLE_NAMES, (struct span){sums->at.bytes, sums->at.len});
+    for (size_t i = 0; i < NAMES_BATCH; i++) {
+        sums->ended = !scan_next(&scan, &key, &value);
+        if (sums->ended)
+            break;
+        if (key.len == sums->at.len && memcmp(key.at, sums->at.bytes, key.len) == 0)
+            continue;
+        check_record(v, &view, key, value, sums);
+        memcpy(sums->at.bytes, key.at, key.len);
+        sums->at.len = key.len;
+    }
+    scan_end(&scan);
+    view_end(&view);
+}
+
+static bool read_meta(struct store *store, struct meta *out)
+{
+    struct view view;
+    enum store_status status;
+
+    view_begin(store->catalogue, &view);
+    status = ledger_meta(&view, out);
+    view_end(&view);
+    return status == STORE_OK;
+}
+
+/* Names that have vanished show in the sums; where the catalogue changed while we read, they cannot
+ * be told from those that changed. */
+static bool sums_fit(const struct sums *sums, const struct meta *before, const struct meta *after)
+{
+    if (before->sequence != after->sequence || before->store_id != after->store_id ||
+        before->tombstones != after->tombstones)
+        return true;
+    return memcmp(sums->digest, after->digest, sizeof(sums->digest)) == 0 &&
+           sums->objects == after->objects && sums->tombstones == after->tombstones;
+}
+
+static void check_catalogue(struct verifying *v)
+{
+    struct sums sums = {0};
+    struct meta before, after;
+    bool read = read_meta(v->store, &before);
+
+    while (!sums.ended && !v->stopped) {
+        check_names(v, &sums);
+        go_on(v, 0);
+    }
+    if (v->stopped)
+        return;
+    read = read && read_meta(v->store, &after);
+    if (!read || (!sums.rotten && !sums_fit(&sums, &before, &after))) {
+        log_error("store: the catalogue in %s lacks names that it should have",
+                  v->store->home.path);
+        sums.rotten++;
+    }
+    v->report->rotten += sums.rotten;
+    if (sums.rotten)
+        atomic_store(&v->store->suspect, true);
+}
+
+/* ---- the journal ----------------------------------------------------------------------------- */
+
+static bool see_manifest(void *arg, const struct manifest *m, struct span text,
+                         struct journal_place behind)
+{
+    (void)m;
+    (void)behind;
+    return go_on(arg, text.len);
+}
+
+static void check_journal(struct verifying *v)
+{
+    struct journal_reading reading;
+    struct journal_place begin = {0};
+    uint32_t last;
+
+    if (renew_turn(v->store, &last) != STORE_OK || last == 0)
+        return;
+    if (journal_read(&v->store->home, begin, last, see_manifest, v, &reading) != STORE_OK)
+        return;
+    stat_add(STAT_RECORDS_ROTTEN, reading.rotten);
+    v->report->rotten += reading.rotten;
+    if (v->stopped || !(reading.rotten || atomic_load(&v->store->renew)))
+        return;
+    log_error("store: %" PRIu64 " places in the journal %s/manifests are rotten: it is written "
+              "anew from the catalogue",
+              reading.rotten, v->store->home.path);
+    atomic_store(&v->store->renew, true);
+}
+
+/* The one is made good from the other, so never both at once from each other's remains: manifests
+ * that are good in either are kept. */
+static void mend(struct verifying *v)
+{
+    struct store_report rebuilt;
+    uint64_t rotten = v->report->rotten;
+
+    if (atomic_load(&v->store->suspect) && store_rebuild(v->store, &rebuilt) != STORE_OK)
+        return;
+    if (atomic_load(&v->store->renew) && renew_journal(v->store) != STORE_OK)
+        return;
+    v->report->mended += rotten;
+}
+
+/* ---- content --------------------------------------------------------------------------------- */
+
+static void bad_content(struct verifying *v, const struct manifest *m, uint64_t inode,
+                        const char *what)
+{
+    char hex[DIGEST_HEX_SIZE];
+
+    stat_add(STAT_CONTENT_ROTTEN, 1);
+    v->report->rotten++;
+    log_error("store: the content of %s (%s/content, %s) is %s: it will be fetched again", m->name,
+              v->store->home.path, digest_hex(&m->sha256, hex), what);
+    writer_set_aside(v->store, &m->sha256, inode);
+}
+
+/* The content is right, so the list that it gives is the right one. */
+static void check_list(struct verifying *v, const struct manifest *m, const struct digest *right,
+                       uint32_t count)
+{
+    struct digest *list;
+    uint32_t n;
+    char hex[DIGEST_HEX_SIZE];
+    enum store_status status = list_read(&v->store->home, m, &list, &n);
+
+    if (status == STORE_OK) {
+        free(list);
+        return;
+    }
+    v->report->rotten++;
+    if (list_fits(m, right, count * sizeof(*right)) &&
+        list_write(&v->store->home, &m->sha256, right, count, digest_hex(&m->sha256, hex)) ==
+            STORE_OK)
+        v->report->mended++;
+}
+
+static void check_content(struct verifying *v, const struct manifest *m)
+{
+    const struct home *home = &v->store->home;
+    char name[FILE_NAME_SIZE];
+    struct digest *list, whole;
+    uint32_t count;
+    uint64_t inode = 0;
+    enum store_status status;
+    int fd =
+        file_open(home, FOLDER_CONTENT, file_of_digest(FOLDER_CONTENT, &m->sha256, name), O_RDONLY);
+
+    if (fd < 0 && errno == ENOENT)
+        bad_content(v, m, 0, "missing");
+    if (fd < 0 || !file_inode(fd, &inode))
+        return;
+    status = list_compute(fd, m->size, m->chunk_size, &list, &count, &whole, go_on, v);
+    close(fd);
+    if (status == STORE_ROTTEN)
+        bad_content(v, m, inode, "too short, or cannot be read");
+    if (status != STORE_OK)
+        return;
+    if (digest_same(&whole, &m->sha256))
+        check_list(v, m, list, count);
+    else
+        bad_content(v, m, inode, "rotten");
+    free(list);
+}
+
+struct contents {
+    struct digest at;
+    bool begun, ended;
+    struct manifest batch[CONTENTS_BATCH];
+    size_t count;
+};
+
+/* The manifests of the next few contents that are held. */
+static void gather(struct verifying *v, struct contents *contents)
+{
+    struct view view;
+    struct scan scan;
+    struct span key, value, from = {(const char *)contents->at.bytes, contents->begun ? 32 : 0};
+    struct holding holding;
+    struct record record;
+
+    contents->count = 0;
+    view_begin(v->store->catalogue, &view);
+    scan_begin(&scan, &view, TABLE_CONTENTS, from);
+    while (contents->count < CONTENTS_BATCH) {
+        contents->ended = !scan_next(&scan, &key, &value) || key.len != sizeof(contents->at.bytes);
+        if (contents->ended)
+            break;
+        if (contents->begun && memcmp(key.at, contents->at.bytes, key.len) == 0)
+            continue;
+        memcpy(contents->at.bytes, key.at, key.len);
+        contents->begun = true;
+        if (!holding_decode(value, key, &holding))
+            atomic_store(&v->store->suspect, true);
+        else if (holding.held && ledger_referrer(&view, &contents->at, &record) == STORE_OK)
+            contents->batch[contents->count++] = record.manifest;
+    }
+    scan_end(&scan);
+    view_end(&view);
+}
+
+static void check_contents(struct verifying *v)
+{
+    struct contents *contents = calloc(1, sizeof(*contents));
+
+    MUST(contents != NULL);
+    while (!contents->ended && !v->stopped) {
+        gather(v, contents);
+        for (size_t i = 0; i < contents->count && !v->stopped; i++)
+            check_content(v, &contents->batch[i]);
+    }
+    free(contents);
+}
+
+static enum store_status remove_strays(struct store *store, void *arg)
+{
+    strays_remove(store, *(unsigned *)arg);
+    return STORE_OK;
+}
+
+enum store_status store_verify(struct store *store, struct store_report *report,
+                               bool (*progress)(void *arg, const struct store_report *so_far),
+                               void *arg)
+{
+    struct verifying v = {.store = store, .report = report, .progress = progress, .arg = arg};
+
+    MUST_BE(store, STORE_MAGIC);
+    *report = (struct store_report){0};
+    check_catalogue(&v);
+    if (!v.stopped)
+        check_journal(&v);
+    mend(&v);
+    if (!v.stopped)
+        check_contents(&v);
+    /* Also waits until what is rotten has been set aside: the writer goes by order. */
+    for (unsigned part = 0; part < 256 && !v.stopped; part++)
+        writer_run_alone(store, remove_strays, &part);
+    return v.stopped ? STORE_STOPPED : STORE_OK;
+}

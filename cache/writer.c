@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: ISC */
+#include <fcntl.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "cache/group.h"
+#include "cache/store_inner.h"
+#include "src/base/must.h"
+
+/* The thread that makes all changes: takes what is queued, and commits it as one group. */
+
+/* ---- queues --------------------------------------------------------------------------------- */
+
+void queue_start(struct queue *queue, void *(*main)(void *arg), struct store *store)
+{
+    MUST(pthread_mutex_init(&queue->lock, NULL) == 0);
+    MUST(pthread_cond_init(&queue->filled, NULL) == 0);
+    MUST(pthread_create(&queue->thread, NULL, main, store) == 0);
+}
+
+void queue_stop(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->stopped = true;
+    pthread_cond_signal(&queue->filled);
+    pthread_mutex_unlock(&queue->lock);
+    pthread_join(queue->thread, NULL);
+    pthread_mutex_destroy(&queue->lock);
+    pthread_cond_destroy(&queue->filled);
+}
+
+bool queue_add(struct queue *queue, struct store_job *job)
+{
+    bool taken;
+
+    job->next = NULL;
+    pthread_mutex_lock(&queue->lock);
+    taken = !queue->stopped;
+    if (taken) {
+        *(queue->first ? &queue->last->next : &queue->first) = job;
+        queue->last = job;
+        pthread_cond_signal(&queue->filled);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return taken;
+}
+
+size_t queue_take(struct queue *queue, struct store_job **jobs, size_t most)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&queue->lock);
+    while (!queue->first && !queue->stopped)
+        pthread_cond_wait(&queue->filled, &queue->lock);
+    while (queue->first && count < most) {
+        jobs[count++] = queue->first;
+        queue->first = queue->first->next;
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return count;
+}
+
+/* ---- errands -------------------------------------------------------------------------------- */
+
+struct waiting {
+    struct errand errand;
+    sem_t done;
+};
+
+static void wake(struct store_job *job)
+{
+    sem_post(&((struct waiting *)job->owner)->done);
+}
+
+static enum store_status run_and_wait(struct store *store, struct waiting *waiting)
+{
+    waiting->errand.job.kind = (enum store_job_kind)JOB_ERRAND;
+    waiting->errand.job.done = wake;
+    waiting->errand.job.owner = waiting;
+    MUST(sem_init(&waiting->done, 0, 0) == 0);
+    writer_add(store, &waiting->errand.job);
+    while (sem_wait(&waiting->done) != 0)
+        ;
+    sem_destroy(&waiting->done);
+    return waiting->errand.job.status;
+}
+
+enum store_status writer_run(struct store *store,
+                             enum store_status (*within)(struct group *group, void *arg), void *arg)
+{
+    struct waiting waiting = {.errand = {.within = within, .arg = arg}};
+
+    return run_and_wait(store, &waiting);
+}
+
+enum store_status writer_run_alone(struct store *store,
+                                   enum store_status (*alone)(struct store *store, void *arg),
+                                   void *arg)
+{
+    struct waiting waiting = {.errand = {.alone = alone, .arg = arg}};
+
+    return run_and_wait(store, &waiting);
+}
+
+static void free_errand(struct store_job *job)
+{
+    struct errand *errand = (struct errand *)job;
+
+    free(errand->arg);
+    free(errand);
+}
+
+void writer_send(struct store *store, enum store_status (*within)(struct group *group, void *arg),
+                 void *arg)
+{
+    struct errand *errand = calloc(1, sizeof(*errand));
+
+    MUST(errand != NULL);
+    errand->job.kind = (enum store_job_kind)JOB_ERRAND;
+    errand->job.done = free_errand;
+    errand->within = within;
+    errand->arg = arg;
+    writer_add(store, &errand->job);
+}
+
+/* ---- setting aside -------------------------------------------------------------------------- */
+
+struct bad_content {
+    struct digest sha256;
+    uint64_t inode; /* 0: it is missing */
+};
+
+/* Is what was found still so? The file may have been put in anew meanwhile. */
+static bool still_bad(const struct home *home, const struct bad_content *bad)
+{
+    char name[FILE_NAME_SIZE];
+    struct stat st;
+
+    if (fstatat(home->fd[FOLDER_CONTENT], file_of_digest(FOLDER_CONTENT, &bad->sha256, name), &st,
+                AT_SYMLINK_NOFOLLOW) != 0)
+        return bad->inode == 0;
+    return bad->inode == st.st_ino;
+}
+
+/* The chunks that are still good need not be fetched again: it becomes partial content. */
+static enum store_status set_aside(struct group *group, void *arg)
+{
+    const struct bad_content *bad = arg;
+    const struct home *home = &group->store->home;
+    char name[FILE_NAME_SIZE], partial[FILE_NAME_SIZE];
+    struct record record;
+    enum store_status status;
+
+    if (!still_bad(home, bad))
+        return STORE_NOT_FOUND;
+    status = ledger_referrer(&group->view, &bad->sha256, &record);
+    if (status != STORE_OK)
+        return status;
+    shelf_forget(group->store->shelf, &bad->sha256);
+    file_rename(home, FOLDER_CONTENT, file_of_digest(FOLDER_CONTENT, &bad->sha256, name),
+                FOLDER_PARTIAL, file_of_digest(FOLDER_PARTIAL, &bad->sha256, partial));
+    status = ledger_hold(&group->ledger, &bad->sha256, false);
+    return status == STORE_OK ? ledger_want(&group->ledger, &bad->sha256, record.sequence) : status;
+}
+
+void writer_set_aside(struct store *store, const struct digest *sha256, uint64_t inode)
+{
+    struct bad_content *bad = malloc(sizeof(*bad));
+
+    MUST(bad != NULL);
+    *bad = (struct bad_content){*sha256, inode};
+    writer_send(store, set_aside, bad);
+}
+
+/* ---- the thread ----------------------------------------------------------------------------- */
+
+void writer_add(struct store *store, struct store_job *job)
+{
+    if (queue_add(&store->writer, job))
+        return;
+    job->status = STORE_STOPPED;
+    if (job->kind == STORE_PUT)
+        draft_drop(job->draft);
+    job->done(job);
+}
+
+static bool is_alone(const struct store_job *job)
+{
+    return (int)job->kind == JOB_ERRAND && ((const struct errand *)job)->alone;
+}
+
+static void run_alone(struct store *store, struct store_job *job)
+{
+    struct errand *errand = (struct errand *)job;
+
+    job->status = errand->alone(store, errand->arg);
+    job->done(job);
+}
+
+/* Runs the jobs in front that can be one group; returns how many. */
+static size_t run_some(struct group *group, struct store_job **jobs, size_t count)
+{
+    size_t n = 0;
+
+    if (is_alone(jobs[0])) {
+        run_alone(group->store, jobs[0]);
+        return 1;
+    }
+    while (n < count && !is_alone(jobs[n]))
+        n++;
+    group_run(group, jobs, n);
+    for (size_t i = 0; i < n; i++)
+        jobs[i]->done(jobs[i]);
+    return n;
+}
+
+static void *writer_main(void *arg)
+{
+    struct store *store = arg;
+    struct store_job *jobs[GROUP_MAX];
+    struct group *group = group_new(store);
+    size_t count;
+
+    MUST_BE(store, STORE_MAGIC);
+    while ((count = queue_take(&store->writer, jobs, GROUP_MAX))) {
+        for (size_t at = 0; at < count;)
+            at += run_some(group, jobs + at, count - at);
+    }
+    group_free(group);
+    return NULL;
+}
+
+void writer_start(struct store *store)
+{
+    queue_start(&store->writer, writer_main, store);
+}
+
+void writer_stop(struct store *store)
+{
+    queue_stop(&store->writer);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_TESTS_HOME_H
+#define POND_TESTS_HOME_H
+
+#include <dirent.h>
+#include <ftw.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cache/store.h"
+#include "src/base/must.h"
+#include "src/base/rng.h"
+
+/* A store in a folder of its own, whose wall clock the test moves. */
+static char home_path[64];
+static _Atomic int64_t home_wall_ms;
+
+static inline wall_t home_wall(void)
+{
+    return (wall_t){home_wall_ms};
+}
+
+static inline mono_t home_mono(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (mono_t){now.tv_sec * INT64_C(1000000000) + now.tv_nsec};
+}
+
+static inline int home_remove_one(const char *path, const struct stat *st, int kind,
+                                  struct FTW *where)
+{
+    (void)st;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+static inline void home_remove(void)
+{
+    nftw(home_path, home_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* In memory where that is to be had: what these tests are about is not the disk. TMPDIR says
+ * otherwise. */
+static inline void home_make(void)
+{
+    const char *folder = getenv("TMPDIR");
+
+    if (!folder)
+        folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : ".";
+    snprintf(home_path, sizeof(home_path), "%.40s/pond-test-XXXXXX", folder);
+    MUST(mkdtemp(home_path) != NULL);
+    home_wall_ms = INT64_C(1795348800000);
+}
+
+static inline struct store *home_open_limited(uint64_t cache_size)
+{
+    struct store_options options = {.home = home_path,
+                                    .node = "web1",
+                                    .cache_size = cache_size,
+                                    .wall = home_wall,
+                                    .mono = home_mono};
+    struct store *store = NULL;
+    enum store_status status = store_open(&options, &store);
+
+    if (status != STORE_OK)
+        fprintf(stderr, "%s: %s\n", home_path, store_sentence(status));
+    return status == STORE_OK ? store : NULL;
+}
+
+static inline struct store *home_open_store(void)
+{
+    return home_open_limited(0);
+}
+
+/* The same bytes for the same seed. */
+static inline char *home_bytes(uint64_t seed, size_t len)
+{
+    struct rng rng = {seed};
+    char *bytes = malloc(len + 8);
+
+    MUST(bytes != NULL);
+    for (size_t i = 0; i < len; i += 8) {
+        uint64_t n = rng_next(&rng);
+        memcpy(bytes + i, &n, 8);
+    }
+    return bytes;
+}
+
+static inline enum store_status home_draft(struct store *store, const void *bytes, size_t len,
+                                           struct draft **out)
+{
+    enum store_status status = draft_begin(store, len, out);
+
+    if (status == STORE_OK)
+        status = draft_write(*out, bytes, len);
+    if (status == STORE_OK)
+        return draft_finish(*out);
+    return status;
+}
+
+static inline enum store_status home_put(struct store *store, const char *name, uint64_t seed,
+                                         size_t len, struct manifest *out)
+{
+    struct store_job job = {.kind = STORE_PUT, .manifest = {.mode = 0644, .mtime_ns = 1}};
+    char *bytes = home_bytes(seed, len);
+    enum store_status status = home_draft(store, bytes, len, &job.draft);
+
+    free(bytes);
+    if (out)
+        *out = (struct manifest){0};
+    if (status != STORE_OK)
+        return status;
+    snprintf(job.manifest.name, sizeof(job.manifest.name), "%s", name);
+    status = store_do(store, &job);
+    if (out)
+        *out = job.manifest;
+    return status;
+}
+
+static inline enum store_status home_do(struct store *store, enum store_job_kind kind,
+                                        const char *name)
+{
+    struct store_job job = {.kind = kind};
+
+    snprintf(job.manifest.name, sizeof(job.manifest.name), "%s", name);
+    return store_do(store, &job);
+}
+
+static inline enum store_status home_adopt(struct store *store, const struct manifest *m,
+                                           bool *wanted)
+{
+    struct store_job job = {.kind = STORE_ADOPT};
+    char memory[MESSAGE_MAX];
+    struct text text = TEXT_OVER(memory);
+    enum store_status status;
+
+    manifest_write(m, &text);
+    job.text = (struct span){text.at, text.len};
+    status = store_do(store, &job);
+    if (wanted)
+        *wanted = job.wanted;
+    return status;
+}
+
+static inline enum store_status home_find(struct store *store, const char *name,
+                                          struct store_entry *out)
+{
+    return store_find(store, span_of(name), out);
+}
+
+/* Does what the store gives out for the name equal home_bytes(seed, len)? 0, or the status. */
+static inline int home_compare(struct store *store, const char *name, uint64_t seed, size_t len)
+{
+    struct store_entry entry;
+    struct content *content;
+    char *want = home_bytes(seed, len), *got = malloc(len + 1);
+    enum store_status status = home_find(store, name, &entry);
+    ssize_t n = 0;
+
+    MUST(got != NULL);
+    if (status == STORE_OK)
+        status = content_open(store, &entry.manifest, &content);
+    if (status == STORE_OK) {
+        n = content_read(content, 0, got, len + 1);
+        content_close(content);
+        status = n < 0 ? (enum store_status)n : STORE_OK;
+    }
+    if (status == STORE_OK && ((size_t)n != len || memcmp(want, got, len) != 0))
+        status = STORE_WRONG;
+    free(want);
+    free(got);
+    return status;
+}
+
+/* How many files there are in a folder below home, subfolders included. */
+static inline int home_count(const char *folder)
+{
+    char path[512];
+    struct dirent *entry;
+    int count = 0;
+    DIR *dir;
+
+    snprintf(path, sizeof(path), "%s/%s", home_path, folder);
+    dir = opendir(path);
+    while (dir && (entry = readdir(dir))) {
+        char below[300];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(below, sizeof(below), "%.30s/%.255s", folder, entry->d_name);
+        count += entry->d_type == DT_DIR ? home_count(below) : 1;
+    }
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+/* The content's file. */
+static inline const char *home_content(const struct digest *sha256)
+{
+    static char path[256];
+    char hex[DIGEST_HEX_SIZE];
+
+    digest_hex(sha256, hex);
+    snprintf(path, sizeof(path), "%s/content/%.2s/%s", home_path, hex, hex);
+    return path;
+}
+
+/* Flips one bit of a file. */
+static inline void home_flip(const char *path, uint64_t bit)
+{
+    FILE *file = fopen(path, "r+b");
+    int c;
+
+    MUST(file && fseek(file, (long)(bit / 8), SEEK_SET) == 0);
+    c = fgetc(file);
+    MUST(c != EOF && fseek(file, (long)(bit / 8), SEEK_SET) == 0);
+    fputc(c ^ (1 << bit % 8), file);
+    MUST(fclose(file) == 0);
+}
+
+#endif
