@@ -60,7 +60,7 @@ static bool read_open(int fd, const char *path, size_t most, struct file *out,
     return true;
 }
 
-bool file_read(const char *path, size_t most, struct file *out, struct report *report)
+bool file_load(const char *path, size_t most, struct file *out, struct report *report)
 {
     /* O_NONBLOCK: a FIFO without a writer must not hold the daemon. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

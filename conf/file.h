@@ -19,7 +19,7 @@ struct file {
 
 /* False, with an error in the report, where it cannot be read, is no file, is longer than `most`,
  * or holds a NUL byte (behind which other readers would see nothing). */
-bool file_read(const char *path, size_t most, struct file *out, struct report *report);
+bool file_load(const char *path, size_t most, struct file *out, struct report *report);
 
 /* Overwrites what was read, and frees it. */
 void file_clear(struct file *file);

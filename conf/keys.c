@@ -110,7 +110,7 @@ bool keys_read(const char *path, struct keys *out, struct report *report)
     bool good;
 
     *out = (struct keys){0};
-    if (!file_read(path, KEYS_FILE_MAX, &file, report))
+    if (!file_load(path, KEYS_FILE_MAX, &file, report))
         return false;
     if (file.mode & (S_IRWXG | S_IRWXO)) {
         report_error(report, path, 0,

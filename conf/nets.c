@@ -294,7 +294,7 @@ struct nets *nets_read(const char *path, struct report *report)
     struct nets *nets;
     struct file file;
 
-    if (!file_read(path, NETS_FILE_MAX, &file, report))
+    if (!file_load(path, NETS_FILE_MAX, &file, report))
         return NULL;
     nets = nets_parse(file.text, path, report);
     file_clear(&file);

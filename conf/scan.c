@@ -208,7 +208,7 @@ static void scan_include(struct scan *s)
         fault(s, s->line, "includes too deep, or itself");
         return;
     }
-    if (!file_read(joined, SCAN_FILE_MAX, &file, s->report)) {
+    if (!file_load(joined, SCAN_FILE_MAX, &file, s->report)) {
         s->broken = true;
         return;
     }

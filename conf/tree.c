@@ -97,7 +97,7 @@ struct tree *tree_read(const char *path, struct report *report)
     struct tree *tree;
     struct file file;
 
-    if (!file_read(path, SCAN_FILE_MAX, &file, report))
+    if (!file_load(path, SCAN_FILE_MAX, &file, report))
         return NULL;
     if (folder.len > 1) /* "/" alone stays */
         folder.len--;
