@@ -127,11 +127,11 @@ class Node:
 
     # ---- the commands
 
-    def program(self, name):
-        return os.path.join(self.host.net.build, name)
+    def program(self, path):
+        return os.path.join(self.host.net.build, path)
 
     def words(self, *words):
-        return self.host.words(self.program("pond"), "--home", self.home, *words)
+        return self.host.words(self.program("tools/pond/pond"), "--home", self.home, *words)
 
     def pond(self, *words, **how):
         how = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL,
