@@ -2,6 +2,7 @@
 """put: what the daemon gets, and what it must never get."""
 
 import os
+import subprocess
 import time
 
 from command import DONE, FAILED, REFUSED, USAGE, Result, equal, expect, pond, start
@@ -139,6 +140,19 @@ def case_put_timeout(home, here):
         result = pond(home, here, "put", path, "--timeout", "1")
         hold.append(True)
         expect(result, FAILED, "did not answer in time", "pond ls")
+
+
+def case_put_timeout_stdin(home, here):
+    """--timeout counts while standard input keeps us waiting, and then nothing arrives whole"""
+    with Fake(home) as fake:
+        bodies = keep(fake, "/example.com/x")
+        process = start(home, here, "put", "-", "x", "--timeout", "1", stdin=subprocess.PIPE)
+        process.stdin.write(b"some")
+        process.stdin.flush()
+        equal(process.wait(30), FAILED)
+        expect(Result(process), FAILED, "standard input did not end", "--timeout")
+        wait_for(lambda: bodies, "the end of the body")
+        equal(bodies, [None])
 
 
 def changed_while_read(home, here, change):

@@ -58,7 +58,7 @@ enum pond_exit ask_json(struct pond *pond, const char *what, const char *target,
 
 void ask_print_json(const json_t *json)
 {
-    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    json_dumpf(json, stdout, JSON_INDENT(2) | ASK_JSON_FLAGS);
     putchar('\n');
 }
 

@@ -22,6 +22,9 @@ enum pond_exit ask_json(struct pond *pond, const char *what, const char *target,
 enum pond_exit ask_lines(struct pond *pond, const char *what, const char *method,
                          const char *target, bool (*line)(void *arg, char *line), void *arg);
 
+/* How JSON is printed: in the daemon's order, and 0.1 as 0.1. */
+#define ASK_JSON_FLAGS (JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15))
+
 /* Prints it on standard output, indented, for --json. */
 void ask_print_json(const json_t *json);
 

@@ -45,7 +45,7 @@ static enum pond_exit complete_prefix(struct pond *pond, const char *typed, char
 static void list_as_json(struct listing *listing, const json_t *object)
 {
     fputs(listing->shown ? ",\n  " : "\n  ", stdout);
-    json_dumpf(object, stdout, JSON_PRESERVE_ORDER);
+    json_dumpf(object, stdout, ASK_JSON_FLAGS);
 }
 
 static void list_as_row(struct listing *listing, const json_t *object)

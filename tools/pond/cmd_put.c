@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/clock.h"
 #include "tools/pond/progress.h"
 
 enum { TIMEOUT_MAX_S = 30 * 86400, HEADER_SIZE = 64 };
@@ -19,7 +22,8 @@ struct upload {
     bool sized; /* a plain file: its size is known, and must not change */
     struct stat before;
     uint64_t sent;
-    bool whole; /* all of it was handed over */
+    bool whole;      /* all of it was handed over */
+    mono_t deadline; /* of --timeout */
     struct progress progress;
 };
 
@@ -74,18 +78,30 @@ static ssize_t read_sized(struct upload *upload, char *bytes, size_t len)
     return (uint64_t)n < left || unchanged(upload) ? n : -1;
 }
 
+/* A pipe may keep us waiting, and libcurl looks at its time only between two reads. */
+static ssize_t read_pipe(struct upload *upload, char *bytes, size_t len)
+{
+    struct pollfd input = {.fd = upload->fd, .events = POLLIN};
+    int64_t left = mono_between(clock_mono(), upload->deadline) / MONO_MS(1);
+    ssize_t n;
+
+    if (left > 0 && poll(&input, 1, left < INT_MAX ? (int)left : -1) == 0)
+        left = 0;
+    if (left <= 0) {
+        say("%s did not end within the time that --timeout gives", upload->file);
+        return -1;
+    }
+    n = read_some(upload->fd, bytes, len);
+    if (n < 0)
+        say("cannot read %s: %s", upload->file, strerror(errno));
+    return n;
+}
+
 static ssize_t give(void *arg, char *bytes, size_t len)
 {
     struct upload *upload = arg;
-    ssize_t n;
+    ssize_t n = upload->sized ? read_sized(upload, bytes, len) : read_pipe(upload, bytes, len);
 
-    if (upload->sized) {
-        n = read_sized(upload, bytes, len);
-    } else {
-        n = read_some(upload->fd, bytes, len);
-        if (n < 0)
-            say("cannot read %s: %s", upload->file, strerror(errno));
-    }
     if (n < 0)
         return -1;
     upload->sent += (uint64_t)n;
@@ -151,6 +167,7 @@ static enum pond_exit send_file(struct pond *pond, struct upload *upload, const 
         snprintf(mode, sizeof(mode), "Pond-Mode: %o", (unsigned)upload->before.st_mode & 07777);
         call.headers = headers;
     }
+    upload->deadline = most_s ? mono_after(clock_mono(), MONO_S(most_s)) : MONO_NEVER;
     progress_begin(&upload->progress, name);
     status = pond_do(pond, what, &call, &answer);
     progress_end(&upload->progress);

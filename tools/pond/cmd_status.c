@@ -23,7 +23,7 @@ static const char clear_below[] = "\033[J";
 static void print_one(const json_t *status, bool json, FILE *out)
 {
     if (json) {
-        json_dumpf(status, out, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        json_dumpf(status, out, JSON_COMPACT | ASK_JSON_FLAGS);
         fputc('\n', out);
     } else {
         status_text(status, out);

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "src/clock.h"
 #include "tools/pond/figure.h"
 #include "tools/pond/say.h"
 #include "tools/pond/table.h"
@@ -15,14 +15,6 @@ enum { COLUMNS_DEFAULT = 80, LINE_MAX_BYTES = 1024, LABEL_MOST = 40, BAR_MOST = 
 
 static const int64_t QUIET_NS = MONO_MS(500);
 static const int64_t REDRAW_NS = MONO_MS(100);
-
-static mono_t now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (mono_t){MONO_S(t.tv_sec) + t.tv_nsec};
-}
 
 static size_t terminal_columns(void)
 {
@@ -96,7 +88,7 @@ void progress_line(struct text *out, size_t columns, const char *label, uint64_t
 void progress_begin(struct progress *progress, const char *label)
 {
     *progress = (struct progress){.label = label, .terminal = isatty(STDERR_FILENO) == 1};
-    progress->begun = now();
+    progress->begun = clock_mono();
 }
 
 void progress_at(struct progress *progress, uint64_t done, uint64_t whole)
@@ -108,7 +100,7 @@ void progress_at(struct progress *progress, uint64_t done, uint64_t whole)
 
     if (!progress->terminal)
         return;
-    t = now();
+    t = clock_mono();
     elapsed = mono_between(progress->begun, t);
     if (elapsed < QUIET_NS || (progress->drawn && mono_between(progress->shown, t) < REDRAW_NS))
         return;
