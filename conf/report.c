@@ -81,6 +81,20 @@ static void add(struct report *report, struct report_line *new)
     report->count++;
 }
 
+/* An error is worth more than the last warning. */
+static void drop_warning(struct report *report)
+{
+    size_t i = report->count;
+
+    while (i > 0 && !report->lines[i - 1].warning)
+        i--;
+    if (i == 0)
+        return;
+    free(report->lines[i - 1].text);
+    memmove(&report->lines[i - 1], &report->lines[i], (report->count - i) * sizeof(*report->lines));
+    report->count--;
+}
+
 static void __attribute__((format(printf, 5, 0)))
 report_add(struct report *report, bool warning, const char *file, unsigned line, const char *format,
            va_list args)
@@ -97,6 +111,8 @@ report_add(struct report *report, bool warning, const char *file, unsigned line,
     if (is_known(report, &new))
         return;
     *(warning ? &report->warnings : &report->errors) += 1;
+    if (report->count == REPORT_MAX && !warning)
+        drop_warning(report);
     if (report->count < REPORT_MAX)
         add(report, &new);
 }

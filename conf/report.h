@@ -10,7 +10,7 @@
  * What is wrong with a configuration, all of it in one run: errors, and warnings that stop nobody.
  * Each has its place, and says what is wrong and what would be right. The lines of one file stand
  * together, in the order of their numbers; the same thing is reported once, however many hosts it
- * concerns. Beyond REPORT_MAX they are only counted. One thread at a time.
+ * concerns. Beyond REPORT_MAX they are only counted, warnings first. One thread at a time.
  */
 enum { REPORT_MAX = 200 };
 

@@ -84,7 +84,7 @@ const char *walk_type_name(const config_setting_t *setting)
     case CONFIG_TYPE_GROUP:
         return "a group { }";
     default:
-        return "a list with other items, or too many";
+        return "a list";
     }
 }
 
@@ -102,7 +102,9 @@ static void report_type(const struct walk *walk, const config_setting_t *setting
                      digits, memory);
     else
         report_error(walk->layer->report, origin.file, origin.line, "%s is %s: write %s", row->name,
-                     walk_type_name(setting), memory);
+                     type_fits(setting, row->type) ? "a list with other items, or too many"
+                                                   : walk_type_name(setting),
+                     memory);
 }
 
 static bool list_items(const config_setting_t *setting, struct value *out)

@@ -60,6 +60,20 @@ static void too_many_are_counted(void **state)
     report_free(report);
 }
 
+static void errors_come_before_warnings(void **state)
+{
+    struct report *report = report_new();
+
+    (void)state;
+    for (unsigned i = 1; i <= REPORT_MAX; i++)
+        report_warn(report, "a", i, "odd");
+    report_error(report, "b", 1, "wrong");
+    assert_int_equal(report_count(report), REPORT_MAX);
+    assert_true(report_has_error(report, "b", 1));
+    assert_int_equal(report_warnings(report), REPORT_MAX);
+    report_free(report);
+}
+
 static void a_long_line_is_cut(void **state)
 {
     struct report *report = report_new();
@@ -82,6 +96,7 @@ int main(void)
         cmocka_unit_test(lines_of_a_file_stand_together),
         cmocka_unit_test(the_same_thing_is_said_once),
         cmocka_unit_test(too_many_are_counted),
+        cmocka_unit_test(errors_come_before_warnings),
         cmocka_unit_test(a_long_line_is_cut),
     };
     return cmocka_run_group_tests_name("report", tests, NULL, NULL);
