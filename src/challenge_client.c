@@ -101,7 +101,7 @@ bool challenge_authorize(struct challenge_client *client, struct seal *seal, str
 static bool nonce_ok(struct span nonce)
 {
     for (size_t i = 0; i < nonce.len; i++) {
-        if (nonce.at[i] <= ' ' || nonce.at[i] > '~')
+        if (nonce.at[i] <= ' ' || nonce.at[i] > '~' || strchr("\"\\", nonce.at[i]))
             return false;
     }
     return nonce.len > 0 && nonce.len <= NONCE_MAX_LEN;

@@ -215,13 +215,13 @@ static void nonces_end_with_their_time_and_their_process(void **state)
 
 static void made_up_nonces_are_stale(void **state)
 {
-    static const char *const made_up[] = {"", "x", "00",
-                                          "0000000000000000000000000000000000000000"
-                                          "0000000000000000000000000000000000000000"};
+    char zeros[81] = "";
+    const char *const made_up[] = {"", "x", "00", zeros};
     struct challenge_claim claim;
     struct pair p;
 
     (void)state;
+    memset(zeros, '0', sizeof(zeros) - 1); /* as long as a good one */
     pair_begin(&p);
     hand_over(&p, start);
     sign(&p, &claim);
@@ -334,6 +334,7 @@ static void a_known_nonce_goes_on_counting(void **state)
     assert_false(challenge_learn(p.client, span_of(SERVER), span_of("Basic realm=\"x\"")));
     assert_false(challenge_learn(p.client, span_of(SERVER), span_of("Pond nc=1, mac=\"00\"")));
     assert_false(challenge_learn(p.client, span_of(SERVER), span_of("Pond nonce=\"a\x01z\"")));
+    assert_false(challenge_learn(p.client, span_of(SERVER), span_of("Pond nonce=a\\b")));
     pair_end(&p);
 }
 
@@ -400,6 +401,8 @@ static void overlong_parts_of_a_claim_are_refused(void **state)
     assert_false(challenge_claim_parse(span_of(text), &claim));
 }
 
+#define GOOD "RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg="
+
 /* RFC 9530, appendix B.1: the digest of {"hello": "world"} and a line feed. */
 static void digests_have_the_form_of_rfc_9530(void **state)
 {
@@ -414,10 +417,9 @@ static void digests_have_the_form_of_rfc_9530(void **state)
         "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPEA:",
         "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DB===:",
         "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBP =:",
-        "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:, sha-256=:RK/"
-        "0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:",
+        "sha-256=:" GOOD ":, sha-256=:" GOOD ":",
     };
-    static const char good[] = "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:";
+    static const char good[] = "sha-256=:" GOOD ":";
     char memory[128];
     struct text text = TEXT_OVER(memory);
     struct digest digest, back;
