@@ -106,6 +106,19 @@ void exchange_blame(struct exchange *machine, const struct address *host, enum p
         machine->figures.faults++;
 }
 
+void exchange_judge(struct exchange *machine, const struct exchange_event *event)
+{
+    struct peer *peer = peers_find(&machine->peers, &event->from);
+    bool answered = event->result == EXCHANGE_DONE || event->result == EXCHANGE_AHEAD;
+
+    if (peer && answered)
+        peer_serves(peer);
+    if (event->result == EXCHANGE_AHEAD)
+        exchange_blame(machine, &event->from, PEER_AHEAD);
+    else if (!answered && event->fault != PEER_FINE)
+        exchange_blame(machine, &event->from, event->fault);
+}
+
 static void member(struct exchange *machine, const struct address *address)
 {
     peers_learn(&machine->peers, address, machine->now)->member = true;
@@ -119,7 +132,7 @@ static struct peer *note_sender(struct exchange *machine, const struct exchange_
     bool restarted = peer->ever_heard && peer->boot != sender->boot;
 
     if (restarted)
-        peer_restarted(peer);
+        peer_serves(peer);
     if (!peer->ever_heard || restarted)
         exchange_compare_soon(machine, &event->from);
     peer->address = event->from;
@@ -174,12 +187,14 @@ static void heard_ihave(struct exchange *machine, const struct exchange_event *e
     bool usable = answers ? peer_credible(peer, machine->now) : peer_usable(peer, machine->now);
     int order = exchange_order(&event->local, notice->version, &notice->sha256);
 
+    if (!notice->version.bits)
+        usable = false; /* an ISconf host's: no manifest vouches for what it has */
     if (version_is_ahead(notice->version, event->wall)) {
         exchange_blame(machine, &event->from, PEER_AHEAD);
         usable = false;
     }
     exchange_ask_heard(machine, event, &source, usable);
-    if (order > 0 && !*notice->tuid)
+    if (order > 0 && !*notice->tuid && notice->version.bits)
         exchange_say_correction(machine, event);
     if (order < 0 && usable)
         learn_from(machine, event, &candidate);
@@ -215,10 +230,7 @@ static void learned(struct exchange *machine, const struct exchange_event *event
     char name[NAME_SIZE];
 
     MUST(span_copy(event->name, name, sizeof(name)));
-    if (event->result == EXCHANGE_AHEAD)
-        exchange_blame(machine, &event->from, PEER_AHEAD);
-    else
-        exchange_blame(machine, &event->from, event->fault);
+    exchange_judge(machine, event);
     exchange_learn_done(machine, event, name);
     exchange_ask_refresh(machine, name, &event->local);
 }

@@ -29,18 +29,24 @@ void exchange_compare_init(struct exchange *machine)
         about(machine, FIRST_NS < machine->compare_ns ? FIRST_NS : machine->compare_ns);
 }
 
+/* How soon it is compared with one that has news. */
+static int64_t soon_ns(const struct exchange *machine)
+{
+    int64_t soon = SOON_NS + SOON_PER_PEER_NS * (int64_t)machine->peers.count;
+
+    return soon < machine->compare_ns ? soon : machine->compare_ns;
+}
+
 void exchange_compare_soon(struct exchange *machine, const struct address *host)
 {
     struct comparing *comparing = &machine->comparing;
-    int64_t soon = SOON_NS + SOON_PER_PEER_NS * (int64_t)machine->peers.count;
 
     if (comparing->hinted)
         return;
     comparing->hinted = true;
     comparing->hint = *host;
-    if (soon > machine->compare_ns)
-        soon = machine->compare_ns;
-    comparing->due = mono_earlier(comparing->due, about(machine, soon));
+    if (!comparing->run)
+        comparing->due = mono_earlier(comparing->due, about(machine, soon_ns(machine)));
 }
 
 /* A random one of those that can be used now. */
@@ -75,7 +81,7 @@ static void run_end(struct exchange *machine)
 
     comparing->run = false;
     comparing->failures = 0;
-    comparing->due = about(machine, machine->compare_ns);
+    comparing->due = about(machine, comparing->hinted ? soon_ns(machine) : machine->compare_ns);
 }
 
 /* With another peer, soon; ever later while they all fail. */
@@ -91,21 +97,29 @@ static void run_failed(struct exchange *machine)
     comparing->due = about(machine, wait < machine->compare_ns ? wait : machine->compare_ns);
 }
 
+/* Where the page begins: at its beginning, if it is another store's than we asked for. */
+static uint64_t page_since(const struct comparing *comparing, const struct exchange_page *page)
+{
+    return page->store_id == comparing->store_id ? comparing->since : 0;
+}
+
 /* Is it a page that may follow what we asked for? */
 static bool page_sound(const struct comparing *comparing, const struct exchange_page *page)
 {
-    uint64_t since = page->store_id == comparing->store_id ? comparing->since : 0;
+    uint64_t since = page_since(comparing, page);
 
     return page->more ? page->last > since : page->last >= since;
 }
 
-static void note_position(struct peer *peer, const struct exchange_page *page, uint64_t since)
+static void note_position(struct peer *peer, const struct exchange_page *page, uint64_t asked_since)
 {
-    if (peer->store_id != page->store_id)
+    bool other_store = peer->store_id != page->store_id;
+
+    if (other_store)
         peer->ahead = false;
     if (page->ahead && !peer->ahead) {
         peer->ahead = true;
-        peer->retry = page->retry < since ? since : page->retry;
+        peer->retry = other_store && asked_since ? 0 : page->retry;
     }
     peer->store_id = page->store_id;
     peer->position = page->last;
@@ -119,10 +133,8 @@ static void page_taken(struct exchange *machine, struct peer *peer,
                        const struct exchange_page *page)
 {
     struct comparing *comparing = &machine->comparing;
-    uint64_t since = page->store_id == comparing->store_id ? comparing->since : 0;
 
-    note_position(peer, page, since);
-    peer_blame(peer, page->ahead ? PEER_AHEAD : PEER_FINE, machine->now);
+    note_position(peer, page, comparing->since);
     peer->compared = machine->now;
     peer->ever_compared = true;
     if (page->more && ++comparing->pages < PAGES_MAX)
@@ -140,12 +152,14 @@ void exchange_compare_done(struct exchange *machine, const struct exchange_event
     if (!comparing->in_flight || !address_same_host(&event->from, &comparing->host))
         return;
     comparing->in_flight = false;
+    exchange_judge(machine, event);
     if (peer && taken && page_sound(comparing, &event->page)) {
         page_taken(machine, peer, &event->page);
-    } else {
-        exchange_blame(machine, &event->from, taken ? PEER_WRONG_ANSWER : event->fault);
-        run_failed(machine);
+        return;
     }
+    if (taken)
+        exchange_blame(machine, &event->from, PEER_WRONG_ANSWER);
+    run_failed(machine);
 }
 
 /* One page of it, the first or the next. */

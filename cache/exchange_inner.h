@@ -234,4 +234,7 @@ struct address exchange_http(const struct exchange *machine, const struct peer *
  * known as peers are passed over. */
 void exchange_blame(struct exchange *machine, const struct address *host, enum peer_fault fault);
 
+/* The same, for how a request of ours ended. */
+void exchange_judge(struct exchange *machine, const struct exchange_event *event);
+
 #endif

@@ -61,11 +61,20 @@ static void reply_later(struct exchange *machine, const struct exchange_event *e
     memcpy(reply->tuid, notice->tuid, sizeof(reply->tuid));
 }
 
+/* An ISconf host, which says neither node nor version, asks for content with a later mtime. */
+static bool worth_an_isconf_answer(const struct notice *question,
+                                   const struct exchange_local *local)
+{
+    return local->held && !local->deleted && local->mtime > question->time;
+}
+
 /* Do we know what the asker wants to know? */
 static bool worth_an_answer(const struct notice *question, const struct exchange_local *local)
 {
     if (!local->known)
         return false;
+    if (!*question->sender.node)
+        return worth_an_isconf_answer(question, local);
     if (!question->version.bits)
         return !question->content || local->held || local->deleted;
     if (version_newer(local->version, question->version))

@@ -5,7 +5,13 @@
 
 #include "src/base/must.h"
 
-enum { NOT_SERVING_FIRST_S = 2, NOT_SERVING_MOST_S = 60, WRONG_FIRST_S = 10, WRONG_MOST_S = 3600 };
+enum {
+    NOT_SERVING_FIRST_S = 2,
+    NOT_SERVING_MOST_S = 60,
+    WRONG_FIRST_S = 10,
+    WRONG_MOST_S = 3600,
+    FORGIVEN_S = 3600
+};
 
 static const struct {
     const char *name;
@@ -114,6 +120,8 @@ bool peer_blame(struct peer *peer, enum peer_fault fault, mono_t now)
     peer->fault = fault;
     if (fault == PEER_AHEAD)
         return false;
+    if (mono_between(peer->avoid_until, now) > MONO_S(FORGIVEN_S))
+        peer->faults = 0;
     for (uint32_t i = 0; i < peer->faults && aside < most; i++)
         aside *= 2;
     if (peer->faults < UINT32_MAX)
@@ -137,7 +145,7 @@ bool peer_credible(const struct peer *peer, mono_t now)
     return peer_usable(peer, now) || only_not_serving(peer->fault);
 }
 
-void peer_restarted(struct peer *peer)
+void peer_serves(struct peer *peer)
 {
     if (!only_not_serving(peer->fault))
         return;

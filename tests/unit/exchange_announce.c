@@ -60,6 +60,18 @@ static void a_version_from_the_future_is_noted_not_learned(void **state)
     assert_true(peer_usable(&exchange_peers(bench->machine)->list[0], bench->now));
 }
 
+static void an_isconf_host_is_no_source_of_manifests(void **state)
+{
+    struct bench *bench = *state;
+    struct notice notice = ihave(6, false);
+
+    notice.version = VERSION_NONE;
+    hear(bench, 2, notice, nothing());
+    assert_int_equal(bench->actions.count, 0);
+    hear(bench, 2, notice, knows(5, true));
+    assert_int_equal(bench->actions.count, 0);
+}
+
 static void who_misbehaved_is_no_source(void **state)
 {
     struct bench *bench = *state;
@@ -161,6 +173,7 @@ int main(void)
         CASE(equal_versions_are_ordered_by_their_content),
         CASE(a_spread_announcement_is_learned_within_its_spread),
         CASE(a_version_from_the_future_is_noted_not_learned),
+        CASE(an_isconf_host_is_no_source_of_manifests),
         CASE(who_misbehaved_is_no_source),
         CASE(a_change_is_announced_twice),
         CASE(ten_thousand_changes_are_no_storm),

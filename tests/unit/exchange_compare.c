@@ -106,6 +106,54 @@ static void what_was_ahead_is_read_again_next_time(void **state)
     assert_int_equal(await(bench, EXCHANGE_COMPARE, 60000)->since, 200);
 }
 
+static void a_new_store_with_versions_ahead_is_read_again_from_its_beginning(void **state)
+{
+    struct bench *bench = *state;
+
+    member(bench, 2);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
+    compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 100});
+    assert_int_equal(await(bench, EXCHANGE_COMPARE, 60000)->since, 100);
+    compared(bench, 2,
+             (struct exchange_page){.store_id = 10, .last = 120, .ahead = true, .retry = 100});
+    assert_int_equal(await(bench, EXCHANGE_COMPARE, 60000)->since, 0);
+}
+
+static void who_speaks_up_during_a_comparison_is_next(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *action;
+
+    member(bench, 2);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
+    hear(bench, 3, whohas(0, true), nothing());
+    compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 1});
+    action = await(bench, EXCHANGE_COMPARE, 5000);
+    assert_non_null(action);
+    assert_int_equal(action->to.ip[15], 3);
+}
+
+static void good_pages_do_not_absolve_of_wrong_chunks(void **state)
+{
+    struct bench *bench = *state;
+    const struct peer *peer = &exchange_peers(bench->machine)->list[0];
+
+    member(bench, 2);
+    for (int i = 0; i < 3; i++) {
+        step(bench, (struct exchange_event){
+                        .kind = EXCHANGE_BLAMED, .from = host(2), .fault = PEER_WRONG_CHUNK});
+        assert_true(mono_between(bench->now, peer->avoid_until) == MONO_S(10 << i));
+        wait_ms(bench, 100000);
+        assert_non_null(await(bench, EXCHANGE_COMPARE, 60000));
+        compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 1});
+    }
+    step(bench,
+         (struct exchange_event){.kind = EXCHANGE_BLAMED, .from = host(2), .fault = PEER_FINE});
+    step(bench, (struct exchange_event){
+                    .kind = EXCHANGE_BLAMED, .from = host(2), .fault = PEER_WRONG_CHUNK});
+    assert_true(mono_between(bench->now, peer->avoid_until) == MONO_S(10));
+}
+
 static void after_a_failure_another_peer_is_tried_soon(void **state)
 {
     struct bench *bench = *state;
@@ -188,6 +236,9 @@ int main(void)
         CASE(a_catalogue_that_leads_nowhere_is_a_fault),
         CASE(an_endless_catalogue_ends_its_turn),
         CASE(what_was_ahead_is_read_again_next_time),
+        CASE(a_new_store_with_versions_ahead_is_read_again_from_its_beginning),
+        CASE(who_speaks_up_during_a_comparison_is_next),
+        CASE(good_pages_do_not_absolve_of_wrong_chunks),
         CASE(after_a_failure_another_peer_is_tried_soon),
         CASE(failures_in_a_row_are_retried_ever_later),
         CASE(a_new_voice_is_compared_with_soon),

@@ -102,9 +102,13 @@ static void each_fault_in_a_row_counts_double(void **state)
 
     for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
         assert_int_equal(aside_s(wrong, PEER_WRONG_CHUNK, now), expected[i]);
-        now = mono_after(now, MONO_S(4000));
+        now = mono_after(now, MONO_S(3601));
     }
     peer_praise(wrong);
+    assert_int_equal(aside_s(wrong, PEER_WRONG_CHUNK, now), 10);
+    now = mono_after(now, MONO_S(100));
+    assert_int_equal(aside_s(wrong, PEER_WRONG_CHUNK, now), 20);
+    now = mono_after(now, MONO_S(20 + 3601)); /* and time forgives too */
     assert_int_equal(aside_s(wrong, PEER_WRONG_CHUNK, now), 10);
 }
 
@@ -119,7 +123,7 @@ static void who_only_does_not_serve_is_soon_tried_again(void **state)
     }
     assert_int_equal(aside_s(down, PEER_REFUSES, now), 60);
     assert_true(peer_credible(down, now));
-    peer_restarted(down);
+    peer_serves(down);
     assert_true(peer_usable(down, now));
 }
 
@@ -128,7 +132,7 @@ static void a_restart_absolves_nobody_of_wrong_content(void **state)
     struct peer *wrong = peers_learn(*state, &(struct address){.port = 1}, at_s(0));
 
     assert_true(peer_blame(wrong, PEER_WRONG_CHUNK, at_s(1)));
-    peer_restarted(wrong);
+    peer_serves(wrong);
     assert_false(peer_usable(wrong, at_s(2)));
     assert_false(peer_credible(wrong, at_s(2)));
     assert_false(peer_blame(wrong, PEER_UNREACHABLE, at_s(2)));
