@@ -311,20 +311,13 @@ void nets_free(struct nets *nets)
     free(nets);
 }
 
-/* ::/0 means every IPv6 host, not IPv4's in their mapped form too. */
-static bool holds(const struct network *network, const struct address *address)
-{
-    return address_is_v4(&network->base) == address_is_v4(address) &&
-           network_holds(network, address);
-}
-
 const struct nets_member *nets_find(const struct nets *nets, const struct address *address)
 {
     const struct nets_member *best = NULL;
 
     for (size_t i = 0; i < nets->count; i++) {
         const struct nets_member *m = &nets->members[i];
-        if (holds(&m->network, address) && (!best || m->network.bits > best->network.bits))
+        if (network_holds(&m->network, address) && (!best || m->network.bits > best->network.bits))
             best = m;
     }
     return best;

@@ -121,6 +121,8 @@ bool network_holds(const struct network *n, const struct address *a)
 
     if (n->base.scope && n->base.scope != a->scope)
         return false;
+    if (address_is_v4(&n->base) != address_is_v4(a))
+        return false; /* ::/0 is every IPv6 host, not IPv4's in their mapped form too */
     clear_behind(cut.ip, n->bits);
     return memcmp(cut.ip, n->base.ip, sizeof(cut.ip)) == 0;
 }
