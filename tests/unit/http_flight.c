@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: ISC */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cache/chunk.h"
+#include "tests/unit/site.h"
+#include "tests/unit/unit.h"
+
+/*
+ * What is not at hand, as it is served while it comes in. The flights are scripted here: bytes are
+ * let in by the test, and the end by success or failure.
+ */
+enum { READERS_MAX = 64 };
+
+struct flight_reader {
+    void (*wake)(void *arg);
+    void *arg;
+    bool waits;
+    bool here;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    char bytes[1 << 20];
+    size_t had;
+    bool failed;
+    bool full; /* no reader is let in */
+    struct flight_reader readers[READERS_MAX];
+    unsigned joined, left;
+} script = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
+                                   void (*wake)(void *arg), void *arg)
+{
+    struct flight_reader *reader = NULL;
+
+    (void)flights, (void)manifest;
+    pthread_mutex_lock(&script.lock);
+    for (size_t i = 0; i < READERS_MAX && !reader && !script.full; i++) {
+        if (!script.readers[i].here)
+            reader = &script.readers[i];
+    }
+    if (reader) {
+        *reader = (struct flight_reader){.wake = wake, .arg = arg, .here = true};
+        script.joined++;
+    }
+    pthread_mutex_unlock(&script.lock);
+    return reader;
+}
+
+ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, size_t len)
+{
+    ssize_t n = FLIGHT_WAIT;
+
+    pthread_mutex_lock(&script.lock);
+    if (script.failed) {
+        n = FLIGHT_FAILED;
+    } else if (from < script.had) {
+        n = (ssize_t)(script.had - from < len ? script.had - from : len);
+        memcpy(bytes, script.bytes + from, (size_t)n);
+    } else {
+        reader->waits = true;
+    }
+    pthread_mutex_unlock(&script.lock);
+    return n;
+}
+
+void flights_unwait(struct flight_reader *reader)
+{
+    pthread_mutex_lock(&script.lock);
+    reader->waits = false;
+    pthread_mutex_unlock(&script.lock);
+}
+
+void flights_leave(struct flight_reader *reader)
+{
+    pthread_mutex_lock(&script.lock);
+    assert_true(reader->here);
+    reader->here = false;
+    script.left++;
+    pthread_mutex_unlock(&script.lock);
+}
+
+static void wake_readers(void)
+{
+    for (size_t i = 0; i < READERS_MAX; i++) {
+        struct flight_reader *reader = &script.readers[i];
+        if (reader->waits) {
+            reader->waits = false;
+            reader->wake(reader->arg);
+        }
+    }
+}
+
+static void let_in(size_t bytes, bool failed)
+{
+    pthread_mutex_lock(&script.lock);
+    script.had += bytes;
+    script.failed = failed;
+    wake_readers();
+    pthread_mutex_unlock(&script.lock);
+}
+
+static unsigned count_of(const unsigned *counter)
+{
+    unsigned n;
+
+    pthread_mutex_lock(&script.lock);
+    n = *counter;
+    pthread_mutex_unlock(&script.lock);
+    return n;
+}
+
+/* Waits for an event that has to come. */
+static void until(const unsigned *counter, unsigned n)
+{
+    for (int i = 0; count_of(counter) < n; i++) {
+        if (i == 10000)
+            fail_msg("%u came, not %u", count_of(counter), n);
+        usleep(1000);
+    }
+}
+
+/* ---- the tests
+ * ------------------------------------------------------------------------------------ */
+
+#define NAME "example.com/far"
+static struct site site;
+
+/* A manifest from elsewhere, whose content is not here. */
+static void adopt(size_t size)
+{
+    struct manifest m = {.node = "far1", .size = size, .mode = 0644};
+    struct store_job job = {.kind = STORE_ADOPT};
+    char memory[MESSAGE_MAX + 1];
+    struct text text = TEXT_OVER(memory);
+    struct store_entry entry;
+
+    strcpy(m.name, NAME);
+    m.version.bits = UINT64_C(1795000000000) << 16;
+    if (store_find(site.store, span_of(NAME), &entry) == STORE_OK)
+        m.version.bits = entry.manifest.version.bits + 1;
+    m.chunk_size = chunk_size_for(size);
+    digest_of(script.bytes, size, &m.sha256);
+    if (chunk_count(size, m.chunk_size) == 1)
+        digest_of(&m.sha256, sizeof(m.sha256), &m.chunks);
+    else
+        memset(&m.chunks, 7, sizeof(m.chunks)); /* nobody asks for the list here */
+    manifest_write(&m, &text);
+    job.text = (struct span){text.at, text.len};
+    assert_int_equal(store_do(site.store, &job), STORE_OK);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(script.bytes); i++)
+        script.bytes[i] = (char)(i * 2654435761u >> 11);
+    site_start(&site, &(struct site_options){
+                          .limits = {.head_ns = MONO_MS(1000), .window_ns = MONO_MS(1000)}});
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    site_stop(&site, 0);
+    site_remove(&site);
+    return 0;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    script.had = 0;
+    script.failed = script.full = false;
+    script.joined = script.left = 0;
+    adopt(sizeof(script.bytes));
+    return 0;
+}
+
+static int ask(const char *method, const char *headers)
+{
+    int fd = site_connect(&site);
+    char text[256];
+
+    snprintf(text, sizeof(text), "%s /" NAME " HTTP/1.1\r\nHost: localhost\r\n%s\r\n", method,
+             headers);
+    send_text(fd, text);
+    return fd;
+}
+
+static void content_streams_as_it_comes(void **state)
+{
+    int fd = ask("GET", "");
+    struct answer a;
+
+    (void)state;
+    until(&script.joined, 1);
+    for (size_t had = 0; had < sizeof(script.bytes); had += 1 << 16)
+        let_in(1 << 16, false);
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_header(&a, "Cache-Status"), SITE_NODE "; fwd=miss; stored");
+    assert_int_equal(a.len, sizeof(script.bytes));
+    assert_memory_equal(a.body, script.bytes, a.len);
+    answer_free(&a);
+    close(fd);
+    until(&script.left, 1);
+}
+
+static void a_range_waits_for_its_own_bytes(void **state)
+{
+    int fd = ask("GET", "Range: bytes=1000-1999\r\n");
+    struct answer a;
+
+    (void)state;
+    until(&script.joined, 1);
+    let_in(1500, false);
+    let_in(500, false);
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 206);
+    assert_int_equal(a.len, 1000);
+    assert_memory_equal(a.body, script.bytes + 1000, 1000);
+    answer_free(&a);
+    close(fd);
+}
+
+/* Before the first byte it can still be told; behind it, only by a body that is too short. */
+static void failures_are_never_a_short_success(void **state)
+{
+    int fd = ask("GET", "");
+    struct answer a;
+
+    (void)state;
+    until(&script.joined, 1);
+    let_in(0, true);
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 503);
+    assert_string_equal(answer_header(&a, "Retry-After"), "1");
+    answer_free(&a);
+    close(fd);
+    script.failed = false;
+    fd = ask("GET", "");
+    until(&script.joined, 2);
+    let_in(5000, false);
+    usleep(50000); /* so that some of it may be on its way; the check holds either way */
+    let_in(0, true);
+    read_answer(fd, false, &a);
+    assert_true(a.status == 503 || (a.status == 200 && !a.whole && a.len <= 5000));
+    answer_free(&a);
+    close(fd);
+    until(&script.left, 2);
+}
+
+static void too_many_readers_are_told_to_come_later(void **state)
+{
+    struct answer a;
+    int fd;
+
+    (void)state;
+    script.full = true;
+    fd = ask("GET", "");
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 503);
+    answer_free(&a);
+    close(fd);
+}
+
+/* libmicrohttpd does not see it; the reaper does. */
+static void a_client_that_vanishes_is_noticed(void **state)
+{
+    int before = ask("GET", ""), behind;
+
+    (void)state;
+    until(&script.joined, 1);
+    close(before);
+    until(&script.left, 1);
+    behind = ask("GET", "");
+    until(&script.joined, 2);
+    let_in(5000, false);
+    usleep(50000);
+    close(behind);
+    until(&script.left, 2);
+}
+
+static void head_and_others_fetch_nothing(void **state)
+{
+    struct answer a;
+    int fd = ask("HEAD", "");
+
+    (void)state;
+    read_answer(fd, true, &a);
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_header(&a, "Content-Length"), "1048576");
+    answer_free(&a);
+    close(fd);
+    fd = ask("GET", "Via: 1.1 elsewhere (carpond)\r\n");
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 404);
+    assert_string_equal(a.body, "the object is known, its content is not at hand\n");
+    answer_free(&a);
+    close(fd);
+    assert_int_equal(count_of(&script.joined), 0);
+}
+
+/* Many readers, woken again and again, on two workers: no wake is lost. */
+static void many_readers_get_all_of_it(void **state)
+{
+    enum { MANY = 32 };
+    int fds[MANY];
+
+    (void)state;
+    for (size_t i = 0; i < MANY; i++)
+        fds[i] = ask("GET", "");
+    until(&script.joined, MANY);
+    for (size_t had = 0; had < sizeof(script.bytes); had += 1 << 12)
+        let_in(1 << 12, false);
+    for (size_t i = 0; i < MANY; i++) {
+        struct answer a;
+        read_answer(fds[i], false, &a);
+        assert_int_equal(a.status, 200);
+        assert_int_equal(a.len, sizeof(script.bytes));
+        assert_memory_equal(a.body, script.bytes, a.len);
+        answer_free(&a);
+        close(fds[i]);
+    }
+}
+
+/* Suspended readers at the end: they are woken, and nothing is left behind. */
+static void stopping_ends_those_who_wait(void **state)
+{
+    int fds[8];
+
+    (void)state;
+    for (size_t i = 0; i < 8; i++)
+        fds[i] = ask("GET", "");
+    until(&script.joined, 8);
+    let_in(100, false);
+    site_stop(&site, MONO_MS(50));
+    assert_int_equal(count_of(&script.left), 8);
+    for (size_t i = 0; i < 8; i++) {
+        struct answer a;
+        read_answer(fds[i], false, &a);
+        assert_true(!a.whole || a.status == 503);
+        answer_free(&a);
+        close(fds[i]);
+    }
+    site_start(&site, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(content_streams_as_it_comes, begin),
+        cmocka_unit_test_setup(a_range_waits_for_its_own_bytes, begin),
+        cmocka_unit_test_setup(failures_are_never_a_short_success, begin),
+        cmocka_unit_test_setup(too_many_readers_are_told_to_come_later, begin),
+        cmocka_unit_test_setup(a_client_that_vanishes_is_noticed, begin),
+        cmocka_unit_test_setup(head_and_others_fetch_nothing, begin),
+        cmocka_unit_test_setup(many_readers_get_all_of_it, begin),
+        cmocka_unit_test_setup(stopping_ends_those_who_wait, begin),
+    };
+    return cmocka_run_group_tests_name("http_flight", tests, start, stop);
+}

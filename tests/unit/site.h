@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_TESTS_SITE_H
+#define POND_TESTS_SITE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "src/http.h"
+#include "src/mailbox.h"
+
+/*
+ * A site: the HTTP server with a real store, gate and challenges in a folder of its own, on
+ * loopback, its main loop on a thread of its own. What the exchange and the flights would say is
+ * set by the test. And a client that speaks raw bytes.
+ */
+#define SITE_NODE "web1"
+#define SITE_DOMAIN "example.com"
+
+struct site_options {
+    unsigned max_connections; /* 0: 64 */
+    unsigned threads;         /* 0: 2 */
+    struct reaper_limits limits;
+    const char *key; /* NULL: a cluster without keys */
+};
+
+struct site {
+    struct site_options options;
+    char folder[64];
+    char socket_path[96];
+    struct address address;
+    struct store *store;
+    struct keyring *keyring;
+    struct members *members;
+    struct gate *gate;
+    struct challenge_server *challenges;
+    struct http *http;
+    struct ev_loop *loop;
+    struct mailbox *mailbox;
+    pthread_t thread;
+    int64_t drain_ns;
+    struct letter ready, stop;
+    _Atomic int is_ready;
+    _Atomic unsigned asked;                             /* questions that the exchange got */
+    bool (*answer)(struct site *site, struct ask *ask); /* NULL, or fills it in; false: later */
+};
+
+void site_start(struct site *site, const struct site_options *options);
+void site_stop(struct site *site, int64_t drain_ns); /* keeps the folder */
+void site_remove(struct site *site);                 /* the folder */
+
+/* Stores `len` bytes under the name, directly. */
+void site_put(struct site *site, const char *name, const void *bytes, size_t len);
+
+/* ---- the client
+ * ----------------------------------------------------------------------------------- */
+
+int site_connect(const struct site *site); /* over TCP */
+int site_control(const struct site *site); /* over the control socket */
+
+struct answer {
+    unsigned status; /* 0: the connection ended, or was silent for 10 s, before a whole head */
+    char *head;      /* with its empty line, ended by a NUL */
+    char *body;      /* ended by a NUL */
+    size_t len;
+    bool whole; /* the body has the length that was promised */
+};
+
+void send_all(int fd, const char *bytes, size_t len); /* what cannot be sent is not */
+void send_text(int fd, const char *text);
+
+/* The next answer on the connection; `head_only` to a HEAD. Free it. */
+void read_answer(int fd, bool head_only, struct answer *answer);
+void answer_free(struct answer *answer);
+
+/* The value of a header, or NULL; good until the next call. */
+const char *answer_header(const struct answer *answer, const char *name);
+bool is_closed(int fd); /* does the other end close within 10 s, having sent nothing more? */
+
+/* A request on a connection of its own. `headers`: lines, each with its \r\n, or "". */
+void ask_tcp(const struct site *site, const char *method, const char *target, const char *headers,
+             struct answer *answer);
+void ask_control(const struct site *site, const char *method, const char *target,
+                 const char *headers, const char *body, struct answer *answer);
+
+#endif
