@@ -386,7 +386,7 @@ static void log_fault(struct transfer *transfer, struct fetch_verdict verdict)
     if (missed)
         log_warn("fetch: %" PRIu64 " more faults were not logged", missed);
     log_quote(&target, span_of(transfer->request->target), LOG_TARGET_MAX);
-    log_warn("fetch: %s %s when asked for %s: %s", address_text(&transfer->request->server, server),
+    log_warn("fetch: %s: %s (asked for %s: %s)", address_text(&transfer->request->server, server),
              peer_fault_sentence(verdict.fault), target.at, verdict.why);
 }
 
