@@ -131,7 +131,8 @@ static struct fetch_verdict judge_range(const struct fetch_answer *answer,
         return answer->status == 200 ? FINE : wrong(PEER_WRONG_ANSWER, "a part came, unasked for");
     if (answer->status != 206)
         return wrong(PEER_WRONG_ANSWER, "the whole came where a range was asked for");
-    if (!fetch_answer_header(answer, "content-range", &value) || !content_range_is(value, request))
+    if (!fetch_answer_header(answer, "content-range", &value) || value.at == NULL ||
+        !content_range_is(value, request))
         return wrong(PEER_WRONG_ANSWER, "Content-Range is not what was asked for");
     return FINE;
 }
