@@ -45,7 +45,9 @@ void flights_free(struct flights *flights); /* when every reader has left */
 enum { FLIGHTS_MAX = 256, FLIGHT_READERS_MAX = 16384 };
 bool flights_start(struct flights *flights, const struct manifest *manifest);
 
-/* The answer to `need`: holders, the best first; none ends the flight if it has no other. */
+/* The answer to `need`, or news at any other time: holders, the best first. Those that do not hold
+ * this very content are passed over. Where there are none, a flight without readers ends; with
+ * readers it asks again for a while. Any thread. */
 void flights_sources(struct flights *flights, const struct manifest *manifest,
                      const struct exchange_source *sources, size_t count);
 
@@ -55,7 +57,8 @@ struct flight_reader;
 
 /* Joins the flight for this content, which is started where there is none. `wake` is called at most
  * once for each flights_read that returned FLIGHT_WAIT, on some thread, with no lock held that
- * flights_read takes. NULL where too many read or fly: 503. */
+ * flights_read takes; it must not block, unwait or leave. NULL where too many read or fly, or the
+ * manifest contradicts another one of the same content that is being fetched: 503. */
 struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
                                    void (*wake)(void *arg), void *arg);
 
@@ -65,7 +68,8 @@ enum { FLIGHT_WAIT = 0, FLIGHT_FAILED = -1 };
  * (`wake` will come), or FLIGHT_FAILED for good. What is waited for is fetched next. */
 ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, size_t len);
 
-/* Forgets a wait: after this no wake comes for it. */
+/* Forgets a wait: after this no wake comes for it, and none is under way. So the caller must hold
+ * no lock that `wake` takes. Leaving does it too. */
 void flights_unwait(struct flight_reader *reader);
 void flights_leave(struct flight_reader *reader);
 

@@ -76,8 +76,8 @@ static void end(struct flying *flying, enum flying_state state, bool gone, const
         log_landed(flying);
     } else if (!flying->ending) {
         stat_add(STAT_FETCHES_FAILED, 1);
-        log_warn("gave up fetching %s: %s; %u of %u chunks are here, and kept",
-                 name_of(flying, name), why, flying->machine.had_count, flying->machine.count);
+        log_warn("gave up fetching %s: %s; %u of %u chunks are kept", name_of(flying, name), why,
+                 gone ? 0 : flying->machine.had_count, flying->machine.count);
     }
     flying_end(flying, state, gone);
 }
@@ -393,22 +393,14 @@ static void ask_run(struct flying *flying, const struct flight_action *action)
 static void landed(void *arg)
 {
     struct flying *flying = arg;
-    char name[LOG_NAME_SIZE];
+    enum store_status status = flying->job.status;
 
     MUST_BE(flying, FLYING_MAGIC);
     flying->busy = FLYING_IDLE;
-    switch (flying->job.status) {
-    case STORE_OK:
+    if (status == STORE_OK)
         end(flying, FLYING_LANDED, true, "");
-        break;
-    case STORE_WRONG:
-        log_error("the manifest of %s by %s is wrong: all chunks fit, the whole does not",
-                  name_of(flying, name), flying->manifest.node);
-        end(flying, FLYING_FAILED, true, store_sentence(STORE_WRONG));
-        break;
-    default:
-        end(flying, FLYING_FAILED, false, store_sentence(flying->job.status));
-    }
+    else /* STORE_WRONG: all chunks fit, the whole does not; the store has thrown it away */
+        end(flying, FLYING_FAILED, status == STORE_WRONG, store_sentence(status));
 }
 
 /* On a thread of the store's. */
