@@ -112,7 +112,7 @@ bool keys_read(const char *path, struct keys *out, struct report *report)
     *out = (struct keys){0};
     if (!file_load(path, KEYS_FILE_MAX, &file, report))
         return false;
-    if (file.mode & (S_IRWXG | S_IRWXO)) {
+    if (file.mode & (S_IWGRP | S_IXGRP | S_IRWXO)) { /* a group of its own may read it */
         report_error(report, path, 0,
                      "its mode is %04o, so that others can read or change it: chmod 600 %s",
                      (unsigned)file.mode & 07777, path);

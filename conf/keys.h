@@ -11,7 +11,7 @@
 /*
  * The key file: one key a line, the first signs, any of them is accepted. Lines that begin with #
  * are comments. "+ANY+" is no key: it says that everything is accepted. The file must not be open
- * to anyone but its owner.
+ * to anyone but its owner, and a group that may read it.
  */
 enum { KEYS_LIST_MAX = 16, KEY_LEN_MAX = 512, KEYS_FILE_MAX = 64 * 1024 };
 

@@ -127,7 +127,7 @@ static void write_file(char path[], mode_t mode)
 
 static void nobody_else_may_read_or_write_it(void **state)
 {
-    static const mode_t wrong[] = {0644, 0640, 0604, 0620, 0602, 0610};
+    static const mode_t wrong[] = {0644, 0604, 0620, 0602, 0610, 0660};
 
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
@@ -143,9 +143,9 @@ static void nobody_else_may_read_or_write_it(void **state)
     }
 }
 
-static void its_owner_alone_may(void **state)
+static void its_owner_and_a_reading_group_may(void **state)
 {
-    static const mode_t right[] = {0600, 0400};
+    static const mode_t right[] = {0600, 0400, 0640, 0440};
 
     (void)state;
     for (size_t i = 0; i < sizeof(right) / sizeof(*right); i++) {
@@ -188,7 +188,7 @@ int main(void)
         cmocka_unit_test(malformed_lines_are_refused),
         cmocka_unit_test(at_most_sixteen),
         cmocka_unit_test(nobody_else_may_read_or_write_it),
-        cmocka_unit_test(its_owner_alone_may),
+        cmocka_unit_test(its_owner_and_a_reading_group_may),
         cmocka_unit_test(a_new_key_is_a_good_one),
     };
     return cmocka_run_group_tests_name("keys", tests, NULL, NULL);
