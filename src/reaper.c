@@ -64,6 +64,17 @@ static uint64_t moved(const struct reaped *r, enum reaper_state state)
     return state == REAPER_REPLY ? info.tcpi_bytes_acked : info.tcpi_bytes_received;
 }
 
+/* What is still queued for a client that does not take it goes as well: a close alone would keep it
+ * in the kernel for as long as the client likes. */
+static void reap(const struct reaped *r)
+{
+    const struct linger at_once = {.l_onoff = 1};
+
+    stat_add(STAT_CONNECTIONS_REAPED, 1);
+    (void)setsockopt(r->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    (void)shutdown(r->fd, SHUT_RDWR);
+}
+
 static bool is_gone(const struct reaped *r)
 {
     struct pollfd end = {.fd = r->fd, .events = POLLRDHUP};
@@ -136,8 +147,7 @@ static void judge(struct reaper *reaper, struct reaped *r, mono_t now)
     if (state == REAPER_WAIT && is_gone(r))
         reaper->options.vanished(r->owner);
     if (is_due(r, now, &reaper->options.limits, state)) {
-        stat_add(STAT_CONNECTIONS_REAPED, 1);
-        (void)shutdown(r->fd, SHUT_RDWR);
+        reap(r);
     } else if (reaper->shut_idle && state <= REAPER_IDLE && queued(r, SIOCINQ) == 0) {
         (void)shutdown(r->fd, SHUT_RDWR);
     }

@@ -23,7 +23,7 @@ static struct site site;
 static int start(void **state)
 {
     (void)state;
-    site_start(&site, NULL);
+    site_start(&site, &(struct site_options){.limits = {.head_ns = MONO_MS(1000)}});
     site_put(&site, NAME, BODY, strlen(BODY));
     return 0;
 }
