@@ -11,9 +11,11 @@ struct swarm {
     bool cuts, partitions, crashes, losses; /* of a catalogue, in a crash */
     bool clock_steps;
     bool wrong_answers;
+    bool flood; /* somebody puts in a great many at once */
     unsigned removes;
 };
 
+enum { FLOOD_NAMES = EXCHANGE_ANNOUNCEMENTS_MAX + 500 }; /* more than can be announced */
 enum { ACTIVE_S = 60, SETTLE_MOST_S = 2 * 3600, ASIDE_MOST_S = 3700, QUIET_S = 120 };
 
 static bool heads(struct sim *sim)
@@ -41,13 +43,15 @@ static void roll_faults(struct sim *sim, struct swarm *swarm)
     swarm->removes = heads(sim) ? 200 : 0;
 }
 
-static void roll_nodes(struct sim *sim)
+static void roll_nodes(struct sim *sim, const struct swarm *swarm)
 {
     bool clocks = heads(sim);
     int64_t off = sim_chance(sim, 200) ? 120000 : 20000;
 
     sim->node_count = (int)sim_between(sim, 3, SIM_NODES_MAX);
     sim->names = (int)(sim_chance(sim, 100) ? sim_between(sim, 100, 400) : sim_between(sim, 2, 15));
+    if (swarm->flood)
+        sim->names = FLOOD_NAMES;
     sim->broadcast = sim_chance(sim, 250);
     for (int i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
@@ -119,6 +123,12 @@ static void work(struct sim *sim, struct sim_event *event)
         sim_node_ask(sim, node, name, ask, heads(sim), false);
 }
 
+static void flood(struct sim *sim, struct sim_event *event)
+{
+    for (int name = 0; name < sim->names; name++)
+        sim_node_put(sim, (int)event->number, name, false);
+}
+
 static struct sim_event *some_time(struct sim *sim,
                                    void (*run)(struct sim *sim, struct sim_event *event))
 {
@@ -131,7 +141,7 @@ static struct sim_event *some_time(struct sim *sim,
 
 static void roll_events(struct sim *sim, const struct swarm *swarm)
 {
-    int64_t works = sim->names > 50 ? 2 * sim->names : sim_between(sim, 20, 200);
+    int64_t works = sim->names > 50 && !swarm->flood ? 2 * sim->names : sim_between(sim, 20, 200);
     bool burst = sim_chance(sim, 200);
 
     for (int i = 0; i < sim->node_count; i++) {
@@ -144,6 +154,8 @@ static void roll_events(struct sim *sim, const struct swarm *swarm)
         if (burst)
             event->at = (mono_t){event->at.ns / MONO_S(20) * MONO_S(20) + MONO_S(20)};
     }
+    if (swarm->flood)
+        some_time(sim, flood);
     for (int i = 0; i < 6; i++) {
         if (swarm->cuts) {
             some_time(sim, cut);
@@ -226,9 +238,9 @@ void sim_settle(struct sim *sim)
 
 void sim_plan(struct sim *sim)
 {
-    struct swarm swarm;
+    struct swarm swarm = {.flood = sim_chance(sim, 15)};
 
-    roll_nodes(sim);
+    roll_nodes(sim, &swarm);
     roll_faults(sim, &swarm);
     roll_events(sim, &swarm);
     pass(sim, ACTIVE_S + 3);
