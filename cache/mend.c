@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "cache/intents.h"
@@ -24,6 +25,8 @@ struct taking {
     struct journal_place behind; /* all before it has been taken */
     uint64_t in_batch;
     uint64_t taken;
+    struct digest *gone; /* held by a version that was taken in, and not by the next */
+    size_t gone_count;
     enum store_status status;
 };
 
@@ -37,15 +40,15 @@ static void batch_begin(struct taking *taking)
     taking->in_batch = 0;
 }
 
-/* Content that a newer version has replaced by now goes, unless another name holds it. */
+/* Content that a newer version has replaced goes, unless a name holds it when all is taken in. */
 static void remove_gone(struct taking *taking)
 {
     struct view view;
     struct holding holding;
 
     view_begin(taking->catalogue, &view);
-    for (size_t i = 0; i < taking->ledger.gone_count; i++) {
-        const struct digest *sha256 = &taking->ledger.gone[i];
+    for (size_t i = 0; i < taking->gone_count; i++) {
+        const struct digest *sha256 = &taking->gone[i];
         if (ledger_holding(&view, sha256, &holding) != STORE_OK || !holding.held)
             content_remove(&taking->store->home, sha256);
     }
@@ -62,8 +65,14 @@ static void batch_end(struct taking *taking)
         taking->status = change_commit(&taking->view);
     else
         change_abort(&taking->view);
-    if (taking->status == STORE_OK)
-        remove_gone(taking);
+    if (taking->ledger.gone_count) {
+        size_t count = taking->gone_count + taking->ledger.gone_count;
+        taking->gone = realloc(taking->gone, count * sizeof(*taking->gone));
+        MUST(taking->gone != NULL);
+        memcpy(taking->gone + taking->gone_count, taking->ledger.gone,
+               taking->ledger.gone_count * sizeof(*taking->gone));
+        taking->gone_count = count;
+    }
     ledger_free(&taking->ledger);
 }
 
@@ -128,6 +137,9 @@ enum store_status mend_take(struct store *store, struct catalogue *catalogue,
         taking.status = status;
     if (taking.view.txn)
         batch_end(&taking);
+    if (taking.status == STORE_OK)
+        remove_gone(&taking);
+    free(taking.gone);
     *taken = taking.taken;
     return taking.status;
 }

@@ -13,7 +13,6 @@
 #include "cache/lists.h"
 #include "cache/store_inner.h"
 #include "src/base/must.h"
-#include "src/base/stats.h"
 
 /*
  * How long a chunk counts as checked: a file can rot behind its page cache, and files that are
@@ -263,10 +262,7 @@ static enum store_status open_new(struct store *store, const struct manifest *m,
     int fd = open_file(store->shelf, file_of_digest(FOLDER_CONTENT, &m->sha256, name));
 
     if (fd < 0 && errno == ENOENT) {
-        stat_add(STAT_CONTENT_ROTTEN, 1);
-        log_error("store: %s/content/%s is missing: it will be fetched again", store->home.path,
-                  name);
-        writer_set_aside(store, &m->sha256, 0);
+        aside_send(store, &m->sha256, 0);
         return STORE_NOT_HELD;
     }
     if (fd < 0)
@@ -392,14 +388,8 @@ static bool range_of(const struct content *c, uint64_t from, uint64_t len, uint3
 
 static enum store_status set_aside(struct content *c)
 {
-    char hex[DIGEST_HEX_SIZE];
-
-    if (!atomic_exchange(&c->rotten, true)) {
-        stat_add(STAT_CONTENT_ROTTEN, 1);
-        log_error("store: the content of %s (%s/content, %s) is rotten: it will be fetched again",
-                  c->manifest.name, c->store->home.path, digest_hex(&c->manifest.sha256, hex));
-        writer_set_aside(c->store, &c->manifest.sha256, c->inode);
-    }
+    if (!atomic_exchange(&c->rotten, true))
+        aside_send(c->store, &c->manifest.sha256, c->inode);
     return STORE_ROTTEN;
 }
 
@@ -408,8 +398,10 @@ static enum store_status list_from_content(struct content *c)
 {
     const struct manifest *m = &c->manifest;
     struct digest whole, *list;
+    struct stamp stamp;
     uint32_t count;
     char hex[DIGEST_HEX_SIZE];
+    bool linked;
     enum store_status status =
         list_compute(c->fd, m->size, m->chunk_size, &list, &count, &whole, NULL, NULL);
 
@@ -420,7 +412,8 @@ static enum store_status list_from_content(struct content *c)
         return STORE_ROTTEN;
     }
     c->list = list;
-    list_write(&c->store->home, &m->sha256, list, count, digest_hex(&m->sha256, hex));
+    if (stamp_of(c->fd, &stamp, &linked) && linked)
+        list_write(&c->store->home, &m->sha256, list, count, digest_hex(&m->sha256, hex));
     return STORE_OK;
 }
 

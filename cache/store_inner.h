@@ -103,16 +103,25 @@ enum store_status writer_run_alone(struct store *store,
 void writer_send(struct store *store, enum store_status (*within)(struct group *group, void *arg),
                  void *arg);
 
-/* The content file with this inode is rotten (or, without one, missing): it becomes partial content
- * that is wanted again. From any thread, without waiting. */
-void writer_set_aside(struct store *store, const struct digest *sha256, uint64_t inode);
-
 void queue_start(struct queue *queue, void *(*main)(void *arg), struct store *store);
 void queue_stop(struct queue *queue);
 bool queue_add(struct queue *queue, struct store_job *job);
 
 /* Takes up to `most` jobs off the queue, waiting for the first; 0: it was stopped and is empty. */
 size_t queue_take(struct queue *queue, struct store_job **jobs, size_t most);
+
+/* ---- aside.c -------------------------------------------------------------------------------- */
+
+/* The content file with this inode is rotten (or, without one, missing): has it become partial
+ * content that is wanted again, unless that is not so any more. Without waiting; or not on the
+ * writer's thread, whether it was so. */
+void aside_send(struct store *store, const struct digest *sha256, uint64_t inode);
+bool aside_set(struct store *store, const struct digest *sha256, uint64_t inode);
+
+/* Puts a chunk list in the place of one that is rotten or missing; false where the content is not
+ * held any more. Not on the writer's thread. */
+bool aside_put_list(struct store *store, const struct manifest *m, const struct digest *list,
+                    uint32_t count);
 
 /* ---- porter.c ------------------------------------------------------------------------------- */
 

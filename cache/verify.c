@@ -173,16 +173,10 @@ static void mend(struct verifying *v)
 
 /* ---- content --------------------------------------------------------------------------------- */
 
-static void bad_content(struct verifying *v, const struct manifest *m, uint64_t inode,
-                        const char *what)
+static void bad_content(struct verifying *v, const struct manifest *m, uint64_t inode)
 {
-    char hex[DIGEST_HEX_SIZE];
-
-    stat_add(STAT_CONTENT_ROTTEN, 1);
-    v->report->rotten++;
-    log_error("store: the content of %s (%s/content, %s) is %s: it will be fetched again", m->name,
-              v->store->home.path, digest_hex(&m->sha256, hex), what);
-    writer_set_aside(v->store, &m->sha256, inode);
+    if (aside_set(v->store, &m->sha256, inode))
+        v->report->rotten++;
 }
 
 /* The content is right, so the list that it gives is the right one. */
@@ -191,18 +185,15 @@ static void check_list(struct verifying *v, const struct manifest *m, const stru
 {
     struct digest *list;
     uint32_t n;
-    char hex[DIGEST_HEX_SIZE];
-    enum store_status status = list_read(&v->store->home, m, &list, &n);
 
-    if (status == STORE_OK) {
+    if (list_read(&v->store->home, m, &list, &n) == STORE_OK) {
         free(list);
         return;
     }
-    v->report->rotten++;
-    if (list_fits(m, right, count * sizeof(*right)) &&
-        list_write(&v->store->home, &m->sha256, right, count, digest_hex(&m->sha256, hex)) ==
-            STORE_OK)
+    if (aside_put_list(v->store, m, right, count)) {
+        v->report->rotten++;
         v->report->mended++;
+    }
 }
 
 static void check_content(struct verifying *v, const struct manifest *m)
@@ -217,19 +208,19 @@ static void check_content(struct verifying *v, const struct manifest *m)
         file_open(home, FOLDER_CONTENT, file_of_digest(FOLDER_CONTENT, &m->sha256, name), O_RDONLY);
 
     if (fd < 0 && errno == ENOENT)
-        bad_content(v, m, 0, "missing");
+        bad_content(v, m, 0);
     if (fd < 0 || !file_inode(fd, &inode))
         return;
     status = list_compute(fd, m->size, m->chunk_size, &list, &count, &whole, go_on, v);
     close(fd);
     if (status == STORE_ROTTEN)
-        bad_content(v, m, inode, "too short, or cannot be read");
+        bad_content(v, m, inode);
     if (status != STORE_OK)
         return;
     if (digest_same(&whole, &m->sha256))
         check_list(v, m, list, count);
     else
-        bad_content(v, m, inode, "rotten");
+        bad_content(v, m, inode);
     free(list);
 }
 
@@ -302,7 +293,6 @@ enum store_status store_verify(struct store *store, struct store_report *report,
     mend(&v);
     if (!v.stopped)
         check_contents(&v);
-    /* Also waits until what is rotten has been set aside: the writer goes by order. */
     for (unsigned part = 0; part < 256 && !v.stopped; part++)
         writer_run_alone(store, remove_strays, &part);
     return v.stopped ? STORE_STOPPED : STORE_OK;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include <fcntl.h>
 #include <semaphore.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "cache/group.h"
 #include "cache/store_inner.h"
@@ -122,55 +120,6 @@ void writer_send(struct store *store, enum store_status (*within)(struct group *
     errand->within = within;
     errand->arg = arg;
     writer_add(store, &errand->job);
-}
-
-/* ---- setting aside -------------------------------------------------------------------------- */
-
-struct bad_content {
-    struct digest sha256;
-    uint64_t inode; /* 0: it is missing */
-};
-
-/* Is what was found still so? The file may have been put in anew meanwhile. */
-static bool still_bad(const struct home *home, const struct bad_content *bad)
-{
-    char name[FILE_NAME_SIZE];
-    struct stat st;
-
-    if (fstatat(home->fd[FOLDER_CONTENT], file_of_digest(FOLDER_CONTENT, &bad->sha256, name), &st,
-                AT_SYMLINK_NOFOLLOW) != 0)
-        return bad->inode == 0;
-    return bad->inode == st.st_ino;
-}
-
-/* The chunks that are still good need not be fetched again: it becomes partial content. */
-static enum store_status set_aside(struct group *group, void *arg)
-{
-    const struct bad_content *bad = arg;
-    const struct home *home = &group->store->home;
-    char name[FILE_NAME_SIZE], partial[FILE_NAME_SIZE];
-    struct record record;
-    enum store_status status;
-
-    if (!still_bad(home, bad))
-        return STORE_NOT_FOUND;
-    status = ledger_referrer(&group->view, &bad->sha256, &record);
-    if (status != STORE_OK)
-        return status;
-    shelf_forget(group->store->shelf, &bad->sha256);
-    file_rename(home, FOLDER_CONTENT, file_of_digest(FOLDER_CONTENT, &bad->sha256, name),
-                FOLDER_PARTIAL, file_of_digest(FOLDER_PARTIAL, &bad->sha256, partial));
-    status = ledger_hold(&group->ledger, &bad->sha256, false);
-    return status == STORE_OK ? ledger_want(&group->ledger, &bad->sha256, record.sequence) : status;
-}
-
-void writer_set_aside(struct store *store, const struct digest *sha256, uint64_t inode)
-{
-    struct bad_content *bad = malloc(sizeof(*bad));
-
-    MUST(bad != NULL);
-    *bad = (struct bad_content){*sha256, inode};
-    writer_send(store, set_aside, bad);
 }
 
 /* ---- the thread ----------------------------------------------------------------------------- */

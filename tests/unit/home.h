@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef POND_TESTS_HOME_H
-#define POND_TESTS_HOME_H
+#ifndef POND_TESTS_UNIT_HOME_H
+#define POND_TESTS_UNIT_HOME_H
 
 #include <dirent.h>
 #include <ftw.h>
@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cache/chunk.h"
 #include "cache/store.h"
 #include "src/base/must.h"
 #include "src/base/rng.h"
@@ -79,6 +80,39 @@ static inline struct store *home_open_store(void)
 {
     return home_open_limited(0);
 }
+
+static inline int home_set_up(void **state)
+{
+    home_make();
+    *state = home_open_store();
+    return *state ? 0 : -1;
+}
+
+static inline int home_tear_down(void **state)
+{
+    if (*state)
+        store_close(*state);
+    home_remove();
+    return 0;
+}
+
+/* As if the daemon were started again. */
+static inline void home_reopen(void **state)
+{
+    store_close(*state);
+    *state = home_open_store();
+    MUST(*state != NULL);
+}
+
+static inline struct store_figures home_figures(struct store *store)
+{
+    struct store_figures figures;
+
+    store_figures(store, &figures);
+    return figures;
+}
+
+#define HOME_CASE(name) cmocka_unit_test_setup_teardown(name, home_set_up, home_tear_down)
 
 /* The same bytes for the same seed. */
 static inline char *home_bytes(uint64_t seed, size_t len)
@@ -154,6 +188,29 @@ static inline enum store_status home_find(struct store *store, const char *name,
                                           struct store_entry *out)
 {
     return store_find(store, span_of(name), out);
+}
+
+/* A version that web2 made, of content home_bytes(seed, len). */
+static inline struct manifest home_foreign(const char *name, uint64_t seed, size_t len,
+                                           int64_t after_ms)
+{
+    struct manifest m = {.node = "web2",
+                         .version = {(uint64_t)(home_wall_ms + after_ms) << 16},
+                         .size = len,
+                         .mode = 0600,
+                         .chunk_size = chunk_size_for(len)};
+    char *bytes = home_bytes(seed, len);
+    uint32_t count = chunk_count(len, m.chunk_size);
+    struct digest *list = malloc(count * sizeof(*list));
+
+    snprintf(m.name, sizeof(m.name), "%s", name);
+    digest_of(bytes, len, &m.sha256);
+    for (uint32_t i = 0; i < count; i++)
+        digest_of(bytes + chunk_at(i, m.chunk_size), chunk_len(i, len, m.chunk_size), &list[i]);
+    digest_of(list, count * sizeof(*list), &m.chunks);
+    free(list);
+    free(bytes);
+    return m;
 }
 
 /* Does what the store gives out for the name equal home_bytes(seed, len)? 0, or the status. */

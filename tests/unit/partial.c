@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: ISC */
+/* The store and what comes from others: manifests, and content chunk by chunk. */
+#include "cache/store.h"
+
+#include "cache/chunk.h"
+#include "src/base/log.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/home.h"
+
+struct names {
+    char text[4096];
+    size_t count;
+};
+
+static void note_name(void *arg, const struct store_entry *entry)
+{
+    struct names *names = arg;
+    size_t len = strlen(names->text);
+
+    snprintf(names->text + len, sizeof(names->text) - len, "%s ",
+             entry->manifest.name + strlen("example.com/"));
+    names->count++;
+}
+
+/* ---- what others made ------------------------------------------------------------------------ */
+
+static struct digest *list_of(const struct manifest *m, uint64_t seed, uint32_t *count)
+{
+    char *bytes = home_bytes(seed, m->size);
+    struct digest *list;
+
+    *count = chunk_count(m->size, m->chunk_size);
+    list = malloc(*count * sizeof(*list));
+    for (uint32_t i = 0; i < *count; i++)
+        digest_of(bytes + chunk_at(i, m->chunk_size), chunk_len(i, m->size, m->chunk_size),
+                  &list[i]);
+    free(bytes);
+    return list;
+}
+
+/* Brings the content of m, whose bytes are home_bytes(seed), in; without the chunk `lacking`. */
+static struct partial *bring(struct store *store, const struct manifest *m, uint64_t seed,
+                             uint32_t lacking)
+{
+    struct partial *partial;
+    uint32_t count;
+    struct digest *list = list_of(m, seed, &count);
+    char *bytes = home_bytes(seed, m->size);
+
+    assert_int_equal(partial_open(store, m, &partial), STORE_OK);
+    assert_int_equal(partial_set_list(partial, list, count * sizeof(*list)), STORE_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i != lacking)
+            assert_int_equal(partial_put(partial, i, bytes + chunk_at(i, m->chunk_size),
+                                         chunk_len(i, m->size, m->chunk_size)),
+                             STORE_OK);
+    }
+    free(list);
+    free(bytes);
+    return partial;
+}
+
+static enum store_status land(struct store *store, const struct manifest *m, struct partial *p)
+{
+    struct store_job job = {.kind = STORE_LAND, .manifest = *m, .partial = p};
+
+    return store_do(store, &job);
+}
+
+static void newer_versions_are_adopted(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 1, 1000, 0),
+                    old = home_foreign("example.com/a", 2, 5, -9);
+    struct store_entry entry;
+    bool wanted = true;
+
+    assert_int_equal(home_adopt(*state, &m, &wanted), STORE_OK);
+    assert_false(wanted);
+    assert_int_equal(home_find(*state, "example.com/a", &entry), STORE_OK);
+    assert_true(!entry.held && !entry.own && !entry.wanted);
+    assert_int_equal(home_adopt(*state, &m, NULL), STORE_NOT_NEWER);
+    assert_int_equal(home_adopt(*state, &old, NULL), STORE_NOT_NEWER);
+    m.version.bits += UINT64_C(61000) << 16;
+    assert_int_equal(home_adopt(*state, &m, NULL), STORE_AHEAD);
+    home_wall_ms += 1000;
+    assert_int_equal(home_adopt(*state, &m, NULL), STORE_OK);
+    assert_int_equal(home_put(*state, "example.com/a", 3, 10, &old), STORE_OK);
+    assert_true(version_newer(old.version, m.version));
+}
+
+static void of_one_version_the_greater_digest_wins(void **state)
+{
+    struct manifest a = home_foreign("example.com/a", 1, 10, 0),
+                    b = home_foreign("example.com/a", 2, 10, 0);
+    const struct manifest *low = manifest_compare(&a, &b) < 0 ? &a : &b,
+                          *high = low == &a ? &b : &a;
+    struct store_entry entry;
+
+    assert_int_equal(home_adopt(*state, low, NULL), STORE_OK);
+    assert_int_equal(home_adopt(*state, high, NULL), STORE_OK);
+    assert_int_equal(home_adopt(*state, low, NULL), STORE_NOT_NEWER);
+    home_find(*state, "example.com/a", &entry);
+    assert_true(digest_same(&entry.manifest.sha256, &high->sha256));
+}
+
+static void what_was_held_is_wanted_in_its_newer_version(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 2, 600000, 1);
+    struct store_entry entry;
+    struct names names = {.count = 0};
+    struct partial *partial;
+    bool wanted = false;
+
+    home_put(*state, "example.com/a", 1, 10, NULL);
+    assert_int_equal(home_adopt(*state, &m, &wanted), STORE_OK);
+    assert_true(wanted);
+    assert_int_equal(home_count("content"), 0);
+    assert_int_equal(store_list_wanted(*state, 0, 10, note_name, &names), 1);
+    assert_string_equal(names.text, "a ");
+    assert_int_equal(home_figures(*state).wanted, 1);
+    partial = bring(*state, &m, 2, UINT32_MAX);
+    assert_int_equal(land(*state, &m, partial), STORE_OK);
+    partial_close(partial, false);
+    home_find(*state, "example.com/a", &entry);
+    assert_true(entry.held && !entry.wanted);
+    assert_int_equal(home_compare(*state, "example.com/a", 2, 600000), 0);
+    assert_int_equal(home_figures(*state).wanted, 0);
+    assert_int_equal(store_list_wanted(*state, 0, 10, note_name, &names), 0);
+    assert_int_equal(home_count("partial"), 0);
+}
+
+static void content_that_another_name_holds_is_not_wanted(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 2, 10, 1);
+    bool wanted = true;
+
+    home_put(*state, "example.com/a", 1, 10, NULL);
+    home_put(*state, "example.com/b", 2, 10, NULL);
+    assert_int_equal(home_adopt(*state, &m, &wanted), STORE_OK);
+    assert_false(wanted);
+    assert_int_equal(home_compare(*state, "example.com/a", 2, 10), 0);
+}
+
+static void a_foreign_tombstone_drops_the_content(void **state)
+{
+    struct manifest m = {.name = "example.com/a", .node = "web2", .deleted = true};
+
+    home_put(*state, "example.com/a", 1, 10, NULL);
+    m.version.bits = (uint64_t)(home_wall_ms + 1) << 16;
+    assert_int_equal(home_adopt(*state, &m, NULL), STORE_OK);
+    assert_int_equal(home_count("content"), 0);
+}
+
+static void garbage_is_not_adopted(void **state)
+{
+    struct store_job job = {.kind = STORE_ADOPT, .text = span_of("From fbp822\n_type: x\n\n")};
+
+    assert_int_equal(store_do(*state, &job), STORE_WRONG);
+    assert_int_equal(home_figures(*state).health, STORE_OK);
+}
+
+static void wants_and_drops(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 1, 10, 0);
+
+    assert_int_equal(home_do(*state, STORE_WANT, "example.com/a"), STORE_NOT_FOUND);
+    home_adopt(*state, &m, NULL);
+    assert_int_equal(home_do(*state, STORE_WANT, "example.com/a"), STORE_OK);
+    assert_int_equal(home_figures(*state).wanted, 1);
+    assert_int_equal(home_do(*state, STORE_DROP, "example.com/a"), STORE_OK);
+    assert_int_equal(home_figures(*state).wanted, 0);
+    home_put(*state, "example.com/b", 2, 10, NULL);
+    assert_int_equal(home_do(*state, STORE_DROP, "example.com/b"), STORE_OK);
+    assert_int_equal(home_compare(*state, "example.com/b", 2, 10), STORE_NOT_HELD);
+    assert_int_equal(home_count("content"), 0);
+}
+
+/* ---- partial content ------------------------------------------------------------------------- */
+
+static void partial_content_survives_a_restart(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 5, 2000000, 0);
+    struct partial *partial;
+    char *bytes = home_bytes(5, m.size), got[4096];
+
+    home_adopt(*state, &m, NULL);
+    partial = bring(*state, &m, 5, 3);
+    assert_int_equal(partial_had(partial), 7);
+    assert_false(partial_has(partial, 3));
+    assert_int_equal(partial_read(partial, 786432 - 100, got, sizeof(got)), 100);
+    assert_memory_equal(got, bytes + 786432 - 100, 100);
+    assert_int_equal(partial_read(partial, 786432, got, sizeof(got)), 0);
+    partial_close(partial, true);
+    home_reopen(state);
+    assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
+    assert_true(partial_has_list(partial));
+    assert_int_equal(partial_had(partial), 7);
+    assert_int_equal(partial_put(partial, 3, bytes, 262144), STORE_WRONG);
+    assert_int_equal(partial_put(partial, 3, bytes + 786432, 262144), STORE_OK);
+    assert_int_equal(land(*state, &m, partial), STORE_OK);
+    assert_int_equal(partial_read(partial, 0, got, sizeof(got)), sizeof(got));
+    partial_close(partial, true);
+    assert_int_equal(home_compare(*state, "example.com/a", 5, m.size), 0);
+    free(bytes);
+}
+
+static void what_rotted_in_partial_content_is_not_had(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 5, 2000000, 0);
+    struct partial *partial;
+    char path[256], hex[DIGEST_HEX_SIZE];
+
+    home_adopt(*state, &m, NULL);
+    partial_close(bring(*state, &m, 5, UINT32_MAX), true);
+    snprintf(path, sizeof(path), "%s/partial/%s", home_path, digest_hex(&m.sha256, hex));
+    home_flip(path, 8 * 300000);
+    assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
+    assert_int_equal(partial_had(partial), 7);
+    assert_false(partial_has(partial, 1));
+    partial_close(partial, false);
+    assert_int_equal(home_count("partial"), 0);
+}
+
+static void a_manifest_that_lies_is_found_out(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 5, 600000, 0);
+    struct partial *partial;
+
+    m.sha256.bytes[0] ^= 1; /* the chunks are those of other content */
+    home_adopt(*state, &m, NULL);
+    partial = bring(*state, &m, 5, UINT32_MAX);
+    assert_int_equal(land(*state, &m, partial), STORE_WRONG);
+    partial_close(partial, true);
+    assert_int_equal(home_count("partial"), 0);
+    assert_int_equal(home_count("chunks"), 0);
+    assert_int_equal(home_compare(*state, "example.com/a", 5, 600000), STORE_NOT_HELD);
+}
+
+static void empty_content_needs_no_bytes(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 5, 0, 0);
+    struct partial *partial;
+
+    home_adopt(*state, &m, NULL);
+    assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
+    assert_true(partial_has_list(partial));
+    assert_int_equal(partial_had(partial), 1);
+    assert_int_equal(land(*state, &m, partial), STORE_OK);
+    partial_close(partial, true);
+    assert_int_equal(home_compare(*state, "example.com/a", 5, 0), 0);
+}
+
+static void wrong_lists_are_refused(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 5, 600000, 0);
+    struct partial *partial;
+    uint32_t count;
+    struct digest *list = list_of(&m, 5, &count), *back;
+
+    home_adopt(*state, &m, NULL);
+    assert_int_equal(store_chunk_list(*state, &m, &back, &count), STORE_NOT_HELD);
+    assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
+    assert_false(partial_has_list(partial));
+    assert_int_equal(partial_set_list(partial, list, 64), STORE_WRONG);
+    list[1].bytes[5] ^= 1;
+    assert_int_equal(partial_set_list(partial, list, 96), STORE_WRONG);
+    list[1].bytes[5] ^= 1;
+    assert_int_equal(partial_set_list(partial, list, 96), STORE_OK);
+    assert_int_equal(store_chunk_list_by_digest(*state, &m.sha256, &back, &count), STORE_OK);
+    assert_int_equal(count, 3);
+    assert_memory_equal(back, list, 96);
+    free(back);
+    free(list);
+    partial_close(partial, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        HOME_CASE(newer_versions_are_adopted),
+        HOME_CASE(of_one_version_the_greater_digest_wins),
+        HOME_CASE(what_was_held_is_wanted_in_its_newer_version),
+        HOME_CASE(content_that_another_name_holds_is_not_wanted),
+        HOME_CASE(a_foreign_tombstone_drops_the_content),
+        HOME_CASE(garbage_is_not_adopted),
+        HOME_CASE(wants_and_drops),
+        HOME_CASE(partial_content_survives_a_restart),
+        HOME_CASE(what_rotted_in_partial_content_is_not_had),
+        HOME_CASE(a_manifest_that_lies_is_found_out),
+        HOME_CASE(empty_content_needs_no_bytes),
+        HOME_CASE(wrong_lists_are_refused),
+    };
+    log_set_level(LEVEL_ERROR);
+    return cmocka_run_group_tests_name("partial", tests, NULL, NULL);
+}
