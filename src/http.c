@@ -36,8 +36,7 @@ enum {
 #define HTTP_WINDOW_NS MONO_S(10)
 #define HTTP_RATE 4096
 
-/* ---- connections: called by libmicrohttpd
- * --------------------------------------------------------- */
+/* ---- connections: called by libmicrohttpd ---------------------------------------------------- */
 
 static int socket_of(struct MHD_Connection *connection)
 {
@@ -93,8 +92,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
     }
 }
 
-/* ---- requests: called by libmicrohttpd
- * ------------------------------------------------------------ */
+/* ---- requests: called by libmicrohttpd ------------------------------------------------------- */
 
 static void *on_first_line(void *cls, const char *uri, struct MHD_Connection *connection)
 {
@@ -285,9 +283,9 @@ static struct MHD_Daemon *start_without_signals(struct http *http)
 }
 
 /* Each connection may have a file open beside its socket. */
-static void want_descriptors(unsigned connections)
+static void want_descriptors(unsigned max_connections)
 {
-    rlim_t wanted = 2 * (rlim_t)connections + 256;
+    rlim_t wanted = 2 * (rlim_t)max_connections + 512;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
@@ -297,7 +295,7 @@ static void want_descriptors(unsigned connections)
     if (limit.rlim_cur < wanted)
         log_warn("http: max_connections is %u, but only %llu files may be open: raise the limit "
                  "(LimitNOFILE=, ulimit -n) to %llu",
-                 connections, (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
+                 max_connections, (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
 }
 
 static char *copied(const char *string)
@@ -378,7 +376,7 @@ struct http *http_new(const struct http_options *options)
     http->events = events_new();
     http->chores = chores_new(http);
     http->reaper = start_reaper(http);
-    want_descriptors(capacity(options));
+    want_descriptors(options->max_connections);
     http->daemon = start_without_signals(http);
     /* The last, for it begins to take connections. */
     http->acceptor = http->daemon ? start_acceptor(http) : NULL;
@@ -389,8 +387,7 @@ struct http *http_new(const struct http_options *options)
     return http;
 }
 
-/* ---- stop
- * ----------------------------------------------------------------------------------------- */
+/* ---- stop ------------------------------------------------------------------------------------ */
 
 static void run_loop_briefly(struct ev_loop *loop)
 {

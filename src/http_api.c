@@ -40,8 +40,7 @@ static bool name_behind(struct request *r, size_t route_len, char name[NAME_SIZE
     return false;
 }
 
-/* ---- what the main loop tells
- * --------------------------------------------------------------------- */
+/* ---- what the main loop tells ---------------------------------------------------------------- */
 
 static enum step from_world(struct request *r, char *(*tell)(void *), const char *type)
 {
@@ -78,8 +77,7 @@ static enum step metrics_step(struct request *r)
                       "text/plain; version=0.0.4; charset=utf-8");
 }
 
-/* ---- manifests, chunk lists, catalogue pages: for other nodes
- * -------------------------------------- */
+/* ---- manifests, chunk lists, catalogue pages: for other nodes -------------------------------- */
 
 #define ROUTE_MANIFEST "/.pond/manifest/"
 #define ROUTE_CHUNKS "/.pond/chunks/"
@@ -155,12 +153,22 @@ static void add_position(struct reply *reply, const struct store_head *head, uin
     reply_add(reply, "Pond-More", more ? "1" : "0");
 }
 
+/* Does the asker know all that we know? digest= is its own catalogue's. */
+static bool is_same_catalogue(const struct request *r, const struct store_head *head)
+{
+    char hex[DIGEST_HEX_SIZE];
+    struct digest digest;
+
+    return request_arg(r, "digest", hex, sizeof(hex)) && digest_parse(span_of(hex), &digest) &&
+           digest_same(&digest, &head->digest);
+}
+
 /* The head is read before the page: what changes between the two is behind it, and asked for next
  * time. */
 static enum step catalogue_step(struct request *r)
 {
     struct store *store = r->http->options.world.store;
-    uint64_t store_id, since, last = 0;
+    uint64_t store_id, since, last;
     struct store_head head;
     enum store_status status;
     struct reply reply;
@@ -174,7 +182,11 @@ static enum step catalogue_step(struct request *r)
     MUST(memory != NULL);
     page = text_over(memory, API_CATALOGUE_PAGE);
     store_head(store, &head);
-    status = store_changes(store, store_id == head.store_id ? since : 0, &page, &last, &more);
+    last = head.sequence;
+    if (is_same_catalogue(r, &head))
+        status = STORE_OK;
+    else
+        status = store_changes(store, store_id == head.store_id ? since : 0, &page, &last, &more);
     if (status != STORE_OK) {
         free(memory);
         return reply_store(r, status);
@@ -184,8 +196,7 @@ static enum step catalogue_step(struct request *r)
     return reply_memory(&reply, text_body, memory, page.len);
 }
 
-/* ---- for the pond command
- * ------------------------------------------------------------------------- */
+/* ---- for the pond command -------------------------------------------------------------------- */
 
 static void list_entry(void *arg, const struct store_entry *entry)
 {
@@ -275,8 +286,7 @@ static enum step log_level_step(struct request *r)
     return reply_text(&reply, text_body, "done\n", 5);
 }
 
-/* ---- the routes
- * ----------------------------------------------------------------------------------- */
+/* ---- the routes ------------------------------------------------------------------------------ */
 
 struct route {
     const char *path; /* one that ends in a slash goes on behind it */

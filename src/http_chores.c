@@ -50,8 +50,7 @@ static void let_go(struct chore *c)
     free(c);
 }
 
-/* ---- on its thread
- * -------------------------------------------------------------------------------- */
+/* ---- on its thread --------------------------------------------------------------------------- */
 
 /* A line that the client has begun to read is not replaced; the newer one comes soon enough. */
 static void tell(struct chore *c, const struct store_report *report, const char *result)
@@ -109,8 +108,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* ---- starting and stopping
- * ------------------------------------------------------------------------ */
+/* ---- starting and stopping ------------------------------------------------------------------- */
 
 struct chores *chores_new(struct http *http)
 {
@@ -171,8 +169,7 @@ void chores_free(struct chores *chores)
     free(chores);
 }
 
-/* ---- the request: on its worker
- * ------------------------------------------------------------------- */
+/* ---- the request: on its worker -------------------------------------------------------------- */
 
 static void chore_end(void *work)
 {

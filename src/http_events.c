@@ -92,8 +92,7 @@ void events_end(struct events *events)
     pthread_mutex_unlock(&events->lock);
 }
 
-/* ---- a listener: on its worker
- * -------------------------------------------------------------------- */
+/* ---- a listener: on its worker --------------------------------------------------------------- */
 
 static void listener_end(void *work)
 {

@@ -148,8 +148,7 @@ bool request_arg(const struct request *r, const char *name, char *out, size_t ca
 /* This worker's own. */
 struct seal *request_seal(struct request *r);
 
-/* ---- the answers: each begin admits the request and sets r->step, or refuses it
- * ------------------ */
+/* ---- the answers: each begin admits the request and sets r->step, or refuses it -------------- */
 
 enum step request_begin(struct request *r); /* finds whose it is */
 enum step object_begin(struct request *r);  /* GET, HEAD of an object */
@@ -169,8 +168,7 @@ struct chores *chores_new(struct http *http);
 void chores_stop(struct chores *chores); /* ends the one under way early, and waits for it */
 void chores_free(struct chores *chores);
 
-/* ---- http_ask.c: questions to the exchange
- * -------------------------------------------------------- */
+/* ---- http_ask.c: questions to the exchange --------------------------------------------------- */
 
 /* Asks; the request is woken when it is answered. NULL where HTTP_ASKS_MAX wait already. */
 struct question *question_ask(struct request *r, enum exchange_ask kind, struct span name);

@@ -49,8 +49,7 @@ static void object_end(void *work)
     free(o);
 }
 
-/* ---- the head
- * ------------------------------------------------------------------------------------- */
+/* ---- the head -------------------------------------------------------------------------------- */
 
 static void add_validators(struct reply *reply, const struct object *o)
 {
@@ -99,8 +98,7 @@ static void count(const struct object *o, bool hit)
     stat_add(STAT_SERVED_BYTES, o->len);
 }
 
-/* ---- content at hand
- * ------------------------------------------------------------------------------ */
+/* ---- content at hand ------------------------------------------------------------------------- */
 
 /* Rot that shows in the middle can only be told by breaking off: nothing wrong is sent, and the
  * length and the digest in the head say that something is missing. */
@@ -178,8 +176,7 @@ static enum step send_content(struct request *r, struct object *o)
     return reply_file(&reply, fd, o->from, o->len);
 }
 
-/* ---- content that is fetched
- * ------------------------------------------------------------------------ */
+/* ---- content that is fetched ----------------------------------------------------------------- */
 
 static void wake(void *arg)
 {
@@ -230,8 +227,7 @@ static enum step join_flight(struct request *r, struct object *o)
     return send_flight(r, o);
 }
 
-/* ---- which content, and whether any
- * ----------------------------------------------------------------- */
+/* ---- which content, and whether any ---------------------------------------------------------- */
 
 static enum step not_at_hand(struct request *r)
 {
@@ -341,10 +337,14 @@ static enum step object_step(struct request *r)
     if (o->flight)
         return send_flight(r, o);
     if (o->question) {
+        bool busy;
         if (!question_answered(o->question))
             return STEP_WAIT;
+        busy = question_ask_of(o->question)->busy;
         question_end(o->question);
         o->question = NULL;
+        if (busy)
+            return reply_refuse(r, 503, "too many questions wait for an answer");
     } else if (o->ask_newest) {
         o->ask_newest = false;
         return ask(r, o, EXCHANGE_ASK_NEWEST);

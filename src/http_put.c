@@ -116,8 +116,7 @@ static bool admit(struct request *r, enum gate_message message, char name[NAME_S
     return false;
 }
 
-/* ---- PUT
- * ------------------------------------------------------------------------------------------ */
+/* ---- PUT ------------------------------------------------------------------------------------- */
 
 static bool read_octal(struct span text, uint32_t *mode)
 {
@@ -244,8 +243,7 @@ enum step put_begin(struct request *r)
     return STEP_WAIT;
 }
 
-/* ---- DELETE
- * --------------------------------------------------------------------------------------- */
+/* ---- DELETE ---------------------------------------------------------------------------------- */
 
 static enum step remove_step(struct request *r)
 {

@@ -43,8 +43,7 @@ enum step reply_empty(struct reply *reply, uint64_t length); /* no body: HEAD, 3
 enum { REPLY_BLOCK = 128 * 1024 };
 enum step reply_stream(struct reply *reply, uint64_t len, MHD_ContentReaderCallback reader);
 
-/* ---- whole answers
- * -------------------------------------------------------------------------------- */
+/* ---- whole answers --------------------------------------------------------------------------- */
 
 /* One plain sentence. Where the body of the request is still to come, it is read first, up to
  * HTTP_SWALLOW_MAX, so that the client gets to read the answer. */

@@ -28,8 +28,7 @@ struct seal *request_seal(struct request *r)
     return seal;
 }
 
-/* ---- shape
- * ---------------------------------------------------------------------------------------- */
+/* ---- shape ----------------------------------------------------------------------------------- */
 
 static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name,
                                    size_t name_len, const char *value, size_t value_len)
@@ -74,8 +73,7 @@ bool request_read(struct request *r, const char *method, const char *version)
     return shape == REQUEST_FINE;
 }
 
-/* ---- signature
- * ------------------------------------------------------------------------------------ */
+/* ---- signature ------------------------------------------------------------------------------- */
 
 static enum challenge_verdict check_claim(struct request *r)
 {
@@ -117,8 +115,7 @@ static enum gate_verdict find_signer(struct request *r, bool *stale)
     return GATE_WRONG_KEY;
 }
 
-/* ---- the gate
- * ------------------------------------------------------------------------------------- */
+/* ---- the gate -------------------------------------------------------------------------------- */
 
 /* Is the request one that a person or program on this host addressed to us, and not a page of
  * another site by way of a browser, or a proxy for somebody else? */
@@ -177,8 +174,7 @@ bool request_admit(struct request *r, enum gate_message message, bool monitor, b
     return true;
 }
 
-/* ---- whose it is
- * ---------------------------------------------------------------------------------- */
+/* ---- whose it is ----------------------------------------------------------------------------- */
 
 enum step request_begin(struct request *r)
 {

@@ -253,9 +253,13 @@ void learn_page(struct learn *learn, const struct address *http, uint64_t store_
 {
     struct lesson *lesson = lesson_new(learn, http, PAGE_MAX);
     struct text target = TEXT_OVER(lesson->request.target);
+    struct store_head own;
 
     lesson->since = since;
-    text_printf(&target, "/.pond/catalogue?store=%016" PRIx64 "&since=%" PRIu64, store_id, since);
+    store_head(learn->options.store, &own);
+    text_printf(&target,
+                "/.pond/catalogue?store=%016" PRIx64 "&since=%" PRIu64 "&digest=", store_id, since);
+    text_hex(&target, own.digest.bytes, sizeof(own.digest.bytes)); /* the same: nothing to send */
     stat_add(STAT_COMPARISONS, 1);
     fetch_submit(learn->options.fetch, &lesson->request);
 }

@@ -6,8 +6,7 @@
 
 #include "src/base/calendar.h"
 
-/* ---- shape
- * ---------------------------------------------------------------------------------------- */
+/* ---- shape ----------------------------------------------------------------------------------- */
 
 static const struct {
     unsigned http;
@@ -132,8 +131,7 @@ enum request_shape request_shape(const struct request_head *head, bool *has_body
     return body_shape(head, has_body);
 }
 
-/* ---- through whom
- * --------------------------------------------------------------------------------- */
+/* ---- through whom ---------------------------------------------------------------------------- */
 
 /* Takes the port off "host:port" or "[v6]:port"; the brackets too. False: malformed. */
 static bool split_host(struct span value, struct span *host, uint64_t *port, bool *has_port)
@@ -217,8 +215,7 @@ bool request_is_circle(const struct request_head *head, const char *node)
     return false;
 }
 
-/* ---- query
- * ---------------------------------------------------------------------------------------- */
+/* ---- query ----------------------------------------------------------------------------------- */
 
 static bool unescape(struct span value, char *out, size_t cap)
 {
@@ -251,8 +248,7 @@ bool request_query(struct span query, const char *name, char *out, size_t cap)
     return false;
 }
 
-/* ---- dates
- * ---------------------------------------------------------------------------------------- */
+/* ---- dates ----------------------------------------------------------------------------------- */
 
 const char *http_date_write(int64_t seconds, char out[HTTP_DATE_SIZE])
 {
@@ -306,8 +302,7 @@ bool http_date_read(struct span text, int64_t *seconds)
     return calendar_seconds(&c, seconds);
 }
 
-/* ---- conditions
- * ----------------------------------------------------------------------------------- */
+/* ---- conditions ------------------------------------------------------------------------------ */
 
 /* Takes one entity tag off a list: quoted, maybe with W/ in front. False at the end, and where it
  * is malformed. */
@@ -377,8 +372,7 @@ bool request_may_change(const struct request_head *head, const char *etag)
     return !none.at || !etag || !list_holds(none, etag, true);
 }
 
-/* ---- ranges
- * --------------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------------------- */
 
 /* If-Range: an entity tag, compared strongly, or the exact date. */
 static bool range_is_wanted(const struct request_head *head, const char *etag, int64_t mtime)

@@ -75,8 +75,7 @@ enum { HTTP_DATE_SIZE = 32 };
 const char *http_date_write(int64_t seconds, char out[HTTP_DATE_SIZE]);
 bool http_date_read(struct span text, int64_t *seconds);
 
-/* ---- conditions (RFC 9110, 13) and ranges (14)
- * ---------------------------------------------------- */
+/* ---- conditions (RFC 9110, 13) and ranges (14) ----------------------------------------------- */
 
 enum request_condition {
     REQUEST_GO_ON,

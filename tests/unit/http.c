@@ -60,8 +60,7 @@ static void get(const char *target, const char *headers, unsigned status, const 
     answer_free(&a);
 }
 
-/* ---- objects
- * -------------------------------------------------------------------------------------- */
+/* ---- objects --------------------------------------------------------------------------------- */
 
 static void an_object_comes_with_its_headers(void **state)
 {
@@ -212,8 +211,7 @@ static void a_connection_serves_many_requests(void **state)
     close(fd);
 }
 
-/* ---- shapes
- * --------------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------- */
 
 static void shapes_that_smuggle_are_refused(void **state)
 {
@@ -336,8 +334,7 @@ static void requests_may_be_split_anywhere(void **state)
     }
 }
 
-/* ---- PUT and DELETE
- * ------------------------------------------------------------------------------- */
+/* ---- PUT and DELETE -------------------------------------------------------------------------- */
 
 static void put_stores_and_rm_removes(void **state)
 {
@@ -472,12 +469,11 @@ static void a_put_may_expect_to_go_on(void **state)
     close(fd);
 }
 
-/* ---- /.pond/
- * -------------------------------------------------------------------------------------- */
+/* ---- /.pond/ --------------------------------------------------------------------------------- */
 
 static void the_api_tells(void **state)
 {
-    char target[128], store_id[32];
+    char target[128], equal[256], store_id[32];
     struct answer a;
 
     (void)state;
@@ -497,8 +493,12 @@ static void the_api_tells(void **state)
     snprintf(store_id, sizeof(store_id), "%s", answer_header(&a, "Pond-Store"));
     snprintf(target, sizeof(target), "/.pond/catalogue?store=%s&since=%s", store_id,
              answer_header(&a, "Pond-Last"));
+    /* Whose catalogue is the same is sent nothing, from wherever it would go on. */
+    snprintf(equal, sizeof(equal), "/.pond/catalogue?store=0000000000000000&since=0&digest=%s",
+             answer_header(&a, "Pond-Head"));
     answer_free(&a);
     get(target, "", 200, "");
+    get(equal, "", 200, "");
     get("/.pond/catalogue?since=x", "", 400, NULL);
     ask_tcp(&site, "GET", "/.pond/list?prefix=pkgs&after=", "", &a);
     expect(&a, 200, NULL);

@@ -124,8 +124,7 @@ static void until(const unsigned *counter, unsigned n)
     }
 }
 
-/* ---- the tests
- * ------------------------------------------------------------------------------------ */
+/* ---- the tests ------------------------------------------------------------------------------- */
 
 #define NAME "example.com/far"
 static struct site site;

@@ -19,8 +19,7 @@
 
 enum { CLIENT_WAIT_S = 10 };
 
-/* ---- the world around the server
- * ------------------------------------------------------------------ */
+/* ---- the world around the server ------------------------------------------------------------- */
 
 static void world_ask(void *arg, struct ask *ask)
 {
@@ -43,8 +42,7 @@ static char *world_metrics(void *arg)
     return strdup("pond_http_requests_total 1\n");
 }
 
-/* ---- start and stop
- * ------------------------------------------------------------------------------- */
+/* ---- start and stop -------------------------------------------------------------------------- */
 
 static void on_stop(struct letter *letter)
 {
@@ -182,8 +180,7 @@ void site_put(struct site *site, const char *name, const void *bytes, size_t len
     assert_int_equal(store_do(site->store, &job), STORE_OK);
 }
 
-/* ---- the client
- * ----------------------------------------------------------------------------------- */
+/* ---- the client ------------------------------------------------------------------------------ */
 
 static int connected(int fd, const struct sockaddr *to, socklen_t len)
 {

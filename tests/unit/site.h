@@ -51,8 +51,7 @@ void site_remove(struct site *site);                 /* the folder */
 /* Stores `len` bytes under the name, directly. */
 void site_put(struct site *site, const char *name, const void *bytes, size_t len);
 
-/* ---- the client
- * ----------------------------------------------------------------------------------- */
+/* ---- the client ------------------------------------------------------------------------------ */
 
 int site_connect(const struct site *site); /* over TCP */
 int site_control(const struct site *site); /* over the control socket */
