@@ -101,9 +101,29 @@ struct address exchange_http(const struct exchange *machine, const struct peer *
 void exchange_blame(struct exchange *machine, const struct address *host, enum peer_fault fault)
 {
     struct peer *peer = peers_find(&machine->peers, host);
+    enum peer_fault before = peer ? peer->fault : PEER_FINE;
+    bool aside = peer && peer_blame(peer, fault, machine->now);
 
-    if (peer && peer_blame(peer, fault, machine->now))
+    if (aside)
         machine->figures.faults++;
+    if (aside || (peer && peer->fault == PEER_AHEAD && before != PEER_AHEAD)) {
+        machine->blamed = peer->address;
+        machine->blamed_for = fault;
+    }
+}
+
+static void tell_fault(struct exchange *machine, struct exchange_actions *actions)
+{
+    struct exchange_action *action;
+
+    if (machine->blamed_for == PEER_FINE)
+        return;
+    action = exchange_act(actions, EXCHANGE_FAULT);
+    if (!action)
+        return;
+    action->to = machine->blamed;
+    action->fault = machine->blamed_for;
+    machine->blamed_for = PEER_FINE;
 }
 
 void exchange_judge(struct exchange *machine, const struct exchange_event *event)
@@ -295,6 +315,7 @@ void exchange_step(struct exchange *machine, const struct exchange_event *event,
     actions->more = false;
     exchange_ask_free_spent(machine);
     take(machine, event, actions);
+    tell_fault(machine, actions);
     exchange_ask_work(machine, actions);
     exchange_say_work(machine, actions);
     exchange_learn_work(machine, actions);

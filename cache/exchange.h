@@ -123,7 +123,8 @@ enum exchange_action_kind {
     EXCHANGE_LEARN,   /* name, to: GET its manifest, adopt it, report LEARNED, always */
     EXCHANGE_COMPARE, /* to, store_id, since: GET a page of its catalogue, adopt what is in it,
                          report COMPARED, always */
-    EXCHANGE_ANSWER   /* ticket, found, busy, sources: the end of an ASKED */
+    EXCHANGE_ANSWER,  /* ticket, found, busy, sources: the end of an ASKED */
+    EXCHANGE_FAULT    /* to, fault: a peer was found misbehaving: for the log and the counters */
 };
 
 enum { EXCHANGE_SOURCES_MAX = 8, EXCHANGE_SURVEY_MAX = 64, EXCHANGE_ACTIONS_MAX = 64 };
@@ -152,6 +153,7 @@ struct exchange_action {
     bool busy; /* too many questions: not found, but asking again later may help (503) */
     const struct exchange_source *sources; /* valid until the next step */
     size_t source_count;
+    enum peer_fault fault;
 };
 
 /* Filled by one step; `deadline` is when to call with EXCHANGE_WAKE at the latest. `more` is set

@@ -200,7 +200,9 @@ struct exchange {
     int64_t compare_ns;
     uint64_t hash_seed;
     struct rng rng;
-    mono_t now; /* of the event at hand */
+    mono_t now;                 /* of the event at hand */
+    struct address blamed;      /* whom that event showed to misbehave */
+    enum peer_fault blamed_for; /* PEER_FINE: nobody */
     struct peers peers;
     struct asking asking;
     struct saying saying;

@@ -7,6 +7,7 @@
 
 #include "src/base/log.h"
 #include "src/base/must.h"
+#include "src/base/stats.h"
 #include "src/clock.h"
 
 enum { CACHE_LOOP_MAGIC = 0x636c6f6f, BLAME_MAGIC = 0x626c616d };
@@ -84,6 +85,17 @@ static void send_notice(struct cache_loop *cache, const struct exchange_action *
                  bytes);
 }
 
+static void tell_fault(struct cache_loop *cache, const struct exchange_action *action)
+{
+    const struct peers *peers = exchange_peers(cache->exchange);
+
+    stat_add(STAT_BLAMED, 1);
+    for (size_t i = 0; i < peers->count; i++) {
+        if (address_same_host(&peers->list[i].address, &action->to))
+            cache->options.fault(cache->options.arg, &peers->list[i], action->fault);
+    }
+}
+
 static void carry_out(struct cache_loop *cache, const struct exchange_action *action)
 {
     switch (action->kind) {
@@ -98,6 +110,9 @@ static void carry_out(struct cache_loop *cache, const struct exchange_action *ac
         break;
     case EXCHANGE_ANSWER:
         asks_answer(cache->asks, action);
+        break;
+    case EXCHANGE_FAULT:
+        tell_fault(cache, action);
         break;
     }
 }

@@ -39,6 +39,9 @@ struct cache_loop_options {
     size_t listen_count;
     const struct address *broadcast; /* NULL: none */
     uint64_t seed;
+    /* A peer was found misbehaving. Main thread. */
+    void (*fault)(void *arg, const struct peer *peer, enum peer_fault fault);
+    void *arg;
 };
 
 /* Logs what failed; NULL then. */

@@ -179,15 +179,22 @@ void wires_ended(void *arg, const struct manifest *manifest, bool landed)
 void wires_blame(void *arg, const struct address *http, enum peer_fault fault)
 {
     struct wires *wires = arg;
+
+    cache_loop_blame(wires->cache, http, fault);
+}
+
+void wires_fault(void *arg, const struct peer *peer, enum peer_fault fault)
+{
+    struct wires *wires = arg;
+    const char *why = peer_fault_sentence(fault);
+    const char *node = *peer->node ? peer->node : "never heard";
+    const char *then = fault == PEER_AHEAD ? "" : " (left alone for a while)";
     char text[ADDRESS_TEXT_SIZE];
 
-    if (fault != PEER_FINE) {
-        address_text(http, text);
-        recent_add(wires->recent, clock_wall(), "left %s alone: it %s", text,
-                   peer_fault_sentence(fault));
-        publish(wires, "peer_set_aside", text, "why", peer_fault_name(fault));
-    }
-    cache_loop_blame(wires->cache, http, fault);
+    address_host_text(&peer->address, text);
+    log_warn("peer %s, %s: %s%s", text, node, why, then);
+    recent_add(wires->recent, clock_wall(), "peer %s: %s%s", text, why, then);
+    publish(wires, "peer_fault", text, "why", peer_fault_name(fault));
 }
 
 /* ---- what requests ask ---------------------------------------------------------------------- */

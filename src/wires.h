@@ -46,6 +46,9 @@ void wires_need(void *arg, const struct manifest *manifest);
 void wires_ended(void *arg, const struct manifest *manifest, bool landed);
 void wires_blame(void *arg, const struct address *http, enum peer_fault fault);
 
+/* For cache_loop_options. */
+void wires_fault(void *arg, const struct peer *peer, enum peer_fault fault);
+
 /* For http_world. The looks give NULL once the daemon is stopping. */
 void wires_ask(void *arg, struct ask *ask);
 char *wires_status(void *arg);

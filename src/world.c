@@ -150,7 +150,9 @@ static bool make_cache_loop(struct world *world)
                                          .port = (uint16_t)world->conf->port,
                                          .http_port = (uint16_t)world->conf->http_port,
                                          .listen = world->own.udp,
-                                         .listen_count = world->own.listen_count};
+                                         .listen_count = world->own.listen_count,
+                                         .fault = wires_fault,
+                                         .arg = &world->wires};
 
     if (members_broadcast(world->own.members))
         options.broadcast = &world->own.broadcast;

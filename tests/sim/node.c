@@ -184,6 +184,8 @@ static void carry_out(struct sim *sim, struct sim_node *node)
         case EXCHANGE_ANSWER:
             answer(sim, node, action);
             break;
+        case EXCHANGE_FAULT:
+            break; /* for people alone */
         }
     }
 }

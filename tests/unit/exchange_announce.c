@@ -57,6 +57,9 @@ static void a_version_from_the_future_is_noted_not_learned(void **state)
     hear(bench, 2, notice, knows(5, true));
     assert_null(only(bench, EXCHANGE_LEARN));
     assert_int_equal(exchange_peers(bench->machine)->list[0].fault, PEER_AHEAD);
+    assert_int_equal(only(bench, EXCHANGE_FAULT)->fault, PEER_AHEAD);
+    hear(bench, 2, notice, knows(5, true));
+    assert_null(only(bench, EXCHANGE_FAULT)); /* said once */
     assert_true(peer_usable(&exchange_peers(bench->machine)->list[0], bench->now));
 }
 

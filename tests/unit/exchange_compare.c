@@ -142,6 +142,7 @@ static void good_pages_do_not_absolve_of_wrong_chunks(void **state)
     for (int i = 0; i < 3; i++) {
         step(bench, (struct exchange_event){
                         .kind = EXCHANGE_BLAMED, .from = host(2), .fault = PEER_WRONG_CHUNK});
+        assert_int_equal(only(bench, EXCHANGE_FAULT)->fault, PEER_WRONG_CHUNK);
         assert_true(mono_between(bench->now, peer->avoid_until) == MONO_S(10 << i));
         wait_ms(bench, 100000);
         assert_non_null(await(bench, EXCHANGE_COMPARE, 60000));
