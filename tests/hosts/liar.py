@@ -18,7 +18,7 @@ class Liar:
 
     def __init__(self, host, truth, spoil):
         self.host, self.truth, self.spoil = host, truth, getattr(self, f"spoil_{spoil}")
-        self.sent, self.asked, self._counter = 0, [], 0
+        self.sent, self.asked, self.when_asked, self._counter = 0, [], None, 0
         self._udp = host.datagrams(PORT)
         self._udp.settimeout(None)
         self._tcp = host.listen(host.v4, HTTP_PORT)
@@ -90,6 +90,8 @@ class Liar:
 
     def _answer(self, connection, target, headers):
         self.asked.append(target)
+        if self.when_asked and (self.is_content(target) or "/chunks/" in target):
+            self.when_asked()
         headers = [(name, value) for name, value in headers.items() if name != "Host"]
         status, body, answered = self._true(target, headers)
         kept = [(name, value) for name, value in answered

@@ -77,7 +77,8 @@ class Node:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.host.words(self.program("carpond"), "-c", self.config, "-n", self.name),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                env={k: v for k, v in os.environ.items() if not k.startswith("IS_")})
 
     def start(self):
         """Starts the daemon and returns once it answers."""

@@ -7,7 +7,7 @@ import signal
 import time
 
 from net import check, contains, equal, wait_until
-from node import (FAILED, NOT_FOUND, PORT, Node, cluster, everyone_knows, nets_of, sha256)
+from node import (FAILED, NOT_FOUND, PORT, REFUSED, Node, cluster, everyone_knows, nets_of, sha256)
 from registry import test
 
 CONTENT = os.urandom(700 * 1024)
@@ -134,7 +134,9 @@ def verify_mends(net):
     second.done("verify")
     flip(content_file(second, CONTENT), 300 * 1024)
     found = second.pond("verify")
-    contains(found.stdout + found.stderr, "file", f"pond verify ({found.returncode})")
+    equal(found.returncode, FAILED, "pond verify of what has rotted")
+    contains(found.stdout, "1 rotten", "pond verify")
+    second.logged(sha256(CONTENT))
     wait_until(lambda: second.pond("verify").returncode == 0, "it is mended")
     equal(second.get("file"), CONTENT, "the content")
 
@@ -198,7 +200,7 @@ def disk_full(net):
     second.start()
     first.put("small", b"small")
     run = first.pond("put", "-", "large", input="x" * (32 * 1024 * 1024))
-    equal(run.returncode, FAILED, "put on a full disk")
+    equal(run.returncode, REFUSED, "put on a full disk")
     contains(run.stderr.lower(), "full", "its message")
     equal(first.get("small"), b"small", "what was there before")
     check(not first.knows("large"), "the large object is listed")

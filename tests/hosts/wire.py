@@ -19,7 +19,7 @@ def message(kind, headers, payload=b""):
     lines = [f"_type: {kind}", f"_size: {len(payload)}"]
     for name, value in headers:
         if isinstance(value, bool):
-            lines += [f"{name}: {int(value)}", f"_type_{name}: b"]
+            lines += [f"{name}: {value}", f"_type_{name}: b"]
         elif isinstance(value, int):
             lines += [f"{name}: {value}", f"_type_{name}: i"]
         else:
