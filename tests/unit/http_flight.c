@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cache/chunk.h"
@@ -174,9 +176,12 @@ static int stop(void **state)
 static int begin(void **state)
 {
     (void)state;
+    until(&script.left, count_of(&script.joined)); /* of the test before */
+    pthread_mutex_lock(&script.lock);
     script.had = 0;
     script.failed = script.full = false;
     script.joined = script.left = 0;
+    pthread_mutex_unlock(&script.lock);
     adopt(sizeof(script.bytes));
     return 0;
 }
@@ -242,7 +247,7 @@ static void failures_are_never_a_short_success(void **state)
     assert_string_equal(answer_header(&a, "Retry-After"), "1");
     answer_free(&a);
     close(fd);
-    script.failed = false;
+    let_in(0, false);
     fd = ask("GET", "");
     until(&script.joined, 2);
     let_in(5000, false);
@@ -261,7 +266,9 @@ static void too_many_readers_are_told_to_come_later(void **state)
     int fd;
 
     (void)state;
+    pthread_mutex_lock(&script.lock);
     script.full = true;
+    pthread_mutex_unlock(&script.lock);
     fd = ask("GET", "");
     read_answer(fd, false, &a);
     assert_int_equal(a.status, 503);
@@ -304,6 +311,59 @@ static void head_and_others_fetch_nothing(void **state)
     answer_free(&a);
     close(fd);
     assert_int_equal(count_of(&script.joined), 0);
+}
+
+static void write_at(const char *path, off_t at)
+{
+    int fd = open(path, O_WRONLY);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "rot", 3, at), 3);
+    close(fd);
+}
+
+/* Puts it in, lets the disk rot at `at`, and asks for it after a start. */
+static int ask_for_rotten(off_t at)
+{
+    struct store_entry entry;
+    char hex[DIGEST_HEX_SIZE], path[256];
+
+    site_put(&site, NAME, script.bytes, sizeof(script.bytes));
+    assert_int_equal(store_find(site.store, span_of(NAME), &entry), STORE_OK);
+    digest_hex(&entry.manifest.sha256, hex);
+    site_stop(&site, 0);
+    snprintf(path, sizeof(path), "%s/content/%.2s/%s", site.folder, hex, hex);
+    assert_int_equal(chmod(path, 0600), 0);
+    write_at(path, at);
+    site_start(&site, NULL);
+    return ask("GET", "");
+}
+
+/* What has rotted is never sent: the answer breaks off before it, or, where nothing was sent yet,
+ * it is fetched anew. */
+static void rot_is_never_served(void **state)
+{
+    int fd = ask_for_rotten(900000);
+    struct answer a;
+
+    (void)state;
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 200);
+    assert_false(a.whole);
+    assert_true(a.len < 900000);
+    assert_memory_equal(a.body, script.bytes, a.len);
+    answer_free(&a);
+    close(fd);
+    assert_int_equal(count_of(&script.joined), 0);
+    fd = ask_for_rotten(5);
+    until(&script.joined, 1);
+    let_in(sizeof(script.bytes), false);
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 200);
+    assert_true(a.whole);
+    assert_memory_equal(a.body, script.bytes, a.len);
+    answer_free(&a);
+    close(fd);
 }
 
 /* Many readers, woken again and again, on two workers: no wake is lost. */
@@ -360,6 +420,7 @@ int main(void)
         cmocka_unit_test_setup(too_many_readers_are_told_to_come_later, begin),
         cmocka_unit_test_setup(a_client_that_vanishes_is_noticed, begin),
         cmocka_unit_test_setup(head_and_others_fetch_nothing, begin),
+        cmocka_unit_test_setup(rot_is_never_served, begin),
         cmocka_unit_test_setup(many_readers_get_all_of_it, begin),
         cmocka_unit_test_setup(stopping_ends_those_who_wait, begin),
     };

@@ -274,7 +274,7 @@ static bool read_chunks(int fd, struct answer *a)
 
 const char *answer_header(const struct answer *a, const char *name)
 {
-    static char value[4096];
+    static _Thread_local char value[4096];
     size_t len = strlen(name);
 
     for (const char *line = a->head; line && *line; line = strchr(line, '\n') + 1) {

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/challenge.h"
+#include "tests/unit/site.h"
+#include "tests/unit/unit.h"
+
+/* Signed requests, as another node makes them, and what becomes of them when they are changed or
+ * said again. */
+
+#define KEY "a key of the tests"
+#define NODE "gw1"
+#define FROM_OTHERS "Via: 1.1 elsewhere (carpond)\r\n"
+#define BODY "0123456789"
+#define BODY_DIGEST "sha-256=:hNiYd/DUBB77a/kaFvAkjy/Vc+avBcGflr7bn4gveII=:"
+
+static struct site site;
+static struct keyring *keyring;
+static struct seal *seal;
+static struct challenge_client *client;
+
+static int start(void **state)
+{
+    struct span key = span_of(KEY);
+
+    (void)state;
+    site_start(&site, &(struct site_options){.key = KEY});
+    site_put(&site, "example.com/a", BODY, strlen(BODY));
+    keyring = keyring_new(&key, 1, false);
+    seal = seal_new(keyring);
+    client = challenge_client_new(NODE, SITE_DOMAIN);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    challenge_client_free(client);
+    seal_free(seal);
+    keyring_free(keyring);
+    site_stop(&site, 0);
+    site_remove(&site);
+    return 0;
+}
+
+/* The value of a line "Name: value\r\n" among the headers, for the signature. */
+static struct span value_in(const char *headers, const char *name)
+{
+    struct span rest = span_of(headers);
+
+    while (rest.len) {
+        struct span line = span_take(&rest, '\n');
+        struct span title = span_take(&line, ':');
+        if (title.len == strlen(name) && strncasecmp(title.at, name, title.len) == 0)
+            return span_trim((struct span){line.at, line.len ? line.len - 1 : 0});
+    }
+    return span_of("");
+}
+
+/* The headers with Authorization behind them; free() it. */
+static char *sign(const char *method, const char *target, const char *headers,
+                  struct challenge_claim *claim)
+{
+    struct challenge_request request = {span_of(method), span_of(target), {{0}}};
+    char memory[1024], *all;
+    struct text value = TEXT_OVER(memory);
+
+    for (size_t i = 0; i < challenge_request_header_count; i++)
+        request.values[i] = value_in(headers, challenge_request_headers[i]);
+    assert_true(challenge_authorize(client, seal, span_of("site"), &request, claim, &value));
+    assert_true(asprintf(&all, "%sAuthorization: %s\r\n", headers, memory) > 0);
+    return all;
+}
+
+static void ask(const char *method, const char *target, const char *headers, const char *body,
+                struct answer *answer)
+{
+    int fd = site_connect(&site);
+    char text[4096];
+
+    snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n%s", method, target,
+             headers, body);
+    send_text(fd, text);
+    read_answer(fd, false, answer);
+    close(fd);
+}
+
+static void learn_nonce(void)
+{
+    struct answer a;
+
+    ask("GET", "/example.com/a", FROM_OTHERS, "", &a);
+    assert_int_equal(a.status, 401);
+    assert_true(
+        challenge_learn(client, span_of("site"), span_of(answer_header(&a, "WWW-Authenticate"))));
+    answer_free(&a);
+}
+
+static bool answer_is_signed(const struct answer *a, const struct challenge_claim *claim)
+{
+    struct challenge_answer answer = {.status = a->status};
+    char values[CHALLENGE_HEADERS_MAX][256];
+    const char *info;
+
+    for (size_t i = 0; i < challenge_answer_header_count; i++) {
+        const char *value = answer_header(a, challenge_answer_headers[i]);
+        snprintf(values[i], sizeof(values[i]), "%s", value ? value : "");
+        answer.values[i] = span_of(values[i]);
+    }
+    info = answer_header(a, "Authentication-Info");
+    return info && challenge_check_answer(seal, &answer, claim, span_of(info));
+}
+
+static void signed_requests_get_signed_answers(void **state)
+{
+    static const struct {
+        const char *method, *target, *headers;
+        unsigned status;
+    } rows[] = {
+        {"GET", "/example.com/a", "", 200},
+        {"GET", "/example.com/a?version=1.0", "", 404},
+        {"GET", "/example.com/a", "Range: bytes=2-3\r\n", 206},
+        {"GET", "/example.com/a", "Range: bytes=20-\r\n", 416},
+        {"GET", "/example.com/a", "If-Match: \"x\"\r\n", 412},
+        {"GET", "/example.com/none", "", 404},
+        {"GET", "/.pond/manifest/example.com/a", "", 200},
+        {"GET", "/.pond/catalogue?since=0", "", 200},
+    };
+
+    (void)state;
+    learn_nonce();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct challenge_claim claim;
+        char *headers = sign(rows[i].method, rows[i].target, rows[i].headers, &claim);
+        struct answer a;
+        ask(rows[i].method, rows[i].target, headers, "", &a);
+        if (a.status != rows[i].status || !answer_is_signed(&a, &claim))
+            fail_msg("%s %s: %s", rows[i].target, rows[i].headers, a.head);
+        if (strncmp(rows[i].target, "/.pond", 6) == 0)
+            assert_non_null(answer_header(&a, "Content-Digest"));
+        answer_free(&a);
+        free(headers);
+    }
+}
+
+static void what_was_said_or_changed_is_refused(void **state)
+{
+    struct challenge_claim claim;
+    char *headers;
+    struct answer a;
+
+    (void)state;
+    learn_nonce();
+    headers = sign("GET", "/example.com/a", "Range: bytes=2-3\r\n", &claim);
+    ask("GET", "/example.com/a", headers, "", &a);
+    assert_int_equal(a.status, 206);
+    answer_free(&a);
+    ask("GET", "/example.com/a", headers, "", &a); /* said again */
+    assert_int_equal(a.status, 401);
+    answer_free(&a);
+    free(headers);
+    headers = sign("GET", "/example.com/a", "Range: bytes=2-3\r\n", &claim);
+    ask("GET", "/example.com/a?version=1.0", headers, "", &a); /* another target */
+    assert_int_equal(a.status, 403);
+    answer_free(&a);
+    headers[strlen("Range: bytes=")] = '1'; /* another range */
+    ask("GET", "/example.com/a", headers, "", &a);
+    assert_int_equal(a.status, 403);
+    answer_free(&a);
+    free(headers);
+}
+
+static void a_nonce_of_no_use_is_stale(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    ask("GET", "/example.com/a",
+        FROM_OTHERS
+        "Authorization: Pond node=\"gw1\", domain=\"example.com\", nonce=\"abc\", nc=1, "
+        "mac=\"0000000000000000000000000000000000000000000000000000000000000000\"\r\n",
+        "", &a);
+    assert_int_equal(a.status, 401);
+    assert_non_null(strstr(answer_header(&a, "WWW-Authenticate"), "stale=true"));
+    answer_free(&a);
+    ask("GET", "/example.com/a", FROM_OTHERS "Authorization: Basic eDp5\r\n", "", &a);
+    assert_int_equal(a.status, 401);
+    answer_free(&a);
+}
+
+/* What is signed is the digest: the body has to have it before anything is stored. */
+static void a_signed_put_is_held_to_its_digest(void **state)
+{
+    static const struct {
+        const char *headers, *body;
+        unsigned status;
+    } rows[] = {
+        {"Content-Length: 10\r\n", BODY, 400},
+        {"Content-Length: 10\r\nContent-Digest: " BODY_DIGEST "\r\n", "0123456780", 400},
+        {"Content-Length: 10\r\nContent-Digest: " BODY_DIGEST "\r\n", BODY, 201},
+    };
+    struct store_entry entry;
+
+    (void)state;
+    learn_nonce();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct challenge_claim claim;
+        char *headers = sign("PUT", "/example.com/put", rows[i].headers, &claim);
+        struct answer a;
+        assert_int_equal(store_find(site.store, span_of("example.com/put"), &entry),
+                         STORE_NOT_FOUND);
+        ask("PUT", "/example.com/put", headers, rows[i].body, &a);
+        if (a.status != rows[i].status || !answer_is_signed(&a, &claim))
+            fail_msg("row %zu: %s", i, a.head);
+        answer_free(&a);
+        free(headers);
+    }
+    assert_int_equal(store_find(site.store, span_of("example.com/put"), &entry), STORE_OK);
+}
+
+/* The control socket needs no signature; unsigned changes from elsewhere are asked for one. */
+static void unsigned_changes_are_asked_for_a_signature(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    ask("PUT", "/example.com/x", "Content-Length: 10\r\n", BODY, &a);
+    assert_int_equal(a.status, 401);
+    answer_free(&a);
+    ask("DELETE", "/example.com/a", "", "", &a);
+    assert_int_equal(a.status, 401);
+    answer_free(&a);
+    ask_control(&site, "PUT", "/example.com/x", "", BODY, &a);
+    assert_int_equal(a.status, 201);
+    answer_free(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(signed_requests_get_signed_answers),
+        cmocka_unit_test(what_was_said_or_changed_is_refused),
+        cmocka_unit_test(a_nonce_of_no_use_is_stale),
+        cmocka_unit_test(a_signed_put_is_held_to_its_digest),
+        cmocka_unit_test(unsigned_changes_are_asked_for_a_signature),
+    };
+    return cmocka_run_group_tests_name("http_signed", tests, start, stop);
+}
