@@ -43,16 +43,29 @@ static bool take_line(struct span *rest, struct span *line)
     return true;
 }
 
-/* Has it a control character? UTF-8's later bytes are none: what a value means is its reader's. */
+/* In each of eight bytes at once: its top bit is set where a byte is below 0x20 or is 0x7f. Bytes
+ * of 0x80 and above are none of these: what UTF-8 means is up to the value's reader. */
+static uint64_t control_bits(uint64_t eight)
+{
+    const uint64_t each = 0x0101010101010101u, top = 0x80 * each;
+    uint64_t low = eight & ~top;                       /* seven bits, so that no carry crosses */
+    uint64_t from_space = low + (0x80 - 0x20) * each;  /* top bit set: 0x20 and above */
+    uint64_t from_delete = low + (0x80 - 0x7f) * each; /* top bit set: 0x7f */
+
+    return (~from_space | from_delete) & ~eight & top;
+}
+
 static bool has_control(struct span s)
 {
-    unsigned found = 0;
+    uint64_t eight, found = 0;
 
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.at[i];
-        found |= (unsigned)(c < 0x20) | (unsigned)(c == 0x7f);
+    for (; s.len >= sizeof(eight); s.at += sizeof(eight), s.len -= sizeof(eight)) {
+        memcpy(&eight, s.at, sizeof(eight));
+        found |= control_bits(eight);
     }
-    return found;
+    for (; s.len; s.at++, s.len--)
+        found |= control_bits((unsigned char)*s.at | 0x2020202020202000u);
+    return found != 0;
 }
 
 /* The last word of the line, taken off it, where it is a token: a word with a "=" in it. */
@@ -89,10 +102,13 @@ static bool decode_from(struct span line, struct message *out)
     return true;
 }
 
+/* Letters, digits, '-' and '_', by 64 characters a word. */
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_';
+    static const uint64_t set[4] = {0x03ff200000000000u, 0x07fffffe87fffffeu, 0, 0};
+    unsigned char u = (unsigned char)c;
+
+    return set[u / 64] >> u % 64 & 1;
 }
 
 /* A bit for the name; a name whose bit is not yet set was not there before. */
@@ -126,8 +142,35 @@ static enum message_verdict decode_header(struct span line, struct message *out,
     if (out->count == MESSAGE_HEADERS_MAX)
         return MESSAGE_TOO_MANY;
     *seen |= bit;
-    out->headers[out->count++] = (struct message_header){name, value};
+    out->headers[out->count++] = (struct message_header){name, value, 0};
     return MESSAGE_OK;
+}
+
+static bool is_mark_of(struct span mark, struct span name)
+{
+    size_t prefix = sizeof(TYPED) - 1;
+
+    return mark.len == prefix + name.len && memcmp(mark.at + prefix, name.at, name.len) == 0;
+}
+
+/* Gives each header the type that its mark says. A mark mostly stands right behind its header. */
+static void apply_marks(struct message *out)
+{
+    for (size_t i = 0; i < out->count; i++) {
+        struct message_header *mark = &out->headers[i], *marked = i ? mark - 1 : mark;
+        if (!span_begins(mark->name, TYPED))
+            continue;
+        if (!is_mark_of(mark->name, marked->name)) {
+            for (marked = out->headers; marked < out->headers + out->count; marked++) {
+                if (is_mark_of(mark->name, marked->name))
+                    break;
+            }
+        }
+        if (marked < out->headers + out->count)
+            marked->type = '?';
+        if (marked < out->headers + out->count && mark->value.len == 1)
+            marked->type = *mark->value.at;
+    }
 }
 
 static enum message_verdict decode_headers(struct span *rest, struct message *out)
@@ -137,8 +180,10 @@ static enum message_verdict decode_headers(struct span *rest, struct message *ou
 
     while (take_line(rest, &line)) {
         enum message_verdict verdict;
-        if (line.len == 0)
+        if (line.len == 0) {
+            apply_marks(out);
             return MESSAGE_OK;
+        }
         verdict = decode_header(line, out, &seen);
         if (verdict != MESSAGE_OK)
             return verdict;
@@ -200,40 +245,37 @@ enum message_verdict message_decode(struct span bytes, struct message *out)
     return verdict;
 }
 
-bool message_get(const struct message *m, const char *name, struct span *value)
+static const struct message_header *find_header(const struct message *m, const char *name)
 {
     size_t len = strlen(name);
 
     for (size_t i = 0; i < m->count; i++) {
         const struct message_header *h = &m->headers[i];
-        if (h->name.len == len && memcmp(h->name.at, name, len) == 0) {
-            *value = h->value;
-            return true;
-        }
+        if (h->name.len == len && memcmp(h->name.at, name, len) == 0)
+            return h;
     }
-    return false;
+    return NULL;
 }
 
-/* Is the header marked as of another type? Without a mark it may be any. */
-static bool marked_otherwise(const struct message *m, const char *name, char type)
+bool message_get(const struct message *m, const char *name, struct span *value)
 {
-    size_t prefix = sizeof(TYPED) - 1, len = strlen(name);
+    const struct message_header *header = find_header(m, name);
 
-    for (size_t i = 0; i < m->count; i++) {
-        const struct message_header *h = &m->headers[i];
-        if (h->name.len == prefix + len && memcmp(h->name.at, TYPED, prefix) == 0 &&
-            memcmp(h->name.at + prefix, name, len) == 0)
-            return h->value.len != 1 || *h->value.at != type;
-    }
-    return false;
+    if (header)
+        *value = header->value;
+    return header != NULL;
 }
 
+/* A header without a mark may be of any type. */
 static enum message_verdict get_typed(const struct message *m, const char *name, char type,
                                       struct span *value)
 {
-    if (!message_get(m, name, value))
+    const struct message_header *header = find_header(m, name);
+
+    if (!header)
         return MESSAGE_MISSING;
-    return marked_otherwise(m, name, type) ? MESSAGE_BAD_VALUE : MESSAGE_OK;
+    *value = header->value;
+    return header->type && header->type != type ? MESSAGE_BAD_VALUE : MESSAGE_OK;
 }
 
 enum message_verdict message_u64(const struct message *m, const char *name, uint64_t max,
@@ -270,31 +312,26 @@ enum message_verdict message_flag(const struct message *m, const char *name, boo
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static void add_two_digits(struct text *out, int n, char tens)
+static void put_two_digits(char *at, int n, char tens)
 {
-    char digits[2] = {n < 10 ? tens : (char)('0' + n / 10), (char)('0' + n % 10)};
-
-    text_add(out, digits, sizeof(digits));
+    at[0] = n < 10 ? tens : (char)('0' + n / 10);
+    at[1] = (char)('0' + n % 10);
 }
 
 /* As ctime(3) prints it: "Sun Nov  1 12:00:00 2026". */
 static void add_date(struct text *out, wall_t date)
 {
+    char stamp[] = "Sun Nov  1 12:00:00 ";
     struct calendar utc;
 
     calendar_of(date.ms / 1000, &utc);
-    text_puts(out, calendar_weekdays[utc.weekday]);
-    text_putc(out, ' ');
-    text_puts(out, calendar_months[utc.month]);
-    text_putc(out, ' ');
-    add_two_digits(out, utc.day, ' ');
-    text_putc(out, ' ');
-    add_two_digits(out, utc.hour, '0');
-    text_putc(out, ':');
-    add_two_digits(out, utc.minute, '0');
-    text_putc(out, ':');
-    add_two_digits(out, utc.second, '0');
-    text_putc(out, ' ');
+    memcpy(stamp, calendar_weekdays[utc.weekday], 3);
+    memcpy(stamp + 4, calendar_months[utc.month], 3);
+    put_two_digits(stamp + 8, utc.day, ' ');
+    put_two_digits(stamp + 11, utc.hour, '0');
+    put_two_digits(stamp + 14, utc.minute, '0');
+    put_two_digits(stamp + 17, utc.second, '0');
+    text_add(out, stamp, sizeof(stamp) - 1);
     text_u64(out, (uint64_t)utc.year);
 }
 
@@ -311,51 +348,66 @@ void message_begin(struct text *out, wall_t date, const char *type, size_t paylo
     text_putc(out, '\n');
 }
 
-static void add_name(struct text *out, const char *name)
+/* "NAME: VALUE", all of it or nothing. The hot path of every answer: one look at the room, then
+ * copies whose lengths are known. */
+static void add_line(struct text *out, const char *prefix, const char *name, const char *value,
+                     size_t value_len)
 {
-    text_puts(out, name);
-    text_add(out, ": ", 2);
-}
+    size_t prefix_len = strlen(prefix), name_len = strlen(name);
+    char *at = out->at + out->len;
 
-static void add_mark(struct text *out, const char *name, const char *type)
-{
-    text_add(out, TYPED, sizeof(TYPED) - 1);
-    add_name(out, name);
-    text_puts(out, type);
-    text_putc(out, '\n');
+    if (out->full || prefix_len + name_len + value_len + 3 >= out->cap - out->len) {
+        out->full = true;
+        return;
+    }
+    memcpy(at, prefix, prefix_len);
+    at += prefix_len;
+    memcpy(at, name, name_len);
+    at += name_len;
+    *at++ = ':';
+    *at++ = ' ';
+    if (value_len)
+        memcpy(at, value, value_len);
+    at += value_len;
+    *at++ = '\n';
+    *at = '\0';
+    out->len = (size_t)(at - out->at);
 }
 
 void message_add(struct text *out, const char *name, struct span value)
 {
     MUST(!has_control(value) && (value.len == 0 || *value.at != ' '));
-    add_name(out, name);
-    text_add(out, value.at, value.len);
-    text_putc(out, '\n');
+    add_line(out, "", name, value.at, value.len);
+}
+
+static void add_number(struct text *out, const char *name, bool negative, uint64_t n)
+{
+    char digits[21];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while (n /= 10);
+    if (negative)
+        digits[--at] = '-';
+    add_line(out, "", name, digits + at, sizeof(digits) - at);
+    add_line(out, TYPED, name, "i", 1);
 }
 
 void message_add_u64(struct text *out, const char *name, uint64_t value)
 {
-    add_name(out, name);
-    text_u64(out, value);
-    text_putc(out, '\n');
-    add_mark(out, name, "i");
+    add_number(out, name, false, value);
 }
 
 void message_add_i64(struct text *out, const char *name, int64_t value)
 {
-    add_name(out, name);
-    if (value < 0)
-        text_putc(out, '-');
-    text_u64(out, value < 0 ? -(uint64_t)value : (uint64_t)value);
-    text_putc(out, '\n');
-    add_mark(out, name, "i");
+    add_number(out, name, value < 0, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 void message_add_flag(struct text *out, const char *name, bool value)
 {
-    add_name(out, name);
-    text_puts(out, value ? "True\n" : "False\n");
-    add_mark(out, name, "b");
+    add_line(out, "", name, value ? "True" : "False", value ? 4 : 5);
+    add_line(out, TYPED, name, "b", 1);
 }
 
 void message_end(struct text *out, struct span payload)

@@ -41,6 +41,7 @@ enum {
 struct message_header {
     struct span name;
     struct span value;
+    char type; /* what its `_type_NAME` says: one character; 0: nothing; '?': no such type */
 };
 
 struct message {
