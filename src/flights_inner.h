@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "cache/flight.h"
+#include "src/base/log.h"
 #include "src/flights.h"
 #include "src/workers.h"
 
@@ -22,7 +23,8 @@ enum {
     FLIGHTS_BUCKETS = 256,
     FLIGHTS_WORKERS = 2,
     FLIGHT_BUCKETS = 64,            /* of waiting readers, by chunk */
-    FLIGHT_CHUNK_MAX = 64 * 1048576 /* a chunk is checked in memory: content up to 4 TiB */
+    FLIGHT_CHUNK_MAX = 64 * 1048576 /* a chunk is checked in memory: content up to 4 TiB, which
+                                       a manifest may claim and every file system can hold */
 };
 
 struct flights {
@@ -39,6 +41,8 @@ struct flights {
     size_t readers;
     bool stopping;
     unsigned barriers; /* that the fetch thread has come through */
+
+    struct log_flood given_up; /* the fetch thread's */
 };
 
 enum flying_state { FLYING_ALOFT, FLYING_FAILED, FLYING_LANDED };
@@ -76,6 +80,7 @@ struct flying {
     enum flying_busy busy;
     bool ending; /* the flights are being stopped */
     bool broken; /* the store did not take a chunk */
+    bool told;   /* the log, that it began */
     struct fetch_alarm *alarm;
     struct fetch_request request;
     uint32_t chunk; /* that is coming in */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/flights.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,10 +64,23 @@ static void log_landed(const struct flying *flying)
     log_info("fetched %s: %s in %s (%s/s)", name_of(flying, name), size, took, rate);
 }
 
-static void end(struct flying *flying, enum flying_state state, bool gone, const char *why)
+/* What is wanted for later, and nobody has, is tried again and again: no news for a person. */
+static void log_given_up(struct flying *flying, bool gone, const char *why)
 {
     char name[LOG_NAME_SIZE];
+    uint64_t missed;
 
+    if (!log_flood_pass(&flying->flights->given_up, clock_mono(), &missed))
+        return;
+    if (missed)
+        log_warn("%" PRIu64 " more fetches were given up", missed);
+    log_at(flying->readers ? LEVEL_WARN : LEVEL_INFO,
+           "gave up fetching %s: %s; %u of %u chunks are kept", name_of(flying, name), why,
+           gone ? 0 : flying->machine.had_count, flying->machine.count);
+}
+
+static void end(struct flying *flying, enum flying_state state, bool gone, const char *why)
+{
     fetch_alarm_free(flying->alarm);
     flying->alarm = NULL;
     free(flying->bytes);
@@ -76,8 +90,7 @@ static void end(struct flying *flying, enum flying_state state, bool gone, const
         log_landed(flying);
     } else if (!flying->ending) {
         stat_add(STAT_FETCHES_FAILED, 1);
-        log_warn("gave up fetching %s: %s; %u of %u chunks are kept", name_of(flying, name), why,
-                 gone ? 0 : flying->machine.had_count, flying->machine.count);
+        log_given_up(flying, gone, why);
     }
     flying_end(flying, state, gone);
 }
@@ -120,7 +133,6 @@ static void step_with_had(struct flying *flying, enum flight_event_kind kind)
 static void opened(void *arg)
 {
     struct flying *flying = arg;
-    char name[LOG_NAME_SIZE];
 
     MUST_BE(flying, FLYING_MAGIC);
     flying->busy = FLYING_IDLE;
@@ -130,8 +142,6 @@ static void opened(void *arg)
         end(flying, FLYING_FAILED, false, store_sentence(flying->status));
         return;
     }
-    log_info("fetching %s: %u of %u chunks are here", name_of(flying, name),
-             partial_had(flying->partial), partial_count(flying->partial));
     step_with_had(flying, FLIGHT_OPENED);
 }
 
@@ -163,7 +173,7 @@ void flying_begin(void *arg)
     flying->alarm = fetch_alarm_new(flights->options.fetch, on_alarm, flying);
     flying->began = flying->window = clock_mono();
     flying->brought = flying->window_bytes = 0;
-    flying->broken = false;
+    flying->broken = flying->told = false;
     flying->status = STORE_OK;
     if (is_ending(flying))
         return;
@@ -205,8 +215,22 @@ static void request_ended(struct flying *flying)
                                            .retry_ns = MONO_S(request->retry_after_s)});
 }
 
+static void log_begin(struct flying *flying, const struct address *server)
+{
+    char name[LOG_NAME_SIZE], from[ADDRESS_TEXT_SIZE], size[64];
+    struct text size_text = TEXT_OVER(size);
+
+    if (flying->told)
+        return;
+    flying->told = true;
+    text_bytes(&size_text, flying->manifest.size);
+    log_info("fetching %s (%s) from %s: %u of %u chunks are here", name_of(flying, name), size,
+             address_text(server, from), flying->machine.had_count, flying->machine.count);
+}
+
 static void submit(struct flying *flying, const struct address *server)
 {
+    log_begin(flying, server);
     flying->request.server = *server;
     flying->request.owner = flying;
     flying->busy = FLYING_ASKING;
