@@ -276,6 +276,73 @@ static void many_readers_share_one_fetch(void **state)
     scene_close(&s);
 }
 
+/* A visitor joins, reads or begins to wait somewhere, and leaves at once, again and again, until
+ * the last chunk is on its way. */
+struct visitor {
+    struct scene *scene;
+    pthread_t thread;
+    struct rng rng;
+    _Atomic unsigned woken;
+    unsigned waits;
+    bool differs;
+};
+
+static void note_wake(void *arg)
+{
+    ((struct visitor *)arg)->woken++;
+}
+
+static void *come_and_go(void *arg)
+{
+    struct visitor *v = arg;
+    const struct goods *goods = &v->scene->goods;
+    uint8_t bytes[1000];
+
+    while (v->scene->hosts[0].sent < goods->size - CHUNK) {
+        struct flight_reader *reader =
+            flights_join(v->scene->node.flights, &goods->manifest, note_wake, v);
+        uint64_t from = rng_below(&v->rng, goods->size);
+        ssize_t n = reader ? flights_read(reader, from, bytes, sizeof(bytes)) : FLIGHT_FAILED;
+        if (n > 0)
+            v->differs = v->differs || memcmp(bytes, goods->bytes + from, (size_t)n) != 0;
+        v->waits += n == FLIGHT_WAIT;
+        if (reader && rng_below(&v->rng, 2))
+            flights_unwait(reader);
+        if (reader)
+            flights_leave(reader);
+    }
+    return NULL;
+}
+
+static void readers_come_and_go(void **state)
+{
+    enum { VISITORS = 6 };
+    static struct visitor v[VISITORS];
+    static struct reading r;
+    static struct scene s;
+
+    (void)state;
+    scene_open(&s, 20 * CHUNK);
+    scene_host(&s, SLOW, 0);
+    reading_start(&r, &s.node, &s.goods, 0, s.goods.size);
+    wait_until_sent(&s.hosts[0], 1);
+    for (int i = 0; i < VISITORS; i++) {
+        v[i].scene = &s;
+        v[i].rng.state = (uint64_t)i;
+        pthread_create(&v[i].thread, NULL, come_and_go, &v[i]);
+    }
+    for (int i = 0; i < VISITORS; i++) {
+        pthread_join(v[i].thread, NULL);
+        assert_false(v[i].differs);
+        assert_true(v[i].woken <= v[i].waits);
+    }
+    reading_join(&r);
+    expect_read(&r);
+    node_wait_ended(&s.node, 1);
+    expect_landed(&s);
+    scene_close(&s);
+}
+
 static void what_a_reader_wants_comes_first(void **state)
 {
     static struct reading r;
@@ -459,6 +526,7 @@ int main(void)
         cmocka_unit_test(a_manifest_that_lies_lands_nothing),
         cmocka_unit_test(what_was_had_is_not_fetched_again),
         cmocka_unit_test(many_readers_share_one_fetch),
+        cmocka_unit_test(readers_come_and_go),
         cmocka_unit_test(what_a_reader_wants_comes_first),
         cmocka_unit_test(a_reader_that_leaves_does_not_stop_it),
         cmocka_unit_test(a_reader_reads_on_after_the_landing),

@@ -72,6 +72,8 @@ static bool send_piece(struct host *host, int fd, uint64_t at, size_t len)
 
     while (host->manners == STALLS && host->sent >= host->after && !host->go)
         usleep(1000);
+    if (host->manners == SLOW)
+        usleep(2000);
     memcpy(piece, host->goods->bytes + at, len);
     if (host->manners == WRONG_CHUNK && host->sent >= host->after)
         piece[len / 2] ^= 0x10;

@@ -29,6 +29,7 @@ enum manners {
     DIES, /* after it sent `after` bytes, for good */
     BUSY, /* at first, with Retry-After: 1 */
     HAS_NOT,
+    SLOW,
     STALLS /* after it sent `after` bytes, until `go` */
 };
 struct host {
