@@ -35,13 +35,15 @@ struct catalogue {
     MDB_dbi tables[TABLE_COUNT];
 
     /* Read transactions that are reset, to be renewed by whoever reads next: beginning one anew
-     * costs as much as the read. `reading` counts those in use; `closed` holds new ones back. */
+     * costs as much as the read. `reading` counts those in use; `closed` holds new ones back.
+     * `generation` counts how often the environment was opened. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     MDB_txn *idle[IDLE_MAX];
     size_t idle_count;
     size_t reading;
     bool closed;
+    uint64_t generation;
 };
 
 static enum store_status status_of(int code)
@@ -197,6 +199,7 @@ enum store_status catalogue_reopen(struct catalogue *c, void (*between)(void *ar
     between(arg);
     code = open_env(c);
     c->closed = false;
+    c->generation++;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
     return code ? fault(c, "open", code) : STORE_OK;
@@ -214,37 +217,24 @@ void catalogue_check_readers(struct catalogue *c)
 
 /* ---- views ---------------------------------------------------------------------------------- */
 
-void view_begin(struct catalogue *c, struct view *out)
+/* Takes part in reading: an idle transaction, or NULL for a new one. */
+static MDB_txn *start_reading(struct catalogue *c, uint64_t *generation)
 {
     MDB_txn *txn = NULL;
-    int code = EIO;
 
     pthread_mutex_lock(&c->lock);
     while (c->closed)
         pthread_cond_wait(&c->changed, &c->lock);
     c->reading++;
+    *generation = c->generation;
     if (c->idle_count)
         txn = c->idle[--c->idle_count];
     pthread_mutex_unlock(&c->lock);
-    if (txn)
-        code = mdb_txn_renew(txn);
-    else if (c->env)
-        code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
-    if (code && txn)
-        mdb_txn_abort(txn);
-    *out = (struct view){.catalogue = c,
-                         .txn = code ? NULL : txn,
-                         .status = code ? fault(c, "read", code) : STORE_OK};
+    return txn;
 }
 
-void view_end(struct view *view)
+static void stop_reading(struct catalogue *c, MDB_txn *txn)
 {
-    struct catalogue *c = view->catalogue;
-    MDB_txn *txn = view->txn;
-
-    MUST(!view->writing);
-    if (txn)
-        mdb_txn_reset(txn);
     pthread_mutex_lock(&c->lock);
     if (txn && c->idle_count < IDLE_MAX) {
         c->idle[c->idle_count++] = txn;
@@ -257,6 +247,52 @@ void view_end(struct view *view)
     if (--c->reading == 0 && c->closed)
         pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
+}
+
+static void wait_for_next(struct catalogue *c, uint64_t generation)
+{
+    pthread_mutex_lock(&c->lock);
+    while (c->generation == generation)
+        pthread_cond_wait(&c->changed, &c->lock);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static int try_reading(struct catalogue *c, MDB_txn **out, uint64_t *generation)
+{
+    MDB_txn *txn = start_reading(c, generation);
+    int code = EIO;
+
+    if (txn)
+        code = mdb_txn_renew(txn);
+    else if (c->env)
+        code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
+    if (code && txn)
+        mdb_txn_abort(txn);
+    *out = code ? NULL : txn;
+    if (code == MDB_PANIC)
+        stop_reading(c, NULL);
+    return code;
+}
+
+/* A panic lasts until the writer, whose commit it is that failed, has opened all anew. */
+void view_begin(struct catalogue *c, struct view *out)
+{
+    MDB_txn *txn;
+    uint64_t generation;
+    int code;
+
+    while ((code = try_reading(c, &txn, &generation)) == MDB_PANIC)
+        wait_for_next(c, generation);
+    *out = (struct view){
+        .catalogue = c, .txn = txn, .status = code ? fault(c, "read", code) : STORE_OK};
+}
+
+void view_end(struct view *view)
+{
+    MUST(!view->writing);
+    if (view->txn)
+        mdb_txn_reset(view->txn);
+    stop_reading(view->catalogue, view->txn);
     view->txn = NULL;
 }
 
@@ -268,15 +304,27 @@ static void nothing(void *arg)
 void change_begin(struct catalogue *c, struct view *out)
 {
     MDB_txn *txn = NULL;
-    int code = c->env ? mdb_txn_begin(c->env, NULL, 0, &txn) : MDB_PANIC;
+    int code = MDB_SUCCESS;
 
-    /* After a failed write of its meta page LMDB refuses everything until it is opened anew. */
-    if (code == MDB_PANIC && catalogue_reopen(c, nothing, NULL) == STORE_OK)
-        code = mdb_txn_begin(c->env, NULL, 0, &txn);
+    if (!c->env && catalogue_reopen(c, nothing, NULL) != STORE_OK)
+        code = EIO;
+    code = code ? code : mdb_txn_begin(c->env, NULL, 0, &txn);
     *out = (struct view){.catalogue = c,
                          .txn = code ? NULL : txn,
                          .writing = true,
                          .status = code ? fault(c, "change", code) : STORE_OK};
+}
+
+/* After a failed write of its meta page LMDB refuses everything until it is opened anew. */
+static void leave_panic(struct catalogue *c)
+{
+    MDB_txn *txn;
+    int code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
+
+    if (code == MDB_SUCCESS)
+        mdb_txn_abort(txn);
+    if (code == MDB_PANIC)
+        catalogue_reopen(c, nothing, NULL);
 }
 
 enum store_status change_commit(struct view *view)
@@ -290,8 +338,10 @@ enum store_status change_commit(struct view *view)
     }
     code = mdb_txn_commit(view->txn);
     view->txn = NULL;
-    if (code)
+    if (code) {
         view->status = fault(view->catalogue, "write", code);
+        leave_panic(view->catalogue);
+    }
     return view->status;
 }
 

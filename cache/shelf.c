@@ -293,7 +293,8 @@ enum store_status content_open(struct store *store, const struct manifest *m, st
     bool use = false;
 
     MUST_BE(store, STORE_MAGIC);
-    MUST(!m->deleted);
+    if (m->deleted)
+        return STORE_NOT_HELD;
     view_begin(store->catalogue, &view);
     status = ledger_holding(&view, &m->sha256, &holding);
     view_end(&view);

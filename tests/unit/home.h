@@ -133,10 +133,13 @@ static inline enum store_status home_draft(struct store *store, const void *byte
 {
     enum store_status status = draft_begin(store, len, out);
 
+    if (status != STORE_OK)
+        return status;
+    status = draft_write(*out, bytes, len);
     if (status == STORE_OK)
-        status = draft_write(*out, bytes, len);
-    if (status == STORE_OK)
-        return draft_finish(*out);
+        status = draft_finish(*out);
+    if (status != STORE_OK)
+        draft_drop(*out);
     return status;
 }
 
