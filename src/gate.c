@@ -224,6 +224,13 @@ static bool is_own_host(const struct gate *gate, const struct gate_request *requ
            (address_is_loopback(from) && !members_have_loopback(gate->members));
 }
 
+bool gate_takes_sender(const struct gate *gate, const struct gate_request *request)
+{
+    return request->control_socket || is_own_host(gate, request) ||
+           members_take_request(gate->members, &request->from) ||
+           (request->monitor_may_read && members_is_monitor(gate->members, &request->from));
+}
+
 /* The rows are those of the header, in their order. */
 static enum gate_verdict judge_request(const struct gate *gate, const struct gate_request *request)
 {

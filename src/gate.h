@@ -120,6 +120,8 @@ struct gate_request {
 
     bool own_host; /* out: judged as this node's own host: what it lacks is fetched */
 };
+/* Membership alone, whoever may have signed it: cheaper than a signature, and so asked first. */
+bool gate_takes_sender(const struct gate *gate, const struct gate_request *request);
 enum gate_verdict gate_request(struct gate *gate, struct gate_request *request);
 
 /* Counts and logs a refused request, with the name asked for. */

@@ -88,13 +88,15 @@ static enum challenge_verdict check_claim(struct request *r)
                            &signed_part, &r->claim, &key);
 }
 
-/* GATE_PASS: unsigned, or signed rightly. *stale: only its nonce is too old. */
+/* GATE_PASS: unsigned, or signed rightly. *stale: only its nonce is too old. Another scheme than
+ * ours says nothing to us: it counts as unsigned. */
 static enum gate_verdict find_signer(struct request *r, bool *stale)
 {
+    const struct keyring *keyring = r->http->options.world.keyring;
     struct span value = request_header(r, MHD_HTTP_HEADER_AUTHORIZATION);
 
     *stale = false;
-    if (!value.at || !r->http->options.world.keyring)
+    if (!keyring || !span_begins(value, "Pond "))
         return GATE_PASS;
     if (!challenge_claim_parse(value, &r->claim))
         return GATE_UNSIGNED;
@@ -112,7 +114,7 @@ static enum gate_verdict find_signer(struct request *r, bool *stale)
     case CHALLENGE_WRONG:
         break;
     }
-    return GATE_WRONG_KEY;
+    return keyring_any(keyring) ? GATE_PASS : GATE_WRONG_KEY;
 }
 
 /* ---- the gate -------------------------------------------------------------------------------- */
@@ -157,6 +159,8 @@ bool request_admit(struct request *r, enum gate_message message, bool monitor, b
     enum gate_verdict verdict;
     bool stale;
 
+    if (!gate_takes_sender(gate, &asked))
+        return refuse(r, GATE_NOT_MEMBER, &asked, false, name);
     verdict = find_signer(r, &stale);
     asked.is_signed = r->is_signed;
     asked.node = r->is_signed ? r->claim.node : NULL;

@@ -191,6 +191,17 @@ static void a_nonce_of_no_use_is_stale(void **state)
     answer_free(&a);
 }
 
+/* As from curl -u or a .netrc: it says nothing to us, and the own host needs no signature. */
+static void another_scheme_counts_as_unsigned(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    ask("GET", "/example.com/a", "Authorization: Basic eDp5\r\n", "", &a);
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+}
+
 /* What is signed is the digest: the body has to have it before anything is stored. */
 static void a_signed_put_is_held_to_its_digest(void **state)
 {
@@ -244,6 +255,7 @@ int main(void)
         cmocka_unit_test(signed_requests_get_signed_answers),
         cmocka_unit_test(what_was_said_or_changed_is_refused),
         cmocka_unit_test(a_nonce_of_no_use_is_stale),
+        cmocka_unit_test(another_scheme_counts_as_unsigned),
         cmocka_unit_test(a_signed_put_is_held_to_its_digest),
         cmocka_unit_test(unsigned_changes_are_asked_for_a_signature),
     };
