@@ -276,9 +276,9 @@ void cache_loop_blame(struct cache_loop *cache, const struct address *http, enum
     mailbox_post(cache->options.mailbox, &blame->letter);
 }
 
-const struct peers *cache_loop_peers(const struct cache_loop *cache)
+const struct exchange *cache_loop_exchange(const struct cache_loop *cache)
 {
-    return exchange_peers(cache->exchange);
+    return cache->exchange;
 }
 
 /* ---- begin and end -------------------------------------------------------------------------- */

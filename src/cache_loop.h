@@ -60,6 +60,6 @@ void cache_loop_changed(struct cache_loop *cache, const struct store_entry *entr
 /* Somebody found that a host misbehaves; PEER_FINE: that it does well. Any thread. */
 void cache_loop_blame(struct cache_loop *cache, const struct address *http, enum peer_fault fault);
 
-const struct peers *cache_loop_peers(const struct cache_loop *cache);
+const struct exchange *cache_loop_exchange(const struct cache_loop *cache);
 
 #endif

@@ -164,7 +164,7 @@ char *status_json(const struct status_source *source, mono_t now)
     add(status, "cache", cache_json(source, &figures));
     add(status, "health",
         json_string(figures.health == STORE_OK ? "ok" : store_sentence(figures.health)));
-    add(status, "peers", peers_summary(source->peers, now));
+    add(status, "peers", peers_summary(exchange_peers(source->exchange), now));
     add(status, "fetches", fetches_json(source));
     add(status, "connections", json_integer(http.connections));
     add(status, "requests", json_integer(http.requests));
@@ -208,9 +208,10 @@ char *status_peers_json(const struct status_source *source, mono_t now)
 {
     json_t *answer = made(json_object());
     json_t *list = made(json_array());
+    const struct peers *peers = exchange_peers(source->exchange);
 
-    for (size_t i = 0; i < source->peers->count; i++)
-        json_array_append_new(list, peer_json(&source->peers->list[i], now));
+    for (size_t i = 0; i < peers->count; i++)
+        json_array_append_new(list, peer_json(&peers->list[i], now));
     add(answer, "format", json_integer(STATUS_FORMAT));
     add(answer, "node", json_string(source->node));
     add(answer, "peers", list);
@@ -231,6 +232,27 @@ static void gate_metrics(FILE *out)
     for (int verdict = 0; verdict < GATE_VERDICT_COUNT; verdict++)
         fprintf(out, "pond_messages_judged_total{verdict=\"%s\"} %" PRIu64 "\n",
                 gate_name((enum gate_verdict)verdict), gate_count((enum gate_verdict)verdict));
+}
+
+static void exchange_metrics(FILE *out, const struct exchange *exchange)
+{
+    struct exchange_figures figures;
+
+    exchange_figures(exchange, &figures);
+    metric(out, "pond_peers", "gauge", "Hosts that are known",
+           (double)exchange_peers(exchange)->count);
+    metric(out, "pond_questions", "gauge", "Questions that wait for answers of others",
+           (double)figures.questions);
+    metric(out, "pond_manifests_awaited", "gauge", "Manifests that are to be fetched",
+           (double)figures.learns);
+    metric(out, "pond_questions_refused_total", "counter",
+           "Askers told to come again because too many questions were open",
+           (double)figures.tickets_refused);
+    metric(out, "pond_announcements_dropped_total", "counter",
+           "Announcements left to the comparison of catalogues because too many waited",
+           (double)figures.announcements_dropped);
+    metric(out, "pond_replies_dropped_total", "counter",
+           "Answers not given because too many waited", (double)figures.replies_dropped);
 }
 
 static void gauge_metrics(FILE *out, const struct status_source *source, mono_t now)
@@ -255,7 +277,6 @@ static void gauge_metrics(FILE *out, const struct status_source *source, mono_t 
            (double)figures.limit);
     metric(out, "pond_store_healthy", "gauge", "1 while changes can be written",
            figures.health == STORE_OK);
-    metric(out, "pond_peers", "gauge", "Hosts that are known", (double)source->peers->count);
     metric(out, "pond_http_connections", "gauge", "HTTP connections that are open",
            http.connections);
     metric(out, "pond_http_requests", "gauge", "HTTP requests under way", http.requests);
@@ -273,6 +294,7 @@ char *status_metrics(const struct status_source *source, mono_t now)
             "pond_build_info{version=\"%s\"} 1\n",
             PACKAGE_VERSION);
     gauge_metrics(out, source, now);
+    exchange_metrics(out, source->exchange);
     for (int id = 0; id < STAT_COUNT; id++)
         metric(out, stat_rows[id].name, "counter", stat_rows[id].help,
                (double)stat_read((enum stat_id)id));

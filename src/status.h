@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cache/peers.h"
+#include "cache/exchange.h"
 #include "cache/store.h"
 #include "src/flights.h"
 #include "src/http.h"
@@ -32,7 +32,7 @@ struct status_source {
     struct store *store;
     struct flights *flights;
     struct http *http;
-    const struct peers *peers;
+    const struct exchange *exchange;
     struct recent *recent;
 };
 

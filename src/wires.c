@@ -222,7 +222,7 @@ static void read_look(struct letter *letter)
     struct status_source source = look->wires->status;
     char *text;
 
-    source.peers = cache_loop_peers(look->wires->cache);
+    source.exchange = cache_loop_exchange(look->wires->cache);
     text = look->make(&source, clock_mono());
     /* Signalled inside the lock: the look is on the waiter's stack, and gone once it sees `text`.
      */
