@@ -31,14 +31,26 @@ void recent_free(struct recent *recent)
     free(recent);
 }
 
+/* The last character goes whole, for half of one is no UTF-8. */
+static void cut_character(char *text, size_t len)
+{
+    while (len > 0 && ((unsigned char)text[len - 1] & 0xc0) == 0x80)
+        len--;
+    text[len > 0 ? len - 1 : 0] = '\0';
+}
+
 void recent_add(struct recent *recent, wall_t at, const char *format, ...)
 {
     struct recent_item item = {.at = at};
     va_list args;
+    int len;
 
     va_start(args, format);
-    vsnprintf(item.what, sizeof(item.what), format, args);
+    len = vsnprintf(item.what, sizeof(item.what), format, args);
     va_end(args);
+    MUST(len >= 0);
+    if ((size_t)len >= sizeof(item.what))
+        cut_character(item.what, sizeof(item.what) - 1);
     pthread_mutex_lock(&recent->lock);
     recent->ring[recent->count++ % RECENT_MAX] = item;
     pthread_mutex_unlock(&recent->lock);

@@ -20,7 +20,7 @@ struct recent;
 struct recent *recent_new(void);
 void recent_free(struct recent *recent);
 
-/* A sentence that is too long is cut. */
+/* UTF-8; a sentence that is too long is cut between two characters. */
 void recent_add(struct recent *recent, wall_t at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
