@@ -89,6 +89,18 @@ static enum store_status home_fault(const struct home *home, const char *what)
     return file_status(error);
 }
 
+static enum store_status home_unusable(const struct home *home)
+{
+    int error = errno;
+    const char *remedy = error == ENOENT    ? ": make the folder that it is to stand in"
+                         : error == EACCES  ? ": give it to the user that carpond runs as"
+                         : error == ENOTDIR ? ": name a folder"
+                                            : "";
+
+    log_error("store: cannot open the home folder %s: %s%s", home->path, strerror(error), remedy);
+    return file_status(error);
+}
+
 enum store_status home_open(const char *path, struct home *home)
 {
     home->lock = -1;
@@ -98,7 +110,7 @@ enum store_status home_open(const char *path, struct home *home)
     MUST(home->path != NULL);
     home->fd[FOLDER_HOME] = folder_open(AT_FDCWD, path);
     if (home->fd[FOLDER_HOME] < 0)
-        return home_fault(home, "open the home folder");
+        return home_unusable(home);
     home->lock = openat(home->fd[FOLDER_HOME], "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (home->lock < 0)
         return home_fault(home, "make the lock file in");

@@ -154,7 +154,8 @@ static int listen_tcp(const struct address *address)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         bind(fd, &where.any, len) != 0 || listen(fd, BACKLOG) != 0) {
-        log_error("http: cannot listen on %s: %s", address_text(address, text), strerror(errno));
+        log_error("http: cannot listen on %s: %s: see `address` and `http_port` in main.cf",
+                  address_text(address, text), strerror(errno));
         if (fd >= 0)
             close(fd);
         return -1;

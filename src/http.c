@@ -425,6 +425,8 @@ static void stop_daemon(struct http *http)
 
 void http_free(struct http *http)
 {
+    if (!http)
+        return;
     MUST_BE(http, HTTP_MAGIC);
     if (http->acceptor)
         acceptor_stop(http->acceptor);

@@ -62,7 +62,7 @@ struct address http_address(const struct http *http, size_t index);
 /* In good order: no new connections, answers say "Connection: close", waits until what is being
  * served is through or `mono_t` deadline has come. Runs the loop meanwhile. */
 void http_drain(struct http *http, int64_t most_ns);
-void http_free(struct http *http); /* closes what is left */
+void http_free(struct http *http); /* closes what is left; NULL: nothing */
 
 /* Sends a line of JSON (without its newline) to all who listen to /.pond/events. Any thread. */
 void http_event(struct http *http, const char *json_line);

@@ -260,7 +260,8 @@ static bool add_socket(struct udp *udp, const struct address *address, bool shar
     }
     socket->fd = open_socket(address, shared);
     if (socket->fd < 0) {
-        log_error("udp: cannot listen on %s: %s", address_text(address, text), strerror(errno));
+        log_error("udp: cannot listen on %s: %s: see `address` and `port` in main.cf",
+                  address_text(address, text), strerror(errno));
         return false;
     }
     socket->bound = *address;
