@@ -258,7 +258,7 @@ static enum step not_modified(struct request *r, const struct object *o)
     reply.vouched = true;
     add_validators(&reply, o);
     add_cache_status(&reply, true);
-    return reply_empty(&reply, 0);
+    return reply_empty(&reply, o->entry.manifest.size); /* as of a 200: RFC 9110, 8.6 */
 }
 
 static enum step unsatisfiable(struct request *r, const struct object *o)
@@ -272,7 +272,7 @@ static enum step unsatisfiable(struct request *r, const struct object *o)
     return reply_text(&reply, "text/plain; charset=utf-8", sentence, sizeof(sentence) - 1);
 }
 
-/* The conditions of RFC 9110, 13.2.2, then the range. */
+/* The conditions of RFC 9110, 13.2.2, then the range, which only GET knows (14.2). */
 static enum step choose(struct request *r, struct object *o)
 {
     const struct manifest *m = &o->entry.manifest;
@@ -290,6 +290,8 @@ static enum step choose(struct request *r, struct object *o)
     }
     o->from = 0;
     o->len = m->size;
+    if (r->is_head)
+        return serve(r, o);
     switch (request_range(&r->head, o->etag, mtime, m->size, &o->from, &o->len)) {
     case RANGE_NONE:
         break;
