@@ -42,7 +42,7 @@ static void add(json_t *object, const char *key, json_t *value)
 
 static char *dump(json_t *json)
 {
-    char *text = json_dumps(json, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
+    char *text = json_dumps(json, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
 
     MUST(text != NULL);
     json_decref(json);
@@ -222,7 +222,8 @@ char *status_peers_json(const struct status_source *source, mono_t now)
 
 static void metric(FILE *out, const char *name, const char *type, const char *help, double value)
 {
-    fprintf(out, "# HELP %s %s.\n# TYPE %s %s\n%s %.17g\n", name, help, name, type, name, value);
+    fprintf(out, "# HELP %s %s.\n# TYPE %s %s\n%s %.*f\n", name, help, name, type, name,
+            value == (double)(int64_t)value ? 0 : 3, value);
 }
 
 static void gate_metrics(FILE *out)
