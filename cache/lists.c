@@ -108,13 +108,15 @@ enum store_status list_write(const struct home *home, const struct digest *sha25
 
 /* Feeds len bytes of the file to one digester, and to a second one where there is one. */
 static enum store_status feed(int fd, uint64_t at, uint64_t len, struct digester *first,
-                              struct digester *second)
+                              struct digester *second, const atomic_bool *stop)
 {
     char bytes[PIECE];
 
     while (len) {
         size_t want = len < PIECE ? (size_t)len : PIECE;
         ssize_t n = file_read(fd, bytes, want, at);
+        if (stop && atomic_load(stop))
+            return STORE_STOPPED;
         if (n < 0)
             return errno == EIO ? STORE_ROTTEN : file_status(errno);
         if ((size_t)n < want)
@@ -128,10 +130,11 @@ static enum store_status feed(int fd, uint64_t at, uint64_t len, struct digester
     return STORE_OK;
 }
 
-enum store_status list_chunk_digest(int fd, uint64_t at, uint64_t len, struct digest *out)
+enum store_status list_chunk_digest(int fd, uint64_t at, uint64_t len, const atomic_bool *stop,
+                                    struct digest *out)
 {
     struct digester *digester = digester_begin();
-    enum store_status status = feed(fd, at, len, digester, NULL);
+    enum store_status status = feed(fd, at, len, digester, NULL, stop);
 
     digester_end(digester, out);
     return status;
@@ -148,7 +151,7 @@ enum store_status list_compute(int fd, uint64_t size, uint64_t chunk_size, struc
 
     for (uint32_t i = 0; i < n && status == STORE_OK; i++) {
         uint64_t len = chunk_len(i, size, chunk_size);
-        status = feed(fd, chunk_at(i, chunk_size), len, all, one);
+        status = feed(fd, chunk_at(i, chunk_size), len, all, one, NULL);
         digester_cut(one, &computed[i]);
         if (status == STORE_OK && go_on && !go_on(arg, len))
             status = STORE_STOPPED;

@@ -2,6 +2,7 @@
 #ifndef POND_CACHE_LISTS_H
 #define POND_CACHE_LISTS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,7 +34,8 @@ enum store_status list_compute(int fd, uint64_t size, uint64_t chunk_size, struc
                                uint32_t *count, struct digest *whole,
                                bool (*go_on)(void *arg, uint64_t bytes), void *arg);
 
-/* The digest of one chunk of a file. */
-enum store_status list_chunk_digest(int fd, uint64_t at, uint64_t len, struct digest *out);
+/* The digest of one chunk of a file. STORE_STOPPED once `stop` (may be NULL) is set. */
+enum store_status list_chunk_digest(int fd, uint64_t at, uint64_t len, const atomic_bool *stop,
+                                    struct digest *out);
 
 #endif

@@ -95,7 +95,7 @@ static void check_chunk(struct partial *partial, uint32_t chunk)
 
     if (data < 0 ? errno == ENXIO : (uint64_t)data >= at + (len ? len : 1))
         return;
-    if (list_chunk_digest(partial->fd, at, len, &digest) == STORE_OK &&
+    if (list_chunk_digest(partial->fd, at, len, &partial->store->hurried, &digest) == STORE_OK &&
         digest_same(&digest, &partial->list[chunk]))
         mark_had(partial, chunk);
 }
@@ -265,7 +265,7 @@ enum store_status partial_check_whole(struct partial *partial, const struct mani
     MUST_BE(partial, PARTIAL_MAGIC);
     MUST(digest_same(&m->sha256, &partial->manifest.sha256));
     MUST(partial_had(partial) == partial->count);
-    status = list_chunk_digest(partial->fd, 0, m->size, &whole);
+    status = list_chunk_digest(partial->fd, 0, m->size, &partial->store->hurried, &whole);
     if (status == STORE_OK && !digest_same(&whole, &m->sha256))
         status = STORE_WRONG;
     return status;

@@ -444,7 +444,7 @@ static enum store_status check_chunk(struct content *c, uint32_t chunk)
     right = c->list[chunk];
     pthread_mutex_unlock(&c->lock);
     status = list_chunk_digest(c->fd, chunk_at(chunk, m->chunk_size),
-                               chunk_len(chunk, m->size, m->chunk_size), &digest);
+                               chunk_len(chunk, m->size, m->chunk_size), NULL, &digest);
     if (status == STORE_OK && !digest_same(&digest, &right))
         status = STORE_ROTTEN;
     pthread_mutex_lock(&c->lock);

@@ -101,6 +101,12 @@ void store_close(struct store *store)
     store_free(store);
 }
 
+void store_hurry(struct store *store)
+{
+    MUST_BE(store, STORE_MAGIC);
+    atomic_store(&store->hurried, true);
+}
+
 /* ---- jobs ----------------------------------------------------------------------------------- */
 
 void store_submit(struct store *store, struct store_job *job)

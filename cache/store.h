@@ -70,6 +70,11 @@ enum store_status store_open(const struct store_options *options, struct store *
 /* Finishes the jobs that were submitted, then stops and frees. No other call may be under way. */
 void store_close(struct store *store);
 
+/* The node is stopping: from now on nothing is checked that takes long. Partial content is had only
+ * as far as it was checked, and what would land stays partial (STORE_STOPPED), for the next start.
+ * So store_close, and who waits for such work before it, is not held up by large files. */
+void store_hurry(struct store *store);
+
 /* ---- reading ------------------------------------------------------------------------------- */
 
 struct store_entry {

@@ -60,6 +60,7 @@ struct store {
     struct queue porter;
     struct shelf *shelf;
 
+    atomic_bool hurried;     /* long checks are ended early */
     _Atomic int health;      /* enum store_status */
     atomic_bool suspect;     /* something in the catalogue was rotten: make it anew */
     atomic_bool renew;       /* something in the journal was: write it anew */

@@ -290,6 +290,8 @@ static void stop_serving(struct world *world)
     wires->filler = NULL;
     if (wires->cache)
         cache_loop_stop(wires->cache);
+    if (world->store)
+        store_hurry(world->store);
     if (wires->flights)
         flights_stop(wires->flights);
     if (wires->mailbox)

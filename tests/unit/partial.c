@@ -204,6 +204,28 @@ static void partial_content_survives_a_restart(void **state)
     free(bytes);
 }
 
+/* A node that stops does not read a large file to its end first. */
+static void who_is_in_a_hurry_checks_nothing(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 5, 2000000, 0);
+    struct partial *partial;
+
+    home_adopt(*state, &m, NULL);
+    partial = bring(*state, &m, 5, UINT32_MAX);
+    store_hurry(*state);
+    assert_int_equal(land(*state, &m, partial), STORE_STOPPED);
+    partial_close(partial, true);
+    assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
+    assert_int_equal(partial_had(partial), 0);
+    partial_close(partial, true);
+    home_reopen(state);
+    assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
+    assert_int_equal(partial_had(partial), partial_count(partial));
+    assert_int_equal(land(*state, &m, partial), STORE_OK);
+    partial_close(partial, true);
+    assert_int_equal(home_compare(*state, "example.com/a", 5, m.size), 0);
+}
+
 static void what_rotted_in_partial_content_is_not_had(void **state)
 {
     struct manifest m = home_foreign("example.com/a", 5, 2000000, 0);
@@ -285,6 +307,7 @@ int main(void)
         HOME_CASE(garbage_is_not_adopted),
         HOME_CASE(wants_and_drops),
         HOME_CASE(partial_content_survives_a_restart),
+        HOME_CASE(who_is_in_a_hurry_checks_nothing),
         HOME_CASE(what_rotted_in_partial_content_is_not_had),
         HOME_CASE(a_manifest_that_lies_is_found_out),
         HOME_CASE(empty_content_needs_no_bytes),
