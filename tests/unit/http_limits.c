@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -64,15 +65,20 @@ static void expect_hello(int fd)
     answer_free(&a);
 }
 
-/* Waits until no connection is left of the tests before. */
-static void until_empty(void)
+static void until_connections(unsigned n)
 {
     struct http_figures figures;
 
     do {
         usleep(1000);
         http_figures(site.http, &figures);
-    } while (figures.connections);
+    } while (figures.connections != n);
+}
+
+/* Waits until no connection is left of the tests before. */
+static void until_empty(void)
+{
+    until_connections(0);
 }
 
 /* ---- the connection limit ---------------------------------------------------------------------
@@ -139,6 +145,38 @@ static void bursts_at_the_limit_are_all_answered(void **state)
     until_empty();
 }
 
+/* Where the process has no descriptor left, there is still one to say so with. */
+static void without_descriptors_clients_are_told(void **state)
+{
+    union sockaddr_any to;
+    socklen_t len = address_to_socket(&site.address, &to);
+    struct rlimit before, none;
+    struct answer a;
+    int fd, next;
+
+    (void)state;
+    until_empty();
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    next = dup(fd);
+    assert_true(next >= 0);
+    close(next);
+    none = before;
+    none.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(connect(fd, &to.any, len), 0);
+    send_text(fd, GET);
+    read_answer(fd, false, &a);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(a.status, 503);
+    assert_true(a.whole);
+    answer_free(&a);
+    close(fd);
+    fd = site_connect(&site);
+    expect_hello(fd);
+    close(fd);
+}
+
 /* ---- slow clients -----------------------------------------------------------------------------
  */
 
@@ -186,12 +224,15 @@ static void idle_connections_are_kept_for_a_while(void **state)
 
 static void a_client_that_does_not_read_is_closed(void **state)
 {
-    int fd = site_connect(&site), small = 4096;
+    int fd, small = 4096;
     struct answer a;
 
     (void)state;
+    until_empty();
+    fd = site_connect(&site);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     send_text(fd, "GET /example.com/large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    until_connections(1);
     until_empty();
     read_answer(fd, false, &a);
     assert_int_equal(a.status, 200);
@@ -326,6 +367,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_too_many_reads_503),
         cmocka_unit_test(bursts_at_the_limit_are_all_answered),
+        cmocka_unit_test(without_descriptors_clients_are_told),
         cmocka_unit_test(a_dripping_head_is_closed),
         cmocka_unit_test(idle_connections_are_kept_for_a_while),
         cmocka_unit_test(a_client_that_does_not_read_is_closed),
