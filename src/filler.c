@@ -20,7 +20,7 @@ struct filler {
     uint64_t position; /* sequence of the last one that was started in this pass */
     double pause;
     bool resting; /* between two passes: the timer runs */
-    bool poked;   /* while a pass was under way */
+    bool poked;   /* since the last pass began: the rest is short */
 };
 
 static void start_in(struct filler *filler, double seconds)
@@ -53,7 +53,8 @@ static size_t flying(struct filler *filler)
     return flights_view(filler->flights, views, FILLER_FLIGHTS_MAX);
 }
 
-/* Starts as many as there is room for, from where the pass stands. */
+/* Starts as many as there is room for, from where the pass stands. What is refused now, since the
+ * same content flies under another manifest, is passed by until the next time. */
 static void go_on(struct filler *filler)
 {
     static struct batch batch; /* too large for the stack; main thread alone */
@@ -64,13 +65,15 @@ static void go_on(struct filler *filler)
         return; /* filler_flight_ended goes on */
     batch.count = 0;
     store_list_wanted(filler->store, filler->position, room, collect, &batch);
-    while (started < batch.count && flights_start(filler->flights, &batch.manifests[started]))
-        filler->position = batch.sequences[started++];
-    if (batch.count == room)
+    for (size_t i = 0; i < batch.count; i++) {
+        started += flights_start(filler->flights, &batch.manifests[i]);
+        filler->position = batch.sequences[i];
+    }
+    if (batch.count == room && started > 0)
         return;
-    filler->position = 0; /* the end of the list: the next pass begins after a pause */
+    if (batch.count < room)
+        filler->position = 0; /* the end of the list: the next pass begins after a pause */
     start_in(filler, filler->poked ? PAUSE_POKED : filler->pause);
-    filler->poked = false;
     filler->pause = filler->pause * 2 < PAUSE_MAX ? filler->pause * 2 : PAUSE_MAX;
 }
 
@@ -80,6 +83,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 
     (void)loop, (void)events;
     MUST_BE(filler, FILLER_MAGIC);
+    filler->poked = false;
     go_on(filler);
 }
 
@@ -113,10 +117,9 @@ void filler_poke(struct filler *filler)
 {
     MUST_BE(filler, FILLER_MAGIC);
     filler->pause = PAUSE_FIRST;
-    if (filler->resting)
+    if (filler->resting && !filler->poked) /* else more pokes would put it off */
         start_in(filler, PAUSE_POKED);
-    else
-        filler->poked = true;
+    filler->poked = true;
 }
 
 void filler_flight_ended(struct filler *filler, bool landed)

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/filler.h"
+
+#include <ev.h>
+#include <string.h>
+
+#include "tests/unit/unit.h"
+
+/* The store's list and the flights, as the filler sees them: each has a sequence, which its size
+ * tells again. */
+enum { WANTED_MAX = 64 };
+
+static struct {
+    size_t wanted;            /* sequences 1 to `wanted` */
+    bool refused[WANTED_MAX]; /* by the flights */
+    bool started[WANTED_MAX];
+    size_t flying;
+    unsigned passes;
+} fake;
+
+size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store_visit *visit,
+                         void *arg)
+{
+    size_t visited = 0;
+
+    (void)store;
+    fake.passes += after == 0;
+    for (uint64_t sequence = after + 1; sequence <= fake.wanted && visited < most; sequence++) {
+        struct store_entry entry = {.sequence = sequence};
+        entry.manifest.size = sequence;
+        visit(arg, &entry);
+        visited++;
+    }
+    return visited;
+}
+
+size_t flights_view(struct flights *flights, struct flight_view *views, size_t most)
+{
+    (void)flights, (void)views;
+    return fake.flying < most ? fake.flying : most;
+}
+
+bool flights_start(struct flights *flights, const struct manifest *manifest)
+{
+    (void)flights;
+    assert_in_range(manifest->size, 1, fake.wanted);
+    if (fake.refused[manifest->size - 1])
+        return false;
+    fake.flying += !fake.started[manifest->size - 1];
+    fake.started[manifest->size - 1] = true;
+    return true;
+}
+
+static size_t started(void)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < WANTED_MAX; i++)
+        count += fake.started[i];
+    return count;
+}
+
+/* ---- what happens ---------------------------------------------------------------------------- */
+
+struct bench {
+    struct ev_loop *loop;
+    struct filler *filler;
+    struct ev_timer poking;
+};
+
+static int set_up(void **state)
+{
+    static struct bench bench;
+
+    memset(&fake, 0, sizeof(fake));
+    memset(&bench, 0, sizeof(bench));
+    bench.loop = ev_loop_new(EVFLAG_AUTO);
+    bench.filler = filler_new(bench.loop, NULL, NULL);
+    *state = &bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *bench = *state;
+
+    filler_free(bench->filler);
+    ev_loop_destroy(bench->loop);
+    return 0;
+}
+
+/* All that fly land. */
+static void land(struct bench *bench)
+{
+    for (; fake.flying > 0; filler_flight_ended(bench->filler, true))
+        fake.flying--;
+}
+
+static void a_bounded_number_flies_at_a_time(void **state)
+{
+    struct bench *bench = *state;
+
+    fake.wanted = 40;
+    filler_poke(bench->filler);
+    while (started() == 0)
+        ev_run(bench->loop, EVRUN_ONCE);
+    assert_int_equal(started(), FILLER_FLIGHTS_MAX);
+    fake.flying--;
+    filler_flight_ended(bench->filler, true);
+    assert_int_equal(started(), FILLER_FLIGHTS_MAX + 1);
+    while (fake.flying > 0)
+        land(bench);
+    assert_int_equal(started(), 40);
+}
+
+/* Another manifest of the same content may be in the way, for long: the rest is fetched meanwhile,
+ * and it is tried again. */
+static void what_is_refused_holds_nobody_up(void **state)
+{
+    struct bench *bench = *state;
+
+    fake.wanted = 40;
+    memset(fake.refused, true, 20 * sizeof(fake.refused[0]));
+    filler_poke(bench->filler);
+    while (started() < 20) {
+        ev_run(bench->loop, EVRUN_ONCE);
+        land(bench);
+    }
+    memset(fake.refused, false, sizeof(fake.refused));
+    while (started() < 40) {
+        ev_run(bench->loop, EVRUN_ONCE);
+        land(bench);
+    }
+}
+
+static void poke(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct bench *bench = timer->data;
+
+    (void)loop, (void)events;
+    filler_poke(bench->filler);
+}
+
+/* As when a whole catalogue of news comes in. */
+static void pokes_without_end_do_not_put_it_off(void **state)
+{
+    struct bench *bench = *state;
+
+    fake.wanted = 1;
+    ev_timer_init(&bench->poking, poke, 0., 0.002);
+    bench->poking.data = bench;
+    ev_timer_start(bench->loop, &bench->poking);
+    while (fake.passes < 3) {
+        ev_run(bench->loop, EVRUN_ONCE);
+        land(bench);
+    }
+    ev_timer_stop(bench->loop, &bench->poking);
+    assert_int_equal(started(), 1);
+}
+
+int main(void)
+{
+#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(a_bounded_number_flies_at_a_time),
+        CASE(what_is_refused_holds_nobody_up),
+        CASE(pokes_without_end_do_not_put_it_off),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
