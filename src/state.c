@@ -75,7 +75,7 @@ static bool write_new(int folder, uint64_t boot)
 bool state_open(const char *home, wall_t now, uint64_t *boot)
 {
     int folder = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    uint64_t last, clock = now.ms > 0 ? (uint64_t)now.ms / 1000 : 0;
+    uint64_t last, clock = now.ms > 0 ? (uint64_t)now.ms : 0;
     bool good = false;
 
     if (folder >= 0) {

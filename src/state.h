@@ -13,9 +13,10 @@
  * disk, so that no pair of boot and counter is ever said twice. Counters themselves need no place
  * on the disk: they begin anew under each boot.
  *
- * A boot is never below the wall clock's seconds, so that a node whose home was lost or was
- * restored from an older copy still goes on above what others heard of it; and always above the
- * last one, so that a clock that was stepped back strands nobody.
+ * A boot is never below the wall clock's milliseconds, so that a node whose home was lost or was
+ * restored from an older copy still goes on above what others heard of it, and two nodes that were
+ * given one name by mistake are told apart; and always above the last one, so that a clock that was
+ * stepped back strands nobody.
  *
  * False, and the reason logged, where the file cannot be written. A file that is malformed is
  * reported, and counts as lost.

@@ -64,8 +64,8 @@ class Net:
     """The bridge and its hosts: h1 is 10.77.0.1 and fd77::1, and so on."""
 
     def __init__(self, folder, build):
-        self.folder, self.build, self.hosts, self.nodes = folder, build, [], []
-        os.makedirs(folder, exist_ok=True)
+        self.folder, self.build, self.hosts, self.nodes = "/run/net", build, [], []
+        os.symlink(folder, self.folder)  # paths of control sockets must be short
         os.makedirs(NAMESPACES, exist_ok=True)
         command("ip", "link", "set", "lo", "up")
         command("ip", "link", "add", "bridge0", "type", "bridge", "mcast_snooping", "0")

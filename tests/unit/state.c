@@ -38,11 +38,11 @@ static int tear_down(void **state)
     return 0;
 }
 
-static uint64_t start(const char *home, int64_t seconds)
+static uint64_t start(const char *home, int64_t ms)
 {
     uint64_t boot = 0;
 
-    assert_true(state_open(home, (wall_t){seconds * 1000}, &boot));
+    assert_true(state_open(home, (wall_t){ms}, &boot));
     return boot;
 }
 
