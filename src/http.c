@@ -100,9 +100,10 @@ static void *on_first_line(void *cls, const char *uri, struct MHD_Connection *co
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     size_t len = uri ? strlen(uri) : 0;
-    struct request *r = calloc(1, sizeof(*r) + len + 1);
+    struct request *r = malloc(sizeof(*r) + len + 1);
 
     MUST(r != NULL && info != NULL);
+    memset(r, 0, offsetof(struct request, headers)); /* the rest is filled before it is read */
     r->magic = REQUEST_MAGIC;
     atomic_store(&r->refs, 1);
     r->http = http;
@@ -111,6 +112,7 @@ static void *on_first_line(void *cls, const char *uri, struct MHD_Connection *co
     r->connection = connection;
     if (len)
         memcpy(r->target_text, uri, len);
+    r->target_text[len] = '\0';
     r->head.target = (struct span){r->target_text, len};
     r->query = r->head.target;
     r->path = span_take(&r->query, '?');

@@ -91,7 +91,6 @@ struct request {
     struct request_head head;
     struct span path; /* of head.target */
     struct span query;
-    struct request_header headers[HTTP_HEADERS_MAX]; /* head's */
 
     /* What answers it. `take` gets the body; `step` is called once that is over, and again after
      * each wait. `work` is theirs, ended by work_end when the request is over. */
@@ -103,6 +102,7 @@ struct request {
     const char *refusal_sentence;
     uint64_t swallowed;
 
+    struct request_header headers[HTTP_HEADERS_MAX]; /* head's: the first head.count are set */
     char target_text[];
 };
 

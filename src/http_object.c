@@ -18,19 +18,20 @@ enum { OBJECT_MAGIC = 0x6f626a65, OBJECT_SMALL = 64 * 1024 };
 
 struct object {
     unsigned magic;
-    char name[NAME_SIZE];
     bool ask_newest; /* before anything else */
     bool asked_name; /* once is enough */
     struct question *question;
     bool version_given;
     struct version version; /* only this one */
-    struct store_entry entry;
-    char etag[DIGEST_HEX_SIZE + 2];
 
     bool partial; /* 206 */
     uint64_t from, len;
     struct content *content; /* one of these, while it streams */
     struct flight_reader *flight;
+
+    char name[NAME_SIZE]; /* from here on set when it is known, not before */
+    char etag[DIGEST_HEX_SIZE + 2];
+    struct store_entry entry;
 };
 
 static void object_end(void *work)
@@ -371,7 +372,7 @@ enum step object_begin(struct request *r)
     enum name_verdict verdict;
 
     MUST(o != NULL);
-    memset(o, 0, sizeof(*o));
+    memset(o, 0, offsetof(struct object, name));
     o->magic = OBJECT_MAGIC;
     r->work = o;
     r->work_end = object_end;
