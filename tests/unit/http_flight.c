@@ -140,7 +140,7 @@ static void adopt(size_t size)
     struct text text = TEXT_OVER(memory);
     struct store_entry entry;
 
-    strcpy(m.name, NAME);
+    assert_true(span_copy(span_of(NAME), m.name, sizeof(m.name)));
     m.version.bits = UINT64_C(1795000000000) << 16;
     if (store_find(site.store, span_of(NAME), &entry) == STORE_OK)
         m.version.bits = entry.manifest.version.bits + 1;

@@ -36,9 +36,10 @@ static void what_is_cut_stays_text(void **state)
         for (size_t shift = 0; shift < 4; shift++) {
             struct recent *recent = recent_new();
             struct recent_item items[RECENT_MAX];
-            char name[2 * RECENT_LEN] = "";
-            while (strlen(name) + 4 < sizeof(name))
-                strcat(name, characters[c]);
+            char name[2 * RECENT_LEN];
+            struct text text = TEXT_OVER(name);
+            while (text.len + 4 < sizeof(name))
+                text_puts(&text, characters[c]);
             recent_add(recent, (wall_t){1}, "%.*s%s", (int)shift, "...", name);
             assert_int_equal(recent_list(recent, items), 1);
             assert_true(span_is_plain_utf8(span_of(items[0].what)));

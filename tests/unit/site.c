@@ -128,7 +128,7 @@ void site_start(struct site *site, const struct site_options *options)
 
     log_set_level(LEVEL_ERROR);
     if (!*site->folder) {
-        strcpy(site->folder, "/tmp/pond-site-XXXXXX");
+        snprintf(site->folder, sizeof(site->folder), "/tmp/pond-site-XXXXXX");
         assert_non_null(mkdtemp(site->folder));
     }
     if (options)
@@ -206,7 +206,7 @@ int site_control(const struct site *site)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
 
-    strcpy(to.sun_path, site->socket_path);
+    assert_true(span_copy(span_of(site->socket_path), to.sun_path, sizeof(to.sun_path)));
     return connected(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&to, sizeof(to));
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef POND_TESTS_SITE_H
-#define POND_TESTS_SITE_H
+#ifndef POND_TESTS_UNIT_SITE_H
+#define POND_TESTS_UNIT_SITE_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef POND_TESTS_UNIT_H
-#define POND_TESTS_UNIT_H
+#ifndef POND_TESTS_UNIT_UNIT_H
+#define POND_TESTS_UNIT_UNIT_H
 
 /* cmocka wants these before its own header. */
 #include <setjmp.h>
