@@ -127,8 +127,8 @@ static void drop(struct flying *flying)
     if (--flying->refs > 0)
         return;
     leave_table(flying);
-    if (flying->partial)
-        partial_close(flying->partial, true);
+    if (flying->partial) /* where the disk was full, what lies there would keep it full */
+        partial_close(flying->partial, flying->status != STORE_FULL);
     pthread_mutex_destroy(&flying->wake_lock);
     pthread_mutex_destroy(&flying->lock);
     flying->magic = 0;

@@ -76,7 +76,8 @@ static void log_given_up(struct flying *flying, bool gone, const char *why)
         log_warn("%" PRIu64 " more fetches were given up", missed);
     log_at(flying->readers ? LEVEL_WARN : LEVEL_INFO,
            "gave up fetching %s: %s; %u of %u chunks are kept", name_of(flying, name), why,
-           gone ? 0 : flying->machine.had_count, flying->machine.count);
+           gone || flying->status == STORE_FULL ? 0 : flying->machine.had_count,
+           flying->machine.count);
 }
 
 static void end(struct flying *flying, enum flying_state state, bool gone, const char *why)
