@@ -247,6 +247,13 @@ enum store_status draft_sync(struct draft *draft)
     return draft->status;
 }
 
+void draft_was_synced(struct draft *draft, enum store_status status)
+{
+    if (draft->status == STORE_OK)
+        draft->status = status;
+    draft->synced = draft->status == STORE_OK;
+}
+
 void draft_describe(const struct draft *draft, struct manifest *m)
 {
     m->size = draft->size;

@@ -189,6 +189,11 @@ bool folder_sync(const struct home *home, enum folder folder, const char *part)
     return error == 0;
 }
 
+bool file_system_sync(const struct home *home)
+{
+    return syncfs(home->fd[FOLDER_HOME]) == 0;
+}
+
 bool file_write(int fd, const void *bytes, size_t len, uint64_t at)
 {
     const char *p = bytes;

@@ -62,6 +62,9 @@ bool file_rename(const struct home *home, enum folder from, const char *name, en
 /* Syncs the folder, or its subfolder `part` ("ab") where that is given. */
 bool folder_sync(const struct home *home, enum folder folder, const char *part);
 
+/* Syncs all that the file system has of anybody's. */
+bool file_system_sync(const struct home *home);
+
 /* All of it, or false with errno. */
 bool file_write(int fd, const void *bytes, size_t len, uint64_t at);
 

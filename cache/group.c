@@ -55,18 +55,47 @@ bool group_journal(struct group *group, struct span text, struct span *out)
     return true;
 }
 
+/* From so many files or folders on, one sync of the whole file system is less work for the disk
+ * than one for each; below that, it might have to write much that is not ours. */
+enum { SYNC_EACH_MAX = 16 };
+
+/* A sync that fails is not tried again with the same files: the jobs fail. */
+static enum store_status sync_all(struct group *group)
+{
+    const struct home *home = &group->store->home;
+
+    return file_system_sync(home) ? STORE_OK : file_fault(home, "sync", FOLDER_HOME, "");
+}
+
 /* Has the disk work on all the small drafts before we wait for the first one. */
 static void sync_drafts(struct group *group)
 {
+    enum store_status all = STORE_OK;
+    size_t unsynced = 0;
+
     for (size_t i = 0; i < group->count; i++) {
         struct store_job *job = group->jobs[i];
-        if (job->kind == STORE_PUT && !draft_is_synced(job->draft))
-            draft_start_writing(job->draft);
+        if (job->kind != STORE_PUT || draft_is_synced(job->draft))
+            continue;
+        draft_start_writing(job->draft);
+        unsynced++;
     }
+    if (unsynced > SYNC_EACH_MAX)
+        all = sync_all(group);
     for (size_t i = 0; i < group->count; i++) {
         struct store_job *job = group->jobs[i];
-        if (job->kind == STORE_PUT)
-            job->status = draft_sync(job->draft);
+        if (job->kind != STORE_PUT)
+            continue;
+        if (unsynced > SYNC_EACH_MAX && !draft_is_synced(job->draft))
+            draft_was_synced(job->draft, all);
+        job->status = draft_sync(job->draft);
+    }
+}
+
+static void note_intents(struct group *group)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        const struct store_job *job = group->jobs[i];
         if (job->kind == STORE_PUT && job->status == STORE_OK)
             intents_add(&group->intents, INTENT_PUT, draft_digest(job->draft));
         if (job->kind == STORE_LAND)
@@ -88,8 +117,7 @@ static size_t apply_jobs(struct group *group)
     return applied;
 }
 
-static enum store_status sync_folders(struct group *group, enum folder folder,
-                                      const bool which[256])
+static enum store_status sync_each(struct group *group, enum folder folder, const bool which[256])
 {
     char part[3];
 
@@ -99,6 +127,20 @@ static enum store_status sync_folders(struct group *group, enum folder folder,
             return file_fault(&group->store->home, "sync the folder", folder, part);
     }
     return STORE_OK;
+}
+
+/* The folders in which names are new. */
+static enum store_status sync_folders(struct group *group)
+{
+    enum store_status status;
+    size_t count = 0;
+
+    for (unsigned i = 0; i < 256; i++)
+        count += (size_t)group->new_content[i] + (size_t)group->new_chunks[i];
+    if (count > SYNC_EACH_MAX)
+        return sync_all(group);
+    status = sync_each(group, FOLDER_CHUNKS, group->new_chunks);
+    return status == STORE_OK ? sync_each(group, FOLDER_CONTENT, group->new_content) : status;
 }
 
 /* What was held and is not held any more, all jobs taken together, will go. */
@@ -120,10 +162,8 @@ static void keep_what_goes(struct group *group)
 static enum store_status write_down(struct group *group)
 {
     struct store *store = group->store;
-    enum store_status status = sync_folders(group, FOLDER_CHUNKS, group->new_chunks);
+    enum store_status status = sync_folders(group);
 
-    if (status == STORE_OK)
-        status = sync_folders(group, FOLDER_CONTENT, group->new_content);
     if (status != STORE_OK)
         return status;
     keep_what_goes(group);
@@ -208,6 +248,7 @@ void group_run(struct group *group, struct store_job **jobs, size_t count)
 
     begin(group, jobs, count);
     sync_drafts(group);
+    note_intents(group);
     group->ledger = (struct ledger){0};
     status = carry_out(group);
     if (status == STORE_OK)

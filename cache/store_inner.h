@@ -142,6 +142,11 @@ enum { DRAFT_LARGE = 1 << 20 }; /* bytes from which on syncing is the porter's *
 /* Syncs what the draft has written. */
 enum store_status draft_sync(struct draft *draft);
 bool draft_is_synced(const struct draft *draft);
+
+/* The whole file system was synced, or that failed with this status. */
+void draft_was_synced(struct draft *draft, enum store_status status);
+
+/* Has the kernel begin to write what there is, without waiting. */
 void draft_start_writing(struct draft *draft);
 
 /* Fills in size, chunk size and digests. */
