@@ -155,7 +155,7 @@ static inline enum store_status home_put(struct store *store, const char *name, 
         *out = (struct manifest){0};
     if (status != STORE_OK)
         return status;
-    snprintf(job.manifest.name, sizeof(job.manifest.name), "%s", name);
+    snprintf(job.manifest.name, sizeof(job.manifest.name), "%.1024s", name);
     status = store_do(store, &job);
     if (out)
         *out = job.manifest;
@@ -167,7 +167,7 @@ static inline enum store_status home_do(struct store *store, enum store_job_kind
 {
     struct store_job job = {.kind = kind};
 
-    snprintf(job.manifest.name, sizeof(job.manifest.name), "%s", name);
+    snprintf(job.manifest.name, sizeof(job.manifest.name), "%.1024s", name);
     return store_do(store, &job);
 }
 
