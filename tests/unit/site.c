@@ -374,3 +374,18 @@ void ask_control(const struct site *site, const char *method, const char *target
     ask_on(site_control(site), method, target, all, body, answer);
     free(all);
 }
+
+void expect(const struct answer *a, unsigned status, const char *body)
+{
+    if (a->status != status || (body && strcmp(a->body, body) != 0) || !a->whole)
+        fail_msg("wanted %u \"%s\", got %u: %s%s", status, body ? body : "...", a->status,
+                 a->head ? a->head : "", a->body);
+}
+
+void expect_header(const struct answer *a, const char *name, const char *value)
+{
+    const char *got = answer_header(a, name);
+
+    if (!got || strcmp(got, value) != 0)
+        fail_msg("wanted %s: %s, got %s", name, value, got ? got : "none");
+}

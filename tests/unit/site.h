@@ -71,6 +71,10 @@ void send_text(int fd, const char *text);
 void read_answer(int fd, bool head_only, struct answer *answer);
 void answer_free(struct answer *answer);
 
+/* Fails the test where the answer is not whole, or has another status or body (NULL: any). */
+void expect(const struct answer *a, unsigned status, const char *body);
+void expect_header(const struct answer *a, const char *name, const char *value);
+
 /* The value of a header, or NULL; good until the next call. */
 const char *answer_header(const struct answer *answer, const char *name);
 bool is_closed(int fd); /* does the other end close within 10 s, having sent nothing more? */

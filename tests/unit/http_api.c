@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/site.h"
+#include "tests/unit/unit.h"
+
+/* What stands below /.pond/, as a client sees it. */
+
+#define NAME "example.com/pkgs/a.txt"
+#define TARGET "/" NAME
+#define BODY "0123456789"
+#define FROM_OTHERS "Via: 1.1 elsewhere (carpond)\r\n"
+#define BODY_SHA256 "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"
+
+static struct site site;
+
+static int start(void **state)
+{
+    (void)state;
+    site_start(&site, &(struct site_options){.limits = {.head_ns = MONO_MS(1000)}});
+    site_put(&site, NAME, BODY, strlen(BODY));
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    site_stop(&site, 0);
+    site_remove(&site);
+    return 0;
+}
+
+static void get(const char *target, const char *headers, unsigned status, const char *body)
+{
+    struct answer a;
+
+    ask_tcp(&site, "GET", target, headers, &a);
+    expect(&a, status, body);
+    answer_free(&a);
+}
+
+static void the_api_tells(void **state)
+{
+    char target[128], equal[256], store_id[32];
+    struct answer a;
+
+    (void)state;
+    get("/.pond/status", "", 200, "{\"format\": 1}\n");
+    get("/.pond/metrics", "", 200, "pond_http_requests_total 1\n");
+    ask_tcp(&site, "GET", "/.pond/manifest/" NAME, "", &a);
+    expect(&a, 200, NULL);
+    assert_non_null(strstr(a.body, BODY_SHA256));
+    answer_free(&a);
+    get("/.pond/manifest/example.com/none", "", 404, NULL);
+    get("/.pond/chunks/xyz", "", 400, NULL);
+    get("/.pond/chunks/" BODY_SHA256, "", 200, NULL);
+    ask_tcp(&site, "GET", "/.pond/catalogue", "", &a);
+    expect(&a, 200, NULL);
+    assert_non_null(strstr(a.body, NAME));
+    expect_header(&a, "Pond-More", "0");
+    snprintf(store_id, sizeof(store_id), "%s", answer_header(&a, "Pond-Store"));
+    snprintf(target, sizeof(target), "/.pond/catalogue?store=%s&since=%s", store_id,
+             answer_header(&a, "Pond-Last"));
+    /* Whose catalogue is the same is sent nothing, from wherever it would go on. */
+    snprintf(equal, sizeof(equal), "/.pond/catalogue?store=0000000000000000&since=0&digest=%s",
+             answer_header(&a, "Pond-Head"));
+    answer_free(&a);
+    get(target, "", 200, "");
+    get(equal, "", 200, "");
+    get("/.pond/catalogue?since=x", "", 400, NULL);
+    ask_tcp(&site, "GET", "/.pond/list?prefix=pkgs&after=", "", &a);
+    expect(&a, 200, NULL);
+    assert_non_null(strstr(a.body, "\"name\":\"" NAME "\""));
+    answer_free(&a);
+    get("/.pond/list", FROM_OTHERS, 403, NULL);
+    get("/.pond/whohas?name=x", "", 200,
+        "{\"format\":1,\"name\":\"example.com/x\",\"answers\":[]}");
+    get("/.pond/whohas", "", 400, NULL);
+}
+
+static void verify_and_rebuild_report(void **state)
+{
+    static const char *const targets[] = {"/.pond/verify", "/.pond/rebuild"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct answer a;
+        ask_control(&site, "POST", targets[i], "", "", &a);
+        expect(&a, 200, NULL);
+        assert_non_null(strstr(a.body, "\"result\": \"done\"}\n"));
+        answer_free(&a);
+    }
+    get(TARGET, "", 200, BODY);
+}
+
+static void log_level_is_turned(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    ask_control(&site, "POST", "/.pond/log-level?level=loud", "", "", &a);
+    expect(&a, 400, NULL);
+    answer_free(&a);
+    ask_control(&site, "POST", "/.pond/log-level?level=error", "", "", &a);
+    expect(&a, 200, NULL);
+    answer_free(&a);
+}
+
+/* Reads one chunk of a chunked body. */
+static void expect_chunk(int fd, const char *bytes)
+{
+    char got[4096] = "";
+    size_t n = 0;
+
+    while (n < sizeof(got) - 1 && !strstr(got, "}\n\r\n") && read(fd, got + n, 1) == 1)
+        n++;
+    if (!strstr(got, bytes))
+        fail_msg("wanted %s, got %s", bytes, got);
+}
+
+static void events_are_streamed(void **state)
+{
+    int fd = site_control(&site);
+
+    (void)state;
+    send_text(fd, "GET /.pond/events HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect_chunk(fd, "{\"event\": \"listening\"}\n");
+    http_event(site.http, "{\"event\": \"one\"}");
+    expect_chunk(fd, "{\"event\": \"one\"}\n");
+    http_event(site.http, "{\"event\": \"two\"}");
+    expect_chunk(fd, "{\"event\": \"two\"}\n");
+    close(fd);
+}
+
+/* A listener that does not read holds nobody up, and is told that it missed something. */
+static void slow_listeners_are_cut_off(void **state)
+{
+    int fd = site_control(&site);
+    struct answer a;
+
+    (void)state;
+    send_text(fd, "GET /.pond/events HTTP/1.1\r\nHost: x\r\n\r\n");
+    usleep(100000); /* the rest holds either way; so it is the listener that is cut off */
+    for (int i = 0; i < 100000; i++)
+        http_event(site.http, "{\"event\": \"a line of some length, so that buffers fill up\"}");
+    read_answer(fd, false, &a);
+    expect(&a, 200, NULL);
+    assert_non_null(strstr(a.body, "cut_off"));
+    answer_free(&a);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_api_tells),
+        cmocka_unit_test(verify_and_rebuild_report),
+        cmocka_unit_test(log_level_is_turned),
+        cmocka_unit_test(events_are_streamed),
+        cmocka_unit_test(slow_listeners_are_cut_off),
+    };
+    return cmocka_run_group_tests_name("http_api", tests, start, stop);
+}
