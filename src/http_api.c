@@ -77,6 +77,20 @@ static enum step metrics_step(struct request *r)
                       "text/plain; version=0.0.4; charset=utf-8");
 }
 
+static enum step gate_step(struct request *r)
+{
+    json_t *verdicts = json_array();
+
+    for (int i = 0; i < GATE_VERDICT_COUNT; i++) {
+        enum gate_verdict verdict = (enum gate_verdict)i;
+        json_array_append_new(verdicts, json_pack("{s:s, s:s, s:I}", "verdict", gate_name(verdict),
+                                                  "sentence", gate_sentence(verdict), "count",
+                                                  (json_int_t)gate_count(verdict)));
+    }
+    return send_json(r, json_pack("{s:i, s:s, s:[], s:o}", "format", 1, "node", r->http->node,
+                                  "rules", "verdicts", verdicts));
+}
+
 /* ---- manifests, chunk lists, catalogue pages: for other nodes -------------------------------- */
 
 #define ROUTE_MANIFEST "/.pond/manifest/"
@@ -304,6 +318,7 @@ static const struct route routes[] = {
     {ROUTE_CHUNKS, "GET, HEAD", GATE_READ_API, false, false, chunks_step},
     {"/.pond/catalogue", "GET, HEAD", GATE_READ_API, false, false, catalogue_step},
     {"/.pond/peers", "GET, HEAD", GATE_READ_API, false, true, peers_step},
+    {"/.pond/gate", "GET, HEAD", GATE_READ_API, false, true, gate_step},
     {"/.pond/list", "GET, HEAD", GATE_READ_API, false, true, list_step},
     {"/.pond/whohas", "GET, HEAD", GATE_READ_API, false, true, whohas_step},
     {"/.pond/events", "GET", GATE_READ_API, false, true, events_step},

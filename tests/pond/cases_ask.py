@@ -106,6 +106,22 @@ def case_peers(home, here):
     equal(json.loads(as_json.text), peers)
 
 
+def case_gate(home, here):
+    """gate counts what was let in and what was refused"""
+    gate = {"format": 1, "rules": [], "verdicts": [
+        {"verdict": "pass", "sentence": "it passes", "count": 12345},
+        {"verdict": "not_member", "sentence": "not a member", "count": 0}]}
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/gate", lambda h: h.json(gate))
+        result, as_json = pond(home, here, "gate"), pond(home, here, "gate", "--json")
+    expect(result, DONE)
+    equal(result.text, "RULES   none: nets, nobroadcast and the keys decide\n"
+                       " COUNT  VERDICT     WHICH MEANS\n"
+                       "12,345  pass        it passes\n"
+                       "     0  not_member  not a member\n")
+    equal(json.loads(as_json.text), gate)
+
+
 def objects(*paths):
     return [{"name": f"example.com/{path}", "version": "1795348800123.7", "size": 1234567,
              "mtime_ns": 1795348801500000000, "held": path != "b", "sha256": "00"} for path in paths]
@@ -198,6 +214,8 @@ def case_verify(home, here):
         result = pond(home, here, "verify")
         expect(result, DONE)
         equal(result.text, "3 objects, 2.0 KiB read: 0 rotten, 0 mended\n")
+        fake.on("POST", "/.pond/verify", lambda h: h.lines([report(objects=1, result="done")]))
+        equal(pond(home, here, "verify").text, "1 object, 2.0 KiB read: 0 rotten, 0 mended\n")
         fake.on("POST", "/.pond/verify", lambda h: h.lines([report(rotten=1, result="done")]))
         result = pond(home, here, "verify")
         expect(result, FAILED, "fetched anew")

@@ -52,6 +52,10 @@ static void the_api_tells(void **state)
     (void)state;
     get("/.pond/status", "", 200, "{\"format\": 1}\n");
     get("/.pond/metrics", "", 200, "pond_http_requests_total 1\n");
+    ask_tcp(&site, "GET", "/.pond/gate", "", &a);
+    expect(&a, 200, NULL);
+    assert_non_null(strstr(a.body, "\"sentence\":\"not a member\""));
+    answer_free(&a);
     ask_tcp(&site, "GET", "/.pond/manifest/" NAME, "", &a);
     expect(&a, 200, NULL);
     assert_non_null(strstr(a.body, BODY_SHA256));

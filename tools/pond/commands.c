@@ -30,6 +30,8 @@ static const struct command rows[] = {
     {"rm", "NAME", "remove an object, everywhere", "", 0, 1, 1, cmd_rm},
     {"whohas", "NAME", "ask the network who has which version", "", OPTION_BIT(OPTION_JSON), 1, 1,
      cmd_whohas},
+    {"gate", "", "say what the gate let in and what it refused, since the start, and why", "",
+     OPTION_BIT(OPTION_JSON), 0, 0, cmd_gate},
     {"verify", "", "read all content of this node, and have what is rotten fetched anew",
      "The exit status is 1 where anything was rotten.", 0, 0, 0, cmd_verify},
     {"rebuild", "", "make the catalogue of this node anew from its manifests and content", "", 0, 0,

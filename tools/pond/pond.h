@@ -40,6 +40,7 @@ void pond_query(struct text *target, const char *key, const char *value);
 /* The commands. */
 int cmd_status(struct pond *pond);
 int cmd_peers(struct pond *pond);
+int cmd_gate(struct pond *pond);
 int cmd_put(struct pond *pond);
 int cmd_get(struct pond *pond);
 int cmd_ls(struct pond *pond);
