@@ -55,7 +55,7 @@ static void read_again(struct rekey *rekey)
     } else {
         keyring_replace(rekey->keyring, keys.list, keys.count, keys.any);
         log_report(report);
-        log_info("%s has changed: %zu keys are in force", rekey->path, keys.count);
+        log_info("%s has changed: keys in force now: %zu", rekey->path, keys.count);
         keys_clear(&keys);
     }
     report_free(report);

@@ -42,12 +42,6 @@ static bool work_line(void *arg, char *line)
     return true;
 }
 
-static void add_field(struct text *out, const json_t *json, const char *key, const char *words)
-{
-    figure_count(out, field_count(json, key));
-    text_printf(out, " %s", words);
-}
-
 /* Runs it to its end; work->last is then the daemon's account, to be freed. */
 static enum pond_exit work_run(struct pond *pond, struct work *work, const char *what,
                                const char *target)
@@ -75,11 +69,11 @@ int cmd_verify(struct pond *pond)
     enum pond_exit status = work_run(pond, &work, "verify", "/.pond/verify");
 
     if (status == POND_DONE) {
-        add_field(&text, work.last, "objects", "objects, ");
+        figure_of(&text, field_count(work.last, "objects"), "object, ", "objects, ");
         text_bytes(&text, field_count(work.last, "bytes"));
         text_puts(&text, " read: ");
-        add_field(&text, work.last, "rotten", "rotten, ");
-        add_field(&text, work.last, "mended", "mended");
+        figure_of(&text, field_count(work.last, "rotten"), "rotten, ", "rotten, ");
+        figure_of(&text, field_count(work.last, "mended"), "mended", "mended");
         puts(shown);
     }
     if (status == POND_DONE && field_count(work.last, "rotten"))
@@ -98,8 +92,8 @@ int cmd_rebuild(struct pond *pond)
 
     if (status == POND_DONE) {
         text_puts(&text, "the catalogue was rebuilt: ");
-        add_field(&text, work.last, "recovered", "names, ");
-        add_field(&text, work.last, "rotten", "rotten records");
+        figure_of(&text, field_count(work.last, "recovered"), "name, ", "names, ");
+        figure_of(&text, field_count(work.last, "rotten"), "rotten record", "rotten records");
         puts(shown);
     }
     json_decref(work.last);

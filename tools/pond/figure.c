@@ -15,6 +15,12 @@ void figure_count(struct text *out, uint64_t n)
         text_printf(out, ",%03" PRIu64, n / unit % 1000);
 }
 
+void figure_of(struct text *out, uint64_t n, const char *one, const char *many)
+{
+    figure_count(out, n);
+    text_printf(out, " %s", n == 1 ? one : many);
+}
+
 /* With one decimal, and without it where that is nought. */
 static void short_decimal(struct text *out, double value)
 {

@@ -8,7 +8,8 @@
 
 /* Figures for people. */
 
-void figure_count(struct text *out, uint64_t n); /* "12,381" */
+void figure_count(struct text *out, uint64_t n);                                 /* "12,381" */
+void figure_of(struct text *out, uint64_t n, const char *one, const char *many); /* "1 object" */
 
 /* Part of a whole, in the unit of the whole: "41.2 of 100 GiB". */
 void figure_part(struct text *out, uint64_t part, uint64_t whole);

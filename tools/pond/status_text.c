@@ -127,8 +127,7 @@ static void show_cache(const json_t *status, FILE *out)
 
     if (!json_is_object(cache))
         return;
-    figure_count(&text, field_count(cache, "objects"));
-    text_puts(&text, field_count(cache, "objects") == 1 ? " object   " : " objects   ");
+    figure_of(&text, field_count(cache, "objects"), "object   ", "objects   ");
     if (limit)
         figure_part(&text, bytes, limit);
     else
