@@ -12,7 +12,7 @@
  */
 enum { EVENTS_LISTENERS_MAX = 64, EVENTS_BUFFER = 64 * 1024, LISTENER_MAGIC = 0x6c697374 };
 
-static const char last_line[] = "{\"event\": \"cut_off\", \"reason\": \"this listener does not "
+static const char last_line[] = "{\"event\":\"cut_off\",\"reason\":\"this listener does not "
                                 "keep up: some events after this are lost\"}\n";
 
 struct listener {
@@ -167,7 +167,7 @@ static bool link_in(struct events *events, struct listener *l)
  * is one to begin with. */
 enum step events_step(struct request *r)
 {
-    static const char hello[] = "{\"event\": \"listening\"}\n";
+    static const char hello[] = "{\"event\":\"listening\"}\n";
     struct listener *l = malloc(sizeof(*l));
     struct reply reply;
 

@@ -133,7 +133,7 @@ static void events_are_streamed(void **state)
 
     (void)state;
     send_text(fd, "GET /.pond/events HTTP/1.1\r\nHost: x\r\n\r\n");
-    expect_chunk(fd, "{\"event\": \"listening\"}\n");
+    expect_chunk(fd, "{\"event\":\"listening\"}\n");
     http_event(site.http, "{\"event\": \"one\"}");
     expect_chunk(fd, "{\"event\": \"one\"}\n");
     http_event(site.http, "{\"event\": \"two\"}");
