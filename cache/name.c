@@ -86,8 +86,10 @@ static enum name_verdict unescape(struct span encoded, struct text *out)
         size_t used = 1;
         if (c == '%') {
             used = 3;
-            if (encoded.len < used || !span_hex((struct span){encoded.at + 1, 2}, &c, 1) || !c)
+            if (encoded.len < used || !span_hex((struct span){encoded.at + 1, 2}, &c, 1))
                 return NAME_BAD_ESCAPE;
+            if (!c) /* the end of a text in C: told here, while it can be told */
+                return NAME_BAD_CHARACTER;
         }
         text_putc(out, c);
         encoded.at += used;

@@ -25,7 +25,7 @@ enum name_verdict {
     NAME_BAD_PART = -3,      /* an empty part, "." or ".." */
     NAME_BAD_CHARACTER = -4, /* not UTF-8, or a control character */
     NAME_OTHER_DOMAIN = -5,  /* not below the domain */
-    NAME_BAD_ESCAPE = -6     /* in a target: "%" without two hexadecimal digits, or %00 */
+    NAME_BAD_ESCAPE = -6     /* in a target: "%" without two hexadecimal digits */
 };
 
 /* One plain sentence for a person: what is wrong with the name, and what would be right. */

@@ -94,7 +94,7 @@ static void targets_are_decoded_and_then_checked(void **state)
         {"//example.com/a", NAME_BAD_PART},
         {"/example.com/%2e%2e/a", NAME_BAD_PART},
         {"/example.com/..%2F..%2fetc", NAME_BAD_PART},
-        {"/example.com/a%00b", NAME_BAD_ESCAPE},
+        {"/example.com/a%00b", NAME_BAD_CHARACTER},
         {"/example.com/%zz", NAME_BAD_ESCAPE},
         {"/example.com/%4", NAME_BAD_ESCAPE},
         {"/example.com/%", NAME_BAD_ESCAPE},
