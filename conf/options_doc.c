@@ -83,7 +83,6 @@ static void manual_row(const struct conf_row *row)
     put_manual_text(line);
     if (row->place == CONF_PLACE_TIER)
         puts("Can differ per tier.");
-    puts(row->live ? "A reload applies it." : "It counts from the next start.");
     if (!row->now)
         puts("Not done by this version of carpond yet, which refuses to start with it.");
 }
