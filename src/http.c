@@ -217,13 +217,26 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *t
     return strlen(text);
 }
 
+/* On the control socket, which is no TCP, libmicrohttpd finds so anew for each connection, and says
+ * that it may be slow. It is not: there is no Nagle to turn off. */
+static bool is_of_no_tcp(const char *format)
+{
+    static const char *const of_no_tcp[] = {"Setting %s option to %s state failed",
+                                            "Failed to push the data from buffers"};
+
+    for (size_t i = 0; i < sizeof(of_no_tcp) / sizeof(*of_no_tcp); i++)
+        if (strncmp(format, of_no_tcp[i], strlen(of_no_tcp[i])) == 0)
+            return true;
+    return false;
+}
+
 static void __attribute__((format(printf, 2, 0)))
 on_message(void *cls, const char *format, va_list args)
 {
     char line[512];
 
     (void)cls;
-    if (log_level() < LEVEL_DEBUG)
+    if (log_level() < LEVEL_DEBUG || is_of_no_tcp(format))
         return;
     vsnprintf(line, sizeof(line), format, args);
     line[strcspn(line, "\r\n")] = '\0';
