@@ -212,6 +212,16 @@ def case_get_interrupted(home, here):
         hold.append(True)
 
 
+def case_get_long_name(home, here):
+    """a name that an object may have and a file may not wants -o"""
+    name = "d/" + "x" * 300
+    with Fake(home) as fake:
+        serve(fake, f"/example.com/{name}")
+        expect(pond(home, here, "get", name), FAILED, "File name too long", "-o")
+        expect(pond(home, here, "get", name, "-o", "x"), DONE)
+    equal(os.listdir(here), ["x"])
+
+
 def case_get_no_room(home, here):
     """what the disk does not take is named, and leaves nothing"""
     def limit():

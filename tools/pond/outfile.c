@@ -23,7 +23,8 @@ static bool complain(const char *target, int error)
 
     if (error == ENOSPC || error == EDQUOT)
         remedy = ": free some space, or name another place with -o";
-    else if (error == EACCES || error == EROFS || error == ENOENT || error == ENOTDIR)
+    else if (error == EACCES || error == EROFS || error == ENOENT || error == ENOTDIR ||
+             error == ENAMETOOLONG)
         remedy = ": name another place with -o";
     say("cannot write %s: %s%s", target, strerror(error), remedy);
     return false;
