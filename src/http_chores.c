@@ -140,8 +140,8 @@ static bool start(struct chores *chores, struct chore *c)
 
     pthread_mutex_lock(&chores->lock);
     if (!chores->busy && !chores->stopping) {
-        chores->now = c;
-        chores->busy = started = start_thread(chores, c);
+        started = chores->busy = start_thread(chores, c);
+        chores->now = started ? c : NULL; /* it waits for the lock before it ends */
     }
     pthread_mutex_unlock(&chores->lock);
     return started;
