@@ -6,7 +6,9 @@
 #include "src/base/log.h"
 #include "src/base/must.h"
 
-/* The thread for what takes long: syncing large drafts, checking what has landed, sweeping. */
+/* The threads for what takes long. One syncs large drafts and sweeps; the other checks what has
+ * landed, which takes minutes for large content, and nobody who puts something is to wait for it.
+ */
 
 static void finish(struct store_job *job, enum store_status status)
 {
@@ -57,30 +59,45 @@ static void carry(struct store *store, struct store_job *job)
         finish(job, errand->alone(store, errand->arg));
 }
 
-static void *porter_main(void *arg)
+static void *carry_all(struct store *store, struct queue *queue)
 {
-    struct store *store = arg;
     struct store_job *job;
 
     MUST_BE(store, STORE_MAGIC);
-    while (queue_take(&store->porter, &job, 1))
+    while (queue_take(queue, &job, 1))
         carry(store, job);
     return NULL;
+}
+
+static void *porter_main(void *arg)
+{
+    struct store *store = arg;
+
+    return carry_all(store, &store->porter);
+}
+
+static void *lander_main(void *arg)
+{
+    struct store *store = arg;
+
+    return carry_all(store, &store->lander);
 }
 
 void porter_start(struct store *store)
 {
     queue_start(&store->porter, porter_main, store);
+    queue_start(&store->lander, lander_main, store);
 }
 
 void porter_stop(struct store *store)
 {
     queue_stop(&store->porter);
+    queue_stop(&store->lander);
 }
 
 void porter_add(struct store *store, struct store_job *job)
 {
-    if (queue_add(&store->porter, job))
+    if (queue_add(job->kind == STORE_LAND ? &store->lander : &store->porter, job))
         return;
     if (job->kind == STORE_PUT)
         draft_drop(job->draft);

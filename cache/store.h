@@ -27,8 +27,8 @@
  * Threads. Everything may be called from any thread. Reads never wait for a disk write. All changes
  * go through one writer thread, which commits them in groups: content synced, renamed, folder
  * synced, journal appended and synced, catalogue committed, and only then `done`. Long work on
- * files (syncing and checking large content, verify) is done by a second thread, so that it keeps
- * no small change waiting.
+ * files (syncing and checking large content) is done by further threads, so that it keeps no other
+ * change waiting.
  */
 struct store;
 

@@ -58,6 +58,7 @@ struct store {
     struct version_clock clock; /* likewise */
     struct queue writer;
     struct queue porter;
+    struct queue lander; /* the porter's second thread */
     struct shelf *shelf;
 
     atomic_bool hurried;     /* long checks are ended early */
