@@ -212,7 +212,7 @@ def case_get_interrupted(home, here):
         hold.append(True)
 
 
-def case_get_long_name(home, here):
+def case_get_too_long_for_a_file(home, here):
     """a name that an object may have and a file may not wants -o"""
     name = "d/" + "x" * 300
     with Fake(home) as fake:
