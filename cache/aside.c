@@ -58,7 +58,7 @@ static enum store_status set_aside(struct group *group, void *arg)
     shelf_forget(group->store->shelf, &bad->sha256);
     file_rename(home, FOLDER_CONTENT, file_of_digest(FOLDER_CONTENT, &bad->sha256, name),
                 FOLDER_PARTIAL, file_of_digest(FOLDER_PARTIAL, &bad->sha256, partial));
-    status = ledger_hold(&group->ledger, &bad->sha256, false);
+    status = ledger_let_go(&group->ledger, &bad->sha256);
     return status == STORE_OK ? ledger_want(&group->ledger, &bad->sha256, record.sequence) : status;
 }
 

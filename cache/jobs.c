@@ -164,7 +164,7 @@ static enum store_status land(struct group *group, size_t index)
     if (status != STORE_OK)
         return status;
     status = partial_place(job->partial);
-    return status == STORE_OK ? ledger_hold(&group->ledger, &job->manifest.sha256, true) : status;
+    return status == STORE_OK ? ledger_hold(&group->ledger, &job->manifest) : status;
 }
 
 static enum store_status drop(struct group *group, size_t index)
@@ -178,7 +178,7 @@ static enum store_status drop(struct group *group, size_t index)
     job->manifest = record.manifest;
     if (record.manifest.deleted)
         return STORE_OK;
-    status = ledger_hold(&group->ledger, &record.manifest.sha256, false);
+    status = ledger_let_go(&group->ledger, &record.manifest.sha256);
     return status == STORE_OK ? ledger_want(&group->ledger, &record.manifest.sha256, 0) : status;
 }
 

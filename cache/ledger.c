@@ -164,7 +164,7 @@ enum store_status ledger_entry_of(struct view *view, const struct record *record
     out->manifest = record->manifest;
     out->sequence = record->sequence;
     out->own = record->own;
-    out->held = status == STORE_OK && holding.held;
+    out->held = status == STORE_OK && holding.held && holding.size == record->manifest.size;
     out->wanted = status == STORE_OK && holding.wanted != 0;
     return status == STORE_NOT_FOUND ? STORE_ROTTEN : status;
 }
@@ -344,7 +344,8 @@ static void refer(struct ledger *ledger, const struct manifest *m, uint64_t sequ
     after = before;
     after.refs++;
     after.owns += own;
-    after.size = m->size;
+    if (before.refs == 0 || held)
+        after.size = m->size; /* else the first who told it is believed, until it has come */
     after.held = before.held || held;
     if (want && !after.wanted)
         after.wanted = sequence;
@@ -470,7 +471,24 @@ enum store_status ledger_forget_key(struct ledger *ledger, struct span key)
     return ledger->view->status;
 }
 
-enum store_status ledger_hold(struct ledger *ledger, const struct digest *sha256, bool held)
+enum store_status ledger_hold(struct ledger *ledger, const struct manifest *m)
+{
+    struct holding before, after;
+    enum store_status status = holding_take(ledger, &m->sha256, &before);
+
+    if (status != STORE_OK)
+        return status;
+    after = before;
+    after.held = true;
+    after.size = m->size;
+    after.wanted = 0;
+    if (!before.held)
+        after.used = ledger->now;
+    holding_change(ledger, &m->sha256, &before, &after);
+    return ledger->view->status;
+}
+
+enum store_status ledger_let_go(struct ledger *ledger, const struct digest *sha256)
 {
     struct holding before, after;
     enum store_status status = holding_take(ledger, sha256, &before);
@@ -478,11 +496,7 @@ enum store_status ledger_hold(struct ledger *ledger, const struct digest *sha256
     if (status != STORE_OK)
         return status;
     after = before;
-    after.held = held;
-    if (held)
-        after.wanted = 0;
-    if (held && !before.held)
-        after.used = ledger->now;
+    after.held = false;
     holding_change(ledger, sha256, &before, &after);
     return ledger->view->status;
 }

@@ -78,9 +78,10 @@ enum store_status ledger_change(struct ledger *ledger, const struct manifest *m,
 /* Takes the name with this key out altogether (a tombstone past its time). */
 enum store_status ledger_forget_key(struct ledger *ledger, struct span key);
 
-/* The content came, went, is wanted (for the sake of the entry with this sequence; 0: not any
- * more), was used. STORE_NOT_FOUND where no entry refers to it. */
-enum store_status ledger_hold(struct ledger *ledger, const struct digest *sha256, bool held);
+/* The content came (so its size is known), went, is wanted (for the sake of the entry with this
+ * sequence; 0: not any more), was used. STORE_NOT_FOUND where no entry refers to it. */
+enum store_status ledger_hold(struct ledger *ledger, const struct manifest *m);
+enum store_status ledger_let_go(struct ledger *ledger, const struct digest *sha256);
 enum store_status ledger_want(struct ledger *ledger, const struct digest *sha256,
                               uint64_t sequence);
 enum store_status ledger_use(struct ledger *ledger, const struct digest *sha256, uint64_t ms);

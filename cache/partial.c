@@ -51,17 +51,25 @@ static void mark_had(struct partial *partial, uint32_t chunk)
         atomic_fetch_add(&partial->had_count, 1);
 }
 
-static void partials_add(struct partial *partial)
+/* Two manifests may tell different sizes of one content. One of them is wrong; which, is not known
+ * before all has come, and neither may cut the other's file short. */
+static bool partials_add(struct partial *partial)
 {
     struct store *store = partial->store;
+    bool fits = true;
 
     pthread_mutex_lock(&store->partials_lock);
-    partial->next = store->partials;
-    partial->link = &store->partials;
-    if (partial->next)
-        partial->next->link = &partial->next;
-    store->partials = partial;
+    for (const struct partial *p = store->partials; p && fits; p = p->next)
+        fits = strcmp(p->name, partial->name) != 0 || p->manifest.size == partial->manifest.size;
+    if (fits) {
+        partial->next = store->partials;
+        partial->link = &store->partials;
+        if (partial->next)
+            partial->next->link = &partial->next;
+        store->partials = partial;
+    }
     pthread_mutex_unlock(&store->partials_lock);
+    return fits;
 }
 
 static void partials_remove(struct partial *partial)
@@ -145,7 +153,11 @@ enum store_status partial_open(struct store *store, const struct manifest *m, st
     partial->had = calloc(partial->count / 64 + 1, sizeof(*partial->had));
     MUST(partial->had != NULL);
     file_of_digest(FOLDER_PARTIAL, &m->sha256, partial->name);
-    partials_add(partial); /* before it has a file: so that no sweep takes it for a stray */
+    partial->fd = -1;
+    if (!partials_add(partial)) { /* before it has a file: so that no sweep takes it for a stray */
+        partial_free(partial);
+        return STORE_WRONG;
+    }
     status = open_file(partial);
     if (status != STORE_OK) {
         partials_remove(partial);

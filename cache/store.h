@@ -192,7 +192,8 @@ void draft_drop(struct draft *draft);
 struct partial;
 
 /* Opens or makes it, with its full length. Where the chunk list is here already, what is there is
- * checked, which takes time: not on a loop that others wait for. */
+ * checked, which takes time: not on a loop that others wait for. STORE_WRONG: it is open for
+ * another manifest, which tells another size of it. */
 enum store_status partial_open(struct store *store, const struct manifest *manifest,
                                struct partial **out);
 

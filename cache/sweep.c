@@ -84,7 +84,7 @@ static enum store_status make_room(struct group *group, void *arg)
     size_t count = oldest_uses(group, oldest);
 
     for (size_t i = 0; i < count; i++)
-        ledger_hold(&group->ledger, &oldest[i], false);
+        ledger_let_go(&group->ledger, &oldest[i]);
     *(size_t *)arg = count;
     return count ? STORE_OK : STORE_NOT_FOUND;
 }

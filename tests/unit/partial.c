@@ -296,6 +296,32 @@ static void wrong_lists_are_refused(void **state)
     partial_close(partial, true);
 }
 
+/* A second manifest tells another size of content that an honest one describes. */
+static void a_wrong_size_does_not_harm_the_right_one(void **state)
+{
+    struct manifest honest = home_foreign("example.com/a", 5, 600000, 0), liar = honest;
+    struct partial *partial, *other;
+    struct store_entry entry;
+
+    snprintf(liar.name, sizeof(liar.name), "example.com/liar");
+    liar.size = 700000;
+    assert_int_equal(home_adopt(*state, &liar, NULL), STORE_OK);
+    assert_int_equal(home_adopt(*state, &honest, NULL), STORE_OK);
+    partial = bring(*state, &honest, 5, UINT32_MAX);
+    assert_int_equal(partial_open(*state, &liar, &other), STORE_WRONG);
+    assert_int_equal(land(*state, &honest, partial), STORE_OK);
+    partial_close(partial, true);
+    assert_int_equal(home_compare(*state, honest.name, 5, 600000), 0);
+    assert_int_equal(home_find(*state, liar.name, &entry), STORE_OK);
+    assert_false(entry.held);
+    assert_int_equal(home_compare(*state, liar.name, 5, 600000), STORE_NOT_HELD);
+    liar.version.bits++;
+    liar.size = 800000;
+    assert_int_equal(home_adopt(*state, &liar, NULL), STORE_OK);
+    assert_int_equal(home_compare(*state, honest.name, 5, 600000), 0);
+    assert_int_equal(home_figures(*state).held_bytes, 600000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +338,7 @@ int main(void)
         HOME_CASE(a_manifest_that_lies_is_found_out),
         HOME_CASE(empty_content_needs_no_bytes),
         HOME_CASE(wrong_lists_are_refused),
+        HOME_CASE(a_wrong_size_does_not_harm_the_right_one),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("partial", tests, NULL, NULL);
