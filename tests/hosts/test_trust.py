@@ -85,16 +85,18 @@ def key_rotation(net):
             author.put(f"file{number}", CONTENT)
             equal(reader.get(f"file{number}"), CONTENT, f"file{number} in the rotation")
 
+    def rekey(node, *keys):
+        before = node.log().count("in force")
+        node.write_keys(*keys)
+        wait_until(lambda: node.log().count("in force") > before,
+                   f"{node.name} reads its key file anew and says so")
+
     works()
     for keys in ((KEY, second), (second, KEY), (second,)):
         for node in nodes:
-            taken = node.log().count("key file") + node.log().count("/keys")
-            node.write_keys(*keys)
-            wait_until(lambda node=node, taken=taken: node.log().count("key file")
-                       + node.log().count("/keys") > taken,
-                       f"{node.name} reads its key file anew and says so")
+            rekey(node, *keys)
             works()
-    nodes[0].write_keys("a-third-key-that-only-one-host-has-012345")
+    rekey(nodes[0], "a-third-key-that-only-one-host-has-012345")
     nodes[1].put("after", CONTENT)
     wait_until(lambda: nodes[0].refused("wrong_key") > 0, "the old keys count no more")
 
