@@ -18,7 +18,8 @@ struct flights *flights_new(const struct flights_options *options)
     MUST(flights != NULL);
     flights->magic = FLIGHTS_MAGIC;
     flights->options = *options;
-    flights->workers = workers_new(FLIGHTS_WORKERS);
+    flights->small_workers = workers_new(1);
+    flights->large_workers = workers_new(1);
     MUST(pthread_mutex_init(&flights->lock, NULL) == 0);
     MUST(pthread_cond_init(&flights->changed, NULL) == 0);
     return flights;
@@ -292,7 +293,8 @@ void flights_free(struct flights *flights)
         return;
     MUST_BE(flights, FLIGHTS_MAGIC);
     MUST(flights->stopping && flights->readers == 0 && flights->alive == 0);
-    workers_free(flights->workers);
+    workers_free(flights->small_workers);
+    workers_free(flights->large_workers);
     pthread_cond_destroy(&flights->changed);
     pthread_mutex_destroy(&flights->lock);
     flights->magic = 0;

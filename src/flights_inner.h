@@ -21,7 +21,7 @@ enum { FLIGHTS_MAGIC = 0x666c7473, FLYING_MAGIC = 0x666c7967, READER_MAGIC = 0x7
 
 enum {
     FLIGHTS_BUCKETS = 256,
-    FLIGHTS_WORKERS = 2,
+    FLIGHT_LARGE = 64 * 1048576,    /* content from here on is opened and checked apart */
     FLIGHT_BUCKETS = 64,            /* of waiting readers, by chunk */
     FLIGHT_CHUNK_MAX = 64 * 1048576 /* a chunk is checked in memory: content up to 4 TiB, which
                                        a manifest may claim and every file system can hold */
@@ -30,7 +30,8 @@ enum {
 struct flights {
     unsigned magic;
     struct flights_options options;
-    struct workers *workers;
+    struct workers *small_workers; /* so that small content need not wait for large */
+    struct workers *large_workers;
 
     pthread_mutex_t lock; /* guards the rest */
     pthread_cond_t changed;

@@ -146,6 +146,15 @@ static void opened(void *arg)
     step_with_had(flying, FLIGHT_OPENED);
 }
 
+static void hand_to_worker(struct flying *flying, void (*work)(struct task *task))
+{
+    struct flights *flights = flying->flights;
+    bool is_large = flying->manifest.size >= FLIGHT_LARGE;
+
+    flying->task.work = work;
+    workers_post(is_large ? flights->large_workers : flights->small_workers, &flying->task);
+}
+
 /* On a worker. Empty content is here as soon as its file is. */
 static void open_partial(struct task *task)
 {
@@ -183,11 +192,10 @@ void flying_begin(void *arg)
         return;
     }
     flying->busy = FLYING_OPENING;
-    flying->task.work = open_partial;
     if (flying->partial) /* an earlier flight's, that readers still hold */
         opened(flying);
     else
-        workers_post(flights->workers, &flying->task);
+        hand_to_worker(flying, open_partial);
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -280,8 +288,7 @@ static void list_came(struct fetch_request *request)
         return;
     }
     flying->busy = FLYING_LISTING;
-    flying->task.work = set_list;
-    workers_post(flying->flights->workers, &flying->task);
+    hand_to_worker(flying, set_list);
 }
 
 static void ask_list(struct flying *flying, const struct flight_action *action)
