@@ -386,8 +386,11 @@ static void on_sources(struct flight *flight, const struct flight_event *event,
 {
     for (size_t i = 0; i < event->source_count; i++)
         take_source(flight, &event->sources[i]);
-    if (flight->state == FLIGHT_SEEKING ||
-        (flight->state == FLIGHT_RESTING && pick_source(flight, event->now)))
+    if (flight->state != FLIGHT_SEEKING && flight->state != FLIGHT_RESTING)
+        return;
+    if (event->superseded && !pick_source(flight, event->now))
+        over(flight, FLIGHT_GIVE_UP, out);
+    else if (flight->state == FLIGHT_SEEKING || pick_source(flight, event->now))
         go_on(flight, event, out);
 }
 

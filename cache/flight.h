@@ -27,7 +27,8 @@
  *  - It stays with a source that delivers. A source that fails is left for the next one; one that
  *    sends what is wrong is not asked again. What is had is never asked for again.
  *  - Without a source it asks for some (FLIGHT_NEED). Without readers it ends when there are none;
- *    with readers it asks again, ever less often, until FLIGHT_PATIENCE_NS have brought nothing.
+ *    with readers it asks again, ever less often, until FLIGHT_PATIENCE_NS have brought nothing, or
+ *    a newer version took the place of this one.
  */
 enum {
     FLIGHT_SOURCES_MAX = 16,
@@ -89,6 +90,7 @@ struct flight_event {
     uint32_t chunk;
     const struct address *sources;
     size_t source_count;
+    bool superseded; /* with SOURCES: a newer version is known, so no others will come to hold it */
     enum flight_outcome outcome;
     enum peer_fault fault;
     int64_t retry_ns;

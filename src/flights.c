@@ -189,6 +189,7 @@ struct found {
     struct digest sha256;
     size_t count;
     struct address sources[FLIGHT_SOURCES_MAX];
+    bool superseded;
 };
 
 static void take_found(void *arg)
@@ -202,12 +203,12 @@ static void take_found(void *arg)
     aloft = flying && flying->state == FLYING_ALOFT;
     pthread_mutex_unlock(&found->flights->lock);
     if (aloft) /* and stays so: it ends on this thread */
-        flying_take_sources(flying, found->sources, found->count);
+        flying_take_sources(flying, found->sources, found->count, found->superseded);
     free(found);
 }
 
 void flights_sources(struct flights *flights, const struct manifest *manifest,
-                     const struct exchange_source *sources, size_t count)
+                     const struct exchange_source *sources, size_t count, bool superseded)
 {
     struct found *found = calloc(1, sizeof(*found));
 
@@ -215,6 +216,7 @@ void flights_sources(struct flights *flights, const struct manifest *manifest,
     MUST(found != NULL);
     found->flights = flights;
     found->sha256 = manifest->sha256;
+    found->superseded = superseded;
     for (size_t i = 0; i < count && found->count < FLIGHT_SOURCES_MAX; i++) {
         if (sources[i].held && digest_same(&sources[i].sha256, &manifest->sha256))
             found->sources[found->count++] = sources[i].http;

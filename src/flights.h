@@ -45,11 +45,11 @@ void flights_free(struct flights *flights); /* when every reader has left */
 enum { FLIGHTS_MAX = 256, FLIGHT_READERS_MAX = 16384 };
 bool flights_start(struct flights *flights, const struct manifest *manifest);
 
-/* The answer to `need`, or news at any other time: holders, the best first. Those that do not hold
- * this very content are passed over. Where there are none, a flight without readers ends; with
- * readers it asks again for a while. Any thread. */
+/* The answer to `need`: holders of this content, the best first; others are passed over. None ends
+ * the flight if it has no other and nobody reads. `superseded`: a newer version of the name is
+ * known, for which readers had better come again: then none ends it at once. */
 void flights_sources(struct flights *flights, const struct manifest *manifest,
-                     const struct exchange_source *sources, size_t count);
+                     const struct exchange_source *sources, size_t count, bool superseded);
 
 /* ---- readers: any thread, one at a time for each reader ------------------------------------- */
 

@@ -126,7 +126,8 @@ void flying_end(struct flying *flying, enum flying_state state, bool gone);
 
 void flying_begin(void *flying);
 void flying_note(void *flying); /* takes the wants; drops a reference */
-void flying_take_sources(struct flying *flying, const struct address *sources, size_t count);
+void flying_take_sources(struct flying *flying, const struct address *sources, size_t count,
+                         bool superseded);
 void flying_stop(struct flying *flying);
 
 /* ---- flights_readers.c ---------------------------------------------------------------------- */

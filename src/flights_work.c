@@ -498,12 +498,15 @@ static void carry_out(struct flying *flying, const struct flight_actions *action
 
 /* ---- what comes from other threads ---------------------------------------------------------- */
 
-void flying_take_sources(struct flying *flying, const struct address *sources, size_t count)
+void flying_take_sources(struct flying *flying, const struct address *sources, size_t count,
+                         bool superseded)
 {
     if (!flying->alarm || flying->ending)
         return; /* it has not begun, or will not go on */
-    step(flying,
-         (struct flight_event){.kind = FLIGHT_SOURCES, .sources = sources, .source_count = count});
+    step(flying, (struct flight_event){.kind = FLIGHT_SOURCES,
+                                       .sources = sources,
+                                       .source_count = count,
+                                       .superseded = superseded});
 }
 
 void flying_note(void *arg)

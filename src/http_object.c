@@ -202,6 +202,23 @@ static ssize_t read_flight(void *cls, uint64_t at, char *bytes, size_t most)
     return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+static enum step find(struct request *r, struct object *o);
+
+/* Nobody has it any more where a newer version took its place: that one is served then. */
+static enum step flight_failed(struct request *r, struct object *o)
+{
+    struct store_entry now;
+
+    if (!o->version_given &&
+        store_find(r->http->options.world.store, span_of(o->name), &now) == STORE_OK &&
+        version_newer(now.manifest.version, o->entry.manifest.version)) {
+        flights_leave(o->flight);
+        o->flight = NULL;
+        return find(r, o);
+    }
+    return reply_refuse(r, 503, "nobody who can be reached has the content of this object");
+}
+
 /* The head is sent when the first byte has come: until then a failure can still be told. */
 static enum step send_flight(struct request *r, struct object *o)
 {
@@ -212,7 +229,7 @@ static enum step send_flight(struct request *r, struct object *o)
     case FLIGHT_WAIT:
         return STEP_WAIT;
     case FLIGHT_FAILED:
-        return reply_refuse(r, 503, "nobody who can be reached has the content of this object");
+        return flight_failed(r, o);
     default:
         count(o, false);
         begin_reply(&reply, r, o, false);
@@ -243,6 +260,8 @@ static enum step serve(struct request *r, struct object *o)
     if (r->is_head || o->len == 0) {
         if (!r->own_host && !o->entry.held)
             return not_at_hand(r);
+        if (o->len == 0 && !o->entry.held && !r->is_head) /* to be at hand for others from now on */
+            (void)flights_start(r->http->options.world.flights, &o->entry.manifest);
         begin_reply(&reply, r, o, o->entry.held);
         return reply_empty(&reply, o->len);
     }

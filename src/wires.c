@@ -109,6 +109,15 @@ struct need {
     struct ask ask;
 };
 
+static bool is_superseded(struct wires *wires, const struct manifest *manifest)
+{
+    struct store_entry entry;
+
+    return !wires->stopped &&
+           store_find(wires->store, span_of(manifest->name), &entry) == STORE_OK &&
+           version_newer(entry.manifest.version, manifest->version);
+}
+
 static void need_answered(struct ask *ask)
 {
     struct need *need = ask->owner;
@@ -121,7 +130,8 @@ static void need_answered(struct ask *ask)
         if (source->held && version_same(source->version, need->manifest.version))
             fitting[count++] = *source;
     }
-    flights_sources(need->wires->flights, &need->manifest, fitting, count);
+    flights_sources(need->wires->flights, &need->manifest, fitting, count,
+                    is_superseded(need->wires, &need->manifest));
     free(need);
 }
 

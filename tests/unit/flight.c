@@ -341,6 +341,24 @@ static void readers_wait_until_patience_ends(void **state)
     assert_in_range(needs, 3, FLIGHT_ROUNDS_MAX);
 }
 
+/* A newer version took its place: readers had better come again for that one, and at once. */
+static void what_was_superseded_ends_with_its_sources(void **state)
+{
+    const struct flight_event none = {.kind = FLIGHT_SOURCES, .superseded = true};
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 10, true, NULL);
+    sources(&b, 1, 1);
+    expect_run(&b, 0, 1, 0, 9);
+    step(&b, none); /* somebody still has it */
+    assert_int_equal(b.actions.count, 0);
+    ended(&b, FLIGHT_OUTCOME_GONE);
+    assert_int_equal(b.actions.count, 0); /* it rests, for a reader waits */
+    step(&b, none);
+    expect_only(&b, FLIGHT_GIVE_UP);
+}
+
 static void an_unanswered_need_is_none(void **state)
 {
     static struct bench b;
@@ -395,6 +413,7 @@ int main(void)
         cmocka_unit_test(busy_for_ever_is_lost),
         cmocka_unit_test(nobody_waits_it_ends_at_once),
         cmocka_unit_test(readers_wait_until_patience_ends),
+        cmocka_unit_test(what_was_superseded_ends_with_its_sources),
         cmocka_unit_test(an_unanswered_need_is_none),
         cmocka_unit_test(a_broken_disk_ends_it),
         cmocka_unit_test(a_full_table_of_sources_takes_new_ones_for_lost_ones),

@@ -160,7 +160,7 @@ static void on_need(void *arg, const struct manifest *manifest)
         sources[i].sha256 = manifest->sha256;
         sources[i].held = true;
     }
-    flights_sources(node->flights, manifest, sources, node->host_count);
+    flights_sources(node->flights, manifest, sources, node->host_count, false);
 }
 
 static void on_ended(void *arg, const struct manifest *manifest, bool landed)
