@@ -51,6 +51,7 @@ def a_gigabyte_by_two(net):
     path = os.path.join(net.folder, "gigabyte")
     digest = make_file(path, GIB)
     source.done("put", path, "gigabyte")
+    os.unlink(path)
     for node in (steady, killed):
         node.host.slow_down("1gbit")
     gets = [Get(node, "gigabyte", os.path.join(node.folder, "got")) for node in (steady, killed)]
