@@ -31,7 +31,7 @@ static struct {
     bool failed;
     bool full; /* no reader is let in */
     struct flight_reader readers[READERS_MAX];
-    unsigned joined, left;
+    unsigned joined, left, started;
 } script = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
@@ -48,9 +48,19 @@ struct flight_reader *flights_join(struct flights *flights, const struct manifes
     if (reader) {
         *reader = (struct flight_reader){.wake = wake, .arg = arg, .here = true};
         script.joined++;
+        script.failed = false; /* one that failed is not joined: a new one begins */
     }
     pthread_mutex_unlock(&script.lock);
     return reader;
+}
+
+bool flights_start(struct flights *flights, const struct manifest *manifest)
+{
+    (void)flights, (void)manifest;
+    pthread_mutex_lock(&script.lock);
+    script.started++;
+    pthread_mutex_unlock(&script.lock);
+    return true;
 }
 
 ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, size_t len)
@@ -180,7 +190,7 @@ static int begin(void **state)
     pthread_mutex_lock(&script.lock);
     script.had = 0;
     script.failed = script.full = false;
-    script.joined = script.left = 0;
+    script.joined = script.left = script.started = 0;
     pthread_mutex_unlock(&script.lock);
     adopt(sizeof(script.bytes));
     return 0;
@@ -258,6 +268,44 @@ static void failures_are_never_a_short_success(void **state)
     answer_free(&a);
     close(fd);
     until(&script.left, 2);
+}
+
+/* While a reader waits a newer version comes, and nobody has the old one any more. */
+static void the_newer_version_is_served_where_the_old_is_gone(void **state)
+{
+    int fd = ask("GET", "");
+    struct answer a;
+
+    (void)state;
+    until(&script.joined, 1);
+    adopt(1 << 16);
+    let_in(0, true);
+    until(&script.left, 1);
+    let_in(1 << 16, false);
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 200);
+    assert_int_equal(a.len, 1 << 16);
+    assert_memory_equal(a.body, script.bytes, a.len);
+    answer_free(&a);
+    close(fd);
+    until(&script.left, 2);
+}
+
+/* It needs no source; but others are told that it is here only once it has landed. */
+static void empty_content_is_landed_all_the_same(void **state)
+{
+    struct answer a;
+    int fd;
+
+    (void)state;
+    adopt(0);
+    fd = ask("GET", "");
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 200);
+    assert_int_equal(a.len, 0);
+    assert_int_equal(count_of(&script.started), 1);
+    answer_free(&a);
+    close(fd);
 }
 
 static void too_many_readers_are_told_to_come_later(void **state)
@@ -417,6 +465,8 @@ int main(void)
         cmocka_unit_test_setup(content_streams_as_it_comes, begin),
         cmocka_unit_test_setup(a_range_waits_for_its_own_bytes, begin),
         cmocka_unit_test_setup(failures_are_never_a_short_success, begin),
+        cmocka_unit_test_setup(the_newer_version_is_served_where_the_old_is_gone, begin),
+        cmocka_unit_test_setup(empty_content_is_landed_all_the_same, begin),
         cmocka_unit_test_setup(too_many_readers_are_told_to_come_later, begin),
         cmocka_unit_test_setup(a_client_that_vanishes_is_noticed, begin),
         cmocka_unit_test_setup(head_and_others_fetch_nothing, begin),
