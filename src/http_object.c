@@ -312,7 +312,7 @@ static enum step choose(struct request *r, struct object *o)
     o->len = m->size;
     if (r->is_head)
         return serve(r, o);
-    switch (request_range(&r->head, o->etag, mtime, m->size, &o->from, &o->len)) {
+    switch (request_range(&r->head, o->etag, m->size, &o->from, &o->len)) {
     case RANGE_NONE:
         break;
     case RANGE_ONE:

@@ -357,7 +357,8 @@ enum request_condition request_conditions(const struct request_head *head, const
     }
     if (none.at)
         return list_holds(none, etag, true) ? REQUEST_NOT_MODIFIED : REQUEST_GO_ON;
-    if (http_date_read(request_find(head, "If-Modified-Since"), &since) && mtime <= since)
+    /* Not "or earlier": the time is the file's own, and goes back where an older file is put in. */
+    if (http_date_read(request_find(head, "If-Modified-Since"), &since) && mtime == since)
         return REQUEST_NOT_MODIFIED;
     return REQUEST_GO_ON;
 }
@@ -374,17 +375,13 @@ bool request_may_change(const struct request_head *head, const char *etag)
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
 
-/* If-Range: an entity tag, compared strongly, or the exact date. */
-static bool range_is_wanted(const struct request_head *head, const char *etag, int64_t mtime)
+/* If-Range: our entity tag. No date will do: it is the file's own time, which two versions may
+ * share, and so no strong validator (RFC 9110, 13.1.5). */
+static bool range_is_wanted(const struct request_head *head, const char *etag)
 {
     struct span value = span_trim(request_find(head, "If-Range"));
-    int64_t date;
 
-    if (!value.at)
-        return true;
-    if (http_date_read(value, &date))
-        return date == mtime;
-    return span_is(value, etag);
+    return !value.at || span_is(value, etag);
 }
 
 static enum request_range suffix_range(struct span count, uint64_t size, uint64_t *from,
@@ -401,13 +398,13 @@ static enum request_range suffix_range(struct span count, uint64_t size, uint64_
     return RANGE_ONE;
 }
 
-enum request_range request_range(const struct request_head *head, const char *etag, int64_t mtime,
-                                 uint64_t size, uint64_t *from, uint64_t *len)
+enum request_range request_range(const struct request_head *head, const char *etag, uint64_t size,
+                                 uint64_t *from, uint64_t *len)
 {
     struct span value = request_find(head, "Range"), first;
     uint64_t a, b = UINT64_MAX;
 
-    if (!value.at || !range_is_wanted(head, etag, mtime) ||
+    if (!value.at || !range_is_wanted(head, etag) ||
         !is_word(span_trim(span_take(&value, '=')), "bytes"))
         return RANGE_NONE;
     value = span_trim(value);

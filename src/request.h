@@ -94,7 +94,7 @@ bool request_may_change(const struct request_head *head, const char *etag);
 enum request_range { RANGE_NONE, RANGE_ONE, RANGE_UNSATISFIABLE };
 
 /* Range and If-Range; several ranges, and what is malformed, count as none (14.2). */
-enum request_range request_range(const struct request_head *head, const char *etag, int64_t mtime,
-                                 uint64_t size, uint64_t *from, uint64_t *len);
+enum request_range request_range(const struct request_head *head, const char *etag, uint64_t size,
+                                 uint64_t *from, uint64_t *len);
 
 #endif

@@ -220,6 +220,7 @@ static void conditions_are_judged_in_their_order(void **state)
          REQUEST_GO_ON},
         {HEADERS("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT"), REQUEST_NOT_MODIFIED},
         {HEADERS("If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT"), REQUEST_GO_ON},
+        {HEADERS("If-Modified-Since: Sun, 06 Nov 1994 08:49:38 GMT"), REQUEST_GO_ON},
         {HEADERS("If-Modified-Since: yesterday"), REQUEST_GO_ON},
         {HEADERS("If-Match: " ETAG), REQUEST_GO_ON},
         {HEADERS("If-Match: *"), REQUEST_GO_ON},
@@ -296,7 +297,7 @@ static void ranges_are_read(void **state)
         struct asked a;
         snprintf(header, sizeof(header), "Range: %s", rows[i].range);
         ask(&a, "GET /a HTTP/1.1", HEADERS(header));
-        if (request_range(&a.head, ETAG, 0, rows[i].size, &from, &len) != rows[i].result ||
+        if (request_range(&a.head, ETAG, rows[i].size, &from, &len) != rows[i].result ||
             from != rows[i].from || len != rows[i].len)
             fail_msg("%s of %d", rows[i].range, (int)rows[i].size);
     }
@@ -311,7 +312,7 @@ static void if_range_wants_the_same_thing(void **state)
         {"If-Range: " ETAG, RANGE_ONE},
         {"If-Range: W/" ETAG, RANGE_NONE},
         {"If-Range: \"x\"", RANGE_NONE},
-        {"If-Range: Sun, 06 Nov 1994 08:49:37 GMT", RANGE_ONE},
+        {"If-Range: Sun, 06 Nov 1994 08:49:37 GMT", RANGE_NONE},
         {"If-Range: Sun, 06 Nov 1994 08:49:38 GMT", RANGE_NONE},
         {"If-Range:", RANGE_NONE},
     };
@@ -321,7 +322,7 @@ static void if_range_wants_the_same_thing(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         ask(&a, "GET /a HTTP/1.1", HEADERS("Range: bytes=0-1", rows[i].value));
-        if (request_range(&a.head, ETAG, 784111777, 10, &from, &len) != rows[i].result)
+        if (request_range(&a.head, ETAG, 10, &from, &len) != rows[i].result)
             fail_msg("%s", rows[i].value);
     }
 }
@@ -342,7 +343,7 @@ static void random_ranges_stay_within(void **state)
             header[at++] = letters[rng_below(&rng, sizeof(letters) - 1)];
         header[at] = '\0';
         ask(&a, "GET /a HTTP/1.1", HEADERS(header));
-        if (request_range(&a.head, ETAG, 0, size, &from, &len) != RANGE_ONE)
+        if (request_range(&a.head, ETAG, size, &from, &len) != RANGE_ONE)
             continue;
         if (len == 0 || from >= size || len > size - from)
             fail_msg("seed 7, step %d: %s of %d", i, header, (int)size);
