@@ -26,8 +26,8 @@ def found_out(net, liar, truth, victim, fault, content):
     until it has asked the liar for it."""
     truth.put("object", content)
     wait_until(lambda: victim.knows("object"), "the name is known")
-    victim.restart()
     net.drop(f"iifname {truth.host.port} oifname {victim.host.port} udp dport {PORT}")
+    victim.restart()
     liar.when_asked = net.drop_nothing
     equal(sha256(victim.get("object")), sha256(content), "the object")
     wait_until(lambda: (victim.peer(liar.host) or {}).get("fault") == fault,
