@@ -7,8 +7,9 @@
 static const char FILE_NAME[] = "file", NEWER[] = "newer", TUID[] = "tuid", MTIME[] = "mtime",
                   PORT[] = "port", SCHEME[] = "scheme", HTTP[] = "http", FORMAT[] = "format",
                   DOMAIN[] = "domain", NODE[] = "node", BOOT[] = "boot", COUNTER[] = "counter",
-                  VERSION[] = "version", SPREAD[] = "spread", CONTENT[] = "content",
-                  HELD[] = "held", DELETED[] = "deleted", SIZE[] = "size", SHA256[] = "sha256";
+                  CLOCK[] = "clock", VERSION[] = "version", SPREAD[] = "spread",
+                  CONTENT[] = "content", HELD[] = "held", DELETED[] = "deleted", SIZE[] = "size",
+                  SHA256[] = "sha256";
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -94,6 +95,10 @@ static void read_sender(struct reader *reader, struct notice_sender *out)
                        span_copy(domain, out->domain, sizeof(out->domain)));
     out->boot = number_of(reader, BOOT, UINT64_MAX);
     out->counter = number_of(reader, COUNTER, UINT64_MAX);
+    if (has(reader, CLOCK)) {
+        out->clock.ms = (int64_t)number_of(reader, CLOCK, NOTICE_CLOCK_MAX_MS);
+        demand(reader, out->clock.ms > 0);
+    }
 }
 
 /* What both kinds have. */
@@ -174,6 +179,8 @@ static void write_sender(const struct notice_sender *sender, struct text *out)
     message_add(out, NODE, span_of(sender->node));
     message_add_u64(out, BOOT, sender->boot);
     message_add_u64(out, COUNTER, sender->counter);
+    if (sender->clock.ms > 0)
+        message_add_u64(out, CLOCK, (uint64_t)sender->clock.ms);
 }
 
 static void write_version(struct version version, struct text *out)

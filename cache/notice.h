@@ -23,12 +23,16 @@ enum {
     NOTICE_SPREAD_MAX_MS = 1000 /* a greater `spread` is taken as this */
 };
 
-/* Who speaks, and its place in the order of what it said: in every message of ours. */
+/* The latest `clock`: what the 48 bits of a version can hold. */
+#define NOTICE_CLOCK_MAX_MS ((UINT64_C(1) << 48) - 1)
+
+/* Who speaks, when by its own clock, and its place in the order of what it said. */
 struct notice_sender {
     char domain[NODE_SIZE];
     char node[NODE_SIZE];
     uint64_t boot;    /* incarnation: grows at every start */
     uint64_t counter; /* grows with every message of one boot */
+    wall_t clock;     /* `clock`: what its wall clock said; 0: it did not tell */
 };
 
 struct notice {

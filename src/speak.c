@@ -48,6 +48,7 @@ void speaker_say(struct speaker *speaker, const struct notice *notice, wall_t da
     speaker->sender.counter++;
     speaker->notice = *notice;
     speaker->notice.sender = speaker->sender;
+    speaker->notice.sender.clock = date;
     notice_write(&speaker->notice, date, out);
     if (speaker->seal)
         seal_message(speaker->seal, out, speaker->isconf);

@@ -27,7 +27,7 @@ struct speaker *speaker_new(const struct speaker_options *options); /* copies th
 void speaker_free(struct speaker *speaker);
 
 /* The notice (whose sender is filled in here) as the bytes of a datagram, into `out`, which has
- * room for MESSAGE_MAX. `date` is for the From line alone. */
+ * room for MESSAGE_MAX. `date`: what our wall clock says. */
 void speaker_say(struct speaker *speaker, const struct notice *notice, wall_t date,
                  struct text *out);
 

@@ -27,6 +27,7 @@ static void assert_same(const struct notice *a, const struct notice *b)
     assert_string_equal(a->sender.node, b->sender.node);
     assert_int_equal(a->sender.boot, b->sender.boot);
     assert_int_equal(a->sender.counter, b->sender.counter);
+    assert_int_equal(a->sender.clock.ms, b->sender.clock.ms);
     assert_string_equal(a->name, b->name);
     assert_string_equal(a->tuid, b->tuid);
     assert_true(version_same(a->version, b->version));
@@ -52,7 +53,7 @@ static void assert_survives(const struct notice *notice)
     assert_same(notice, &back);
 }
 
-static const struct notice_sender web1 = {"example.com", "web1", 7, UINT64_MAX};
+static const struct notice_sender web1 = {"example.com", "web1", 7, UINT64_MAX, {1795348800123}};
 
 static void what_is_written_is_read_back(void **state)
 {
@@ -95,7 +96,9 @@ static void what_is_written_is_read_back(void **state)
 static void the_longest_notice_fits_a_message(void **state)
 {
     struct notice n = {.kind = NOTICE_IHAVE,
-                       .sender = {.boot = UINT64_MAX, .counter = UINT64_MAX},
+                       .sender = {.boot = UINT64_MAX,
+                                  .counter = UINT64_MAX,
+                                  .clock = {(int64_t)NOTICE_CLOCK_MAX_MS}},
                        .version = {UINT64_MAX},
                        .time = -INT64_MAX,
                        .port = UINT16_MAX,
@@ -143,6 +146,12 @@ static void every_value_out_of_bounds_gets_its_verdict(void **state)
         {WHOHAS OURS "port: 65536\n\n", MESSAGE_BAD_VALUE},
         {WHOHAS OURS "content: yes\n\n", MESSAGE_BAD_VALUE},
         {WHOHAS OURS "spread: -1\n\n", MESSAGE_BAD_VALUE},
+        {WHOHAS OURS "clock: 281474976710655\n_type_clock: i\n\n", MESSAGE_OK},
+        {WHOHAS OURS "clock: 281474976710656\n\n", MESSAGE_BAD_VALUE},
+        {WHOHAS OURS "clock: 0\n\n", MESSAGE_BAD_VALUE},
+        {WHOHAS OURS "clock: -1\n\n", MESSAGE_BAD_VALUE},
+        {WHOHAS OURS "clock: noon\n\n", MESSAGE_BAD_VALUE},
+        {IHAVE OURS DESCRIBED "clock: 1\n_type_clock: b\n\n", MESSAGE_BAD_VALUE},
         {IHAVE OURS "version: 1.0\n\n", MESSAGE_MISSING},
         {IHAVE OURS "version: 1.0\nsize: 4\n\n", MESSAGE_MISSING},
         {IHAVE OURS "version: 1.0\nsha256: " SHA "\n\n", MESSAGE_MISSING},
@@ -180,6 +189,15 @@ static void a_wide_spread_is_cut(void **state)
     assert_int_equal(n.spread_ms, 1000);
 }
 
+static void a_clock_may_be_missing(void **state)
+{
+    struct notice n;
+
+    (void)state;
+    assert_int_equal(read_text(WHOHAS OURS "\n", &n), MESSAGE_OK);
+    assert_int_equal(n.sender.clock.ms, 0);
+}
+
 static void names_are_not_cut_short(void **state)
 {
     char text[MESSAGE_MAX] = HEAD "_type: whohas\nnewer: 1\ntuid: x\n" OURS "file: ";
@@ -202,6 +220,7 @@ int main(void)
         cmocka_unit_test(the_longest_notice_fits_a_message),
         cmocka_unit_test(every_value_out_of_bounds_gets_its_verdict),
         cmocka_unit_test(a_wide_spread_is_cut),
+        cmocka_unit_test(a_clock_may_be_missing),
         cmocka_unit_test(names_are_not_cut_short),
     };
     return cmocka_run_group_tests_name("notice", tests, NULL, NULL);
