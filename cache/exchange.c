@@ -159,6 +159,7 @@ static struct peer *note_sender(struct exchange *machine, const struct exchange_
     peer->ever_heard = true;
     peer->heard = machine->now;
     peer->boot = sender->boot;
+    exchange_clock_heard(peer, event);
     memcpy(peer->node, sender->node, sizeof(peer->node));
     if (event->notice->port)
         peer->http_port = event->notice->port;
@@ -310,6 +311,7 @@ void exchange_step(struct exchange *machine, const struct exchange_event *event,
                    struct exchange_actions *actions)
 {
     MUST_BE(machine, EXCHANGE_MAGIC);
+    exchange_clock_tick(machine, event);
     machine->now = event->now;
     actions->count = 0;
     actions->more = false;

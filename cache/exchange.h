@@ -181,6 +181,25 @@ void exchange_init(struct exchange *machine, const struct exchange_options *opti
 void exchange_step(struct exchange *machine, const struct exchange_event *event,
                    struct exchange_actions *actions);
 
+/*
+ * How our wall clock stands among those of the others. Where two or more that were heard lately
+ * tell theirs, and ours is further off their median than a version may be ahead, it is ours that is
+ * wrong. Between two nodes nobody can tell whose it is. When our clock is set, everything that was
+ * known of the others' is forgotten, so that it counts for nothing whether it was off before.
+ */
+#define EXCHANGE_CLOCK_HEARD_NS MONO_S(300)
+enum { EXCHANGE_CLOCK_OFF_MS = VERSION_AHEAD_MAX_MS, EXCHANGE_CLOCK_WITNESSES = 2 };
+
+struct exchange_clock {
+    size_t heard;     /* peers whose clock is known from the last EXCHANGE_CLOCK_HEARD_NS */
+    int64_t ahead_ms; /* of their median; negative: behind */
+    bool differs;     /* by more than EXCHANGE_CLOCK_OFF_MS */
+    bool off;         /* differs, and it is ours that is wrong */
+};
+
+/* Not for every message: it looks at all peers many times over. */
+struct exchange_clock exchange_clock(const struct exchange *machine, mono_t now);
+
 /* Everyone who is known, for pond peers. */
 const struct peers *exchange_peers(const struct exchange *machine);
 

@@ -9,8 +9,9 @@
  * What the files of the exchange share: exchange.c takes the events and has each part of the
  * machine do its share of the work; exchange_ask.c keeps the questions of this node,
  * exchange_say.c what it tells others, exchange_learn.c the manifests that it fetches, and
- * exchange_compare.c the comparison of catalogues. An event only changes these tables; what is due
- * in them becomes actions afterwards, as many as fit.
+ * exchange_compare.c the comparison of catalogues; exchange_clock.c judges our clock by those of
+ * the others. An event only changes these tables; what is due in them becomes actions afterwards,
+ * as many as fit.
  */
 enum { EXCHANGE_MAGIC = 0x45786368 };
 
@@ -188,6 +189,12 @@ void exchange_compare_done(struct exchange *machine, const struct exchange_event
 void exchange_compare_work(struct exchange *machine, struct exchange_actions *actions);
 mono_t exchange_compare_due(const struct exchange *machine);
 
+/* ---- clocks: exchange_clock.c --------------------------------------------------------------- */
+
+/* Before the event's times become the machine's: notices when our wall clock was set. */
+void exchange_clock_tick(struct exchange *machine, const struct exchange_event *event);
+void exchange_clock_heard(struct peer *peer, const struct exchange_event *event);
+
 /* ---- the machine: exchange.c ---------------------------------------------------------------- */
 
 struct exchange {
@@ -201,6 +208,7 @@ struct exchange {
     uint64_t hash_seed;
     struct rng rng;
     mono_t now;                 /* of the event at hand */
+    wall_t wall;                /* likewise; 0 before the first */
     struct address blamed;      /* whom that event showed to misbehave */
     enum peer_fault blamed_for; /* PEER_FINE: nobody */
     struct peers peers;

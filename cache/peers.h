@@ -49,9 +49,11 @@ struct peer {
     char node[NODE_SIZE]; /* empty until heard */
     uint64_t boot;
     mono_t heard;
-    enum peer_fault fault; /* the latest */
-    uint32_t faults;       /* in a row, without a good answer between */
-    mono_t avoid_until;    /* not used before */
+    bool clock_known; /* it told its clock when it was heard last, and ours was not set since: */
+    int64_t clock_ahead_ms; /* how far its was ahead of ours then; negative: behind */
+    enum peer_fault fault;  /* the latest */
+    uint32_t faults;        /* in a row, without a good answer between */
+    mono_t avoid_until;     /* not used before */
 
     uint64_t store_id; /* how far its catalogue was read */
     uint64_t position;

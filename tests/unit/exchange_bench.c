@@ -2,6 +2,7 @@
 #include "tests/unit/exchange_bench.h"
 
 static const wall_t WALL = {1795348800000};
+static const mono_t BEGIN = {MONO_S(1000)};
 
 struct version version_of(uint64_t n)
 {
@@ -34,7 +35,7 @@ static int set_up_with(void **state, bool broadcast)
 
     options.broadcast = broadcast;
     bench->machine = calloc(1, exchange_size());
-    bench->now = options.now = (mono_t){MONO_S(1000)};
+    bench->now = options.now = BEGIN;
     exchange_init(bench->machine, &options);
     *state = bench;
     return 0;
@@ -59,10 +60,17 @@ int tear_down(void **state)
     return 0;
 }
 
+wall_t wall_of(const struct bench *bench, int64_t ahead_ms)
+{
+    int64_t passed_ms = mono_between(BEGIN, bench->now) / MONO_MS(1);
+
+    return (wall_t){WALL.ms + passed_ms + bench->clock_set_ms + ahead_ms};
+}
+
 void step(struct bench *bench, struct exchange_event event)
 {
     event.now = bench->now;
-    event.wall = WALL;
+    event.wall = wall_of(bench, 0);
     exchange_step(bench->machine, &event, &bench->actions);
 }
 

@@ -17,6 +17,7 @@ struct bench {
     struct exchange_actions actions;
     mono_t now;
     uint64_t counter;
+    int64_t clock_set_ms; /* by how much its wall clock was set ahead */
 };
 
 /* Versions, contents and hosts by number. */
@@ -36,6 +37,7 @@ struct exchange_local knows(uint64_t n, bool held);
 /* An event, at the bench's time; time that passes. */
 void step(struct bench *bench, struct exchange_event event);
 void wait_ms(struct bench *bench, int64_t ms);
+wall_t wall_of(const struct bench *bench, int64_t ahead_ms); /* its clock, or one ahead of it */
 
 /* The last step's action of this kind, if any; more than one fails the test. */
 const struct exchange_action *only(const struct bench *bench, enum exchange_action_kind kind);
