@@ -12,6 +12,8 @@
 
 enum { CACHE_LOOP_MAGIC = 0x636c6f6f, BLAME_MAGIC = 0x626c616d };
 
+static const double CLOCK_EVERY = 2.0; /* seconds */
+
 struct cache_loop {
     unsigned magic;
     struct cache_loop_options options;
@@ -21,6 +23,7 @@ struct cache_loop {
     struct udp *udp; /* NULL once stopped */
     struct ev_timer timer;
     mono_t armed; /* the deadline that the timer runs to */
+    struct ev_timer clock;
     struct exchange_actions actions;
 };
 
@@ -163,6 +166,23 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
     step(cache, &event);
     if (cache->udp)
         udp_flush(cache->udp);
+}
+
+/* The step beforehand shows the machine whether our clock was set meanwhile. */
+static void on_clock(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct cache_loop *cache = timer->data;
+    struct exchange_event event = {.kind = EXCHANGE_WAKE};
+    struct exchange_clock clock;
+
+    (void)loop, (void)events;
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    if (!cache->udp)
+        return;
+    step(cache, &event);
+    udp_flush(cache->udp);
+    clock = exchange_clock(cache->exchange, event.now);
+    cache->options.clock(cache->options.arg, &clock);
 }
 
 /* ---- datagrams ------------------------------------------------------------------------------ */
@@ -334,6 +354,8 @@ struct cache_loop *cache_loop_new(const struct cache_loop_options *options)
     cache->armed = MONO_NEVER;
     ev_timer_init(&cache->timer, on_deadline, 0., 0.);
     cache->timer.data = cache;
+    ev_timer_init(&cache->clock, on_clock, CLOCK_EVERY, CLOCK_EVERY);
+    cache->clock.data = cache;
     cache->exchange = exchange_new(options);
     cache->asks = asks_new();
     cache->learn = learn_new(&learn);
@@ -343,6 +365,7 @@ struct cache_loop *cache_loop_new(const struct cache_loop_options *options)
         return NULL;
     }
     introduce_members(cache);
+    ev_timer_start(cache->options.loop, &cache->clock);
     return cache;
 }
 
@@ -361,6 +384,7 @@ void cache_loop_free(struct cache_loop *cache)
     MUST_BE(cache, CACHE_LOOP_MAGIC);
     udp_free(cache->udp);
     ev_timer_stop(cache->options.loop, &cache->timer);
+    ev_timer_stop(cache->options.loop, &cache->clock);
     learn_free(cache->learn);
     asks_free(cache->asks);
     free(cache->exchange);

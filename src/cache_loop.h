@@ -41,6 +41,8 @@ struct cache_loop_options {
     uint64_t seed;
     /* A peer was found misbehaving. Main thread. */
     void (*fault)(void *arg, const struct peer *peer, enum peer_fault fault);
+    /* How our clock stands, every other second. Main thread. */
+    void (*clock)(void *arg, const struct exchange_clock *clock);
     void *arg;
 };
 

@@ -12,6 +12,7 @@
 #include "src/flights.h"
 #include "src/gate.h"
 #include "src/reaper.h"
+#include "src/skew.h"
 
 /*
  * The HTTP server: our own acceptor (on the main loop) in front of libmicrohttpd's worker threads.
@@ -29,6 +30,7 @@ struct http_world {
     struct flights *flights;
     struct gate *gate;
     struct challenge_server *challenges;
+    const struct skew *skew;
     const struct keyring *keyring; /* NULL: unsigned */
     const char *node;
     const char *domain;

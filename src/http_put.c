@@ -24,6 +24,7 @@ struct change {
     enum store_status written; /* how the writing of the body went */
     struct draft *draft;
     struct store_job job;
+    char skewed[SKEW_SENTENCE_SIZE]; /* why the clock forbids it */
 };
 
 static void let_go(struct change *c)
@@ -114,6 +115,13 @@ static bool admit(struct request *r, enum gate_message message, char name[NAME_S
         return request_admit(r, message, false, false, span_of(name));
     (void)reply_refuse(r, verdict == NAME_OTHER_DOMAIN ? 404 : 400, name_sentence(verdict));
     return false;
+}
+
+/* A version made with a clock that is ahead would not be taken by the others; one made with a clock
+ * that is behind would lose against what they put before. */
+static bool clock_is_off(struct request *r, struct change *c)
+{
+    return skew_sentence(r->http->options.world.skew, c->skewed);
 }
 
 /* ---- PUT ------------------------------------------------------------------------------------- */
@@ -213,7 +221,9 @@ static enum step put_step(struct request *r)
         return reply_store(r, c->written);
     if (c->digest_given && !digest_same(&c->digest, draft_digest(c->draft)))
         return reply_refuse(r, 400, "the body does not match the digest that was sent with it");
-    if (!conditions_hold(r, c)) /* it may have changed while the body came */
+    if (clock_is_off(r, c)) /* both may have changed while the body came */
+        return reply_refuse(r, 503, c->skewed);
+    if (!conditions_hold(r, c))
         return refuse_condition(r);
     return submit(r, c);
 }
@@ -232,6 +242,8 @@ enum step put_begin(struct request *r)
     wrong = read_headers(r, c);
     if (wrong)
         return reply_refuse(r, 400, wrong);
+    if (clock_is_off(r, c))
+        return reply_refuse(r, 503, c->skewed);
     if (!conditions_hold(r, c))
         return refuse_condition(r);
     (void)span_u64(request_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH), UINT64_MAX, &size);
@@ -251,6 +263,8 @@ static enum step remove_step(struct request *r)
 
     MUST_BE(c, CHANGE_MAGIC);
     if (!c->submitted) {
+        if (clock_is_off(r, c))
+            return reply_refuse(r, 503, c->skewed);
         if (!conditions_hold(r, c))
             return refuse_condition(r);
         return submit(r, c);

@@ -144,6 +144,16 @@ static json_t *events_json(struct recent *recent)
     return events;
 }
 
+/* What keeps changes from being taken, or "ok". */
+static json_t *health_json(const struct status_source *source, enum store_status store)
+{
+    char sentence[SKEW_SENTENCE_SIZE];
+
+    if (store != STORE_OK)
+        return json_string(store_sentence(store));
+    return json_string(skew_sentence(source->skew, sentence) ? sentence : "ok");
+}
+
 char *status_json(const struct status_source *source, mono_t now)
 {
     json_t *status = made(json_object());
@@ -162,8 +172,7 @@ char *status_json(const struct status_source *source, mono_t now)
     add(status, "started", json_string(started));
     add(status, "tiers", tiers_json(source, now));
     add(status, "cache", cache_json(source, &figures));
-    add(status, "health",
-        json_string(figures.health == STORE_OK ? "ok" : store_sentence(figures.health)));
+    add(status, "health", health_json(source, figures.health));
     add(status, "peers", peers_summary(exchange_peers(source->exchange), now));
     add(status, "fetches", fetches_json(source));
     add(status, "connections", json_integer(http.connections));
@@ -195,6 +204,8 @@ static json_t *peer_json(const struct peer *peer, mono_t now)
     add(json, "member", json_boolean(peer->member));
     add(json, "heard_s",
         peer->ever_heard ? json_real(seconds_between(peer->heard, now)) : json_null());
+    add(json, "clock_ahead_s",
+        peer->clock_known ? json_real((double)peer->clock_ahead_ms / 1e3) : json_null());
     add(json, "used", json_boolean(why == NULL));
     add(json, "why", why ? json_string(why) : json_null());
     add(json, "fault", json_string(peer_fault_name(peer->fault)));
@@ -235,13 +246,18 @@ static void gate_metrics(FILE *out)
                 gate_name((enum gate_verdict)verdict), gate_count((enum gate_verdict)verdict));
 }
 
-static void exchange_metrics(FILE *out, const struct exchange *exchange)
+static void exchange_metrics(FILE *out, const struct exchange *exchange, mono_t now)
 {
+    struct exchange_clock clock = exchange_clock(exchange, now);
     struct exchange_figures figures;
 
     exchange_figures(exchange, &figures);
     metric(out, "pond_peers", "gauge", "Hosts that are known",
            (double)exchange_peers(exchange)->count);
+    metric(out, "pond_clock_offset_seconds", "gauge",
+           "How far this node's clock is ahead of the median of those heard lately; negative: "
+           "behind; 0 where none is heard",
+           (double)clock.ahead_ms / 1e3);
     metric(out, "pond_questions", "gauge", "Questions that wait for answers of others",
            (double)figures.questions);
     metric(out, "pond_manifests_awaited", "gauge", "Manifests that are to be fetched",
@@ -295,7 +311,7 @@ char *status_metrics(const struct status_source *source, mono_t now)
             "pond_build_info{version=\"%s\"} 1\n",
             PACKAGE_VERSION);
     gauge_metrics(out, source, now);
-    exchange_metrics(out, source->exchange);
+    exchange_metrics(out, source->exchange, now);
     for (int id = 0; id < STAT_COUNT; id++)
         metric(out, stat_rows[id].name, "counter", stat_rows[id].help,
                (double)stat_read((enum stat_id)id));

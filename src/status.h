@@ -10,6 +10,7 @@
 #include "src/flights.h"
 #include "src/http.h"
 #include "src/recent.h"
+#include "src/skew.h"
 
 /*
  * What a node says of itself: JSON for pond status and pond peers (design section 11; fields are
@@ -34,6 +35,7 @@ struct status_source {
     struct http *http;
     const struct exchange *exchange;
     struct recent *recent;
+    const struct skew *skew;
 };
 
 /* Each to be freed by the caller. */

@@ -207,6 +207,18 @@ void wires_fault(void *arg, const struct peer *peer, enum peer_fault fault)
     publish(wires, "peer_fault", text, "why", peer_fault_name(fault));
 }
 
+void wires_clock(void *arg, const struct exchange_clock *clock)
+{
+    struct wires *wires = arg;
+    char sentence[SKEW_SENTENCE_SIZE];
+
+    if (!skew_judge(&wires->skew, clock))
+        return;
+    recent_add(wires->recent, clock_wall(), "%s",
+               skew_sentence(&wires->skew, sentence) ? sentence
+                                                     : "this node's clock is right again");
+}
+
 /* ---- what requests ask ---------------------------------------------------------------------- */
 
 void wires_ask(void *arg, struct ask *ask)

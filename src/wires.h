@@ -12,6 +12,7 @@
 #include "src/http.h"
 #include "src/mailbox.h"
 #include "src/recent.h"
+#include "src/skew.h"
 #include "src/status.h"
 
 /*
@@ -27,6 +28,7 @@ struct wires {
     struct filler *filler;
     struct http *http; /* NULL before it is there: nobody listens to events yet */
     struct recent *recent;
+    struct skew skew;
     struct status_source status;
     pthread_mutex_t lock;
     bool stopped; /* under the lock; read freely on the main thread, which alone sets it */
@@ -48,6 +50,7 @@ void wires_blame(void *arg, const struct address *http, enum peer_fault fault);
 
 /* For cache_loop_options. */
 void wires_fault(void *arg, const struct peer *peer, enum peer_fault fault);
+void wires_clock(void *arg, const struct exchange_clock *clock);
 
 /* For http_world. The looks give NULL once the daemon is stopping. */
 void wires_ask(void *arg, struct ask *ask);

@@ -152,6 +152,7 @@ static bool make_cache_loop(struct world *world)
                                          .listen = world->own.udp,
                                          .listen_count = world->own.listen_count,
                                          .fault = wires_fault,
+                                         .clock = wires_clock,
                                          .arg = &world->wires};
 
     if (members_broadcast(world->own.members))
@@ -186,6 +187,7 @@ static bool make_http(struct world *world)
                                              .flights = world->wires.flights,
                                              .gate = world->gate,
                                              .challenges = world->challenges,
+                                             .skew = &world->wires.skew,
                                              .keyring = world->keyring,
                                              .node = conf->node,
                                              .domain = conf->domain,
@@ -234,6 +236,7 @@ static void fill_status(struct world *world)
         .flights = world->wires.flights,
         .http = world->wires.http,
         .recent = world->wires.recent,
+        .skew = &world->wires.skew,
     };
 }
 

@@ -4,9 +4,12 @@
 import json
 import os
 import subprocess
+import time
+
+import wire
 
 from net import check, contains, equal, wait_until
-from node import (DONE, FAILED, NO_DAEMON, NOT_FOUND, USAGE, Node, cluster, everyone_knows,
+from node import (DONE, FAILED, NO_DAEMON, NOT_FOUND, PORT, USAGE, Node, cluster, everyone_knows,
                   nets_of, sha256)
 from registry import test
 
@@ -200,3 +203,40 @@ def two_nodes_of_one_name(net):
         nodes[2].put(f"b{number}", SMALL)
     line = nodes[0].logged(r".*twin\.test\.example.*10\.77\.0\.[23].*10\.77\.0\.[23].*")
     check(line, "it is logged")
+
+
+@test("a node whose clock is off by that of two others refuses put, says why, and takes it again")
+def a_clock_that_is_off(net):
+    hosts = net.add(3)
+    node = Node(hosts[0], nets=nets_of(hosts), nobroadcast=True, keys=None, open=True,
+                address=hosts[0].v4).start()
+    sockets = [host.datagrams() for host in hosts[1:]]
+    counter = 0
+
+    def all_tell(seconds_ahead):
+        nonlocal counter
+        counter += 1
+        for host, udp in zip(hosts[1:], sockets):
+            clock = int((time.time() + seconds_ahead) * 1000)
+            data = wire.notice("whohas", "x", node=host.name, counter=counter, newer=0,
+                               tuid=f"{counter}.1@{host.name}", clock=clock)
+            udp.sendto(data, (node.host.v4, PORT))
+
+    def is_refused():
+        return "clock is 12" in node.pond("put", node.config, "dated").stderr
+
+    node.put("before", SMALL)
+    all_tell(120.5)
+    wait_until(is_refused, "put is refused, and says why")
+    equal(node.pond("rm", "before").returncode, FAILED, "rm")
+    equal(node.get("before"), SMALL, "what is held is served on")
+    contains(node.done("status"), "s behind the median", "pond status")
+    check(-122 < node.metric("pond_clock_offset_seconds") < -119, "the metric")
+    check(119 < node.peer(hosts[1])["clock_ahead_s"] < 122, "pond peers --json")
+    node.logged("clock is .* behind the median .* NTP")
+    all_tell(0)
+    wait_until(lambda: node.pond("put", node.config, "dated").returncode == DONE,
+               "put is taken again")
+    equal(node.status()["health"], "ok", "health")
+    equal(len([line for line in node.log().splitlines() if "behind the median" in line]), 1,
+          "how often it was logged")

@@ -358,6 +358,54 @@ static void put_stores_and_rm_removes(void **state)
     answer_free(&a);
 }
 
+static void expect_skewed(const char *method, unsigned status, const char *body)
+{
+    struct answer a;
+
+    ask_control(&site, method, "/example.com/dated", "", *method == 'P' ? "new" : "", &a);
+    expect(&a, status, body);
+    answer_free(&a);
+}
+
+static void a_clock_that_is_off_changes_nothing(void **state)
+{
+    static const char behind[] = "this node's clock is 93 s behind the median of those that it "
+                                 "hears: put and rm are refused until it is right; mend its NTP\n";
+
+    (void)state;
+    expect_skewed("PUT", 201, NULL);
+    atomic_store(&site.skew.off_ms, -92001);
+    expect_skewed("PUT", 503, behind);
+    expect_skewed("DELETE", 503, behind);
+    get("/example.com/dated", "", 200, "new");
+    atomic_store(&site.skew.off_ms, 0);
+    expect_skewed("PUT", 200, NULL);
+    expect_skewed("DELETE", 200, NULL);
+}
+
+/* The clock is found to be off while the body comes. */
+static void a_put_under_way_is_refused_too(void **state)
+{
+    char interim[64] = "";
+    struct answer a;
+    int fd = site_control(&site);
+
+    (void)state;
+    send_text(fd, "PUT /example.com/undated HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+                  "Expect: 100-continue\r\n\r\n");
+    assert_true(read(fd, interim, sizeof(interim) - 1) > 0);
+    assert_non_null(strstr(interim, "100 Continue"));
+    atomic_store(&site.skew.off_ms, 92000);
+    send_text(fd, "late");
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 503);
+    assert_non_null(strstr(a.body, "92 s ahead of the median"));
+    answer_free(&a);
+    close(fd);
+    atomic_store(&site.skew.off_ms, 0);
+    get("/example.com/undated", FROM_OTHERS, 404, NULL);
+}
+
 static void an_empty_object_is_one(void **state)
 {
     struct answer a;
@@ -477,6 +525,8 @@ int main(void)
         cmocka_unit_test(the_longest_name_fits),
         cmocka_unit_test(requests_may_be_split_anywhere),
         cmocka_unit_test(put_stores_and_rm_removes),
+        cmocka_unit_test(a_clock_that_is_off_changes_nothing),
+        cmocka_unit_test(a_put_under_way_is_refused_too),
         cmocka_unit_test(an_empty_object_is_one),
         cmocka_unit_test(changes_are_for_the_control_socket),
         cmocka_unit_test(puts_are_held_to_what_they_say),

@@ -69,6 +69,7 @@ static struct http *start_http(struct site *site)
                 .store = site->store,
                 .gate = site->gate,
                 .challenges = site->challenges,
+                .skew = &site->skew,
                 .keyring = site->keyring,
                 .node = SITE_NODE,
                 .domain = SITE_DOMAIN,

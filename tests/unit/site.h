@@ -33,6 +33,7 @@ struct site {
     struct members *members;
     struct gate *gate;
     struct challenge_server *challenges;
+    struct skew skew;
     struct http *http;
     struct ev_loop *loop;
     struct mailbox *mailbox;
