@@ -68,8 +68,8 @@ static void finish_one(const struct home *home, struct view *view, const struct 
     struct holding holding;
     enum store_status status = ledger_holding(view, &row->sha256, &holding);
 
-    if (status == STORE_OK && holding.held)
-        return;
+    if (status != STORE_NOT_FOUND && (status != STORE_OK || holding.held))
+        return; /* it is held, or may be */
     if (row->kind == INTENT_LAND && status == STORE_OK)
         file_rename(home, FOLDER_CONTENT, file_of_digest(FOLDER_CONTENT, &row->sha256, name),
                     FOLDER_PARTIAL, file_of_digest(FOLDER_PARTIAL, &row->sha256, partial));

@@ -202,15 +202,14 @@ enum store_status job_apply(struct group *group, size_t index)
     return kinds[kind](group, index);
 }
 
-/* Does the catalogue, as it stands after all, hold the content? */
+/* May the catalogue, as it stands after all, hold the content? What it cannot tell, it may. */
 static bool is_held(struct store *store, const struct digest *sha256)
 {
     struct view view;
-    struct holding holding;
     bool held;
 
     view_begin(store->catalogue, &view);
-    held = ledger_holding(&view, sha256, &holding) == STORE_OK && holding.held;
+    held = !ledger_lets_go(&view, sha256);
     view_end(&view);
     return held;
 }

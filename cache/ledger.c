@@ -153,6 +153,14 @@ enum store_status ledger_holding(struct view *view, const struct digest *sha256,
                                                           : rotten("holding", digest_key(sha256));
 }
 
+bool ledger_lets_go(struct view *view, const struct digest *sha256)
+{
+    struct holding holding;
+    enum store_status status = ledger_holding(view, sha256, &holding);
+
+    return status == STORE_NOT_FOUND || (status == STORE_OK && !holding.held);
+}
+
 enum store_status ledger_entry_of(struct view *view, const struct record *record,
                                   struct store_entry *out)
 {

@@ -33,6 +33,10 @@ enum store_status ledger_record_at(struct view *view, uint64_t sequence, struct 
 enum store_status ledger_holding(struct view *view, const struct digest *sha256,
                                  struct holding *out);
 
+/* Is it sure that this content is not held, so that its file may go? Not where it cannot be read.
+ */
+bool ledger_lets_go(struct view *view, const struct digest *sha256);
+
 /* The name's record with what is known of its content. */
 enum store_status ledger_entry(struct view *view, struct span name, struct store_entry *out);
 enum store_status ledger_entry_of(struct view *view, const struct record *record,

@@ -293,7 +293,8 @@ enum store_status store_verify(struct store *store, struct store_report *report,
     mend(&v);
     if (!v.stopped)
         check_contents(&v);
-    for (unsigned part = 0; part < 256 && !v.stopped; part++)
+    /* A catalogue that could not be mended does not know what content is of no use. */
+    for (unsigned part = 0; part < 256 && !v.stopped && !atomic_load(&store->suspect); part++)
         writer_run_alone(store, remove_strays, &part);
     return v.stopped ? STORE_STOPPED : STORE_OK;
 }
