@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cache/guard.h"
 #include "src/base/log.h"
 #include "src/base/must.h"
 
@@ -61,6 +62,7 @@ static enum store_status status_of(int code)
         return STORE_READ_ONLY;
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
+    case MDB_CURSOR_FULL: /* the tree is deeper than one can be */
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
     case MDB_INCOMPATIBLE:
@@ -114,12 +116,20 @@ static int check_length(const struct catalogue *c)
     return MDB_SUCCESS;
 }
 
+static void on_assertion(MDB_env *env, const char *message)
+{
+    (void)env;
+    guard_give_up(message);
+}
+
 static int open_env(struct catalogue *c)
 {
     int code = mdb_env_create(&c->env);
     int dead;
 
+    guard_enter();
     MUST(code == MDB_SUCCESS);
+    MUST(mdb_env_set_assert(c->env, on_assertion) == MDB_SUCCESS);
     MUST(mdb_env_set_mapsize(c->env, MAP_SIZE) == MDB_SUCCESS);
     MUST(mdb_env_set_maxreaders(c->env, READERS_MAX) == MDB_SUCCESS);
     MUST(mdb_env_set_maxdbs(c->env, TABLE_COUNT) == MDB_SUCCESS);
@@ -133,6 +143,7 @@ static int open_env(struct catalogue *c)
         mdb_env_close(c->env);
         c->env = NULL;
     }
+    guard_leave();
     return code;
 }
 
@@ -269,6 +280,8 @@ static int try_reading(struct catalogue *c, MDB_txn **out, uint64_t *generation)
     if (code && txn)
         mdb_txn_abort(txn);
     *out = code ? NULL : txn;
+    if (!code)
+        guard_enter();
     if (code == MDB_PANIC)
         stop_reading(c, NULL);
     return code;
@@ -290,8 +303,10 @@ void view_begin(struct catalogue *c, struct view *out)
 void view_end(struct view *view)
 {
     MUST(!view->writing);
-    if (view->txn)
+    if (view->txn) {
         mdb_txn_reset(view->txn);
+        guard_leave();
+    }
     stop_reading(view->catalogue, view->txn);
     view->txn = NULL;
 }
@@ -308,7 +323,10 @@ void change_begin(struct catalogue *c, struct view *out)
 
     if (!c->env && catalogue_reopen(c, nothing, NULL) != STORE_OK)
         code = EIO;
+    guard_enter();
     code = code ? code : mdb_txn_begin(c->env, NULL, 0, &txn);
+    if (code)
+        guard_leave();
     *out = (struct view){.catalogue = c,
                          .txn = code ? NULL : txn,
                          .writing = true,
@@ -338,6 +356,7 @@ enum store_status change_commit(struct view *view)
     }
     code = mdb_txn_commit(view->txn);
     view->txn = NULL;
+    guard_leave();
     if (code) {
         view->status = fault(view->catalogue, "write", code);
         leave_panic(view->catalogue);
@@ -348,8 +367,10 @@ enum store_status change_commit(struct view *view)
 void change_abort(struct view *view)
 {
     MUST(view->writing);
-    if (view->txn)
+    if (view->txn) {
         mdb_txn_abort(view->txn);
+        guard_leave();
+    }
     view->txn = NULL;
 }
 
@@ -407,23 +428,35 @@ void scan_begin(struct scan *scan, struct view *view, enum table table, struct s
 {
     MDB_cursor *cursor = NULL;
 
-    *scan = (struct scan){.view = view, .from = from};
+    *scan = (struct scan){.view = view, .table = table, .last = from};
     if (view->status == STORE_OK)
         note(view, mdb_cursor_open(view->txn, view->catalogue->tables[table], &cursor), "read");
     scan->cursor = cursor;
 }
 
+/* In a tree that is whole each key is of a length that LMDB takes, and behind the one before it. So
+ * who goes on where a walk ended gets to the end, whatever has rotted. */
+static bool in_order(const struct scan *scan, MDB_val key)
+{
+    MDB_val last = val_of(scan->last);
+    MDB_dbi table = scan->view->catalogue->tables[scan->table];
+    int order = mdb_cmp(scan->view->txn, table, &last, &key);
+
+    return key.mv_size <= CATALOGUE_KEY_MAX && (order < 0 || (order == 0 && !scan->begun));
+}
+
 bool scan_next(struct scan *scan, struct span *key, struct span *value)
 {
-    MDB_cursor_op op = scan->begun ? MDB_NEXT : scan->from.len ? MDB_SET_RANGE : MDB_FIRST;
-    MDB_val k = val_of(scan->from), v;
+    MDB_cursor_op op = scan->begun ? MDB_NEXT : scan->last.len ? MDB_SET_RANGE : MDB_FIRST;
+    MDB_val k = val_of(scan->last), v;
 
-    if (scan->view->status != STORE_OK)
+    if (scan->view->status != STORE_OK ||
+        !note(scan->view, mdb_cursor_get(scan->cursor, &k, &v, op), "read"))
         return false;
+    if (!in_order(scan, k))
+        return note(scan->view, MDB_CORRUPTED, "read");
     scan->begun = true;
-    if (!note(scan->view, mdb_cursor_get(scan->cursor, &k, &v, op), "read"))
-        return false;
-    *key = span_of_val(k);
+    scan->last = *key = span_of_val(k);
     *value = span_of_val(v);
     return true;
 }

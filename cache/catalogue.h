@@ -32,6 +32,9 @@ enum table {
     TABLE_COUNT
 };
 
+/* LMDB takes no longer keys. */
+enum { CATALOGUE_KEY_MAX = 511 };
+
 struct catalogue;
 
 struct view {
@@ -76,7 +79,8 @@ void view_delete(struct view *view, enum table table, struct span key);
 struct scan {
     struct view *view;
     void *cursor;
-    struct span from;
+    enum table table;
+    struct span last; /* the key that was seen last; at first, where to begin */
     bool begun;
 };
 void scan_begin(struct scan *scan, struct view *view, enum table table, struct span from);

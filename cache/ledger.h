@@ -17,7 +17,7 @@
 
 /* Names longer than LMDB's keys are filed under their first LEDGER_STEM bytes and their SHA-256: so
  * among names that share such a beginning the order is by that key. */
-enum { LEDGER_STEM = 440, LEDGER_KEY_MAX = 511 };
+enum { LEDGER_STEM = 440, LEDGER_KEY_MAX = CATALOGUE_KEY_MAX };
 struct ledger_key {
     char bytes[LEDGER_KEY_MAX];
     size_t len;

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "cache/guard.h"
 #include "cache/intents.h"
 #include "cache/store_inner.h"
 #include "src/base/must.h"
@@ -44,12 +46,11 @@ static void batch_begin(struct taking *taking)
 static void remove_gone(struct taking *taking)
 {
     struct view view;
-    struct holding holding;
 
     view_begin(taking->catalogue, &view);
     for (size_t i = 0; i < taking->gone_count; i++) {
         const struct digest *sha256 = &taking->gone[i];
-        if (ledger_holding(&view, sha256, &holding) != STORE_OK || !holding.held)
+        if (ledger_lets_go(&view, sha256))
             content_remove(&taking->store->home, sha256);
     }
     view_end(&view);
@@ -203,25 +204,43 @@ static bool remove_draft(void *arg, const char *name)
     return true;
 }
 
-enum store_status mend_open(struct store *store)
+/* A catalogue that made an earlier run fault is not touched any more. */
+static bool is_suspect(const struct store *store)
+{
+    return faccessat(store->home.fd[FOLDER_HOME], GUARD_MARKER, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The mark goes last: a crash before that has the next start begin anew. */
+static enum store_status make_anew(struct store *store, struct meta *meta)
 {
     struct store_report report = {0};
-    struct meta meta;
     enum store_status status;
 
+    log_warn("store: the catalogue in %s cannot be used: it is made anew from the journal",
+             store->home.path);
+    catalogue_close(store->catalogue);
+    store->catalogue = NULL;
+    status = rebuild_catalogue(store, &report);
+    if (status == STORE_OK && !file_remove(&store->home, FOLDER_HOME, GUARD_MARKER))
+        status = file_fault(&store->home, "remove", FOLDER_HOME, GUARD_MARKER);
+    return status == STORE_OK ? read_meta(store, meta) : status;
+}
+
+enum store_status mend_open(struct store *store)
+{
+    struct meta meta;
+    enum store_status status = STORE_ROTTEN;
+
     folder_remove(&store->home, "catalogue.new");
-    status = open_catalogue(store, &meta);
-    if (status == STORE_ROTTEN) {
-        log_warn("store: the catalogue in %s cannot be used: it is made anew from the journal",
-                 store->home.path);
-        catalogue_close(store->catalogue);
-        store->catalogue = NULL;
-        status = rebuild_catalogue(store, &report);
-        if (status == STORE_OK)
-            status = read_meta(store, &meta);
-    }
+    if (!is_suspect(store))
+        status = open_catalogue(store, &meta);
     if (status == STORE_OK)
         status = catch_up(store, &meta);
+    if (status == STORE_ROTTEN) {
+        status = make_anew(store, &meta);
+        if (status == STORE_OK)
+            status = catch_up(store, &meta);
+    }
     if (status == STORE_OK)
         status = read_meta(store, &meta);
     if (status != STORE_OK)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "cache/guard.h"
 #include "cache/store_inner.h"
 #include "src/base/must.h"
 
@@ -45,6 +46,7 @@ static void store_free(struct store *store)
         shelf_free(store->shelf);
     catalogue_close(store->catalogue);
     journal_close(&store->journal);
+    guard_watch("", -1);
     home_close(&store->home);
     pthread_mutex_destroy(&store->told_lock);
     pthread_mutex_destroy(&store->uses_lock);
@@ -77,8 +79,10 @@ enum store_status store_open(const struct store_options *options, struct store *
     struct store *store = store_new(options);
     enum store_status status = home_open(options->home, &store->home);
 
-    if (status == STORE_OK)
+    if (status == STORE_OK) {
+        guard_watch(options->home, store->home.fd[FOLDER_HOME]);
         status = journal_open(&store->home, &store->journal);
+    }
     if (status == STORE_OK)
         status = mend_open(store);
     if (status != STORE_OK) {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache/guard.h"
 #include "conf/conf.h"
 #include "config.h"
 #include "src/base/log.h"
@@ -172,6 +173,7 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN);
+    guard_install();
     conf = load(&arguments);
     if (!conf)
         return EXIT_FAILURE;

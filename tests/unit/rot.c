@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The store on a catalogue in whose file a bit has rotted: whatever LMDB makes of it, no process
+ * ends by a signal, no wrong manifest is given out, and after one restart at most all that was put
+ * is there. "rot FLIPS SEED" flips more bits, or the same ones again.
+ */
+#include "cache/store.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/wait.h>
+
+#include "cache/guard.h"
+#include "src/base/log.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/home.h"
+
+enum { NAMES = 300, REMOVED = 10, BYTES = 40, FLIPS = 120, TOMBSTONES = NAMES / REMOVED };
+enum { CHILD_OK = 0, CHILD_GUARD = 1, CHILD_WRONG = 3 };
+static const char LATER[] = "example.com/later";
+static uint64_t flips = FLIPS, seed = 1;
+
+static const char *name_of(int i)
+{
+    static char name[300];
+
+    snprintf(name, sizeof(name), "example.com/%02d/%0*d", i % 7, 5 + i % 200, i);
+    return name;
+}
+
+static bool is_removed(int i)
+{
+    return i % REMOVED == 3;
+}
+
+/* ---- what the child does -------------------------------------------------------------------- */
+
+static void check_that(bool right, const char *what, const char *name)
+{
+    if (right)
+        return;
+    fprintf(stderr, "%s: %s\n", name, what);
+    _exit(CHILD_WRONG);
+}
+
+/* Which one it is; NAMES: none. */
+static int number_of(const char *name)
+{
+    for (int i = 0; i < NAMES; i++) {
+        if (strcmp(name, name_of(i)) == 0)
+            return i;
+    }
+    return NAMES;
+}
+
+/* What an entry says must be what was put; whether it is there at all is another question. */
+static void see(void *arg, const struct store_entry *entry)
+{
+    int *count = arg, i = number_of(entry->manifest.name);
+    struct manifest want;
+
+    if (strcmp(entry->manifest.name, LATER) == 0)
+        return;
+    check_that(i < NAMES, "no such name was put", entry->manifest.name);
+    check_that(!is_removed(i), "was removed", entry->manifest.name);
+    want = home_foreign(entry->manifest.name, (uint64_t)i, BYTES, 0);
+    check_that(digest_same(&want.sha256, &entry->manifest.sha256) && entry->manifest.size == BYTES,
+               "a wrong manifest", entry->manifest.name);
+    *count += 1;
+}
+
+static int count_all(struct store *store)
+{
+    int count = 0;
+
+    store_list(store, span_of(""), span_of(""), false, SIZE_MAX, see, &count);
+    return count;
+}
+
+static void find_all(struct store *store, bool whole)
+{
+    struct store_entry entry;
+
+    for (int i = 0; i < NAMES; i++) {
+        bool found = home_find(store, name_of(i), &entry) == STORE_OK;
+        int count = 0;
+        check_that(found || !whole, "is lost", name_of(i));
+        check_that(!found || entry.manifest.deleted == is_removed(i), "came back", name_of(i));
+        if (found && !entry.manifest.deleted)
+            see(&count, &entry);
+        if (whole && !is_removed(i))
+            check_that(home_compare(store, name_of(i), (uint64_t)i, BYTES) == STORE_OK,
+                       "other bytes", name_of(i));
+    }
+}
+
+static void work(void)
+{
+    struct store *store;
+    struct store_report report;
+    bool put;
+
+    guard_install();
+    store = home_open_store();
+    check_that(store != NULL, "does not open", home_path);
+    count_all(store);
+    find_all(store, false);
+    put = home_put(store, LATER, 7, BYTES, NULL) == STORE_OK;
+    check_that(store_verify(store, &report, NULL, NULL) == STORE_OK, "no verify", home_path);
+    check_that(count_all(store) == NAMES - TOMBSTONES, "names are missing", home_path);
+    find_all(store, true);
+    check_that(!put || home_compare(store, LATER, 7, BYTES) == STORE_OK, "is lost", LATER);
+    check_that(home_put(store, LATER, 8, BYTES, NULL) == STORE_OK, "no put", LATER);
+    if (report.rotten)
+        check_that(store_verify(store, &report, NULL, NULL) == STORE_OK && report.rotten == 0,
+                   "is still rotten", home_path);
+    check_that(home_figures(store).objects == NAMES - TOMBSTONES + 1, "wrong sums", home_path);
+    store_close(store);
+}
+
+/* ---- what the parent does ------------------------------------------------------------------- */
+
+struct bytes {
+    char *at;
+    size_t len;
+};
+
+static const char *path_of(const char *name)
+{
+    static char path[256];
+
+    snprintf(path, sizeof(path), "%s/%s", home_path, name);
+    return path;
+}
+
+static struct bytes read_whole(const char *name)
+{
+    FILE *file = fopen(path_of(name), "rb");
+    struct bytes bytes = {0};
+    struct stat st;
+
+    assert_true(file && fstat(fileno(file), &st) == 0);
+    bytes.len = (size_t)st.st_size;
+    bytes.at = calloc(1, bytes.len + 1);
+    assert_int_equal(fread(bytes.at, 1, bytes.len, file), bytes.len);
+    fclose(file);
+    return bytes;
+}
+
+static void write_whole(const char *name, struct bytes bytes)
+{
+    FILE *file = fopen(path_of(name), "wb");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes.at, 1, bytes.len, file), bytes.len);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void make(void)
+{
+    struct store *store = home_open_store();
+
+    assert_non_null(store);
+    for (int i = 0; i < NAMES; i++)
+        assert_int_equal(home_put(store, name_of(i), (uint64_t)i, BYTES, NULL), STORE_OK);
+    for (int i = 0; i < NAMES; i++) {
+        if (is_removed(i))
+            assert_int_equal(home_do(store, STORE_REMOVE, name_of(i)), STORE_OK);
+    }
+    store_close(store);
+}
+
+/* Most of a page is records, which have sums of their own; what leads from page to page stands at
+ * its front, so most bits are flipped there. */
+static uint64_t some_bit(struct rng *rng, size_t len)
+{
+    enum { PAGE = 4096, FRONT = 48 };
+
+    if (rng_below(rng, 4) == 0)
+        return rng_below(rng, 8 * len);
+    return 8 * PAGE * rng_below(rng, len / PAGE) + rng_below(rng, 8 * FRONT);
+}
+
+/* The journal as it was, and no other segment of it. */
+static void restore(struct bytes catalogue, struct bytes journal)
+{
+    char name[64];
+
+    for (int i = 2; i < 20; i++) {
+        snprintf(name, sizeof(name), "manifests/%08d", i);
+        unlink(path_of(name));
+    }
+    unlink(path_of("catalogue/lock.mdb"));
+    write_whole("manifests/00000001", journal);
+    write_whole("catalogue/data.mdb", catalogue);
+}
+
+static int run_child(uint64_t bit)
+{
+    int status, log_fd;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(60);
+        log_fd = open(path_of("log"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        MUST(dup2(log_fd, STDERR_FILENO) == STDERR_FILENO);
+        work();
+        _exit(CHILD_OK);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) > CHILD_GUARD)
+        fail_msg("seed %" PRIu64 ", bit %" PRIu64 ": wait status %#x, and it said: %s", seed, bit,
+                 (unsigned)status, read_whole("log").at);
+    return WEXITSTATUS(status);
+}
+
+static void a_flipped_bit_is_survived(void **state)
+{
+    struct bytes catalogue, journal;
+    struct rng rng = {seed};
+
+    (void)state;
+    home_make();
+    make();
+    catalogue = read_whole("catalogue/data.mdb");
+    journal = read_whole("manifests/00000001");
+    for (uint64_t i = 0; i < flips; i++) {
+        uint64_t bit = some_bit(&rng, catalogue.len);
+        restore(catalogue, journal);
+        home_flip(path_of("catalogue/data.mdb"), bit);
+        if (run_child(bit) == CHILD_OK)
+            continue;
+        assert_int_equal(access(path_of(GUARD_MARKER), F_OK), 0);
+        assert_int_equal(run_child(bit), CHILD_OK);
+        assert_int_not_equal(access(path_of(GUARD_MARKER), F_OK), 0);
+    }
+    free(catalogue.at);
+    free(journal.at);
+    home_remove();
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_flipped_bit_is_survived),
+    };
+    log_set_level(LEVEL_ERROR);
+    if (argc > 1)
+        flips = strtoull(argv[1], NULL, 10);
+    if (argc > 2)
+        seed = strtoull(argv[2], NULL, 10);
+    return cmocka_run_group_tests_name("rot", tests, NULL, NULL);
+}
