@@ -171,6 +171,7 @@ def changed_while_read(home, here, change):
     with Fake(home) as fake:
         fake.on("PUT", "/example.com/x", answer)
         result = pond(home, here, "put", path)
+        wait_for(lambda: bodies, "the end of the body")
     return bodies, result
 
 
