@@ -2,7 +2,6 @@
 #include "cache/guard.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,6 +25,12 @@ enum { FAULT_COUNT = sizeof(faults) / sizeof(*faults) };
 static volatile sig_atomic_t home_fd = -1;
 static char home_path[4096];
 static _Thread_local volatile sig_atomic_t depth;
+
+void guard_spare(sigset_t *set)
+{
+    for (size_t i = 0; i < FAULT_COUNT; i++)
+        sigdelset(set, faults[i].signal);
+}
 
 void guard_watch(const char *home, int fd)
 {

@@ -2,6 +2,8 @@
 #ifndef POND_CACHE_GUARD_H
 #define POND_CACHE_GUARD_H
 
+#include <signal.h>
+
 /*
  * LMDB keeps no sums over its pages: a bit that has rotted in one can lead it to an address where
  * nothing is, or to an assertion of its own. Whoever is in the catalogue when that happens takes
@@ -13,6 +15,10 @@
 
 /* Takes the signals of faults over, for the whole process. Once, before there are threads. */
 void guard_install(void);
+
+/* Takes the signals of faults out of a set that is to be blocked: one that is blocked when its
+ * fault happens ends the process at once, and nobody is told. */
+void guard_spare(sigset_t *set);
 
 /* Where the marker goes: the home folder's path, and its descriptor, which stays the caller's; a
  * process has one store. -1: there is none any more, and every fault keeps its default action. */

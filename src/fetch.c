@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/fetch.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/must.h"
 #include "src/clock.h"
 #include "src/fetch_inner.h"
+#include "src/signals.h"
 
 /* ---- the thread ----------------------------------------------------------------------------- */
 
@@ -42,15 +42,13 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* All signals are for the main thread. */
 static void start_thread(struct fetch *fetch)
 {
-    sigset_t all, before;
+    sigset_t before;
 
-    sigfillset(&all);
-    MUST(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    signals_block(&before);
     MUST(pthread_create(&fetch->thread, NULL, run, fetch) == 0);
-    MUST(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    signals_restore(&before);
 }
 
 struct fetch *fetch_new(const struct fetch_options *options)

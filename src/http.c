@@ -2,7 +2,6 @@
 #include "src/http.h"
 
 #include <ev.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "src/clock.h"
 #include "src/http_inner.h"
 #include "src/http_reply.h"
+#include "src/signals.h"
 
 /*
  * The one place where libmicrohttpd is set up and taken down. Found out by reading 0.9.75 and by
@@ -282,16 +282,14 @@ static struct MHD_Daemon *start_daemon(struct http *http)
                             MHD_OPTION_END);
 }
 
-/* Signals are the main loop's: the workers inherit a mask that blocks them all. */
 static struct MHD_Daemon *start_without_signals(struct http *http)
 {
     struct MHD_Daemon *daemon;
-    sigset_t all, before;
+    sigset_t before;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    signals_block(&before);
     daemon = start_daemon(http);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_restore(&before);
     if (!daemon)
         log_error("http: libmicrohttpd does not start (it says why with log_level = \"debug\")");
     return daemon;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/must.h"
 #include "src/http_reply.h"
+#include "src/signals.h"
 
 /*
  * pond verify and pond rebuild: they take as long as the disk takes, so they run on a thread of
@@ -120,17 +120,16 @@ struct chores *chores_new(struct http *http)
     return chores;
 }
 
-/* The signals are the main loop's. With the lock held. */
+/* With the lock held. */
 static bool start_thread(struct chores *chores, struct chore *c)
 {
-    sigset_t all, before;
+    sigset_t before;
 
     if (chores->started)
         pthread_join(chores->thread, NULL); /* it is through, or about to be: it is not busy */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    signals_block(&before);
     chores->started = pthread_create(&chores->thread, NULL, run, c) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_restore(&before);
     return chores->started;
 }
 

@@ -15,6 +15,7 @@
 #include "config.h"
 #include "src/base/log.h"
 #include "src/notify.h"
+#include "src/signals.h"
 #include "src/world.h"
 
 enum { EXIT_USAGE = 2 };
@@ -112,33 +113,12 @@ static void on_reload(struct ev_loop *loop, struct ev_signal *watcher, int event
              "apply changes (a changed key file is read again by itself)");
 }
 
-/* Signals come to the main thread, through libev; the threads inherit that they are blocked. */
-static void block_signals(void)
-{
-    sigset_t set;
-
-    sigfillset(&set);
-    sigdelset(&set, SIGSEGV);
-    sigdelset(&set, SIGBUS);
-    sigdelset(&set, SIGFPE);
-    sigdelset(&set, SIGILL);
-    sigdelset(&set, SIGABRT);
-    pthread_sigmask(SIG_SETMASK, &set, NULL);
-}
-
-static void unblock_signals(void)
-{
-    sigset_t none;
-
-    sigemptyset(&none);
-    pthread_sigmask(SIG_SETMASK, &none, NULL);
-}
-
 static int run(const struct conf *conf)
 {
     struct ev_loop *loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
     struct ev_signal term, interrupt, hangup;
     struct world *world;
+    sigset_t before;
 
     if (!loop) {
         log_error("no event loop can be had from libev");
@@ -150,11 +130,11 @@ static int run(const struct conf *conf)
     ev_signal_start(loop, &term);
     ev_signal_start(loop, &interrupt);
     ev_signal_start(loop, &hangup);
-    block_signals();
+    signals_block(&before);
     world = world_new(loop, conf);
     if (!world)
         return EXIT_FAILURE;
-    unblock_signals();
+    signals_restore(&before);
     log_info("carpond " PACKAGE_VERSION " is ready: node %s, domain %s, home %s", conf->node,
              conf->domain, conf->home);
     notify_manager("READY=1");

@@ -2,11 +2,11 @@
 #include "src/workers.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "src/base/must.h"
+#include "src/signals.h"
 
 enum { WORKERS_MAGIC = 0x776f726b, WORKERS_MAX = 8 };
 
@@ -53,7 +53,7 @@ static void *run(void *arg)
 struct workers *workers_new(size_t threads)
 {
     struct workers *workers = calloc(1, sizeof(*workers));
-    sigset_t all, before;
+    sigset_t before;
 
     MUST(workers != NULL && threads > 0 && threads <= WORKERS_MAX);
     workers->magic = WORKERS_MAGIC;
@@ -61,11 +61,10 @@ struct workers *workers_new(size_t threads)
     workers->count = threads;
     MUST(pthread_mutex_init(&workers->lock, NULL) == 0);
     MUST(pthread_cond_init(&workers->posted, NULL) == 0);
-    sigfillset(&all); /* signals are for the main thread */
-    MUST(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    signals_block(&before);
     for (size_t i = 0; i < threads; i++)
         MUST(pthread_create(&workers->threads[i], NULL, run, workers) == 0);
-    MUST(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    signals_restore(&before);
     return workers;
 }
 

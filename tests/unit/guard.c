@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "src/base/log.h"
+#include "src/signals.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/home.h"
 
@@ -29,6 +30,16 @@ static void fault_inside(void)
 {
     guard_enter();
     raise(SIGSEGV);
+}
+
+/* With the mask that every thread but the main one has: a signal that is blocked when its fault
+ * happens would end the process unheard. */
+static void fault_on_a_worker(void)
+{
+    sigset_t before;
+
+    signals_block(&before);
+    fault_inside();
 }
 
 static void abort_inside(void)
@@ -74,7 +85,7 @@ static void a_fault_elsewhere_keeps_its_action(void **state)
 
 static void after_a_fault_in_the_catalogue_it_is_made_anew(void **state)
 {
-    static void (*const faults[])(void) = {fault_inside, abort_inside};
+    static void (*const faults[])(void) = {fault_inside, fault_on_a_worker, abort_inside};
     struct store_head before, after;
 
     assert_int_equal(home_put(*state, "example.com/a", 1, 100, NULL), STORE_OK);
