@@ -147,10 +147,11 @@ static enum store_status new_segment(struct journal *journal)
 enum store_status journal_append(struct journal *journal, const char *bytes, size_t len)
 {
     struct journal_place before;
-    enum store_status status = STORE_OK;
+    enum store_status status = journal_settle(journal);
 
-    if (journal->fd < 0 ||
-        (journal->end.offset && journal->end.offset + len > JOURNAL_SEGMENT_SIZE))
+    if (status == STORE_OK &&
+        (journal->fd < 0 ||
+         (journal->end.offset && journal->end.offset + len > JOURNAL_SEGMENT_SIZE)))
         status = new_segment(journal);
     if (status != STORE_OK)
         return status;
@@ -165,8 +166,8 @@ enum store_status journal_append(struct journal *journal, const char *bytes, siz
     return status;
 }
 
-/* Where even this fails, whole manifests may stay that nobody was told of; at the next start they
- * are taken in whole, or passed over where they are torn. */
+/* Where even this fails, and we die before it is made good, whole manifests may stay that nobody
+ * was told of; the next start takes them in whole, or passes over them where they are torn. */
 void journal_undo(struct journal *journal, struct journal_place place)
 {
     uint64_t keep = place.segment == journal->end.segment ? place.offset : 0;
@@ -175,11 +176,35 @@ void journal_undo(struct journal *journal, struct journal_place place)
         return;
     if (ftruncate(journal->fd, (off_t)keep) != 0 || fdatasync(journal->fd) != 0) {
         segment_fault(journal, "take back what was appended to", journal->end.segment);
+        journal->torn = (struct journal_place){journal->end.segment, keep};
         journal_turn(journal);
         return;
     }
     journal->bytes -= journal->end.offset - keep;
     journal->end.offset = keep;
+}
+
+enum store_status journal_settle(struct journal *journal)
+{
+    char name[SEGMENT_NAME_SIZE];
+    uint32_t segment = journal->torn.segment;
+    bool cut;
+    int fd;
+
+    if (segment == 0)
+        return STORE_OK;
+    fd = file_open(journal->home, FOLDER_MANIFESTS, segment_name(segment, name), O_RDWR);
+    cut = fd >= 0 && ftruncate(fd, (off_t)journal->torn.offset) == 0 && fdatasync(fd) == 0;
+    if (!cut)
+        segment_fault(journal, "take back what was appended to", segment);
+    if (fd >= 0)
+        close(fd);
+    if (!cut)
+        return STORE_FAILED;
+    journal->bytes -= journal->end.offset - journal->torn.offset;
+    journal->end.offset = journal->torn.offset;
+    journal->torn.segment = 0;
+    return STORE_OK;
 }
 
 enum store_status journal_forget(struct journal *journal, uint32_t segment)

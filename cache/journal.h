@@ -29,7 +29,9 @@ struct journal {
     int fd;                   /* of the segment that is appended to; -1: a new one is due */
     uint32_t first;           /* the oldest segment; 0: there is none */
     struct journal_place end; /* where the next manifest goes */
-    _Atomic uint64_t bytes;   /* in all segments */
+    struct journal_place
+        torn;               /* what stands behind it is still to be taken back; segment 0: none */
+    _Atomic uint64_t bytes; /* in all segments */
 };
 
 /* Finds the segments; nothing is appended to what is there until journal_resume. */
@@ -49,8 +51,11 @@ enum store_status journal_resume(struct journal *journal, struct journal_place p
  */
 enum store_status journal_append(struct journal *journal, const char *bytes, size_t len);
 
-/* Takes back all that was appended behind this place. */
+/* Takes back all that was appended behind this place. Where that fails, nothing more is appended
+ * before it has been made good: by the next append, or journal_settle. */
 void journal_undo(struct journal *journal, struct journal_place place);
+
+enum store_status journal_settle(struct journal *journal);
 
 /* Begins a new segment with the next append. */
 void journal_turn(struct journal *journal);
