@@ -280,6 +280,33 @@ static bool can_go(const struct holding *h)
     return h->held && h->owns == 0;
 }
 
+bool ledger_is_in_step(struct view *view, const struct record *record, struct span key)
+{
+    const struct manifest *m = &record->manifest;
+    char number[8], ref[REF_KEY], tombstone[TOMBSTONE_KEY];
+    struct span value;
+
+    if (!view_get(view, TABLE_CHANGES, ledger_number(record->sequence, number), &value) ||
+        !span_same(value, key))
+        return false;
+    if (!m->deleted)
+        return view_get(view, TABLE_REFS, ref_key(&m->sha256, record->sequence, ref), &value);
+    return view_get(view, TABLE_TOMBSTONES, tombstone_key(m, tombstone), &value) &&
+           span_same(value, key);
+}
+
+bool ledger_holding_is_in_step(struct view *view, const struct digest *sha256,
+                               const struct holding *h)
+{
+    char number[8], use[USE_KEY];
+    struct span value;
+
+    if (can_go(h) && !view_get(view, TABLE_USES, use_key(h->used, sha256, use), &value))
+        return false;
+    return !h->wanted || (view_get(view, TABLE_WANTED, ledger_number(h->wanted, number), &value) &&
+                          span_same(value, digest_key(sha256)));
+}
+
 static void move_use(struct view *view, const struct digest *sha256, const struct holding *before,
                      const struct holding *after)
 {

@@ -42,6 +42,12 @@ enum store_status ledger_entry(struct view *view, struct span name, struct store
 enum store_status ledger_entry_of(struct view *view, const struct record *record,
                                   struct store_entry *out);
 
+/* Does all that is derived from a record with this key, or from a holding, stand where it should?
+ */
+bool ledger_is_in_step(struct view *view, const struct record *record, struct span key);
+bool ledger_holding_is_in_step(struct view *view, const struct digest *sha256,
+                               const struct holding *holding);
+
 /* One of the entries that refer to this content. */
 enum store_status ledger_referrer(struct view *view, const struct digest *sha256,
                                   struct record *out);

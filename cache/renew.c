@@ -17,6 +17,7 @@ struct keeping {
     struct span texts[KEEP_MAX];
     size_t count;
     bool ended;
+    bool rotten; /* a record was: what the old segments say of it must stay */
     enum store_status status;
     char memory[KEEP_MAX * MESSAGE_MAX];
 };
@@ -39,14 +40,14 @@ static void gather(struct store *store, struct keeping *keeping)
             break;
         if (key.len == keeping->at.len && memcmp(key.at, keeping->at.bytes, key.len) == 0)
             continue;
+        memcpy(keeping->at.bytes, key.at, key.len);
+        keeping->at.len = key.len;
         if (!record_decode(value, key, &record)) {
-            keeping->status = STORE_ROTTEN;
-            break;
+            keeping->rotten = true;
+            continue;
         }
         keeping->texts[keeping->count++] = (struct span){text.at + text.len, record.text.len};
         text_add(&text, record.text.at, record.text.len);
-        memcpy(keeping->at.bytes, key.at, key.len);
-        keeping->at.len = key.len;
     }
     MUST(!text.full);
     scan_end(&scan);
@@ -74,7 +75,7 @@ static enum store_status turn(struct store *store, void *arg)
 
     journal_turn(&store->journal);
     *last = store->journal.end.segment;
-    return STORE_OK;
+    return journal_settle(&store->journal);
 }
 
 enum store_status renew_turn(struct store *store, uint32_t *last)
@@ -85,6 +86,18 @@ enum store_status renew_turn(struct store *store, uint32_t *last)
 static enum store_status forget(struct store *store, void *arg)
 {
     return journal_forget(&store->journal, *(uint32_t *)arg + 1);
+}
+
+/* The old segments go only where the catalogue has all that stands in them: what it has lost would
+ * be lost for good. */
+static enum store_status forget_old(struct store *store, uint32_t last)
+{
+    struct comparison found;
+    enum store_status status = compare_journal(store, 0, last, NULL, NULL, &found);
+
+    if (status == STORE_OK && found.lost)
+        status = STORE_ROTTEN;
+    return status == STORE_OK ? writer_run_alone(store, forget, &last) : status;
 }
 
 enum store_status renew_journal(struct store *store)
@@ -101,7 +114,7 @@ enum store_status renew_journal(struct store *store)
             keeping->status = writer_run(store, keep, keeping);
     }
     if (keeping->status == STORE_OK)
-        keeping->status = writer_run_alone(store, forget, &last);
+        keeping->status = keeping->rotten ? STORE_ROTTEN : forget_old(store, last);
     status = keeping->status;
     store_note_fault(store, status);
     if (status == STORE_OK)

@@ -193,6 +193,21 @@ enum store_status mend_take(struct store *store, struct catalogue *catalogue,
                             struct journal_place from, struct journal_reading *reading,
                             uint64_t *taken);
 
+/* ---- compare.c ------------------------------------------------------------------------------ */
+
+struct comparison {
+    struct journal_reading reading;
+    uint64_t lost;      /* names, or newer versions, that the catalogue should have and has not */
+    uint64_t unwritten; /* changes up to `sequence` that the journal should have and has not */
+};
+
+/* Holds the journal up to its segment `last`, to which nothing is appended any more, against the
+ * catalogue, which had come to `sequence` before that. `go_on` (may be NULL) ends it early; then
+ * the counts mean nothing. Not on the writer's thread: it takes long. */
+enum store_status compare_journal(struct store *store, uint64_t sequence, uint32_t last,
+                                  bool (*go_on)(void *arg, uint64_t bytes), void *arg,
+                                  struct comparison *out);
+
 /* ---- rebuild.c, renew.c, strays.c, sweep.c -------------------------------------------------- */
 
 /* Makes the catalogue anew; at start, or alone on the writer's thread. */

@@ -47,11 +47,11 @@ struct sums {
 static void check_record(struct verifying *v, struct view *view, struct span key, struct span value,
                          struct sums *sums)
 {
-    struct record record, again;
+    struct record record;
     struct store_entry entry;
 
     if (!record_decode(value, key, &record) || ledger_entry_of(view, &record, &entry) != STORE_OK ||
-        ledger_record_at(view, record.sequence, &again) != STORE_OK) {
+        !ledger_is_in_step(view, &record, key)) {
         sums->rotten++;
         return;
     }
@@ -80,6 +80,32 @@ static void check_names(struct verifying *v, struct sums *sums)
     }
     scan_end(&scan);
     view_end(&view);
+    sums->rotten += view.status != STORE_OK;
+}
+
+/* How many of the holdings behind *at do not fit; *at becomes the last that was looked at. */
+static uint64_t check_holdings(struct store *store, struct digest *at, bool *ended)
+{
+    struct span from = {(const char *)at->bytes, sizeof(at->bytes)}, key, value;
+    struct holding holding;
+    struct view view;
+    struct scan scan;
+    uint64_t rotten = 0;
+
+    view_begin(store->catalogue, &view);
+    scan_begin(&scan, &view, TABLE_CONTENTS, from);
+    for (size_t i = 0; i < NAMES_BATCH && !*ended; i++) {
+        *ended = !scan_next(&scan, &key, &value);
+        if (*ended)
+            break;
+        if (key.len == sizeof(at->bytes))
+            memcpy(at->bytes, key.at, key.len);
+        rotten += key.len != sizeof(at->bytes) || !holding_decode(value, key, &holding) ||
+                  !ledger_holding_is_in_step(&view, at, &holding);
+    }
+    scan_end(&scan);
+    view_end(&view);
+    return rotten + (view.status != STORE_OK);
 }
 
 static bool read_meta(struct store *store, struct meta *out)
@@ -108,12 +134,15 @@ static void check_catalogue(struct verifying *v)
 {
     struct sums sums = {0};
     struct meta before, after;
-    bool read = read_meta(v->store, &before);
+    struct digest at = {0};
+    bool read = read_meta(v->store, &before), ended = false;
 
     while (!sums.ended && !v->stopped) {
         check_names(v, &sums);
         go_on(v, 0);
     }
+    while (!ended && go_on(v, 0))
+        sums.rotten += check_holdings(v->store, &at, &ended);
     if (v->stopped)
         return;
     read = read && read_meta(v->store, &after);
@@ -129,41 +158,51 @@ static void check_catalogue(struct verifying *v)
 
 /* ---- the journal ----------------------------------------------------------------------------- */
 
-static bool see_manifest(void *arg, const struct manifest *m, struct span text,
-                         struct journal_place behind)
+/* The catalogue's own sums, and what the journal tells, find each what the other cannot: the sums
+ * names that both lack, the journal what was lost while the catalogue changed. */
+static void tell_differences(struct verifying *v, const struct comparison *found)
 {
-    (void)m;
-    (void)behind;
-    return go_on(arg, text.len);
+    if (found->lost && !atomic_load(&v->store->suspect)) {
+        log_error("store: the catalogue in %s lacks %" PRIu64 " manifests that the journal has: it "
+                  "is made anew",
+                  v->store->home.path, found->lost);
+        v->report->rotten += found->lost;
+        atomic_store(&v->store->suspect, true);
+    }
+    if (found->reading.rotten + found->unwritten == 0 ||
+        (found->reading.rotten == 0 && atomic_load(&v->store->renew)))
+        return;
+    log_error("store: the journal %s/manifests has %" PRIu64 " rotten places and lacks %" PRIu64
+              " manifests: it is written anew from the catalogue",
+              v->store->home.path, found->reading.rotten, found->unwritten);
+    stat_add(STAT_RECORDS_ROTTEN, found->reading.rotten);
+    v->report->rotten += found->reading.rotten ? found->reading.rotten : found->unwritten;
+    atomic_store(&v->store->renew, true);
 }
 
 static void check_journal(struct verifying *v)
 {
-    struct journal_reading reading;
-    struct journal_place begin = {0};
+    struct comparison found;
+    struct meta meta;
     uint32_t last;
 
-    if (renew_turn(v->store, &last) != STORE_OK || last == 0)
+    if (!read_meta(v->store, &meta))
+        meta.sequence = 0;
+    if (renew_turn(v->store, &last) != STORE_OK)
         return;
-    if (journal_read(&v->store->home, begin, last, see_manifest, v, &reading) != STORE_OK)
-        return;
-    stat_add(STAT_RECORDS_ROTTEN, reading.rotten);
-    v->report->rotten += reading.rotten;
-    if (v->stopped || !(reading.rotten || atomic_load(&v->store->renew)))
-        return;
-    log_error("store: %" PRIu64 " places in the journal %s/manifests are rotten: it is written "
-              "anew from the catalogue",
-              reading.rotten, v->store->home.path);
-    atomic_store(&v->store->renew, true);
+    if (compare_journal(v->store, meta.sequence, last, go_on, v, &found) == STORE_OK && !v->stopped)
+        tell_differences(v, &found);
 }
 
-/* The one is made good from the other, so never both at once from each other's remains: manifests
- * that are good in either are kept. */
+/* The one is made good from the other. Where both need it, the journal first takes all that is good
+ * in the catalogue, and drops what it has of its own only when the catalogue has that too. */
 static void mend(struct verifying *v)
 {
     struct store_report rebuilt;
     uint64_t rotten = v->report->rotten;
 
+    if (atomic_load(&v->store->renew) && atomic_load(&v->store->suspect))
+        renew_journal(v->store);
     if (atomic_load(&v->store->suspect) && store_rebuild(v->store, &rebuilt) != STORE_OK)
         return;
     if (atomic_load(&v->store->renew) && renew_journal(v->store) != STORE_OK)
@@ -251,9 +290,8 @@ static void gather(struct verifying *v, struct contents *contents)
             continue;
         memcpy(contents->at.bytes, key.at, key.len);
         contents->begun = true;
-        if (!holding_decode(value, key, &holding))
-            atomic_store(&v->store->suspect, true);
-        else if (holding.held && ledger_referrer(&view, &contents->at, &record) == STORE_OK)
+        if (holding_decode(value, key, &holding) && holding.held &&
+            ledger_referrer(&view, &contents->at, &record) == STORE_OK)
             contents->batch[contents->count++] = record.manifest;
     }
     scan_end(&scan);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: ISC */
+/* The store when keys have vanished from its catalogue without a word. */
+#include "cache/ledger.h"
+
+#include "src/base/log.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/home.h"
+
+enum { NAMES = 20, BYTES = 500 };
+
+static const char *name_of(int i)
+{
+    static char name[64];
+
+    snprintf(name, sizeof(name), "example.com/%02d", i);
+    return name;
+}
+
+static void fill(struct store *store)
+{
+    for (int i = 0; i < NAMES; i++)
+        assert_int_equal(home_put(store, name_of(i), (uint64_t)i, BYTES, NULL), STORE_OK);
+    assert_int_equal(home_do(store, STORE_REMOVE, name_of(0)), STORE_OK);
+}
+
+static void assert_all_there(struct store *store)
+{
+    struct store_entry entry;
+
+    for (int i = 1; i < NAMES; i++)
+        assert_int_equal(home_compare(store, name_of(i), (uint64_t)i, BYTES), 0);
+    assert_int_equal(home_find(store, name_of(0), &entry), STORE_OK);
+    assert_true(entry.manifest.deleted);
+    assert_int_equal(home_figures(store).objects, NAMES - 1);
+}
+
+static uint64_t rotten(struct store *store)
+{
+    struct store_report report;
+
+    assert_int_equal(store_verify(store, &report, NULL, NULL), STORE_OK);
+    return report.rotten;
+}
+
+/* Takes the table's first key that is not below `from` out of the catalogue, the store closed. */
+static void lose(void **state, enum table table, const char *from)
+{
+    struct catalogue *catalogue;
+    struct view view;
+    struct scan scan;
+    struct span key, value;
+    char path[256], bytes[CATALOGUE_KEY_MAX];
+
+    store_close(*state);
+    snprintf(path, sizeof(path), "%s/catalogue", home_path);
+    assert_int_equal(catalogue_open(path, &catalogue), STORE_OK);
+    change_begin(catalogue, &view);
+    scan_begin(&scan, &view, table, span_of(from));
+    assert_true(scan_next(&scan, &key, &value));
+    memcpy(bytes, key.at, key.len);
+    key.at = bytes;
+    scan_end(&scan);
+    view_delete(&view, table, key);
+    assert_int_equal(change_commit(&view), STORE_OK);
+    catalogue_close(catalogue);
+    *state = home_open_store();
+    assert_non_null(*state);
+}
+
+static void a_key_that_vanished_is_noticed_in_each_table(void **state)
+{
+    struct manifest wanted = home_foreign("example.com/05", 55, BYTES, 1000);
+    struct manifest cached = home_foreign("example.com/19", 19, BYTES, 1000);
+
+    fill(*state);
+    assert_int_equal(home_adopt(*state, &wanted, NULL), STORE_OK);
+    assert_int_equal(home_adopt(*state, &cached, NULL), STORE_OK);
+    assert_int_equal(home_figures(*state).wanted, 1);
+    for (enum table table = TABLE_META; table < TABLE_COUNT; table++) {
+        lose(state, table, "");
+        assert_true(table == TABLE_META || rotten(*state) > 0); /* without meta no start is had */
+        assert_int_equal(rotten(*state), 0);
+        assert_int_equal(home_compare(*state, "example.com/19", 19, BYTES), 0);
+        if (table == TABLE_META) /* nobody could say what was wanted: it is again */
+            assert_int_equal(home_do(*state, STORE_WANT, "example.com/05"), STORE_OK);
+    }
+}
+
+static bool go_on_putting(void *arg, const struct store_report *so_far)
+{
+    (void)so_far;
+    return home_put(arg, "example.com/busy", 1, BYTES, NULL) == STORE_OK;
+}
+
+static void a_name_that_vanished_is_noticed_while_others_change(void **state)
+{
+    struct store_report report;
+
+    fill(*state);
+    lose(state, TABLE_NAMES, "example.com/07");
+    assert_int_equal(store_verify(*state, &report, go_on_putting, *state), STORE_OK);
+    assert_true(report.rotten > 0);
+    assert_int_equal(home_do(*state, STORE_REMOVE, "example.com/busy"), STORE_OK);
+    assert_all_there(*state);
+}
+
+/* The journal is the last that knows of it. */
+static void a_journal_is_not_written_anew_without_what_the_catalogue_lost(void **state)
+{
+    char path[256];
+    struct stat st;
+
+    fill(*state);
+    lose(state, TABLE_NAMES, "example.com/07");
+    store_close(*state);
+    snprintf(path, sizeof(path), "%s/manifests/00000001", home_path);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(truncate(path, st.st_size - 1), 0); /* the removal of 00 */
+    *state = home_open_store();
+    assert_non_null(*state);
+    store_sweep(*state);
+    store_close(*state); /* the sweep is done */
+    *state = home_open_store();
+    assert_non_null(*state);
+    rotten(*state);
+    assert_all_there(*state);
+    assert_int_equal(rotten(*state), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        HOME_CASE(a_key_that_vanished_is_noticed_in_each_table),
+        HOME_CASE(a_name_that_vanished_is_noticed_while_others_change),
+        HOME_CASE(a_journal_is_not_written_anew_without_what_the_catalogue_lost),
+    };
+    log_set_level(LEVEL_ERROR);
+    return cmocka_run_group_tests_name("lost", tests, NULL, NULL);
+}
