@@ -121,11 +121,6 @@ const char *tree_file(const struct tree *tree)
     return tree->file;
 }
 
-struct span tree_folder(const struct tree *tree)
-{
-    return tree->folder;
-}
-
 static const config_setting_t *top(const struct tree *tree, const char *name, int type)
 {
     const config_setting_t *setting =

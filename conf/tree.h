@@ -21,7 +21,6 @@ struct tree *tree_parse(struct span text, const char *file, struct span folder,
 void tree_free(struct tree *tree);
 
 const char *tree_file(const struct tree *tree);
-struct span tree_folder(const struct tree *tree);
 
 /* The sections of `hosts`. */
 size_t tree_sections(const struct tree *tree);
