@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "src/base/node.h"
 #include "src/base/text.h"
 
 /*
@@ -13,9 +14,7 @@
  */
 enum {
     NAME_MAX_LEN = 1024,
-    NAME_SIZE = NAME_MAX_LEN + 1,
-    NODE_MAX_LEN = 255, /* a node's own name, as the kernel's host name */
-    NODE_SIZE = NODE_MAX_LEN + 1
+    NAME_SIZE = NAME_MAX_LEN + 1
 };
 
 enum name_verdict {

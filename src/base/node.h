@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_BASE_NODE_H
+#define POND_BASE_NODE_H
+
+/* A node's own name, as the kernel's host name; a tier's name, which is that of its nets file. */
+enum {
+    NODE_MAX_LEN = 255,
+    NODE_SIZE = NODE_MAX_LEN + 1,
+    TIER_NAME_MAX = 64,
+    TIER_SIZE = TIER_NAME_MAX + 1
+};
+
+#endif
