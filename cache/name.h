@@ -12,10 +12,7 @@
  * The names of objects: "DOMAIN/PATH", UTF-8, at most NAME_MAX_LEN bytes in all, parts between
  * slashes that are not empty, "." or "..", and no control characters.
  */
-enum {
-    NAME_MAX_LEN = 1024,
-    NAME_SIZE = NAME_MAX_LEN + 1
-};
+enum { NAME_MAX_LEN = 1024, NAME_SIZE = NAME_MAX_LEN + 1 };
 
 enum name_verdict {
     NAME_OK = 0,
