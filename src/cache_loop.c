@@ -21,6 +21,9 @@ struct cache_loop {
     struct asks *asks;
     struct learn *learn;
     struct udp *udp; /* NULL once stopped */
+    struct address *singles;
+    size_t single_count;
+    uint64_t singles_generation;
     struct ev_timer timer;
     mono_t armed; /* the deadline that the timer runs to */
     struct ev_timer clock;
@@ -48,28 +51,47 @@ static struct exchange_local look_up(struct cache_loop *cache, struct span name)
 
 static void send_to(struct cache_loop *cache, const struct address *to, struct span bytes)
 {
+    struct address there = *to, own;
+    bool has_own = members_own_for(cache->options.members, to, &own);
+
+    udp_send(cache->udp, &there, has_own ? &own : NULL, bytes);
+}
+
+static void send_to_member(struct cache_loop *cache, const struct address *to, struct span bytes)
+{
     struct address there = *to;
 
     there.port = cache->options.port;
-    udp_send(cache->udp, &there, members_own_for(cache->options.members, to), bytes);
+    send_to(cache, &there, bytes);
+}
+
+/* The list is made anew only where the members were replaced. */
+static void list_singles(struct cache_loop *cache)
+{
+    uint64_t generation = members_generation(cache->options.members);
+
+    if (cache->singles && cache->singles_generation == generation)
+        return;
+    free(cache->singles);
+    cache->single_count = members_singles(cache->options.members, NULL, &cache->singles);
+    cache->singles_generation = generation;
 }
 
 /* Section 3's table: the broadcast address, the members that are named singly, and of member
  * networks those hosts that have been heard. */
 static void send_to_all(struct cache_loop *cache, struct span bytes)
 {
-    const struct members *members = cache->options.members;
     const struct peers *peers = exchange_peers(cache->exchange);
-    const struct address *singles;
-    size_t count = members_singles(members, &singles);
 
     udp_broadcast(cache->udp, bytes);
-    for (size_t i = 0; i < count; i++)
-        send_to(cache, &singles[i], bytes);
+    list_singles(cache);
+    for (size_t i = 0; i < cache->single_count; i++)
+        send_to_member(cache, &cache->singles[i], bytes);
     for (size_t i = 0; i < peers->count; i++) {
         const struct peer *peer = &peers->list[i];
-        if (!peer->member && peer->ever_heard && members_find(members, &peer->address))
-            send_to(cache, &peer->address, bytes);
+        if (!peer->member && peer->ever_heard &&
+            members_hold(cache->options.members, &peer->address))
+            send_to_member(cache, &peer->address, bytes);
     }
 }
 
@@ -84,8 +106,7 @@ static void send_notice(struct cache_loop *cache, const struct exchange_action *
     if (action->to_all)
         send_to_all(cache, bytes);
     else
-        udp_send(cache->udp, &action->to, members_own_for(cache->options.members, &action->to),
-                 bytes);
+        send_to(cache, &action->to, bytes);
 }
 
 static void tell_fault(struct cache_loop *cache, const struct exchange_action *action)
@@ -305,11 +326,9 @@ const struct exchange *cache_loop_exchange(const struct cache_loop *cache)
 
 static void introduce_members(struct cache_loop *cache)
 {
-    const struct address *singles;
-    size_t count = members_singles(cache->options.members, &singles);
-
-    for (size_t i = 0; i < count; i++) {
-        struct exchange_event event = {.kind = EXCHANGE_MEMBER, .from = singles[i]};
+    list_singles(cache);
+    for (size_t i = 0; i < cache->single_count; i++) {
+        struct exchange_event event = {.kind = EXCHANGE_MEMBER, .from = cache->singles[i]};
         event.from.port = cache->options.port;
         step(cache, &event);
     }
@@ -387,6 +406,7 @@ void cache_loop_free(struct cache_loop *cache)
     ev_timer_stop(cache->options.loop, &cache->clock);
     learn_free(cache->learn);
     asks_free(cache->asks);
+    free(cache->singles);
     free(cache->exchange);
     cache->magic = 0;
     free(cache);

@@ -27,8 +27,8 @@ struct fetch_options {
     const struct keyring *keyring; /* NULL: unsigned */
     bool sign;                     /* false with auth = "receive-only" */
     bool must_be_signed;           /* answers: auth = "enforce" */
-    /* Which own address to speak from to `to`; NULL: the kernel's choice. May itself be NULL. */
-    const struct address *(*source_for)(void *arg, const struct address *to);
+    /* Which own address to speak from to `to`; false: the kernel's choice. May be NULL. */
+    bool (*source_for)(void *arg, const struct address *to, struct address *out);
     void *arg;
     uint32_t connect_ms; /* how long a connection may take to come about; 0: FETCH_CONNECT_MS */
     uint32_t stall_s;    /* slower than FETCH_STALL_BYTES a second for so long; 0: FETCH_STALL_S */

@@ -448,18 +448,15 @@ static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
     struct transfer *transfer = arg;
     const struct fetch_options *options = &transfer->fetch->options;
-    const struct address *server = &transfer->request->server, *source = NULL;
-    union sockaddr_any any;
     struct address from;
+    union sockaddr_any any;
     char text[ADDRESS_TEXT_SIZE];
 
     (void)purpose;
     MUST_BE(transfer, TRANSFER_MAGIC);
-    if (options->source_for)
-        source = options->source_for(options->arg, server);
-    if (!source)
+    if (!options->source_for ||
+        !options->source_for(options->arg, &transfer->request->server, &from))
         return CURL_SOCKOPT_OK;
-    from = *source;
     from.port = 0;
     if (bind(fd, &any.any, address_to_socket(&from, &any)) != 0)
         log_warn("fetch: cannot speak from %s: %s", address_host_text(&from, text),

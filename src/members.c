@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/members.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,18 +11,16 @@ enum { MEMBERS_MAGIC = 0x6d656d62, BITS_MAX = 128 };
 
 /*
  * Members stand in one hash table under their prefix, of whatever length. A look-up tries the
- * lengths that occur, the longest first: a nets file has thousands of lines, but few lengths.
+ * lengths that occur, the longest first: a nets file has thousands of lines, but few lengths. A
+ * table never changes once it is built.
  */
-struct members {
-    unsigned magic;
+struct table {
     struct member *list;
     size_t count;
     uint32_t *slots; /* open addressing: index + 1 into list, or 0 */
     size_t slot_mask;
     uint8_t lengths[BITS_MAX + 1]; /* those that occur, longest first */
     size_t length_count;
-    struct address *singles;
-    size_t single_count;
     struct address *own;
     size_t own_count;
     struct network *monitors;
@@ -30,6 +29,31 @@ struct members {
     bool nobroadcast;
     bool have_loopback;
 };
+
+/*
+ * The lock is held for one look-up, or to put another table in place: readers never wait for one
+ * that is being built, and the old one has no reader left once the lock was held for writing.
+ */
+struct members {
+    unsigned magic;
+    pthread_rwlock_t *lock; /* apart, since to readers the members are const; guards: */
+    struct table *table;
+    uint64_t generation;
+};
+
+static const struct table *enter(const struct members *members)
+{
+    MUST_BE(members, MEMBERS_MAGIC);
+    MUST(pthread_rwlock_rdlock(members->lock) == 0);
+    return members->table;
+}
+
+static void leave(const struct members *members)
+{
+    MUST(pthread_rwlock_unlock(members->lock) == 0);
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void *copy_of(const void *list, size_t count, size_t size)
 {
@@ -52,105 +76,89 @@ static void cut(uint8_t ip[16], unsigned bits)
     memset(ip + whole + 1, 0, 15 - whole);
 }
 
-static size_t slot_of(const struct members *members, const uint8_t ip[16], unsigned bits)
+static size_t slot_of(const struct table *table, const uint8_t ip[16], unsigned bits)
 {
     uint64_t high, low, mixed;
 
     memcpy(&high, ip, 8);
     memcpy(&low, ip + 8, 8);
+    /* Addresses of one network differ in few bits, of which each must reach all of the slot. */
     mixed = (high ^ (low << 1 | low >> 63) ^ bits) * 0x9e3779b97f4a7c15u;
-    return (size_t)(mixed >> 32) & members->slot_mask;
+    mixed = (mixed ^ mixed >> 32) * 0x9e3779b97f4a7c15u;
+    mixed = (mixed ^ mixed >> 32) * 0x9e3779b97f4a7c15u;
+    return (size_t)(mixed >> 32) & table->slot_mask;
 }
 
-/* The first member with just this prefix that holds the address. */
-static const struct member *find_prefix(const struct members *members, const uint8_t ip[16],
-                                        unsigned bits, const struct address *from)
+/* The first member with just this prefix, of the tier if one is given, that holds the address. */
+static const struct member *find_prefix(const struct table *table, const char *tier,
+                                        const uint8_t ip[16], unsigned bits,
+                                        const struct address *from)
 {
-    size_t slot = slot_of(members, ip, bits);
+    size_t slot = slot_of(table, ip, bits);
 
-    for (; members->slots[slot]; slot = (slot + 1) & members->slot_mask) {
-        const struct member *member = &members->list[members->slots[slot] - 1];
-        if (member->network.bits == bits && network_holds(&member->network, from))
+    for (; table->slots[slot]; slot = (slot + 1) & table->slot_mask) {
+        const struct member *member = &table->list[table->slots[slot] - 1];
+        if (member->network.bits == bits && network_holds(&member->network, from) &&
+            (!tier || strcmp(member->tier, tier) == 0))
             return member;
     }
     return NULL;
 }
 
-const struct member *members_find(const struct members *members, const struct address *from)
+static const struct member *find(const struct table *table, const char *tier,
+                                 const struct address *from)
 {
     const struct member *found = NULL;
     uint8_t ip[16];
 
     memcpy(ip, from->ip, sizeof(ip));
-    for (size_t i = 0; i < members->length_count && !found; i++) {
-        cut(ip, members->lengths[i]); /* ever shorter, so the same bytes can be cut further */
-        found = find_prefix(members, ip, members->lengths[i], from);
+    for (size_t i = 0; i < table->length_count && !found; i++) {
+        cut(ip, table->lengths[i]); /* ever shorter, so the same bytes can be cut further */
+        found = find_prefix(table, tier, ip, table->lengths[i], from);
     }
     return found;
 }
 
-const struct address *members_own_for(const struct members *members, const struct address *to)
+static bool is_own(const struct table *table, const struct address *address)
 {
-    const struct member *member = members_find(members, to);
-
-    if (member)
-        return member->own;
-    /* Several nodes of one host are told apart by their loopback addresses, of which the kernel
-     * would take the first for all. */
-    for (size_t i = 0; address_is_loopback(to) && i < members->own_count; i++) {
-        const struct address *own = &members->own[i];
-        if (address_is_loopback(own) && address_is_v4(own) == address_is_v4(to))
-            return own;
+    for (size_t i = 0; i < table->own_count; i++) {
+        if (address_same_host(&table->own[i], address))
+            return true;
     }
-    return NULL;
+    return false;
 }
 
-static void make_table(struct members *members)
+static void fill_slots(struct table *table)
 {
     bool occurs[BITS_MAX + 1] = {false};
     size_t slots = 16;
 
-    while (slots < 2 * members->count)
+    while (slots < 2 * table->count)
         slots *= 2;
-    members->slots = calloc(slots, sizeof(*members->slots));
-    MUST(members->slots != NULL);
-    members->slot_mask = slots - 1;
-    for (size_t i = 0; i < members->count; i++) {
-        const struct network *network = &members->list[i].network;
-        size_t slot = slot_of(members, network->base.ip, network->bits);
-        while (members->slots[slot])
-            slot = (slot + 1) & members->slot_mask;
-        members->slots[slot] = (uint32_t)(i + 1);
+    table->slots = calloc(slots, sizeof(*table->slots));
+    MUST(table->slots != NULL);
+    table->slot_mask = slots - 1;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct network *network = &table->list[i].network;
+        size_t slot = slot_of(table, network->base.ip, network->bits);
+        while (table->slots[slot])
+            slot = (slot + 1) & table->slot_mask;
+        table->slots[slot] = (uint32_t)(i + 1);
         occurs[network->bits] = true;
+        table->have_loopback |= address_is_loopback(&network->base);
     }
     for (int bits = BITS_MAX; bits >= 0; bits--) {
         if (occurs[bits])
-            members->lengths[members->length_count++] = (uint8_t)bits;
+            table->lengths[table->length_count++] = (uint8_t)bits;
     }
 }
 
-static void list_singles(struct members *members)
+static struct table *table_new(const struct members_options *options)
 {
-    members->singles = calloc(members->count + 1, sizeof(*members->singles));
-    MUST(members->singles != NULL);
-    for (size_t i = 0; i < members->count; i++) {
-        const struct member *member = &members->list[i];
-        const struct address *base = &member->network.base;
-        members->have_loopback |= address_is_loopback(base);
-        /* One who is in two tiers is found by the first and listed once. */
-        if (network_is_single(&member->network) && !members_is_own(members, base) &&
-            members_find(members, base) == member)
-            members->singles[members->single_count++] = *base;
-    }
-}
+    struct table *table = calloc(1, sizeof(*table));
 
-struct members *members_new(const struct members_options *options)
-{
-    struct members *members = calloc(1, sizeof(*members));
-
-    MUST(members != NULL && options->count < UINT32_MAX);
-    *members = (struct members){
-        .magic = MEMBERS_MAGIC,
+    MUST(table != NULL && options->count < UINT32_MAX);
+    *table = (struct table){
         .list = copy_of(options->list, options->count, sizeof(*options->list)),
         .count = options->count,
         .own = copy_of(options->own, options->own_count, sizeof(*options->own)),
@@ -160,8 +168,43 @@ struct members *members_new(const struct members_options *options)
         .nets_given = options->nets_given,
         .nobroadcast = options->nobroadcast,
     };
-    make_table(members);
-    list_singles(members);
+    fill_slots(table);
+    return table;
+}
+
+static void table_free(struct table *table)
+{
+    free(table->list);
+    free(table->slots);
+    free(table->own);
+    free(table->monitors);
+    free(table);
+}
+
+/* ---- begin, change, end ---------------------------------------------------------------------- */
+
+/* Readers that keep coming would otherwise hold a reload up for ever. */
+static pthread_rwlock_t *new_lock(void)
+{
+    pthread_rwlock_t *lock = calloc(1, sizeof(*lock));
+    pthread_rwlockattr_t how;
+
+    MUST(lock != NULL);
+    MUST(pthread_rwlockattr_init(&how) == 0);
+    MUST(pthread_rwlockattr_setkind_np(&how, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
+    MUST(pthread_rwlock_init(lock, &how) == 0);
+    pthread_rwlockattr_destroy(&how);
+    return lock;
+}
+
+struct members *members_new(const struct members_options *options)
+{
+    struct members *members = calloc(1, sizeof(*members));
+
+    MUST(members != NULL);
+    members->magic = MEMBERS_MAGIC;
+    members->lock = new_lock();
+    members->table = table_new(options);
     return members;
 }
 
@@ -171,69 +214,184 @@ void members_free(struct members *members)
         return;
     MUST_BE(members, MEMBERS_MAGIC);
     members->magic = 0;
-    free(members->list);
-    free(members->slots);
-    free(members->singles);
-    free(members->own);
-    free(members->monitors);
+    pthread_rwlock_destroy(members->lock);
+    free(members->lock);
+    table_free(members->table);
     free(members);
 }
 
-/* Section 3's table: both columns are the same in every row. */
-static bool taken_from(const struct members *members, const struct address *from)
+void members_replace(struct members *members, const struct members_options *options)
 {
-    if (!members->nobroadcast)
+    struct table *fresh = table_new(options), *old;
+
+    MUST_BE(members, MEMBERS_MAGIC);
+    MUST(pthread_rwlock_wrlock(members->lock) == 0);
+    old = members->table;
+    members->table = fresh;
+    members->generation++;
+    leave(members);
+    table_free(old);
+}
+
+uint64_t members_generation(const struct members *members)
+{
+    uint64_t generation;
+
+    enter(members);
+    generation = members->generation;
+    leave(members);
+    return generation;
+}
+
+/* ---- look-ups -------------------------------------------------------------------------------- */
+
+static bool find_out(const struct members *members, const char *tier, const struct address *from,
+                     struct member *out)
+{
+    const struct member *found = find(enter(members), tier, from);
+
+    if (found)
+        *out = *found;
+    leave(members);
+    return found != NULL;
+}
+
+bool members_find(const struct members *members, const struct address *from, struct member *out)
+{
+    return find_out(members, NULL, from, out);
+}
+
+bool members_find_in(const struct members *members, const char *tier, const struct address *from,
+                     struct member *out)
+{
+    return find_out(members, tier, from, out);
+}
+
+bool members_hold(const struct members *members, const struct address *from)
+{
+    bool found = find(enter(members), NULL, from) != NULL;
+
+    leave(members);
+    return found;
+}
+
+/* Several nodes of one host are told apart by their loopback addresses, of which the kernel would
+ * take the first for all. */
+static const struct address *own_loopback(const struct table *table, bool v4)
+{
+    for (size_t i = 0; i < table->own_count; i++) {
+        if (address_is_loopback(&table->own[i]) && address_is_v4(&table->own[i]) == v4)
+            return &table->own[i];
+    }
+    return NULL;
+}
+
+static const struct address *own_for(const struct table *table, const struct address *to)
+{
+    const struct member *member = find(table, NULL, to);
+
+    if (member)
+        return member->has_own ? &member->own : NULL;
+    return address_is_loopback(to) ? own_loopback(table, address_is_v4(to)) : NULL;
+}
+
+bool members_own_for(const struct members *members, const struct address *to, struct address *out)
+{
+    const struct address *own = own_for(enter(members), to);
+
+    if (own)
+        *out = *own;
+    leave(members);
+    return own != NULL;
+}
+
+/* Section 3's table: both columns are the same in every row. */
+static bool taken_from(const struct table *table, const struct address *from)
+{
+    if (!table->nobroadcast)
         return true;
-    if (members->nets_given)
-        return members_find(members, from) != NULL;
-    return members_is_own(members, from) || address_is_loopback(from);
+    if (table->nets_given)
+        return find(table, NULL, from) != NULL;
+    return is_own(table, from) || address_is_loopback(from);
 }
 
 bool members_take_datagram(const struct members *members, const struct address *from)
 {
-    return taken_from(members, from);
+    bool taken = taken_from(enter(members), from);
+
+    leave(members);
+    return taken;
 }
 
 bool members_take_request(const struct members *members, const struct address *from)
 {
-    return taken_from(members, from);
+    return members_take_datagram(members, from);
 }
 
 bool members_admit_plain(const struct members *members, const struct address *from)
 {
-    return members->nets_given ? members_find(members, from) != NULL : taken_from(members, from);
+    const struct table *table = enter(members);
+    bool admitted = table->nets_given ? find(table, NULL, from) != NULL : taken_from(table, from);
+
+    leave(members);
+    return admitted;
 }
 
 bool members_is_own(const struct members *members, const struct address *address)
 {
-    for (size_t i = 0; i < members->own_count; i++) {
-        if (address_same_host(&members->own[i], address))
-            return true;
-    }
-    return false;
+    bool own = is_own(enter(members), address);
+
+    leave(members);
+    return own;
 }
 
 bool members_is_monitor(const struct members *members, const struct address *from)
 {
-    for (size_t i = 0; i < members->monitors_count; i++) {
-        if (network_holds(&members->monitors[i], from))
-            return true;
-    }
-    return false;
+    const struct table *table = enter(members);
+    bool is_monitor = false;
+
+    for (size_t i = 0; i < table->monitors_count && !is_monitor; i++)
+        is_monitor = network_holds(&table->monitors[i], from);
+    leave(members);
+    return is_monitor;
 }
 
 bool members_have_loopback(const struct members *members)
 {
-    return members->have_loopback;
+    bool have = enter(members)->have_loopback;
+
+    leave(members);
+    return have;
 }
 
 bool members_broadcast(const struct members *members)
 {
-    return !members->nobroadcast;
+    bool broadcast = !enter(members)->nobroadcast;
+
+    leave(members);
+    return broadcast;
 }
 
-size_t members_singles(const struct members *members, const struct address **list)
+/* One who is there twice is found by the first, and so listed once. */
+static bool is_listed(const struct table *table, const char *tier, const struct member *member)
 {
-    *list = members->singles;
-    return members->single_count;
+    const struct address *base = &member->network.base;
+
+    return network_is_single(&member->network) && (!tier || strcmp(member->tier, tier) == 0) &&
+           !is_own(table, base) && find(table, tier, base) == member;
+}
+
+size_t members_singles(const struct members *members, const char *tier, struct address **list)
+{
+    const struct table *table = enter(members);
+    size_t count = 0;
+
+    *list = calloc(table->count + 1, sizeof(**list));
+    MUST(*list != NULL);
+    for (size_t i = 0; i < table->count; i++) {
+        if (is_listed(table, tier, &table->list[i]))
+            (*list)[count++] = table->list[i].network.base;
+    }
+    leave(members);
+    return count;
 }

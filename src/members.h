@@ -4,20 +4,24 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "src/base/address.h"
+#include "src/base/node.h"
 
 /*
  * Who is in which tier, as the nets files say, and the table of section 3: where datagrams go, and
- * from whom they and sendme are taken. Built once, never changed after: any thread may read.
+ * from whom they and sendme are taken. A reload replaces all of it at once. Any thread may read at
+ * any time, and waits for nothing but the exchange of a pointer; what is found is copied out.
  */
 enum member_role { MEMBER_PEER, MEMBER_CANDIDATE, MEMBER_SLAVE };
 
 struct member {
     struct network network;
     enum member_role role;
-    const char *tier;          /* outlives the members */
-    const struct address *own; /* ours in that tier, which speaks to it; outlives the members */
+    char tier[TIER_SIZE];
+    struct address own; /* ours in that tier, which speaks to it */
+    bool has_own;
 };
 
 struct members_options {
@@ -35,11 +39,22 @@ struct members;
 struct members *members_new(const struct members_options *options); /* copies */
 void members_free(struct members *members);
 
-/* The member with the longest prefix that holds the address, or NULL. */
-const struct member *members_find(const struct members *members, const struct address *from);
+/* What they are from now on; any thread. */
+void members_replace(struct members *members, const struct members_options *options);
 
-/* The own address to speak from to `to`: ours in its tier, or NULL for the kernel's choice. */
-const struct address *members_own_for(const struct members *members, const struct address *to);
+/* Rises when they are replaced: what was made from them is worth keeping while it stands. */
+uint64_t members_generation(const struct members *members);
+
+/* The member with the longest prefix that holds the address: of all tiers, or of one. */
+bool members_find(const struct members *members, const struct address *from, struct member *out);
+bool members_find_in(const struct members *members, const char *tier, const struct address *from,
+                     struct member *out);
+
+/* Does any tier hold the address? */
+bool members_hold(const struct members *members, const struct address *from);
+
+/* The own address to speak from to `to`: ours in its tier. False: the kernel's choice. */
+bool members_own_for(const struct members *members, const struct address *to, struct address *out);
 
 /* Section 3, the columns "are taken from" and "sendme is taken from". */
 bool members_take_datagram(const struct members *members, const struct address *from);
@@ -54,7 +69,8 @@ bool members_is_monitor(const struct members *members, const struct address *fro
 bool members_have_loopback(const struct members *members); /* is any member on loopback? */
 bool members_broadcast(const struct members *members);     /* do datagrams go to the broadcast? */
 
-/* The members with a single address that are not ourselves, in the order of the nets files. */
-size_t members_singles(const struct members *members, const struct address **list);
+/* The members with a single address that are not ourselves, in the order of the nets files: of one
+ * tier, or of all (NULL), where each is listed once. free() the list. */
+size_t members_singles(const struct members *members, const char *tier, struct address **list);
 
 #endif

@@ -56,15 +56,26 @@ static bool set_tiers(struct own *own, const struct conf *conf)
     return true;
 }
 
+static void set_member(struct member *out, const struct nets *nets,
+                       const struct nets_member *member, const struct address *own)
+{
+    static const enum member_role roles[] = {[NETS_PEER] = MEMBER_PEER,
+                                             [NETS_CANDIDATE] = MEMBER_CANDIDATE,
+                                             [NETS_SLAVE] = MEMBER_SLAVE};
+
+    *out = (struct member){
+        .network = member->network, .role = roles[member->role], .has_own = own != NULL};
+    MUST(span_copy(span_of(nets->tier), out->tier, sizeof(out->tier)));
+    if (own)
+        out->own = *own;
+}
+
 static size_t add_members(struct member *list, const struct conf *conf, const struct nets *nets)
 {
     const struct address *own = address_in(conf, nets);
 
     for (size_t i = 0; i < nets->count; i++)
-        list[i] = (struct member){.network = nets->members[i].network,
-                                  .role = MEMBER_PEER,
-                                  .tier = nets->tier,
-                                  .own = own};
+        set_member(&list[i], nets, &nets->members[i], own);
     return nets->count;
 }
 

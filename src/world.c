@@ -95,11 +95,11 @@ static bool signs(const struct world *world)
     return world->keyring && world->conf->auth != CONF_AUTH_RECEIVE_ONLY;
 }
 
-static const struct address *source_for(void *arg, const struct address *to)
+static bool source_for(void *arg, const struct address *to, struct address *out)
 {
     struct world *world = arg;
 
-    return members_own_for(world->own.members, to);
+    return members_own_for(world->own.members, to, out);
 }
 
 static void make_speaker_and_fetch(struct world *world)

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/members.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/rng.h"
+#include "src/clock.h"
 #include "tests/unit/unit.h"
 
 static struct address address(const char *text)
@@ -18,10 +22,11 @@ static struct address address(const char *text)
 
 static struct member member(const char *text, const char *tier)
 {
-    struct member m = {.tier = tier};
+    struct member m = {.role = MEMBER_PEER};
     bool differs;
 
     assert_true(network_parse(span_of(text), &m.network, &differs));
+    assert_true(span_copy(span_of(tier), m.tier, sizeof(m.tier)));
     return m;
 }
 
@@ -40,13 +45,16 @@ static void the_longest_prefix_wins(void **state)
     };
     struct members *members = members_new(&options);
     struct address outsider = address("fe80::1");
+    struct member found;
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct address from = address(rows[i][0]);
-        assert_string_equal(members_find(members, &from)->tier, rows[i][1]);
+        assert_true(members_find(members, &from, &found));
+        assert_string_equal(found.tier, rows[i][1]);
     }
-    assert_null(members_find(members, &outsider));
+    assert_false(members_find(members, &outsider, &found));
+    assert_false(members_hold(members, &outsider));
     members_free(members);
 }
 
@@ -56,15 +64,17 @@ static void a_scope_belongs_to_the_address(void **state)
     const struct members_options options = {.list = list, .count = 2};
     struct address from = address("fe80::1");
     struct members *members;
+    struct member found;
 
     (void)state;
     list[0].network.base.scope = 2;
     list[1].network.base.scope = 3;
     members = members_new(&options);
     from.scope = 3;
-    assert_string_equal(members_find(members, &from)->tier, "eth1");
+    assert_true(members_find(members, &from, &found));
+    assert_string_equal(found.tier, "eth1");
     from.scope = 4;
-    assert_null(members_find(members, &from));
+    assert_false(members_find(members, &from, &found));
     members_free(members);
 }
 
@@ -120,16 +130,23 @@ static void singles_are_listed_once_and_without_ourselves(void **state)
     const struct members_options options = {
         .list = list, .count = 6, .own = own, .own_count = 1, .nets_given = true};
     struct members *members = members_new(&options);
-    const struct address *singles;
+    struct address *singles;
     char text[ADDRESS_TEXT_SIZE];
 
     (void)state;
-    assert_int_equal(members_singles(members, &singles), 3);
+    assert_int_equal(members_singles(members, NULL, &singles), 3);
     assert_string_equal(address_host_text(&singles[0], text), "10.0.0.3");
     assert_string_equal(address_host_text(&singles[1], text), "10.0.0.2");
     assert_string_equal(address_host_text(&singles[2], text), "fd00::1");
     assert_true(members_is_own(members, &own[0]));
     assert_false(members_is_own(members, &singles[0]));
+    free(singles);
+    assert_int_equal(members_singles(members, "b", &singles), 2);
+    assert_string_equal(address_host_text(&singles[0], text), "10.0.0.3");
+    assert_string_equal(address_host_text(&singles[1], text), "fd00::1");
+    free(singles);
+    assert_int_equal(members_singles(members, "c", &singles), 0);
+    free(singles);
     assert_false(members_have_loopback(members));
     members_free(members);
 }
@@ -173,7 +190,7 @@ static void thousands_are_found_as_one_by_one(void **state)
     for (int i = 0; i < 5000; i++) {
         struct address from = address("10.0.0.0");
         const struct member *best = NULL;
-        size_t found;
+        struct member found;
         from.ip[13] = (uint8_t)rng_below(&rng, 5);
         from.ip[14] = (uint8_t)rng_below(&rng, 256);
         from.ip[15] = (uint8_t)rng_below(&rng, 256);
@@ -183,14 +200,164 @@ static void thousands_are_found_as_one_by_one(void **state)
                 best = &list[j];
         }
         if (!best) {
-            assert_null(members_find(members, &from));
+            assert_false(members_find(members, &from, &found));
             continue;
         }
-        found = members_find(members, &from)->network.bits;
-        assert_int_equal(found, best->network.bits);
+        assert_true(members_find(members, &from, &found));
+        assert_int_equal(found.network.bits, best->network.bits);
     }
     members_free(members);
     free(list);
+}
+
+/* The same host may be in several tiers, in each with another role and by another of our addresses.
+ */
+static void within_a_tier_only_its_members_are_found(void **state)
+{
+    struct member list[] = {member("10.27.4.1", "core"), member("10.27.4.1", "paris"),
+                            member("10.27.4.0/24", "core"), member("10.27.5.0/24", "paris")};
+    const struct members_options options = {.list = list, .count = 4, .nets_given = true};
+    struct address gateway = address("10.27.4.1"), other = address("10.27.4.2"), own;
+    struct members *members;
+    struct member found;
+
+    (void)state;
+    list[0].role = MEMBER_SLAVE;
+    list[1].role = MEMBER_CANDIDATE;
+    list[2].role = MEMBER_SLAVE;
+    list[0].own = address("10.27.4.9");
+    list[0].has_own = true;
+    members = members_new(&options);
+    assert_true(members_find_in(members, "core", &gateway, &found));
+    assert_int_equal(found.role, MEMBER_SLAVE);
+    assert_true(members_find_in(members, "paris", &gateway, &found));
+    assert_int_equal(found.role, MEMBER_CANDIDATE);
+    assert_true(members_find_in(members, "core", &other, &found));
+    assert_int_equal(found.network.bits, 120);
+    assert_false(members_find_in(members, "paris", &other, &found));
+    assert_false(members_find_in(members, "rome", &gateway, &found));
+    assert_true(members_own_for(members, &gateway, &own));
+    assert_true(address_same_host(&own, &list[0].own));
+    assert_false(members_own_for(members, &other, &own));
+    members_free(members);
+}
+
+static void what_is_replaced_is_seen_whole(void **state)
+{
+    const struct member before[] = {member("10.27.4.1", "paris")};
+    const struct member after[] = {member("10.27.4.2", "paris"), member("10.27.5.0/24", "rome")};
+    const struct network monitor = member("192.0.2.0/24", "").network;
+    struct members_options options = {
+        .list = before, .count = 1, .nets_given = true, .nobroadcast = true};
+    struct address first = address("10.27.4.1"), roman = address("10.27.5.7"),
+                   reader = address("192.0.2.1");
+    struct members *members = members_new(&options);
+    uint64_t generation = members_generation(members);
+
+    (void)state;
+    assert_true(members_take_datagram(members, &first));
+    assert_false(members_take_datagram(members, &roman));
+    options.list = after;
+    options.count = 2;
+    options.monitors = &monitor;
+    options.monitors_count = 1;
+    members_replace(members, &options);
+    assert_true(members_generation(members) > generation);
+    assert_false(members_take_datagram(members, &first));
+    assert_true(members_take_request(members, &roman));
+    assert_true(members_is_monitor(members, &reader));
+    members_free(members);
+}
+
+/* Two sets of thousands of members that share one address, each with a role of its own there. */
+enum { CROWD = 10000 };
+
+struct crowd {
+    struct member *list;
+    struct members_options options;
+};
+
+static void crowd_begin(struct crowd *crowd, unsigned second, enum member_role role)
+{
+    crowd->list = calloc(CROWD, sizeof(*crowd->list));
+    assert_non_null(crowd->list);
+    for (unsigned i = 0; i < CROWD; i++) {
+        struct member *m = &crowd->list[i];
+        *m = (struct member){.role = role, .has_own = true, .tier = "crowd"};
+        m->network.base.ip[10] = m->network.base.ip[11] = 0xff;
+        m->network.base.ip[12] = 10;
+        m->network.base.ip[13] = (uint8_t)(i ? second : 0);
+        m->network.base.ip[14] = (uint8_t)(i >> 8);
+        m->network.base.ip[15] = (uint8_t)i;
+        m->network.bits = 128;
+        m->own = m->network.base;
+    }
+    crowd->options =
+        (struct members_options){.list = crowd->list, .count = CROWD, .nets_given = true};
+}
+
+struct readers {
+    struct members *members;
+    atomic_bool stop;
+    atomic_ulong rounds;
+    atomic_ulong torn; /* a look-up that mixed the two crowds */
+};
+
+static void *look_up(void *arg)
+{
+    struct readers *readers = arg;
+    const struct address shared = address("10.0.0.0"), one = address("10.1.1.1"),
+                         two = address("10.2.1.1");
+    struct rng rng = {.state = 11};
+
+    while (!readers->stop) {
+        const struct address *to = rng_below(&rng, 2) ? &one : &two;
+        const uint8_t second = to == &one ? 1 : 2;
+        struct member found;
+        struct address own;
+        if (!members_find_in(readers->members, "crowd", &shared, &found))
+            readers->torn++;
+        if (members_find(readers->members, to, &found) && found.role != (enum member_role)second)
+            readers->torn++;
+        if (members_own_for(readers->members, to, &own) && own.ip[13] != second)
+            readers->torn++;
+        readers->rounds++;
+    }
+    return NULL;
+}
+
+static void any_thread_reads_while_they_are_replaced(void **state)
+{
+    enum { READERS = 4, REPLACES = 40 };
+    struct crowd crowds[2];
+    struct readers readers = {.stop = false};
+    pthread_t threads[READERS];
+    int64_t fastest = MONO_S(1);
+
+    (void)state;
+    crowd_begin(&crowds[0], 1, MEMBER_CANDIDATE);
+    crowd_begin(&crowds[1], 2, MEMBER_SLAVE);
+    readers.members = members_new(&crowds[0].options);
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, look_up, &readers), 0);
+    while (readers.rounds == 0)
+        sched_yield();
+    for (int i = 0; i < REPLACES; i++) {
+        mono_t begun = clock_mono();
+        int64_t took;
+        members_replace(readers.members, &crowds[(i + 1) % 2].options);
+        took = mono_between(begun, clock_mono());
+        fastest = took < fastest ? took : fastest;
+    }
+    assert_true(fastest < MONO_MS(20)); /* ten times what it takes: no address is looked for long */
+    readers.stop = true;
+    for (int i = 0; i < READERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(readers.torn, 0);
+    assert_int_equal(members_generation(readers.members), REPLACES);
+    members_free(readers.members);
+    free(crowds[0].list);
+    free(crowds[1].list);
 }
 
 int main(void)
@@ -202,6 +369,9 @@ int main(void)
         cmocka_unit_test(singles_are_listed_once_and_without_ourselves),
         cmocka_unit_test(loopback_members_and_monitors_are_known),
         cmocka_unit_test(thousands_are_found_as_one_by_one),
+        cmocka_unit_test(within_a_tier_only_its_members_are_found),
+        cmocka_unit_test(what_is_replaced_is_seen_whole),
+        cmocka_unit_test(any_thread_reads_while_they_are_replaced),
     };
     return cmocka_run_group_tests_name("members", tests, NULL, NULL);
 }
