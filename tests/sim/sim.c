@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-#include "tests/sim/sim.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/log.h"
-#include "src/base/text.h"
+#include "tools/sim/sim.h"
 
 /*
- * sim                            the test: TAP on standard output
- * sim --seed N [--trace]         one random run
- * sim --seeds A..B               many
- * sim --scenario NAME [--trace]  one with a fixed course; `--trace` prints what is kept in traces/
- * ... --plant P                  with a mistake built into the driver, by number
+ * The simulator (tools/sim) as a test: scenarios go as recorded in traces/ (tools/sim/sim
+ * --scenario NAME --trace prints one), random runs stay sound, and mistakes that are built in are
+ * found out.
  */
 enum { SEEDS = 400, PLANT_SEEDS = 60, TWICE_SEEDS = 5 };
 
@@ -37,7 +33,7 @@ static unsigned run_seeds(uint64_t first, uint64_t last, enum sim_plant plant)
         if (!result.failure[0])
             continue;
         if (failed++ < 10)
-            printf("# seed %llu: %s (tests/sim/sim --seed %llu --trace)\n",
+            printf("# seed %llu: %s (tools/sim/sim --seed %llu --trace)\n",
                    (unsigned long long)seed, result.failure, (unsigned long long)seed);
     }
     return failed;
@@ -48,7 +44,7 @@ static void test_twice(void)
     bool same = true;
 
     for (uint64_t seed = 1; seed <= TWICE_SEEDS; seed++) {
-        struct sim_options options = {.seed = seed};
+        struct sim_options options = {.seed = seed, .hash = true};
         struct sim_result first, second;
 
         sim_run(&options, &first);
@@ -122,10 +118,11 @@ static void test_scenarios(void)
     }
 }
 
-static int test(void)
+int main(void)
 {
     unsigned failed;
 
+    log_set_level(LEVEL_ERROR);
     printf("1..%d\n", (int)(2 + sim_scenario_count + SIM_PLANT_COUNT - 1));
     test_scenarios();
     test_twice();
@@ -133,65 +130,4 @@ static int test(void)
     say(failed == 0, "random runs stay sound and settle");
     test_plants();
     return 0;
-}
-
-static bool number(const char *text, uint64_t *out)
-{
-    return text && span_u64(span_of(text), UINT64_MAX, out);
-}
-
-static bool range(const char *text, uint64_t *first, uint64_t *last)
-{
-    struct span rest = span_of(text);
-    struct span head = span_take(&rest, '.');
-
-    return span_u64(head, UINT64_MAX, first) && span_begins(rest, ".") &&
-           span_u64((struct span){rest.at + 1, rest.len - 1}, UINT64_MAX, last);
-}
-
-static int usage(void)
-{
-    fputs("usage: sim [--seed N | --seeds A..B | --scenario NAME] [--trace] [--plant P]\n", stderr);
-    return 2;
-}
-
-static int run_one(const struct sim_options *options)
-{
-    struct sim_result result;
-
-    sim_run(options, &result);
-    printf("%s\n", result.failure[0] ? result.failure : "sound");
-    printf("hash %016llx, settled in %lld s, %llu datagrams, %llu steps\n",
-           (unsigned long long)result.hash, (long long)result.settled_ms / 1000,
-           (unsigned long long)result.datagrams, (unsigned long long)result.steps);
-    return result.failure[0] != '\0';
-}
-
-int main(int argc, char **argv)
-{
-    struct sim_options options = {.seed = 1};
-    uint64_t first = 0, last = 0, plant = SIM_SOUND;
-
-    log_set_level(LEVEL_ERROR);
-    for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-
-        if (strcmp(argv[i], "--trace") == 0)
-            options.trace = stdout;
-        else if (strcmp(argv[i], "--seed") == 0 && number(value, &options.seed))
-            i++;
-        else if (strcmp(argv[i], "--plant") == 0 && number(value, &plant) &&
-                 plant < SIM_PLANT_COUNT)
-            i++;
-        else if (strcmp(argv[i], "--scenario") == 0 && value)
-            options.scenario = argv[++i];
-        else if (strcmp(argv[i], "--seeds") == 0 && value && range(argv[++i], &first, &last))
-            continue;
-        else
-            return usage();
-    }
-    options.plant = (enum sim_plant)plant;
-    if (argc == 1)
-        return test();
-    return last ? run_seeds(first, last, options.plant) != 0 : run_one(&options);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "tests/sim/twin.h"
+#include "tools/sim/twin.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "tests/sim/inner.h"
+#include "tools/sim/inner.h"
 
 #include "src/base/must.h"
 
@@ -116,17 +116,17 @@ static void work(struct sim *sim, struct sim_event *event)
     enum exchange_ask ask = (enum exchange_ask)rng_below(&sim->rng, EXCHANGE_ASK_SURVEY + 1);
 
     if (sim_chance(sim, (unsigned)event->number))
-        sim_node_put(sim, node, name, true);
+        cache_put(sim, node, name, true);
     else if (sim_chance(sim, 450))
-        sim_node_put(sim, node, name, false);
+        cache_put(sim, node, name, false);
     else
-        sim_node_ask(sim, node, name, ask, heads(sim), false);
+        cache_ask(sim, node, name, ask, heads(sim), false);
 }
 
 static void flood(struct sim *sim, struct sim_event *event)
 {
     for (int name = 0; name < sim->names; name++)
-        sim_node_put(sim, (int)event->number, name, false);
+        cache_put(sim, (int)event->number, name, false);
 }
 
 static struct sim_event *some_time(struct sim *sim,
@@ -206,7 +206,7 @@ static void ask_for_everything(struct sim *sim)
     for (int name = 0; name < sim->names && name < 20; name++)
         for (int i = 0; i < sim->node_count && !sim_failed(sim); i++)
             if (!sim->nodes[i].twin.entries[name].held && check_somebody_holds(sim, name))
-                sim_node_ask(sim, i, name, EXCHANGE_ASK_CONTENT, true, true);
+                cache_ask(sim, i, name, EXCHANGE_ASK_CONTENT, true, true);
     pass(sim, 15);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "tests/sim/inner.h"
+#include "tools/sim/inner.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "tests/sim/inner.h"
+#include "tools/sim/inner.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -7,35 +7,17 @@
 
 #include "src/base/must.h"
 
-bool sim_chance(struct sim *sim, unsigned thousandths)
-{
-    return rng_below(&sim->rng, 1000) < thousandths;
-}
-
-int64_t sim_between(struct sim *sim, int64_t least, int64_t most)
-{
-    return least + (int64_t)rng_below(&sim->rng, (uint64_t)(most - least + 1));
-}
-
-uint64_t sim_hash(const void *bytes, size_t len, uint64_t seed)
-{
-    const unsigned char *at = bytes;
-    uint64_t hash = 0xcbf29ce484222325u ^ seed;
-
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ at[i]) * 0x100000001b3u;
-    hash ^= hash >> 31;
-    return hash ? hash : 1;
-}
-
 /* ---- history --------------------------------------------------------------------------------- */
 
 void sim_note(struct sim *sim, const char *format, ...)
 {
     char line[512];
-    int head = snprintf(line, sizeof(line), "%10.4f  ", (double)sim->now.ns / 1e9);
+    int head;
     va_list args;
 
+    if (!sim->options.hash && !sim->options.trace)
+        return;
+    head = snprintf(line, sizeof(line), "%10.4f  ", (double)sim->now.ns / 1e9);
     va_start(args, format);
     vsnprintf(line + head, sizeof(line) - (size_t)head, format, args);
     va_end(args);
@@ -54,7 +36,13 @@ void sim_fail(struct sim *sim, const char *format, ...)
     va_start(args, format);
     vsnprintf(sim->result->failure, sizeof(sim->result->failure), format, args);
     va_end(args);
+    sim->result->failed_ns = sim->now.ns;
     sim_note(sim, "FAILED: %s", sim->result->failure);
+}
+
+bool sim_planted(const struct sim *sim, enum sim_plant plant)
+{
+    return sim->options.plant == plant;
 }
 
 bool sim_failed(const struct sim *sim)
@@ -154,52 +142,6 @@ void sim_until(struct sim *sim, mono_t end)
         sim->now = end;
 }
 
-/* ---- sets ------------------------------------------------------------------------------------ */
-
-static size_t set_place(const struct sim_set *set, uint64_t number)
-{
-    size_t i = (size_t)(number * 0x9e3779b97f4a7c15u) & (set->cap - 1);
-
-    while (set->at[i] && set->at[i] != number)
-        i = (i + 1) & (set->cap - 1);
-    return i;
-}
-
-static void set_grow(struct sim_set *set)
-{
-    struct sim_set bigger = {.cap = set->cap ? 2 * set->cap : 256};
-
-    bigger.at = calloc(bigger.cap, sizeof(*bigger.at));
-    MUST(bigger.at != NULL);
-    for (size_t i = 0; i < set->cap; i++)
-        if (set->at[i])
-            bigger.at[set_place(&bigger, set->at[i])] = set->at[i];
-    bigger.used = set->used;
-    free(set->at);
-    *set = bigger;
-}
-
-bool sim_set_add(struct sim_set *set, uint64_t number)
-{
-    size_t i;
-
-    MUST(number != 0);
-    if (2 * set->used >= set->cap)
-        set_grow(set);
-    i = set_place(set, number);
-    if (set->at[i])
-        return false;
-    set->at[i] = number;
-    set->used++;
-    return true;
-}
-
-void sim_set_free(struct sim_set *set)
-{
-    free(set->at);
-    *set = (struct sim_set){0};
-}
-
 /* ---- a run ----------------------------------------------------------------------------------- */
 
 static void begin(struct sim *sim)
@@ -208,7 +150,7 @@ static void begin(struct sim *sim)
     const struct span wrong = span_of("a key that is none of theirs");
     struct speaker_options attacker = {.node = "n1", .domain = SIM_DOMAIN, .boot = 1};
 
-    sim->now = (mono_t){MONO_S(100)};
+    sim->now = (mono_t){SIM_BEGIN_NS};
     sim->rng.state = sim->options.seed;
     sim->keyring = keyring_new(&key, 1, false);
     sim->wrong_keyring = keyring_new(&wrong, 1, false);
@@ -246,16 +188,39 @@ void sim_run(const struct sim_options *options, struct sim_result *result)
         sim_scenario(sim);
     else
         sim_plan(sim);
+    result->simulated_ns = mono_between((mono_t){SIM_BEGIN_NS}, sim->now);
     end(sim);
+}
+
+const char *sim_plant_name(enum sim_plant plant)
+{
+    static const char *const names[SIM_PLANT_COUNT] = {
+#define SIM_NAME(id, name, what) [id] = name,
+        SIM_PLANTS(SIM_NAME)
+#undef SIM_NAME
+    };
+
+    return names[plant];
 }
 
 const char *sim_plant_text(enum sim_plant plant)
 {
     static const char *const texts[SIM_PLANT_COUNT] = {
-#define SIM_TEXT(id, what) [id] = what,
+#define SIM_TEXT(id, name, what) [id] = what,
         SIM_PLANTS(SIM_TEXT)
 #undef SIM_TEXT
     };
 
     return texts[plant];
+}
+
+const char *sim_fault_name(enum sim_fault fault)
+{
+    static const char *const names[SIM_FAULT_COUNT] = {
+#define SIM_NAME(id, name) [id] = name,
+        SIM_FAULTS(SIM_NAME)
+#undef SIM_NAME
+    };
+
+    return names[fault];
 }

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: ISC */
-#include "tests/sim/inner.h"
+#include "tools/sim/inner.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/must.h"
 
-/* Drives one node as the daemon does: events in, actions carried out in their order. */
+/* Drives the exchange of one node as the daemon does: events in, actions carried out in order. */
 
 static const int64_t STORE_MOST_NS = MONO_MS(10);
 static const int64_t CONTENT_RETRY_NS = MONO_S(5);
-static const wall_t WALL = {1795348800000};
-
-static bool planted(const struct sim *sim, enum sim_plant plant)
-{
-    return sim->options.plant == plant;
-}
 
 void sim_name(int name, char out[NAME_SIZE])
 {
@@ -31,11 +25,6 @@ int sim_name_number(const char *name)
         !span_u64(span_of(name + sizeof(head) - 1), 1000000, &number))
         return -1;
     return (int)number;
-}
-
-wall_t sim_node_wall(const struct sim *sim, const struct sim_node *node)
-{
-    return (wall_t){WALL.ms + sim->now.ns / 1000000 + node->wall_offset_ms};
 }
 
 static struct exchange_local local_of(const struct sim *sim, const struct sim_node *node, int name)
@@ -130,7 +119,7 @@ static void fetch_content(struct sim *sim, struct sim_node *node, int name,
 
 static void want_again(struct sim *sim, struct sim_event *event)
 {
-    sim_node_want_content(sim, &sim->nodes[event->node], (int)event->number);
+    cache_want_content(sim, &sim->nodes[event->node], (int)event->number);
 }
 
 /* Where this time it does not come: once more, ever later. */
@@ -147,7 +136,7 @@ static void answer(struct sim *sim, struct sim_node *node, const struct exchange
     struct sim_ticket ticket;
     struct twin_entry *entry;
 
-    if (planted(sim, SIM_LOSES_ANSWERS) && rng_below(&sim->rng, 10) == 0)
+    if (sim_planted(sim, SIM_LOSES_ANSWERS) && rng_below(&sim->rng, 10) == 0)
         return;
     ticket = take_ticket(sim, node, action->ticket);
     if (sim_failed(sim))
@@ -192,7 +181,7 @@ static void carry_out(struct sim *sim, struct sim_node *node)
 
 static void wake(struct sim *sim, struct sim_event *event);
 
-static void step(struct sim *sim, struct sim_node *node, struct exchange_event *event)
+void cache_step(struct sim *sim, struct sim_node *node, struct exchange_event *event)
 {
     event->now = sim->now;
     event->wall = sim_node_wall(sim, node);
@@ -204,7 +193,7 @@ static void step(struct sim *sim, struct sim_node *node, struct exchange_event *
         *event =
             (struct exchange_event){.kind = EXCHANGE_WAKE, .now = event->now, .wall = event->wall};
     } while (node->actions->more && !sim_failed(sim));
-    if (node->actions->deadline.ns == MONO_NEVER.ns || planted(sim, SIM_MISSES_DEADLINES))
+    if (node->actions->deadline.ns == MONO_NEVER.ns || sim_planted(sim, SIM_MISSES_DEADLINES))
         return;
     if (node->actions->deadline.ns < sim->now.ns)
         node->actions->deadline = sim->now;
@@ -218,7 +207,7 @@ static void wake(struct sim *sim, struct sim_event *event)
     struct exchange_event wakes = {.kind = EXCHANGE_WAKE};
 
     if (event->number == node->wake)
-        step(sim, node, &wakes);
+        cache_step(sim, node, &wakes);
 }
 
 /* ---- what comes in ----------------------------------------------------------------------------
@@ -229,14 +218,14 @@ static bool let_in_wrongly(const struct sim *sim, enum gate_verdict verdict, str
                            struct notice *notice)
 {
     struct message message;
-    bool wrongly = (verdict == GATE_REPLAYED && planted(sim, SIM_TAKES_REPLAYS)) ||
-                   (verdict == GATE_WRONG_KEY && planted(sim, SIM_TAKES_WRONG_KEYS));
+    bool wrongly = (verdict == GATE_REPLAYED && sim_planted(sim, SIM_TAKES_REPLAYS)) ||
+                   (verdict == GATE_WRONG_KEY && sim_planted(sim, SIM_TAKES_WRONG_KEYS));
 
     return wrongly && message_decode(bytes, &message) == MESSAGE_OK &&
            notice_read(&message, notice) == MESSAGE_OK;
 }
 
-void sim_node_datagram(struct sim *sim, struct sim_event *event)
+void cache_datagram(struct sim *sim, struct sim_event *event)
 {
     struct sim_node *node = &sim->nodes[event->peer];
     struct gate_datagram datagram = {.from = event->from};
@@ -250,9 +239,9 @@ void sim_node_datagram(struct sim *sim, struct sim_event *event)
     if (verdict != GATE_PASS && !let_in_wrongly(sim, verdict, bytes, &notice))
         return;
     check_let_in(sim, node, &notice);
-    if (!planted(sim, SIM_FORGETS_LOCAL))
+    if (!sim_planted(sim, SIM_FORGETS_LOCAL))
         heard.local = local_of(sim, node, sim_name_number(notice.name));
-    step(sim, node, &heard);
+    cache_step(sim, node, &heard);
 }
 
 static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int name,
@@ -261,7 +250,7 @@ static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int na
     struct twin_entry before = node->twin.entries[name];
     enum twin_status status =
         twin_adopt(&node->twin, name, manifest, text, sim_node_wall(sim, node),
-                   planted(sim, SIM_ADOPTS_OLDER), planted(sim, SIM_ADOPTS_AHEAD));
+                   sim_planted(sim, SIM_ADOPTS_OLDER), sim_planted(sim, SIM_ADOPTS_AHEAD));
 
     if (status == TWIN_AHEAD)
         return EXCHANGE_AHEAD;
@@ -269,7 +258,7 @@ static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int na
         sim_note(sim, "n%d adopts f%d", node->index, name);
         check_adopted(sim, node, &before, &node->twin.entries[name]);
         if (node->twin.entries[name].wanted)
-            sim_node_want_content(sim, node, name);
+            cache_want_content(sim, node, name);
     }
     return EXCHANGE_DONE;
 }
@@ -283,7 +272,7 @@ static bool read_manifest(const struct sim *sim, struct span *rest, struct manif
 
     if (manifest_read_next(rest, manifest, one) == MESSAGE_OK)
         return true;
-    if (!planted(sim, SIM_TRUSTS_PAGES) || !(sum = memmem(trusted.at, trusted.len, " SUM=", 5)))
+    if (!sim_planted(sim, SIM_TRUSTS_PAGES) || !(sum = memmem(trusted.at, trusted.len, " SUM=", 5)))
         return false;
     memcpy((char *)(uintptr_t)sum, " NON=", 5);
     return manifest_read_next(rest, manifest, one) == MESSAGE_OK;
@@ -326,7 +315,7 @@ static void report(struct sim *sim, struct sim_event *event)
         done.name = span_of(name);
         done.local = local_of(sim, node, (int)event->number);
     }
-    step(sim, node, &done);
+    cache_step(sim, node, &done);
 }
 
 static void report_later(struct sim *sim, struct sim_node *node, int name,
@@ -350,11 +339,11 @@ static void content_came(struct sim *sim, struct sim_node *node, const struct ad
         sim_note(sim, "n%d holds f%d", node->index, request->name);
     }
     blamed.fault = answer->reached ? PEER_FINE : PEER_UNREACHABLE;
-    step(sim, node, &blamed);
+    cache_step(sim, node, &blamed);
 }
 
-void sim_node_http_done(struct sim *sim, struct sim_node *node, const struct address *from,
-                        const struct sim_request *request, const struct sim_answer *answer)
+void cache_http_done(struct sim *sim, struct sim_node *node, const struct address *from,
+                     const struct sim_request *request, const struct sim_answer *answer)
 {
     struct exchange_event done = {.kind = EXCHANGE_LEARNED, .from = *from};
 
@@ -364,7 +353,7 @@ void sim_node_http_done(struct sim *sim, struct sim_node *node, const struct add
     }
     done.result = EXCHANGE_FAILED;
     done.fault = answer->reached ? PEER_FINE : PEER_UNREACHABLE;
-    if (answer->found && !(planted(sim, SIM_NEVER_COMPARES) && request->what == SIM_GET_PAGE))
+    if (answer->found && !(sim_planted(sim, SIM_NEVER_COMPARES) && request->what == SIM_GET_PAGE))
         done.result = adopt_all(sim, node, request->name, answer->body);
     else if (answer->found)
         done.result = EXCHANGE_DONE;
@@ -381,7 +370,7 @@ void sim_node_http_done(struct sim *sim, struct sim_node *node, const struct add
 /* ---- what people on the node do ---------------------------------------------------------------
  */
 
-void sim_node_put(struct sim *sim, int index, int name, bool deleted)
+void cache_put(struct sim *sim, int index, int name, bool deleted)
 {
     struct sim_node *node = &sim->nodes[index];
     struct exchange_event changed = {.kind = EXCHANGE_CHANGED};
@@ -401,11 +390,11 @@ void sim_node_put(struct sim *sim, int index, int name, bool deleted)
     changed.name = span_of(whole);
     changed.local = local_of(sim, node, name);
     changed.local.known = true;
-    step(sim, node, &changed);
+    cache_step(sim, node, &changed);
 }
 
-void sim_node_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool fetch,
-                  bool must_find)
+void cache_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool fetch,
+               bool must_find)
 {
     struct sim_node *node = &sim->nodes[index];
     struct exchange_event asked = {.kind = EXCHANGE_ASKED, .ask = ask};
@@ -420,10 +409,10 @@ void sim_node_ask(struct sim *sim, int index, int name, enum exchange_ask ask, b
     node->tickets[node->ticket_count++] =
         (struct sim_ticket){asked.ticket, ask, name, sim->now, fetch, must_find};
     sim_note(sim, "n%d asks (%d) for f%d", index, (int)ask, name);
-    step(sim, node, &asked);
+    cache_step(sim, node, &asked);
 }
 
-void sim_node_want_content(struct sim *sim, struct sim_node *node, int name)
+void cache_want_content(struct sim *sim, struct sim_node *node, int name)
 {
     const struct twin_entry *entry = &node->twin.entries[name];
 
@@ -431,111 +420,5 @@ void sim_node_want_content(struct sim *sim, struct sim_node *node, int name)
         if (node->tickets[i].name == name && node->tickets[i].fetch)
             return;
     if (entry->wanted && !entry->held)
-        sim_node_ask(sim, node->index, name, EXCHANGE_ASK_CONTENT, true, false);
-}
-
-/* ---- life and death ---------------------------------------------------------------------------
- */
-
-static struct members *new_members(struct sim *sim, const struct sim_node *node)
-{
-    struct member list[SIM_NODES_MAX] = {0};
-    struct members_options options = {
-        .list = list, .own = &node->address, .own_count = 1, .nobroadcast = !sim->broadcast};
-
-    for (int i = 0; i < sim->node_count && !sim->broadcast; i++)
-        list[options.count++] =
-            (struct member){.network = {.base = sim->nodes[i].address, .bits = 128}, .tier = "all"};
-    options.nets_given = !sim->broadcast;
-    return members_new(&options);
-}
-
-static void new_edge(struct sim *sim, struct sim_node *node)
-{
-    struct speaker_options speaker = {
-        .node = node->name, .domain = SIM_DOMAIN, .boot = node->boot, .keyring = sim->keyring};
-    struct gate_options gate = {.keyring = sim->keyring,
-                                .domain = SIM_DOMAIN,
-                                .node = node->name,
-                                .boot = node->boot,
-                                .auth = AUTH_ENFORCE};
-
-    node->members = new_members(sim, node);
-    gate.members = node->members;
-    node->gate = gate_new(&gate);
-    node->speaker = speaker_new(&speaker);
-}
-
-static void new_machine(struct sim *sim, struct sim_node *node)
-{
-    struct exchange_options options = {.seed = rng_next(&sim->rng),
-                                       .node = node->name,
-                                       .domain = SIM_DOMAIN,
-                                       .broadcast = sim->broadcast,
-                                       .http_port = SIM_HTTP_PORT,
-                                       .compare_ns = MONO_S(30),
-                                       .now = sim->now};
-
-    node->machine = calloc(1, exchange_size());
-    node->actions = calloc(1, sizeof(*node->actions));
-    MUST(node->machine != NULL && node->actions != NULL);
-    exchange_init(node->machine, &options);
-}
-
-void sim_node_free(struct sim_node *node)
-{
-    free(node->machine);
-    free(node->actions);
-    gate_free(node->gate);
-    members_free(node->members);
-    speaker_free(node->speaker);
-    sim_set_free(&node->passed);
-    twin_free(&node->twin);
-}
-
-static void stop(struct sim_node *node)
-{
-    struct twin twin = node->twin;
-
-    node->twin = (struct twin){0};
-    sim_node_free(node);
-    node->twin = twin;
-    node->machine = NULL;
-    node->actions = NULL;
-    node->gate = NULL;
-    node->members = NULL;
-    node->speaker = NULL;
-    node->ticket_count = 0;
-}
-
-void sim_node_crash(struct sim *sim, int index)
-{
-    sim_note(sim, "n%d crashes", index);
-    sim->nodes[index].up = false;
-    stop(&sim->nodes[index]);
-}
-
-void sim_node_start(struct sim *sim, int index, bool keep_catalogue)
-{
-    struct sim_node *node = &sim->nodes[index];
-    struct exchange_event event = {.kind = EXCHANGE_WAKE};
-
-    keep_catalogue = keep_catalogue && node->twin.entries;
-    sim_note(sim, "n%d starts%s", index, keep_catalogue ? "" : " with an empty catalogue");
-    node->up = true;
-    node->life++;
-    node->boot++;
-    if (!keep_catalogue)
-        twin_begin(&node->twin, rng_next(&sim->rng), (size_t)sim->names);
-    new_edge(sim, node);
-    new_machine(sim, node);
-    step(sim, node, &event);
-    for (int i = 0; i < sim->node_count && !sim->broadcast; i++) {
-        event = (struct exchange_event){.kind = EXCHANGE_MEMBER, .from = sim->nodes[i].address};
-        if (i != index)
-            step(sim, node, &event);
-    }
-    for (int i = 0; i < sim->names; i++)
-        if (node->twin.entries[i].wanted)
-            sim_node_want_content(sim, node, i);
+        cache_ask(sim, node->index, name, EXCHANGE_ASK_CONTENT, true, false);
 }

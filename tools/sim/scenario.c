@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "tests/sim/inner.h"
+#include "tools/sim/inner.h"
 
 #include <string.h>
 
@@ -52,9 +52,9 @@ static void put(struct sim *sim)
 {
     three_nodes(sim, false);
     start_all(sim);
-    sim_node_put(sim, 0, 0, false);
+    cache_put(sim, 0, 0, false);
     pass_ms(sim, 3000);
-    sim_node_ask(sim, 1, 0, EXCHANGE_ASK_CONTENT, true, true);
+    cache_ask(sim, 1, 0, EXCHANGE_ASK_CONTENT, true, true);
     pass_ms(sim, 3000);
     expect_held(sim, 1, 0);
 }
@@ -65,7 +65,7 @@ static void lost_announcement(struct sim *sim)
     three_nodes(sim, false);
     start_all(sim);
     sim->faults.loss = 1000;
-    sim_node_put(sim, 0, 0, false);
+    cache_put(sim, 0, 0, false);
     pass_ms(sim, 5000);
     sim_end_faults(sim);
     sim_settle(sim);
@@ -78,9 +78,9 @@ static void partition(struct sim *sim)
     start_all(sim);
     for (int i = 1; i < 3; i++)
         sim->faults.cut[0][i] = sim->faults.cut[i][0] = true;
-    sim_node_put(sim, 0, 0, false);
+    cache_put(sim, 0, 0, false);
     pass_ms(sim, 5000);
-    sim_node_put(sim, 2, 0, false);
+    cache_put(sim, 2, 0, false);
     pass_ms(sim, 5000);
     sim_end_faults(sim);
     sim_settle(sim);
@@ -93,11 +93,11 @@ static void unknown_name(struct sim *sim)
 {
     three_nodes(sim, false);
     start_all(sim);
-    sim_node_ask(sim, 0, 0, EXCHANGE_ASK_NAME, false, false);
+    cache_ask(sim, 0, 0, EXCHANGE_ASK_NAME, false, false);
     pass_ms(sim, 2500);
-    sim_node_ask(sim, 0, 0, EXCHANGE_ASK_NAME, false, false);
+    cache_ask(sim, 0, 0, EXCHANGE_ASK_NAME, false, false);
     pass_ms(sim, 1000);
-    sim_node_ask(sim, 0, 0, EXCHANGE_ASK_NAME, false, false);
+    cache_ask(sim, 0, 0, EXCHANGE_ASK_NAME, false, false);
     pass_ms(sim, 3000);
 }
 
@@ -108,7 +108,7 @@ static void latecomer(struct sim *sim)
     sim_node_start(sim, 0, false);
     sim_node_start(sim, 1, false);
     twin_begin(&sim->nodes[2].twin, 2, (size_t)sim->names);
-    sim_node_put(sim, 0, 0, false);
+    cache_put(sim, 0, 0, false);
     pass_ms(sim, 300000);
     sim_node_start(sim, 2, true);
     sim_settle(sim);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef POND_TESTS_SIM_INNER_H
-#define POND_TESTS_SIM_INNER_H
+#ifndef POND_TOOLS_SIM_INNER_H
+#define POND_TOOLS_SIM_INNER_H
 
 #include "cache/exchange.h"
 #include "cache/manifest.h"
 #include "src/base/rng.h"
 #include "src/gate.h"
 #include "src/speak.h"
-#include "tests/sim/sim.h"
-#include "tests/sim/twin.h"
+#include "tools/sim/sim.h"
+#include "tools/sim/twin.h"
 
 /*
  * What the simulator's files share: world.c is the clock, the queue of events and the history;
@@ -17,7 +17,10 @@
  * the fixed ones.
  */
 #define SIM_DOMAIN "example.com"
-enum { SIM_NODES_MAX = 9, SIM_CAPTURED_MAX = 64, SIM_UDP_PORT = 65027, SIM_HTTP_PORT = 65028 };
+#define SIM_WIRE_LEAST_NS INT64_C(200000) /* one way */
+#define SIM_WIRE_MOST_NS MONO_MS(2)
+#define SIM_BEGIN_NS MONO_S(100) /* what the clock says when a run begins */
+enum { SIM_CAPTURED_MAX = 64, SIM_UDP_PORT = 65027, SIM_HTTP_PORT = 65028 };
 
 struct sim;
 
@@ -129,16 +132,18 @@ void sim_until(struct sim *sim, mono_t end);
 void sim_note(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool sim_failed(const struct sim *sim);
+bool sim_planted(const struct sim *sim, enum sim_plant plant);
 uint64_t sim_hash(const void *bytes, size_t len, uint64_t seed);
 
-/* net.c */
+/* net.c, http.c */
 enum sim_http { SIM_GET_MANIFEST, SIM_GET_PAGE, SIM_GET_CONTENT };
 int sim_node_at(const struct sim *sim, const struct address *address); /* or -1 */
 bool sim_path(const struct sim *sim, int from, int to);
 void sim_send(struct sim *sim, struct sim_node *from, const struct address *to, bool to_all,
               const struct text *datagram);
+void sim_deliver(struct sim *sim, int from, int to, const void *bytes, size_t len, bool hostile);
 
-/* The answer comes with sim_node_http_done, always, as long as the asker lives. */
+/* The answer comes with cache_http_done, always, as long as the asker lives. */
 struct sim_request {
     enum sim_http what;
     int name;
@@ -155,22 +160,29 @@ struct sim_answer {
 void sim_get(struct sim *sim, struct sim_node *from, const struct address *to,
              const struct sim_request *request);
 
+/* attack.c: hears everything, says anything from any address, and has no key */
+void attack_capture(struct sim *sim, int from, const char *bytes, size_t len);
+void attack_now(struct sim *sim);
+
+/* cache.c: the exchange of a node */
+void cache_step(struct sim *sim, struct sim_node *node, struct exchange_event *event);
+void cache_put(struct sim *sim, int index, int name, bool deleted);
+void cache_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool fetch,
+               bool must_find);
+void cache_datagram(struct sim *sim, struct sim_event *event);
+void cache_http_done(struct sim *sim, struct sim_node *node, const struct address *from,
+                     const struct sim_request *request, const struct sim_answer *answer);
+void cache_want_content(struct sim *sim, struct sim_node *node, int name);
+void sim_name(int name, char out[NAME_SIZE]);
+int sim_name_number(const char *name); /* or -1 */
+
 /* node.c */
 void sim_node_start(struct sim *sim, int index, bool keep_catalogue);
 void sim_node_crash(struct sim *sim, int index);
 void sim_node_free(struct sim_node *node);
-void sim_node_put(struct sim *sim, int index, int name, bool deleted);
-void sim_node_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool fetch,
-                  bool must_find);
-void sim_node_datagram(struct sim *sim, struct sim_event *event);
-void sim_node_http_done(struct sim *sim, struct sim_node *node, const struct address *from,
-                        const struct sim_request *request, const struct sim_answer *answer);
-void sim_node_want_content(struct sim *sim, struct sim_node *node, int name);
 wall_t sim_node_wall(const struct sim *sim, const struct sim_node *node);
-void sim_name(int name, char out[NAME_SIZE]);
-int sim_name_number(const char *name); /* or -1 */
 
-/* check.c */
+/* check_cache.c */
 void check_said(struct sim *sim, const struct notice *notice);
 void check_let_in(struct sim *sim, struct sim_node *node, const struct notice *notice);
 void check_made(struct sim *sim, const struct twin_entry *entry);

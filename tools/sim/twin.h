@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef POND_TESTS_SIM_TWIN_H
-#define POND_TESTS_SIM_TWIN_H
+#ifndef POND_TOOLS_SIM_TWIN_H
+#define POND_TOOLS_SIM_TWIN_H
 
 #include "cache/manifest.h"
 

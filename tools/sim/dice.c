@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+#include "tools/sim/inner.h"
+
+#include <stdlib.h>
+
+#include "src/base/must.h"
+
+/* Dice, hashes and sets of hashes. */
+
+bool sim_chance(struct sim *sim, unsigned thousandths)
+{
+    return rng_below(&sim->rng, 1000) < thousandths;
+}
+
+int64_t sim_between(struct sim *sim, int64_t least, int64_t most)
+{
+    return least + (int64_t)rng_below(&sim->rng, (uint64_t)(most - least + 1));
+}
+
+uint64_t sim_hash(const void *bytes, size_t len, uint64_t seed)
+{
+    const unsigned char *at = bytes;
+    uint64_t hash = 0xcbf29ce484222325u ^ seed;
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ at[i]) * 0x100000001b3u;
+    hash ^= hash >> 31;
+    return hash ? hash : 1;
+}
+
+/* ---- sets ------------------------------------------------------------------------------------ */
+
+static size_t set_place(const struct sim_set *set, uint64_t number)
+{
+    size_t i = (size_t)(number * 0x9e3779b97f4a7c15u) & (set->cap - 1);
+
+    while (set->at[i] && set->at[i] != number)
+        i = (i + 1) & (set->cap - 1);
+    return i;
+}
+
+static void set_grow(struct sim_set *set)
+{
+    struct sim_set bigger = {.cap = set->cap ? 2 * set->cap : 256};
+
+    bigger.at = calloc(bigger.cap, sizeof(*bigger.at));
+    MUST(bigger.at != NULL);
+    for (size_t i = 0; i < set->cap; i++)
+        if (set->at[i])
+            bigger.at[set_place(&bigger, set->at[i])] = set->at[i];
+    bigger.used = set->used;
+    free(set->at);
+    *set = bigger;
+}
+
+bool sim_set_add(struct sim_set *set, uint64_t number)
+{
+    size_t i;
+
+    MUST(number != 0);
+    if (2 * set->used >= set->cap)
+        set_grow(set);
+    i = set_place(set, number);
+    if (set->at[i])
+        return false;
+    set->at[i] = number;
+    set->used++;
+    return true;
+}
+
+void sim_set_free(struct sim_set *set)
+{
+    free(set->at);
+    *set = (struct sim_set){0};
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_TOOLS_SIM_SIM_H
+#define POND_TOOLS_SIM_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/*
+ * A cluster in one process, under one seed. Each node is the real election and the real exchange
+ * behind the real gates, and speaks in really signed bytes; the clocks, the network, the disk, the
+ * store and HTTP are simulated. One seed decides everything: who is in which tier, who does what
+ * when, which kinds of faults there are, and which of them happen. The same seed gives the same
+ * history, to the byte.
+ *
+ * After each step the checks look whether the invariants still hold (check_cache.c,
+ * check_election.c). Then the faults end, and within a bounded time each tier has one master, the
+ * right one, whom all follow; all nodes know the same versions of the same names, and find what any
+ * of them holds; and then all is quiet.
+ */
+
+/* Kinds of faults, each of which a seed has or has not. The row: enumerator, name. */
+#define SIM_FAULTS(ROW)                                                                            \
+    ROW(SIM_LOSS, "loss")               /* of datagrams */                                         \
+    ROW(SIM_DUPLICATION, "duplication") /* of datagrams */                                         \
+    ROW(SIM_DELAY, "delay")             /* of datagrams, which reorders them too */                \
+    ROW(SIM_CUT, "cut")                 /* one way between two nodes */                            \
+    ROW(SIM_PARTITION, "partition")     /* in two halves */                                        \
+    ROW(SIM_PAUSE, "pause")             /* a process stands still, or its whole host */            \
+    ROW(SIM_CRASH, "crash")             /* of a process, or of its host */                         \
+    ROW(SIM_HOME, "home")               /* lost, or restored from an older copy */                 \
+    ROW(SIM_DISK, "disk")               /* stalls, or fails for a while */                         \
+    ROW(SIM_CLOCK, "clock")             /* of the wall, stepped */                                 \
+    ROW(SIM_DRIFT, "drift")             /* of the monotonic clocks */                              \
+    ROW(SIM_HOSTILE, "hostile")         /* datagrams replayed, edited, forged */                   \
+    ROW(SIM_HTTP, "http")               /* requests fail, answers are wrong */                     \
+    ROW(SIM_DEMOTION, "demotion")       /* of a candidate, for a while */                          \
+    ROW(SIM_RELOAD, "reload")           /* of a candidate's pair and preemption */                 \
+    ROW(SIM_LEAVE, "leave")             /* a node is stopped in good order */                      \
+    ROW(SIM_RESET, "reset")             /* of a watched connection */
+
+enum sim_fault {
+#define SIM_ENUM(id, name) id,
+    SIM_FAULTS(SIM_ENUM)
+#undef SIM_ENUM
+        SIM_FAULT_COUNT
+};
+const char *sim_fault_name(enum sim_fault fault);
+
+/* Mistakes that can be built into the driver, to see that the simulator finds them. */
+#define SIM_PLANTS(ROW)                                                                            \
+    ROW(SIM_SOUND, "none", "is sound")                                                             \
+    ROW(SIM_TAKES_REPLAYS, "takes-replays", "lets replayed datagrams in")                          \
+    ROW(SIM_TAKES_WRONG_KEYS, "takes-wrong-keys",                                                  \
+        "lets datagrams in that are signed with a wrong key")                                      \
+    ROW(SIM_NEVER_COMPARES, "never-compares", "reports comparisons that it did not make")          \
+    ROW(SIM_FORGETS_LOCAL, "forgets-local", "tells the exchange that nothing is known here")       \
+    ROW(SIM_ADOPTS_OLDER, "adopts-older", "adopts manifests that are older than its own")          \
+    ROW(SIM_ADOPTS_AHEAD, "adopts-ahead", "adopts versions from the future")                       \
+    ROW(SIM_TRUSTS_PAGES, "trusts-pages", "adopts manifests without checking their sum")           \
+    ROW(SIM_LOSES_ANSWERS, "loses-answers", "drops an answer now and then")                        \
+    ROW(SIM_MISSES_DEADLINES, "misses-deadlines", "does not wake the exchange up")
+
+enum sim_plant {
+#define SIM_ENUM(id, name, what) id,
+    SIM_PLANTS(SIM_ENUM)
+#undef SIM_ENUM
+        SIM_PLANT_COUNT
+};
+const char *sim_plant_name(enum sim_plant plant);
+const char *sim_plant_text(enum sim_plant plant);
+
+enum { SIM_MINUTES = 10, SIM_NODES_MAX = 9 };
+
+struct sim_options {
+    uint64_t seed;
+    const char *scenario; /* NULL: a random run; else one of sim_scenarios */
+    enum sim_plant plant;
+    unsigned minutes; /* how long the faults go on; 0: SIM_MINUTES */
+    unsigned nodes;   /* 0: the seed decides */
+    uint32_t off;     /* a bit for each kind of fault that does not happen */
+    bool hash;        /* of the history: it takes time */
+    FILE *trace;      /* NULL: none; where there is one, there is a hash too */
+};
+
+struct sim_result {
+    char failure[256];  /* empty: all was well */
+    int64_t failed_ns;  /* when, in simulated time */
+    uint64_t hash;      /* of the history */
+    int64_t settled_ms; /* how long it took, after the faults, until all nodes agreed */
+    int64_t simulated_ns;
+    uint64_t datagrams;
+    uint64_t steps;
+    uint64_t faults[SIM_FAULT_COUNT]; /* that happened */
+};
+void sim_run(const struct sim_options *options, struct sim_result *result);
+
+/* Scenarios by name, with a fixed course. */
+extern const char *const sim_scenarios[];
+extern const size_t sim_scenario_count;
+
+#endif
