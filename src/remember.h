@@ -40,6 +40,10 @@ struct remember_post {
 };
 void remember_post(struct remember *remember, const struct remember_post *post);
 
+/* Nobody is called back with `arg` any more once this has returned; what was posted is still
+ * written. For who ends before this does. Any thread, but not in a callback. */
+void remember_hush(struct remember *remember, const void *arg);
+
 /* False while the last write failed. Any thread. */
 bool remember_is_sound(const struct remember *remember);
 
