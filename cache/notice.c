@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "cache/fields.h"
+
 /* The headers, in the order in which they are written. The first seven are ISconf's. */
 static const char FILE_NAME[] = "file", NEWER[] = "newer", TUID[] = "tuid", MTIME[] = "mtime",
                   PORT[] = "port", SCHEME[] = "scheme", HTTP[] = "http", FORMAT[] = "format",
@@ -13,59 +15,10 @@ static const char FILE_NAME[] = "file", NEWER[] = "newer", TUID[] = "tuid", MTIM
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/*
- * Reads header after header into the notice. The verdict sticks: what follows the first header that
- * is wrong is not looked at, so that it is checked once.
- */
-struct reader {
-    const struct message *message;
-    enum message_verdict verdict;
-};
-
-static void settle(struct reader *reader, enum message_verdict verdict)
+/* A flag that may be missing. */
+static bool flag_of(struct fields *fields, const char *name)
 {
-    if (reader->verdict == MESSAGE_OK)
-        reader->verdict = verdict;
-}
-
-static bool has(struct reader *reader, const char *name)
-{
-    struct span value;
-
-    return reader->verdict == MESSAGE_OK && message_get(reader->message, name, &value);
-}
-
-/* The value of a header that must be there. */
-static struct span text_of(struct reader *reader, const char *name)
-{
-    struct span value = {"", 0};
-
-    if (!message_get(reader->message, name, &value))
-        settle(reader, MESSAGE_MISSING);
-    return value;
-}
-
-static uint64_t number_of(struct reader *reader, const char *name, uint64_t max)
-{
-    uint64_t n = 0;
-
-    settle(reader, message_u64(reader->message, name, max, &n));
-    return reader->verdict == MESSAGE_OK ? n : 0;
-}
-
-static bool flag_of(struct reader *reader, const char *name)
-{
-    bool flag = false;
-
-    if (has(reader, name))
-        settle(reader, message_flag(reader->message, name, &flag));
-    return flag;
-}
-
-static void demand(struct reader *reader, bool condition)
-{
-    if (!condition)
-        settle(reader, MESSAGE_BAD_VALUE);
+    return fields_has(fields, name) && fields_flag(fields, name);
 }
 
 /* Printable ASCII without blanks, so that it can stand in a log line as it is. */
@@ -78,82 +31,83 @@ static bool tuid_ok(struct span tuid)
     return tuid.len > 0 && tuid.len <= TUID_MAX_LEN;
 }
 
-static void read_tuid(struct reader *reader, struct notice *out)
+static void read_tuid(struct fields *fields, struct notice *out)
 {
-    struct span tuid = text_of(reader, TUID);
+    struct span tuid = fields_text(fields, TUID);
 
-    demand(reader, tuid_ok(tuid) && span_copy(tuid, out->tuid, sizeof(out->tuid)));
+    fields_demand(fields, tuid_ok(tuid) && span_copy(tuid, out->tuid, sizeof(out->tuid)));
 }
 
-static void read_sender(struct reader *reader, struct notice_sender *out)
+static void read_sender(struct fields *fields, struct notice_sender *out)
 {
-    struct span domain = text_of(reader, DOMAIN), node = text_of(reader, NODE);
+    struct span domain = fields_text(fields, DOMAIN), node = fields_text(fields, NODE);
 
-    demand(reader, node_name_ok(node) && span_copy(node, out->node, sizeof(out->node)));
-    demand(reader, domain.len && !memchr(domain.at, '/', domain.len) &&
-                       span_is_plain_utf8(domain) &&
-                       span_copy(domain, out->domain, sizeof(out->domain)));
-    out->boot = number_of(reader, BOOT, UINT64_MAX);
-    out->counter = number_of(reader, COUNTER, UINT64_MAX);
-    if (has(reader, CLOCK)) {
-        out->clock.ms = (int64_t)number_of(reader, CLOCK, NOTICE_CLOCK_MAX_MS);
-        demand(reader, out->clock.ms > 0);
-    }
+    fields_demand(fields, node_name_ok(node) && span_copy(node, out->node, sizeof(out->node)));
+    fields_demand(fields, domain.len && !memchr(domain.at, '/', domain.len) &&
+                              span_is_plain_utf8(domain) &&
+                              span_copy(domain, out->domain, sizeof(out->domain)));
+    out->boot = fields_u64(fields, BOOT, 0, UINT64_MAX);
+    out->counter = fields_u64(fields, COUNTER, 0, UINT64_MAX);
+    if (fields_has(fields, CLOCK))
+        out->clock.ms = (int64_t)fields_u64(fields, CLOCK, 1, NOTICE_CLOCK_MAX_MS);
 }
 
 /* What both kinds have. */
-static void read_common(struct reader *reader, struct notice *out)
+static void read_common(struct fields *fields, struct notice *out)
 {
-    struct span name = text_of(reader, FILE_NAME);
+    struct span name = fields_text(fields, FILE_NAME);
 
-    demand(reader, name.len && span_copy(name, out->name, sizeof(out->name)));
-    read_sender(reader, &out->sender);
-    demand(reader, number_of(reader, FORMAT, UINT64_MAX) == NOTICE_FORMAT);
-    if (has(reader, VERSION))
-        demand(reader, version_parse(text_of(reader, VERSION), &out->version));
-    if (has(reader, PORT))
-        out->port = (uint16_t)number_of(reader, PORT, UINT16_MAX);
-    if (has(reader, SPREAD)) {
-        uint64_t spread = number_of(reader, SPREAD, UINT64_MAX);
+    fields_demand(fields, name.len && span_copy(name, out->name, sizeof(out->name)));
+    read_sender(fields, &out->sender);
+    fields_demand(fields, fields_u64(fields, FORMAT, 0, UINT64_MAX) == NOTICE_FORMAT);
+    if (fields_has(fields, VERSION))
+        fields_demand(fields, version_parse(fields_text(fields, VERSION), &out->version));
+    if (fields_has(fields, PORT))
+        out->port = (uint16_t)fields_u64(fields, PORT, 0, UINT16_MAX);
+    if (fields_has(fields, SPREAD)) {
+        uint64_t spread = fields_u64(fields, SPREAD, 0, UINT64_MAX);
         out->spread_ms = (uint16_t)(spread < NOTICE_SPREAD_MAX_MS ? spread : NOTICE_SPREAD_MAX_MS);
     }
 }
 
-static void read_whohas(struct reader *reader, struct notice *out)
+static void read_whohas(struct fields *fields, struct notice *out)
 {
-    read_tuid(reader, out);
-    settle(reader, message_i64(reader->message, NEWER, &out->time));
-    out->content = flag_of(reader, CONTENT);
+    read_tuid(fields, out);
+    out->time = fields_i64(fields, NEWER);
+    out->content = flag_of(fields, CONTENT);
 }
 
 /* What a version's content is, or, of a tombstone, that it has none. */
-static void read_content(struct reader *reader, struct notice *out)
+static void read_content(struct fields *fields, struct notice *out)
 {
-    out->held = flag_of(reader, HELD);
-    out->deleted = flag_of(reader, DELETED);
+    out->held = flag_of(fields, HELD);
+    out->deleted = flag_of(fields, DELETED);
     if (out->deleted) {
-        demand(reader, !out->held && !has(reader, SHA256) && !has(reader, SIZE));
+        fields_demand(fields,
+                      !out->held && !fields_has(fields, SHA256) && !fields_has(fields, SIZE));
         return;
     }
-    out->size = number_of(reader, SIZE, INT64_MAX);
-    demand(reader, digest_parse(text_of(reader, SHA256), &out->sha256));
+    out->size = fields_u64(fields, SIZE, 0, INT64_MAX);
+    fields_demand(fields, digest_parse(fields_text(fields, SHA256), &out->sha256));
 }
 
-static void read_ihave(struct reader *reader, struct notice *out)
+static void read_ihave(struct fields *fields, struct notice *out)
 {
-    if (has(reader, TUID))
-        read_tuid(reader, out);
-    settle(reader, message_i64(reader->message, MTIME, &out->time));
-    if (has(reader, SCHEME))
-        demand(reader, span_is(text_of(reader, SCHEME), HTTP));
-    settle(reader, has(reader, VERSION) && has(reader, PORT) ? MESSAGE_OK : MESSAGE_MISSING);
-    demand(reader, out->port > 0 && !version_same(out->version, VERSION_NONE));
-    read_content(reader, out);
+    if (fields_has(fields, TUID))
+        read_tuid(fields, out);
+    out->time = fields_i64(fields, MTIME);
+    if (fields_has(fields, SCHEME))
+        fields_demand(fields, span_is(fields_text(fields, SCHEME), HTTP));
+    fields_settle(fields, fields_has(fields, VERSION) && fields_has(fields, PORT)
+                              ? MESSAGE_OK
+                              : MESSAGE_MISSING);
+    fields_demand(fields, out->port > 0 && !version_same(out->version, VERSION_NONE));
+    read_content(fields, out);
 }
 
 enum message_verdict notice_read(const struct message *m, struct notice *out)
 {
-    struct reader reader = {m, MESSAGE_OK};
+    struct fields fields = fields_of(m);
 
     memset(out, 0, sizeof(*out));
     if (span_is(m->type, "whohas"))
@@ -162,12 +116,12 @@ enum message_verdict notice_read(const struct message *m, struct notice *out)
         out->kind = NOTICE_IHAVE;
     else
         return MESSAGE_NO_TYPE;
-    read_common(&reader, out);
+    read_common(&fields, out);
     if (out->kind == NOTICE_WHOHAS)
-        read_whohas(&reader, out);
+        read_whohas(&fields, out);
     else
-        read_ihave(&reader, out);
-    return reader.verdict;
+        read_ihave(&fields, out);
+    return fields.verdict;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
