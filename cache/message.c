@@ -380,7 +380,7 @@ void message_add(struct text *out, const char *name, struct span value)
     add_line(out, "", name, value.at, value.len);
 }
 
-static void add_number(struct text *out, const char *name, bool negative, uint64_t n)
+static void add_bare_number(struct text *out, const char *name, bool negative, uint64_t n)
 {
     char digits[21];
     size_t at = sizeof(digits);
@@ -391,22 +391,33 @@ static void add_number(struct text *out, const char *name, bool negative, uint64
     if (negative)
         digits[--at] = '-';
     add_line(out, "", name, digits + at, sizeof(digits) - at);
-    add_line(out, TYPED, name, "i", 1);
+}
+
+void message_add_bare_u64(struct text *out, const char *name, uint64_t value)
+{
+    add_bare_number(out, name, false, value);
 }
 
 void message_add_u64(struct text *out, const char *name, uint64_t value)
 {
-    add_number(out, name, false, value);
+    add_bare_number(out, name, false, value);
+    add_line(out, TYPED, name, "i", 1);
 }
 
 void message_add_i64(struct text *out, const char *name, int64_t value)
 {
-    add_number(out, name, value < 0, value < 0 ? -(uint64_t)value : (uint64_t)value);
+    add_bare_number(out, name, value < 0, value < 0 ? -(uint64_t)value : (uint64_t)value);
+    add_line(out, TYPED, name, "i", 1);
+}
+
+void message_add_bare_flag(struct text *out, const char *name, bool value)
+{
+    add_line(out, "", name, value ? "True" : "False", value ? 4 : 5);
 }
 
 void message_add_flag(struct text *out, const char *name, bool value)
 {
-    add_line(out, "", name, value ? "True" : "False", value ? 4 : 5);
+    message_add_bare_flag(out, name, value);
     add_line(out, TYPED, name, "b", 1);
 }
 

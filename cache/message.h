@@ -102,6 +102,11 @@ void message_add(struct text *out, const char *name, struct span value);
 void message_add_u64(struct text *out, const char *name, uint64_t value); /* typed i */
 void message_add_i64(struct text *out, const char *name, int64_t value);  /* typed i */
 void message_add_flag(struct text *out, const char *name, bool value);    /* typed b */
+
+/* Without a mark: where ISconf never sees the message, and each byte counts. */
+void message_add_bare_u64(struct text *out, const char *name, uint64_t value);
+void message_add_bare_flag(struct text *out, const char *name, bool value);
+
 void message_end(struct text *out, struct span payload);
 
 /* Puts " TOKEN" at the end of the From line of the finished message. */
