@@ -208,17 +208,17 @@ static void on_clock(struct ev_loop *loop, struct ev_timer *timer, int events)
 
 /* ---- datagrams ------------------------------------------------------------------------------ */
 
-static void on_datagram(void *arg, const struct address *from, struct span bytes)
+static void on_datagram(void *arg, const struct udp_datagram *heard)
 {
     struct cache_loop *cache = arg;
-    struct gate_datagram datagram = {.from = *from};
+    struct gate_datagram datagram = {.from = heard->from};
     struct notice notice;
-    struct exchange_event event = {.kind = EXCHANGE_HEARD, .from = *from, .notice = &notice};
+    struct exchange_event event = {.kind = EXCHANGE_HEARD, .from = heard->from, .notice = &notice};
     mono_t now = clock_mono();
     enum gate_verdict verdict;
 
     MUST_BE(cache, CACHE_LOOP_MAGIC);
-    verdict = gate_datagram(cache->options.gate, now, bytes, &datagram, &notice);
+    verdict = gate_datagram(cache->options.gate, now, heard->bytes, &datagram, &notice);
     if (verdict != GATE_PASS) {
         gate_log_datagram(cache->options.gate, now, verdict, &datagram, &notice);
         return;

@@ -26,3 +26,10 @@ wall_t clock_wall(void)
 
     return (wall_t){(int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000};
 }
+
+int64_t clock_slept(void)
+{
+    struct timespec mono = read_clock(CLOCK_MONOTONIC), boot = read_clock(CLOCK_BOOTTIME);
+
+    return MONO_S(boot.tv_sec - mono.tv_sec) + (boot.tv_nsec - mono.tv_nsec);
+}

@@ -12,13 +12,30 @@
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/base/stats.h"
+#include "src/clock.h"
 
-enum { UDP_MAGIC = 0x75647073, SOCKETS_MAX = 33, RECEIVE_BUFFER = 4 * 1024 * 1024 };
+enum {
+    UDP_MAGIC = 0x75647073,
+    SOCKETS_MAX = UDP_LISTEN_MAX + 1 + UDP_GROUPS_MAX, /* and one for the broadcast address */
+    BUFFER = 4 * 1024 * 1024,
+    QUEUE_FIRST = 6,   /* SO_PRIORITY, socket(7): the most that needs no privilege */
+    TOS_CONTROL = 0xc0 /* CS6, network control: RFC 4594, section 3.1 */
+};
+
+/* What a socket is for. */
+enum purpose {
+    FREE, /* none: the place is empty */
+    OWN,  /* bound to an address of ours; all is sent from these */
+    BROADCAST,
+    GROUP
+};
 
 struct endpoint {
     struct ev_io watcher;
+    enum purpose purpose;
     struct address bound;
-    bool listens_only; /* bound to the broadcast address: nothing is sent from it */
+    unsigned interface; /* of a group */
+    unsigned users;     /* of a group */
     int fd;
 };
 
@@ -26,8 +43,9 @@ struct endpoint {
 struct parcel {
     struct endpoint *from;
     struct address to;
-    struct address source; /* port 0: the kernel's choice */
-    bool has_source;
+    struct address source;
+    bool has_source;    /* else the socket's own, or the kernel's choice */
+    unsigned interface; /* 0: the kernel's choice */
     size_t len;
     char bytes[UDP_PAYLOAD_MAX];
 };
@@ -45,29 +63,58 @@ struct udp {
 
 /* ---- in ------------------------------------------------------------------------------------- */
 
+/* Where the TTL or hop limit of a datagram is told: ip(7), ipv6(7). */
+union hops_room {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr aligned;
+};
+
+static uint8_t read_hops(struct msghdr *header)
+{
+    int hops = 0;
+
+    for (struct cmsghdr *at = CMSG_FIRSTHDR(header); at; at = CMSG_NXTHDR(header, at)) {
+        if ((at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_TTL) ||
+            (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_HOPLIMIT))
+            memcpy(&hops, CMSG_DATA(at), sizeof(hops));
+    }
+    return (uint8_t)hops;
+}
+
+static void take(struct udp *udp, const struct endpoint *socket, struct msghdr *header,
+                 struct span bytes)
+{
+    struct udp_datagram datagram = {.to_group = socket->purpose == GROUP, .bytes = bytes};
+
+    stat_add(STAT_DATAGRAMS_IN, 1);
+    if (!address_from_socket(header->msg_name, &datagram.from))
+        return;
+    if (datagram.to_group)
+        datagram.hops = read_hops(header);
+    udp->options.take(udp->options.arg, &datagram);
+}
+
 static int read_batch(struct udp *udp, struct endpoint *socket)
 {
+    union hops_room controls[UDP_BATCH];
     union sockaddr_any froms[UDP_BATCH];
     struct mmsghdr headers[UDP_BATCH];
     struct iovec parts[UDP_BATCH];
-    struct address from;
     int n;
 
     memset(headers, 0, sizeof(headers));
     for (size_t i = 0; i < UDP_BATCH; i++) {
         parts[i] = (struct iovec){udp->in[i], sizeof(udp->in[i])};
-        headers[i].msg_hdr.msg_iov = &parts[i];
-        headers[i].msg_hdr.msg_iovlen = 1;
-        headers[i].msg_hdr.msg_name = &froms[i];
-        headers[i].msg_hdr.msg_namelen = sizeof(froms[i]);
+        headers[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i],
+                                             .msg_iovlen = 1,
+                                             .msg_name = &froms[i],
+                                             .msg_namelen = sizeof(froms[i]),
+                                             .msg_control = &controls[i],
+                                             .msg_controllen = sizeof(controls[i])};
     }
     n = recvmmsg(socket->fd, headers, UDP_BATCH, MSG_DONTWAIT, NULL);
-    for (int i = 0; i < n; i++) {
-        stat_add(STAT_DATAGRAMS_IN, 1);
-        if (address_from_socket(&froms[i].any, &from))
-            udp->options.take(udp->options.arg, &from,
-                              (struct span){udp->in[i], headers[i].msg_len});
-    }
+    for (int i = 0; i < n; i++)
+        take(udp, socket, &headers[i].msg_hdr, (struct span){udp->in[i], headers[i].msg_len});
     if (n > 0)
         udp->options.batch(udp->options.arg);
     return n;
@@ -86,6 +133,20 @@ static void on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
     }
 }
 
+void udp_drain(struct udp *udp, mono_t until)
+{
+    bool more = true;
+
+    MUST_BE(udp, UDP_MAGIC);
+    while (more && !mono_reached(clock_mono(), until)) {
+        more = false;
+        for (size_t i = 0; i < udp->count; i++) {
+            if (udp->sockets[i].purpose != FREE)
+                more |= read_batch(udp, &udp->sockets[i]) == UDP_BATCH;
+        }
+    }
+}
+
 /* ---- out ------------------------------------------------------------------------------------ */
 
 /* The socket to speak from: the one bound to `source`, else one bound to every address of the
@@ -97,7 +158,7 @@ static struct endpoint *socket_for(struct udp *udp, const struct address *to,
 
     for (size_t i = 0; i < udp->count; i++) {
         struct endpoint *socket = &udp->sockets[i];
-        if (socket->listens_only || address_is_v4(&socket->bound) != address_is_v4(to))
+        if (socket->purpose != OWN || address_is_v4(&socket->bound) != address_is_v4(to))
             continue;
         if (source && address_same_host(&socket->bound, source))
             return socket;
@@ -109,32 +170,52 @@ static struct endpoint *socket_for(struct udp *udp, const struct address *to,
     return wildcard ? wildcard : any;
 }
 
-static void enqueue(struct udp *udp, struct endpoint *from, const struct address *to,
-                    const struct address *source, struct span bytes)
+/* NULL where it cannot be sent, which is counted. */
+static struct parcel *enqueue(struct udp *udp, struct endpoint *from, const struct address *to,
+                              const struct address *source, struct span bytes)
 {
     struct parcel *parcel;
 
     if (!from || bytes.len > UDP_PAYLOAD_MAX) {
         stat_add(STAT_DATAGRAMS_UNSENT, 1);
-        return;
+        return NULL;
     }
     if (udp->queued == UDP_QUEUE_MAX)
         udp_flush(udp);
     parcel = &udp->queue[udp->queued++];
     parcel->from = from;
     parcel->to = *to;
+    parcel->interface = 0;
     parcel->has_source = source && address_is_any(&from->bound);
     if (parcel->has_source)
         parcel->source = *source;
     parcel->len = bytes.len;
     memcpy(parcel->bytes, bytes.at, bytes.len);
+    return parcel;
 }
 
 void udp_send(struct udp *udp, const struct address *to, const struct address *source,
               struct span bytes)
 {
     MUST_BE(udp, UDP_MAGIC);
-    enqueue(udp, socket_for(udp, to, source), to, source, bytes);
+    (void)enqueue(udp, socket_for(udp, to, source), to, source, bytes);
+}
+
+void udp_send_group(struct udp *udp, const struct address *group, unsigned interface,
+                    const struct address *source, struct span bytes)
+{
+    struct parcel *parcel;
+
+    MUST_BE(udp, UDP_MAGIC);
+    parcel = enqueue(udp, socket_for(udp, group, source), group, source, bytes);
+    if (!parcel)
+        return;
+    parcel->interface = interface;
+    /* Where the interface is said, the kernel would choose a source by it, whatever the socket is
+     * bound to. */
+    parcel->has_source = source != NULL;
+    if (source)
+        parcel->source = *source;
 }
 
 void udp_broadcast(struct udp *udp, struct span bytes)
@@ -144,28 +225,35 @@ void udp_broadcast(struct udp *udp, struct span bytes)
         return;
     for (size_t i = 0; i < udp->count; i++) {
         struct endpoint *socket = &udp->sockets[i];
-        if (!socket->listens_only && address_is_v4(&socket->bound))
-            enqueue(udp, socket, &udp->broadcast, NULL, bytes);
+        if (socket->purpose == OWN && address_is_v4(&socket->bound))
+            (void)enqueue(udp, socket, &udp->broadcast, NULL, bytes);
     }
 }
 
-/* Tells the kernel which own address to speak from (ip(7), ipv6(7): *_PKTINFO). */
-static void set_source(struct msghdr *header, void *control, const struct address *source)
+/* Tells the kernel which own address to speak from, and by which interface (ip(7), ipv6(7):
+ * *_PKTINFO). */
+static void set_path(struct msghdr *header, void *control, const struct parcel *parcel)
 {
-    struct in6_pktinfo v6 = {.ipi6_ifindex = source->scope};
-    struct in_pktinfo v4 = {.ipi_ifindex = 0};
-    bool is_v4 = address_is_v4(source);
+    const struct address *source = &parcel->source;
+    unsigned interface = parcel->interface;
+    struct in6_pktinfo v6 = {.ipi6_ifindex = interface};
+    struct in_pktinfo v4 = {.ipi_ifindex = (int)interface};
+    bool is_v4 = address_is_v4(&parcel->to);
     size_t len = is_v4 ? sizeof(v4) : sizeof(v6);
     struct cmsghdr *cmsg;
 
+    if (parcel->has_source) {
+        memcpy(&v4.ipi_spec_dst, source->ip + 12, 4);
+        memcpy(&v6.ipi6_addr, source->ip, 16);
+        if (!interface)
+            v6.ipi6_ifindex = source->scope;
+    }
     header->msg_control = control;
     header->msg_controllen = CMSG_SPACE(len);
     cmsg = CMSG_FIRSTHDR(header);
     cmsg->cmsg_level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6;
     cmsg->cmsg_type = is_v4 ? IP_PKTINFO : IPV6_PKTINFO;
     cmsg->cmsg_len = CMSG_LEN(len);
-    memcpy(&v4.ipi_spec_dst, source->ip + 12, 4);
-    memcpy(&v6.ipi6_addr, source->ip, 16);
     memcpy(CMSG_DATA(cmsg), is_v4 ? (void *)&v4 : (void *)&v6, len);
 }
 
@@ -191,8 +279,8 @@ static size_t send_run(struct parcel *parcels, size_t count)
         header->msg_iovlen = 1;
         header->msg_name = &tos[run];
         header->msg_namelen = address_to_socket(&parcels[run].to, &tos[run]);
-        if (parcels[run].has_source)
-            set_source(header, &controls[run], &parcels[run].source);
+        if (parcels[run].has_source || parcels[run].interface)
+            set_path(header, &controls[run], &parcels[run]);
     }
     sent = sendmmsg(parcels->from->fd, headers, (unsigned)run, MSG_DONTWAIT);
     if (sent > 0) {
@@ -214,32 +302,75 @@ void udp_flush(struct udp *udp)
 
 /* ---- sockets -------------------------------------------------------------------------------- */
 
-static void set_flag(int fd, int level, int option)
+static void set_number(int fd, int level, int option, int value)
 {
-    int on = 1;
-
-    MUST(setsockopt(fd, level, option, &on, sizeof(on)) == 0);
+    MUST(setsockopt(fd, level, option, &value, sizeof(value)) == 0);
 }
 
-static int open_socket(const struct address *address, bool shared)
+/* As much as the kernel allows; a burst is lost where it is little. */
+static void set_buffer(int fd, int forced, int allowed)
 {
-    union sockaddr_any where;
-    socklen_t len = address_to_socket(address, &where);
+    int size = BUFFER;
+
+    if (setsockopt(fd, SOL_SOCKET, forced, &size, sizeof(size)) < 0)
+        (void)setsockopt(fd, SOL_SOCKET, allowed, &size, sizeof(size));
+}
+
+/* Nothing here is worth failing for where a kernel or a container does not take it. */
+static void make_urgent(int fd, bool is_v4)
+{
+    int tos = TOS_CONTROL, priority = QUEUE_FIRST;
+
+    (void)setsockopt(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_TOS : IPV6_TCLASS, &tos,
+                     sizeof(tos));
+    /* Behind the TOS, which sets it too. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority));
+}
+
+static void set_up(int fd, bool is_v4, enum purpose purpose)
+{
+    if (is_v4)
+        set_number(fd, SOL_SOCKET, SO_BROADCAST, 1);
+    else
+        set_number(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    /* Of groups a socket hears what it has joined itself, and not what others on this host have. */
+    set_number(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_MULTICAST_ALL : IPV6_MULTICAST_ALL,
+               0);
+    set_number(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6,
+               is_v4 ? IP_MULTICAST_TTL : IPV6_MULTICAST_HOPS, UDP_HOPS);
+    if (purpose == GROUP)
+        set_number(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_RECVTTL : IPV6_RECVHOPLIMIT,
+                   1);
+    if (purpose != OWN)
+        set_number(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+    set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+}
+
+/* ip(7), ipv6(7): membership of a group, by the index of the interface. */
+static bool join(int fd, const union sockaddr_any *group, unsigned interface)
+{
+    struct group_req request = {.gr_interface = interface, .gr_group = group->storage};
+    int level = group->any.sa_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+
+    return setsockopt(fd, level, MCAST_JOIN_GROUP, &request, sizeof(request)) == 0;
+}
+
+static int open_socket(struct udp *udp, const struct endpoint *wanted)
+{
+    union sockaddr_any where = {0};
+    socklen_t len = address_to_socket(&wanted->bound, &where);
     int fd = socket(where.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int buffer = RECEIVE_BUFFER;
 
     if (fd < 0)
         return -1;
-    if (where.any.sa_family == AF_INET)
-        set_flag(fd, SOL_SOCKET, SO_BROADCAST);
-    else
-        set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-    if (shared)
-        set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
-    /* As much as the kernel allows; a burst of answers is lost where it is little. */
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer)) < 0)
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
-    if (bind(fd, &where.any, len) < 0) {
+    if (wanted->purpose == GROUP && where.any.sa_family == AF_INET6)
+        ((struct sockaddr_in6 *)&where)->sin6_scope_id = wanted->interface;
+    set_up(fd, where.any.sa_family == AF_INET, wanted->purpose);
+    if (udp->options.urgent)
+        make_urgent(fd, where.any.sa_family == AF_INET);
+    if (bind(fd, &where.any, len) < 0 ||
+        (wanted->purpose == GROUP && !join(fd, &where, wanted->interface))) {
         int error = errno;
         close(fd);
         errno = error;
@@ -248,29 +379,59 @@ static int open_socket(const struct address *address, bool shared)
     return fd;
 }
 
-/* `shared`: others on this host may listen there too, as is right for a broadcast address. */
-static bool add_socket(struct udp *udp, const struct address *address, bool shared)
+/* An empty place; a new one behind the last where there is none between; NULL: no room. */
+static struct endpoint *find_place(struct udp *udp)
 {
-    struct endpoint *socket = &udp->sockets[udp->count];
-    char text[ADDRESS_TEXT_SIZE];
+    size_t at = 0;
 
-    if (udp->count == SOCKETS_MAX) {
-        log_error("udp: more than %d addresses to listen on", SOCKETS_MAX);
+    while (at < udp->count && udp->sockets[at].purpose != FREE)
+        at++;
+    if (at == SOCKETS_MAX)
+        return NULL;
+    if (at == udp->count)
+        udp->count++;
+    return &udp->sockets[at];
+}
+
+static bool add_socket(struct udp *udp, const struct endpoint *wanted)
+{
+    struct endpoint *socket;
+    int fd = open_socket(udp, wanted);
+
+    if (fd < 0)
+        return false;
+    socket = find_place(udp);
+    if (!socket) {
+        close(fd);
+        errno = ENOBUFS;
         return false;
     }
-    socket->fd = open_socket(address, shared);
-    if (socket->fd < 0) {
-        log_error("udp: cannot listen on %s: %s: see `address` and `port` in main.cf",
-                  address_text(address, text), strerror(errno));
-        return false;
-    }
-    socket->bound = *address;
-    socket->listens_only = shared;
-    ev_io_init(&socket->watcher, on_readable, socket->fd, EV_READ);
+    *socket = *wanted;
+    socket->fd = fd;
+    ev_io_init(&socket->watcher, on_readable, fd, EV_READ);
+    if (udp->options.urgent)
+        ev_set_priority(&socket->watcher, EV_MAXPRI);
     socket->watcher.data = udp;
     ev_io_start(udp->options.loop, &socket->watcher);
-    udp->count++;
     return true;
+}
+
+static bool listen_on(struct udp *udp, const struct address *address, enum purpose purpose)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (add_socket(udp, &(struct endpoint){.purpose = purpose, .bound = *address}))
+        return true;
+    log_error("udp: cannot listen on %s: %s: see `address` and the ports in main.cf",
+              address_text(address, text), strerror(errno));
+    return false;
+}
+
+static void close_socket(struct udp *udp, struct endpoint *socket)
+{
+    ev_io_stop(udp->options.loop, &socket->watcher);
+    close(socket->fd);
+    socket->purpose = FREE;
 }
 
 /* A socket bound to one address does not hear what is sent to the broadcast address; one that is
@@ -294,10 +455,11 @@ struct udp *udp_new(const struct udp_options *options)
     MUST(udp != NULL);
     udp->magic = UDP_MAGIC;
     udp->options = *options;
+    MUST(options->listen_count <= UDP_LISTEN_MAX);
     for (size_t i = 0; good && i < options->listen_count; i++)
-        good = add_socket(udp, &options->listen[i], false);
+        good = listen_on(udp, &options->listen[i], OWN);
     if (good && needs_broadcast_socket(udp))
-        good = add_socket(udp, options->broadcast, true);
+        good = listen_on(udp, options->broadcast, BROADCAST);
     if (!good) {
         udp_free(udp);
         return NULL;
@@ -313,9 +475,59 @@ void udp_free(struct udp *udp)
         return;
     MUST_BE(udp, UDP_MAGIC);
     for (size_t i = 0; i < udp->count; i++) {
-        ev_io_stop(udp->options.loop, &udp->sockets[i].watcher);
-        close(udp->sockets[i].fd);
+        if (udp->sockets[i].purpose != FREE)
+            close_socket(udp, &udp->sockets[i]);
     }
     udp->magic = 0;
     free(udp);
+}
+
+/* ---- groups --------------------------------------------------------------------------------- */
+
+static struct endpoint *find_group(struct udp *udp, const struct address *group, unsigned interface)
+{
+    for (size_t i = 0; i < udp->count; i++) {
+        struct endpoint *socket = &udp->sockets[i];
+        if (socket->purpose == GROUP && address_same(&socket->bound, group) &&
+            socket->interface == interface)
+            return socket;
+    }
+    return NULL;
+}
+
+/* Our own sockets are bound without SO_REUSEADDR, so that a second daemon in the same place is an
+ * error. One that is bound to every address must then tolerate those of its groups. */
+static void tolerate_groups(struct udp *udp)
+{
+    for (size_t i = 0; i < udp->count; i++) {
+        if (udp->sockets[i].purpose == OWN)
+            set_number(udp->sockets[i].fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    }
+}
+
+bool udp_join(struct udp *udp, const struct address *group, unsigned interface)
+{
+    struct endpoint wanted = {
+        .purpose = GROUP, .bound = *group, .interface = interface, .users = 1};
+    struct endpoint *socket;
+
+    MUST_BE(udp, UDP_MAGIC);
+    socket = find_group(udp, group, interface);
+    if (socket) {
+        socket->users++;
+        return true;
+    }
+    tolerate_groups(udp);
+    return add_socket(udp, &wanted);
+}
+
+void udp_leave(struct udp *udp, const struct address *group, unsigned interface)
+{
+    struct endpoint *socket;
+
+    MUST_BE(udp, UDP_MAGIC);
+    socket = find_group(udp, group, interface);
+    MUST(socket != NULL);
+    if (--socket->users == 0)
+        close_socket(udp, socket);
 }

@@ -4,14 +4,17 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "src/base/address.h"
 #include "src/base/text.h"
+#include "src/base/time.h"
 
 /*
- * The datagram sockets of the cache: one for each address that is listened on, and one for the
- * broadcast address where that is in use and would not be heard otherwise. Datagrams are read and
- * written many at a time. One thread: the main loop's.
+ * Datagram sockets: one for each address that is listened on, one for the broadcast address where
+ * that is in use and would not be heard otherwise, one for each multicast group on an interface.
+ * Datagrams are read and written many at a time. One thread: that of the loop. The cache has one
+ * set of them, the election another.
  */
 struct ev_loop;
 struct udp;
@@ -20,7 +23,17 @@ enum {
     UDP_BATCH = 64,         /* datagrams a system call */
     UDP_ROUNDS_MAX = 8,     /* batches read before other watchers get their turn */
     UDP_PAYLOAD_MAX = 4096, /* MESSAGE_MAX; a longer one is cut, and so refused by its form */
-    UDP_QUEUE_MAX = 1024    /* datagrams waiting for the next flush; more are flushed at once */
+    UDP_QUEUE_MAX = 1024,   /* datagrams waiting for the next flush; more are flushed at once */
+    UDP_LISTEN_MAX = 32,
+    UDP_GROUPS_MAX = 64,
+    UDP_HOPS = 255 /* of what is sent to a group: who receives less hears a router (RFC 5082) */
+};
+
+struct udp_datagram {
+    struct address from;
+    bool to_group; /* it was sent to a multicast group */
+    uint8_t hops;  /* the TTL or hop limit that it came with, where it was sent to a group */
+    struct span bytes;
 };
 
 struct udp_options {
@@ -28,8 +41,9 @@ struct udp_options {
     const struct address *listen; /* with the port */
     size_t listen_count;
     const struct address *broadcast; /* with the port; NULL: none is sent or heard */
+    bool urgent; /* read before all else that the loop watches, and sent before other traffic */
     /* Called for each datagram, then `batch` once after each batch, when answers are best sent. */
-    void (*take)(void *arg, const struct address *from, struct span bytes);
+    void (*take)(void *arg, const struct udp_datagram *datagram);
     void (*batch)(void *arg);
     void *arg;
 };
@@ -47,6 +61,21 @@ void udp_send(struct udp *udp, const struct address *to, const struct address *s
 
 /* To the broadcast address, from every IPv4 socket. */
 void udp_broadcast(struct udp *udp, struct span bytes);
+
+/*
+ * Takes part in a multicast group (with the port) on the interface of that index. As often as it is
+ * joined it must be left. False where the kernel does not take it, and errno says why.
+ */
+bool udp_join(struct udp *udp, const struct address *group, unsigned interface);
+void udp_leave(struct udp *udp, const struct address *group, unsigned interface);
+
+/* To a group, by that interface, with UDP_HOPS. */
+void udp_send_group(struct udp *udp, const struct address *group, unsigned interface,
+                    const struct address *source, struct span bytes);
+
+/* Takes what has come so far, without waiting for the loop's turn, but no longer than until then.
+ */
+void udp_drain(struct udp *udp, mono_t until);
 
 /* Hands what is queued to the kernel. What it does not take is counted and lost: datagrams may be.
  */

@@ -2,10 +2,12 @@
 #include "src/udp.h"
 
 #include <ev.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/clock.h"
 #include "tests/unit/unit.h"
 
 /* Nodes on loopback addresses of one port, as several carponds on one host. */
@@ -18,6 +20,8 @@ struct node {
     int batches;
     char last[64];
     struct address last_from;
+    bool to_group;
+    uint8_t hops;
 };
 
 struct net {
@@ -26,13 +30,15 @@ struct net {
     struct node nodes[NODES];
 };
 
-static void on_take(void *arg, const struct address *from, struct span bytes)
+static void on_take(void *arg, const struct udp_datagram *datagram)
 {
     struct node *node = arg;
 
     node->heard++;
-    node->last_from = *from;
-    span_copy(bytes, node->last, sizeof(node->last));
+    node->last_from = datagram->from;
+    node->to_group = datagram->to_group;
+    node->hops = datagram->hops;
+    span_copy(datagram->bytes, node->last, sizeof(node->last));
 }
 
 static void on_batch(void *arg)
@@ -174,6 +180,105 @@ static void an_address_in_use_is_an_error(void **state)
     assert_null(listen_on(net, &again, "127.46.0.1", false));
 }
 
+/* ---- groups --------------------------------------------------------------------------------- */
+
+/* What node 0 sends to the group on the loopback interface. */
+static void say_to_group(struct net *net, const struct address *group)
+{
+    udp_send_group(net->nodes[0].udp, group, if_nametoindex("lo"), &net->nodes[0].address,
+                   span_of("to all"));
+    udp_flush(net->nodes[0].udp);
+    run(net);
+}
+
+static void those_who_have_joined_a_group_hear_it(void **state)
+{
+    struct net *net = *state;
+    struct address group = at("239.255.46.1"), other = at("239.255.46.2");
+    unsigned lo = if_nametoindex("lo");
+
+    assert_true(udp_join(net->nodes[1].udp, &group, lo));
+    assert_true(udp_join(net->nodes[2].udp, &other, lo));
+    say_to_group(net, &group);
+    assert_int_equal(net->nodes[1].heard, 1);
+    assert_true(net->nodes[1].to_group);
+    assert_int_equal(net->nodes[1].hops, UDP_HOPS);
+    assert_true(address_same(&net->nodes[1].last_from, &net->nodes[0].address));
+    assert_int_equal(net->nodes[2].heard, 0);
+    udp_send(net->nodes[0].udp, &net->nodes[1].address, NULL, span_of("to one"));
+    udp_flush(net->nodes[0].udp);
+    run(net);
+    assert_int_equal(net->nodes[1].heard, 2);
+    assert_false(net->nodes[1].to_group);
+}
+
+static void a_group_is_left_when_its_last_user_leaves(void **state)
+{
+    struct net *net = *state;
+    struct address group = at("239.255.46.1");
+    unsigned lo = if_nametoindex("lo");
+
+    assert_true(udp_join(net->nodes[1].udp, &group, lo));
+    assert_true(udp_join(net->nodes[1].udp, &group, lo));
+    say_to_group(net, &group);
+    assert_int_equal(net->nodes[1].heard, 1);
+    udp_leave(net->nodes[1].udp, &group, lo);
+    say_to_group(net, &group);
+    assert_int_equal(net->nodes[1].heard, 2);
+    udp_leave(net->nodes[1].udp, &group, lo);
+    say_to_group(net, &group);
+    assert_int_equal(net->nodes[1].heard, 2);
+    assert_true(udp_join(net->nodes[1].udp, &group, lo));
+    say_to_group(net, &group);
+    assert_int_equal(net->nodes[1].heard, 3);
+}
+
+/* Both families, on sockets that are bound to every address, which the groups' must stand beside.
+ */
+static void who_listens_on_every_address_hears_groups(void **state)
+{
+    struct net *net = *state;
+    struct node *node = &net->nodes[0];
+    struct address group = at("239.255.46.1");
+    unsigned lo = if_nametoindex("lo");
+
+    for (int i = 0; i < NODES; i++) {
+        udp_free(net->nodes[i].udp);
+        net->nodes[i].udp = NULL;
+    }
+    node->udp = listen_on(net, node, "0.0.0.0", false);
+    assert_non_null(node->udp);
+    assert_true(udp_join(node->udp, &group, lo));
+    udp_send_group(node->udp, &group, lo, NULL, span_of("to all"));
+    udp_flush(node->udp);
+    run(net);
+    assert_int_equal(node->heard, 1);
+    assert_true(node->to_group);
+    assert_int_equal(node->hops, UDP_HOPS);
+}
+
+static void a_group_on_no_interface_is_not_joined(void **state)
+{
+    struct net *net = *state;
+    struct address group = at("239.255.46.1");
+
+    assert_false(udp_join(net->nodes[1].udp, &group, 4000000));
+    assert_false(udp_join(net->nodes[1].udp, &net->nodes[2].address, if_nametoindex("lo")));
+}
+
+static void draining_takes_all_without_the_loop(void **state)
+{
+    struct net *net = *state;
+
+    for (int i = 0; i < MANY; i++)
+        udp_send(net->nodes[0].udp, &net->nodes[1].address, NULL, span_of("one of many"));
+    udp_flush(net->nodes[0].udp);
+    udp_drain(net->nodes[1].udp, clock_mono());
+    assert_int_equal(net->nodes[1].heard, 0);
+    udp_drain(net->nodes[1].udp, MONO_NEVER);
+    assert_int_equal(net->nodes[1].heard, MANY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +290,13 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(too_long_a_datagram_shows_as_such, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_address_in_use_is_an_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(those_who_have_joined_a_group_hear_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_group_is_left_when_its_last_user_leaves, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(who_listens_on_every_address_hears_groups, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_group_on_no_interface_is_not_joined, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(draining_takes_all_without_the_loop, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("udp", tests, NULL, NULL);
 }
