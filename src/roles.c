@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/roles.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/log.h"
 #include "src/base/must.h"
+#include "src/clock.h"
 #include "src/signals.h"
 
 enum { ROLES_MAGIC = 0x726f6c65, LISTENERS_MAX = 32, WAITING_MAX = 1024 };
@@ -33,6 +35,7 @@ struct roles {
     struct waiting **last;
     size_t count;
     bool ending;
+    struct log_flood flood;
 
     /* Held while the listeners of a change are called: so who has been unregistered has returned.
      */
@@ -103,20 +106,26 @@ static bool superseded(const struct waiting *waiting)
 }
 
 /* Somebody who is called does not return. The last change of each tier must not be lost, and there
- * are more changes than tiers: so one that a later one of its tier supersedes goes. */
-static struct waiting *forget_one(struct roles *roles)
+ * are more changes than tiers: so one that a later one of its tier supersedes goes. Says how many
+ * have gone, where it is time to say it. */
+static struct waiting *forget_one(struct roles *roles, uint64_t *gone)
 {
     struct waiting **at = &roles->first;
+    uint64_t missed;
 
     while (*at && !superseded(*at))
         at = &(*at)->next;
-    return *at ? unlink_at(roles, at) : NULL;
+    if (!*at)
+        return NULL;
+    if (log_flood_pass(&roles->flood, clock_mono(), &missed))
+        *gone = missed + 1;
+    return unlink_at(roles, at);
 }
 
 void roles_post(struct roles *roles, const struct role_change *change)
 {
-    struct waiting *waiting = malloc(sizeof(*waiting));
-    struct waiting *forgotten = NULL;
+    struct waiting *waiting = malloc(sizeof(*waiting)), *forgotten = NULL;
+    uint64_t gone = 0;
 
     MUST_BE(roles, ROLES_MAGIC);
     MUST(waiting != NULL && change->queue < ROLES_QUEUE_COUNT);
@@ -126,13 +135,13 @@ void roles_post(struct roles *roles, const struct role_change *change)
     *roles->last = waiting;
     roles->last = &waiting->next;
     if (++roles->count > WAITING_MAX)
-        forgotten = forget_one(roles);
+        forgotten = forget_one(roles, &gone);
     pthread_cond_signal(&roles->posted);
     pthread_mutex_unlock(&roles->lock);
-    if (forgotten)
-        log_warn("%s: more than %d changes of role wait for who listens: one that a later one "
-                 "supersedes is passed over",
-                 forgotten->change.tier, WAITING_MAX);
+    if (gone)
+        log_warn("more than %d changes of role wait for who listens: %" PRIu64 " that later ones "
+                 "supersede are passed over",
+                 WAITING_MAX, gone);
     free(forgotten);
 }
 
