@@ -115,7 +115,8 @@ static void on_reload(struct ev_loop *loop, struct ev_signal *watcher, int event
 
 static int run(const struct conf *conf)
 {
-    struct ev_loop *loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
+    /* Not libev's default loop: that one waits for all children itself, hooks too. */
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
     struct ev_signal term, interrupt, hangup;
     struct world *world;
     sigset_t before;
@@ -153,6 +154,8 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD,
+           SIG_DFL); /* ignored, as who started us may have it, no child can be waited for */
     guard_install();
     conf = load(&arguments);
     if (!conf)

@@ -38,7 +38,15 @@
     ROW(STAT_RECORDS_ROTTEN, "store_records_rotten_total",                                         \
         "Catalogue records or manifests whose checksum did not fit")                               \
     ROW(STAT_CONTENT_ROTTEN, "store_content_rotten_total",                                         \
-        "Content files or chunk lists that did not match their digest")
+        "Content files or chunk lists that did not match their digest")                            \
+    ROW(STAT_HOOKS_RUN, "hooks_run_total", "Hooks begun on changes of role")                       \
+    ROW(STAT_HOOKS_FAILED, "hooks_failed_total",                                                   \
+        "Hooks that could not be started, or ended with another status than 0")                    \
+    ROW(STAT_HOOKS_KILLED, "hooks_killed_total", "Hooks killed because they did not end in time")  \
+    ROW(STAT_HOOKS_SKIPPED, "hooks_skipped_total",                                                 \
+        "Hooks passed over because the role changed again while another one ran")                  \
+    ROW(STAT_HOOKS_CUT, "hooks_output_cut_bytes_total",                                            \
+        "Bytes printed by hooks beyond what is logged")
 
 enum stat_id {
 #define STATS_ENUM(id, name, help) id,
