@@ -83,9 +83,13 @@ struct conf *compose(const struct tree *tree, const struct subject *subject, str
         tree_lay_section(tree, subject->section, conf, report);
     }
     env_lay(conf, subject->env, report);
+    if (subject->in_force)
+        layer_pin(conf, subject->in_force);
     layer_settle_tiers(conf);
     settle_checks(conf, report);
     keys = read_keys(conf, report);
+    if (subject->in_force)
+        keys = subject->in_force->keys.count > 0;
     settle_by_keys(conf, keys, report);
     settle_own(conf, subject->local);
     read_nets(conf, pool, report);

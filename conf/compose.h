@@ -8,10 +8,11 @@
 
 /* Whose configuration is wanted. */
 struct subject {
-    const char *name; /* NULL: whatever host fits `section` */
-    size_t section;   /* tree_sections(): none fits */
-    bool local;       /* it is this very host: its interfaces and `env` count */
-    char *const *env; /* as `environ`; NULL: none */
+    const char *name;            /* NULL: whatever host fits `section` */
+    size_t section;              /* tree_sections(): none fits */
+    bool local;                  /* it is this very host: its interfaces and `env` count */
+    char *const *env;            /* as `environ`; NULL: none */
+    const struct conf *in_force; /* what counts from the next start only is taken from here; NULL */
 };
 
 /* This host, under the name that -n gives, else IS_NAME, else the kernel. The name is the arena's.

@@ -10,14 +10,12 @@
 #include "conf/env.h"
 #include "conf/layer.h"
 #include "conf/pool.h"
-#include "conf/rows.h"
 #include "conf/tiers.h"
 #include "conf/tree.h"
 #include "conf/unsupported.h"
-#include "conf/value.h"
-#include "src/base/must.h"
 
-static struct conf *load(const struct tree *tree, const char *name, struct report *report)
+static struct conf *load(const struct tree *tree, const char *name, const struct conf *in_force,
+                         struct report *report)
 {
     struct conf_arena *arena = arena_new();
     struct conf *conf = NULL;
@@ -27,6 +25,7 @@ static struct conf *load(const struct tree *tree, const char *name, struct repor
     compose_check_sections(tree, report);
     if (subject_local(&subject, tree, name, environ, arena, report)) {
         struct nets_pool *pool = pool_new();
+        subject.in_force = in_force;
         conf = compose(tree, &subject, pool, report);
         conf->pool = pool;
         tiers = tiers_new();
@@ -38,7 +37,8 @@ static struct conf *load(const struct tree *tree, const char *name, struct repor
     return conf;
 }
 
-struct conf *conf_load(const char *file, const char *name, struct report *report)
+static struct conf *load_over(const char *file, const char *name, const struct conf *in_force,
+                              struct report *report)
 {
     size_t before = report_errors(report);
     struct tree *tree = tree_read(file, report);
@@ -46,12 +46,17 @@ struct conf *conf_load(const char *file, const char *name, struct report *report
 
     if (!tree)
         return NULL;
-    conf = load(tree, name, report);
+    conf = load(tree, name, in_force, report);
     tree_free(tree);
     if (report_errors(report) == before)
         return conf;
     conf_free(conf);
     return NULL;
+}
+
+struct conf *conf_load(const char *file, const char *name, struct report *report)
+{
+    return load_over(file, name, NULL, report);
 }
 
 void conf_free(struct conf *conf)
@@ -93,34 +98,34 @@ bool conf_on_loopback_alone(const struct conf *conf)
     return true;
 }
 
-/* As it would be printed; free() it. */
-static char *printed(const struct conf_row *row, const void *field)
+/* Reads it again, with what counts from the next start only as it is in force. */
+static struct conf *reload_pinned(const struct conf *in_force, const char *restart,
+                                  struct report *report)
 {
-    size_t size;
-    char *text = NULL;
-    FILE *out = open_memstream(&text, &size);
+    size_t before = report_errors(report);
+    struct conf *conf = load_over(in_force->file, in_force->node, in_force, report);
 
-    MUST(out != NULL);
-    if (value_is_set(row, field))
-        value_print(row, field, span_of(""), out);
-    MUST(fclose(out) == 0 && text != NULL);
-    return text;
+    if (!conf && report_errors(report) > before)
+        report_error(report, in_force->file, 0,
+                     "until %s is applied by a restart, the rest does not go with what is in "
+                     "force: restart carpond",
+                     restart);
+    return conf;
 }
 
-void conf_restart_wanted(const struct conf *old, const struct conf *new, struct text *out)
+struct conf *conf_reload(const struct conf *in_force, struct text *restart, struct report *report)
 {
-    for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
-        const struct conf_row *row = &conf_rows[i];
-        char *was, *is;
-        if (row->live || row->place == CONF_PLACE_GOSSIP)
-            continue;
-        was = printed(row, (const char *)old + row->offset);
-        is = printed(row, (const char *)new + row->offset);
-        if (strcmp(was, is) != 0)
-            text_printf(out, "%s%s", out->len ? ", " : "", row->name);
-        free(was);
-        free(is);
-    }
+    struct conf *conf = conf_load(in_force->file, in_force->node, report);
+
+    if (!conf)
+        return NULL;
+    conf_restart_wanted(in_force, conf, restart);
+    if (conf_keys_come_or_go(in_force, conf))
+        text_printf(restart, "%shmac_keys", restart->len ? ", " : "");
+    if (restart->len == 0)
+        return conf;
+    conf_free(conf);
+    return reload_pinned(in_force, restart->at, report);
 }
 
 void conf_find_home(const char *file, struct text *out)

@@ -109,3 +109,57 @@ void layer_settle_tiers(struct conf *conf)
                 memcpy((char *)tier + row->tier_offset, (char *)conf + row->offset, row->size);
         }
 }
+
+static void copy_addresses(struct conf_arena *arena, struct conf_addresses *addresses)
+{
+    struct address *list = arena_zeroed(arena, addresses->count + 1, sizeof(*list));
+
+    if (addresses->count)
+        memcpy(list, addresses->list, addresses->count * sizeof(*list));
+    addresses->list = list;
+}
+
+/* Only such types as settings have that are pinned. */
+static void pin_field(struct conf_arena *arena, const struct conf_row *row, void *to,
+                      const void *from)
+{
+    memcpy(to, from, row->size);
+    switch (row->type) {
+    case CONF_TYPE_TEXT:
+    case CONF_TYPE_PATH:
+        if (*(const char **)to)
+            *(const char **)to = arena_text(arena, span_of(*(const char **)to));
+        break;
+    case CONF_TYPE_ADDRESSES:
+        copy_addresses(arena, to);
+        break;
+    case CONF_TYPE_PATHS:
+    case CONF_TYPE_NETWORKS:
+    case CONF_TYPE_TIERS_GROUP:
+        MUST(!"a type that has pointers, and that no pinned setting has");
+        break;
+    default:
+        break;
+    }
+}
+
+static void pin(struct conf *conf, const struct conf *in_force, size_t option)
+{
+    const struct conf_row *row = &conf_rows[option];
+    bool of_gossip = row->place == CONF_PLACE_GOSSIP;
+    void *to = of_gossip ? (void *)&conf->gossip : conf;
+    const void *from = of_gossip ? (const void *)&in_force->gossip : in_force;
+
+    if (row->type != CONF_TYPE_GOSSIP_GROUP) /* its own rows are pinned one by one */
+        pin_field(conf->arena, row, (char *)to + row->offset, (const char *)from + row->offset);
+    conf->from[option] = keep_origin(conf, in_force->from[option]);
+}
+
+void layer_pin(struct conf *conf, const struct conf *in_force)
+{
+    for (size_t i = 0; i < CONF_OPTION_COUNT; i++)
+        if (!conf_rows[i].live)
+            pin(conf, in_force, i);
+    if (!conf->hmac_keys != !in_force->hmac_keys)
+        pin(conf, in_force, CONF_NODE_hmac_keys);
+}

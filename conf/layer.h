@@ -34,6 +34,9 @@ void layer_set(const struct layer *layer, const struct conf_row *row, const stru
 /* A fresh configuration with the table's defaults and nothing else. */
 struct conf *layer_defaults(const char *file, struct report *report);
 
+/* What counts from the next start only is as it is in force; so are keys that come or go. */
+void layer_pin(struct conf *conf, const struct conf *in_force);
+
 /* Each tier takes from the node what is not made for it. */
 void layer_settle_tiers(struct conf *conf);
 
