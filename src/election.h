@@ -53,8 +53,10 @@ struct election_options {
 /* Logs what failed; NULL then. The elections begin at once. */
 struct election *election_new(const struct election_options *options);
 
-/* Any thread. The last one said counts; an empty tier: all of them. */
+/* Any thread. The last one said counts; an empty tier: all of them, those to come too. The head in
+ * it does not count: it is told by election_head, for all tiers, and as often as it changes. */
 void election_tell(struct election *election, const char *tier, const struct elect_self *self);
+void election_head(struct election *election, const struct ballot_head *head);
 
 /* After a reload: tiers that are new are joined, those that are gone are left, rules and groups of
  * the others are compared and applied. `auth` likewise. Any thread; has happened once it returns.
