@@ -85,12 +85,14 @@
          "Connections beyond which the answer is 503.")                                            \
     NODE(gate, PATH, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                          \
          "The rules file, which lets messages in and keeps them out.")                             \
-    TIER(on_master, TEXT, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                     \
-         "A command that is run when the node becomes master of a tier.")                          \
-    TIER(on_backup, TEXT, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                     \
-         "A command that is run when the node becomes backup in a tier.")                          \
-    TIER(on_slave, TEXT, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                      \
-         "A command that is run when the node becomes slave in a tier.")                           \
+    TIER(on_master, TEXT, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                       \
+         "A command that is run when the node becomes master of a tier, and again after a "        \
+         "conflict: see Commands on changes of role, below.")                                      \
+    TIER(on_backup, TEXT, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                       \
+         "A command that is run likewise when the node becomes backup in a tier where it is a "    \
+         "candidate: also at its start, and when it stops or leaves the tier.")                    \
+    TIER(on_slave, TEXT, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                        \
+         "A command that is run likewise when the node becomes slave in a tier.")                  \
     NODE(gossip, GOSSIP_GROUP, NULL, NULL, 0, 0, NULL, RESTART, LATER,                             \
          "Discovery by heartbeat: a group of settings of its own, below.")                         \
     NODE(log_level, LEVEL, "info", NULL, 0, 0, NULL, LIVE, NOW,                                    \

@@ -119,3 +119,27 @@ void own_clear(struct own *own)
     free(own->tier_addresses);
     memset(own, 0, sizeof(*own));
 }
+
+/* An empty text switches off what else would hold. */
+static const char *command(const char *text)
+{
+    return text && *text ? text : NULL;
+}
+
+size_t own_hooks(const struct conf *conf, struct hooks_tier **list)
+{
+    *list = calloc(conf->nets.count + 1, sizeof(**list));
+    MUST(*list != NULL);
+    for (size_t i = 0; i < conf->nets.count; i++) {
+        const char *name = conf->nets_files[i]->tier;
+        const struct conf_tier *tier = conf_tier_find(conf, name);
+        (*list)[i] = (struct hooks_tier){
+            .tier = name,
+            .command = {
+                [ROLES_MASTER] = command(tier ? tier->on_master : conf->on_master),
+                [ROLES_BACKUP] = command(tier ? tier->on_backup : conf->on_backup),
+                [ROLES_SLAVE] = command(tier ? tier->on_slave : conf->on_slave),
+            }};
+    }
+    return conf->nets.count;
+}

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "conf/conf.h"
+#include "src/hooks.h"
 #include "src/members.h"
 #include "src/status.h"
 
@@ -28,5 +29,8 @@ struct own {
 /* Logs what is wrong, and leaves nothing behind; false then. */
 bool own_init(struct own *own, const struct conf *conf);
 void own_clear(struct own *own);
+
+/* The commands on changes of role, per tier: free() the list; the texts are the configuration's. */
+size_t own_hooks(const struct conf *conf, struct hooks_tier **list);
 
 #endif

@@ -19,10 +19,12 @@
 #include "src/filler.h"
 #include "src/flights.h"
 #include "src/gate.h"
+#include "src/hooks.h"
 #include "src/http.h"
 #include "src/own.h"
 #include "src/recent.h"
 #include "src/rekey.h"
+#include "src/roles.h"
 #include "src/speak.h"
 #include "src/state.h"
 #include "src/wires.h"
@@ -45,6 +47,8 @@ struct world {
     struct speaker *speaker;
     struct store *store;
     struct fetch *fetch;
+    struct roles *roles;
+    struct hooks *hooks;
     struct wires wires;
     struct ev_timer sweep;
 };
@@ -206,6 +210,19 @@ static bool make_http(struct world *world)
     return world->wires.http != NULL;
 }
 
+static void make_roles(struct world *world)
+{
+    struct hooks_tier *tiers;
+    struct hooks_options options = {.node = world->conf->node, .limit_ns = HOOKS_LIMIT};
+
+    world->roles = roles_new();
+    options.roles = world->roles;
+    options.count = own_hooks(world->conf, &tiers);
+    options.tiers = tiers;
+    world->hooks = hooks_new(&options);
+    free(tiers);
+}
+
 static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     struct world *world = timer->data;
@@ -254,6 +271,7 @@ static bool build(struct world *world)
         return false;
     if (!make_http(world))
         return false;
+    make_roles(world);
     fill_status(world);
     store_on_change(world->store, wires_changed, &world->wires);
     start_sweeping(world);
@@ -313,6 +331,8 @@ void world_free(struct world *world)
         return;
     MUST_BE(world, WORLD_MAGIC);
     stop_serving(world);
+    roles_free(world->roles);
+    hooks_free(world->hooks);
     if (world->store)
         store_close(world->store);
     if (wires->mailbox)

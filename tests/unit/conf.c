@@ -293,11 +293,12 @@ static size_t unsupported(const char *text)
 static void what_is_not_done_yet_is_refused(void **state)
 {
     (void)state;
-    assert_int_equal(unsupported("defaults = { isconf = false; base = 2.0; on_master = \"\"; };"),
-                     0);
+    assert_int_equal(unsupported("defaults = { isconf = false; base = 2.0; gate = \"\"; };"), 0);
     assert_int_equal(unsupported("defaults = { isconf = true; };"), 1);
     assert_int_equal(unsupported("defaults = { gossip = { }; gate = \"rules\"; };"), 2);
-    assert_int_equal(unsupported("defaults = { tiers = { a = { on_slave = \"x\"; }; }; };"), 1);
+    assert_int_equal(unsupported("defaults = { on_master = \"x\"; on_backup = \"y\"; "
+                                 "tiers = { a = { on_slave = \"z\"; }; }; };"),
+                     0);
     put("paris", "udp 127.0.0.1 master\n");
     assert_int_equal(unsupported("defaults = { nets = \"paris\"; };"), 1);
 }
