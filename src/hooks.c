@@ -101,13 +101,19 @@ static bool is_idle(const struct tier *tier)
     return !tier->run && !tier->waits;
 }
 
+/* It has left the configuration, and the election: nothing of it counts any more. */
+static bool is_over(const struct tier *tier)
+{
+    return tier->gone && !tier->begun;
+}
+
 static void drop_gone(struct hooks *hooks)
 {
     struct tier **at = &hooks->tiers;
 
     while (*at) {
         struct tier *tier = *at;
-        if (tier->gone && !tier->begun && is_idle(tier)) {
+        if (is_over(tier) && is_idle(tier)) {
             *at = tier->next;
             tier_free(tier);
         } else {
@@ -208,7 +214,7 @@ static void read_change(struct letter *letter)
 
     MUST_BE(change, CHANGE_MAGIC);
     tier = *find(&change->hooks->tiers, change->change.tier);
-    if (tier)
+    if (tier && !is_over(tier))
         take_change(tier, &change->change);
     free(change);
 }
