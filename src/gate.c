@@ -2,15 +2,15 @@
 #include "src/gate.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/log.h"
 #include "src/base/must.h"
+#include "src/gate_common.h"
 #include "src/replay.h"
 
-enum { GATE_MAGIC = 0x67617465, LOG_NAME_MAX = 256 };
+enum { GATE_MAGIC = 0x67617465 };
 
 struct gate {
     unsigned magic;
@@ -30,43 +30,6 @@ struct gate {
     pthread_mutex_t request_lock; /* guards request_flood */
     struct log_flood request_flood[GATE_VERDICT_COUNT];
 };
-
-static const struct {
-    const char *name;
-    const char *sentence;
-    unsigned http;
-} verdicts[] = {
-#define GATE_ROW(id, name, sentence, http) {name, sentence, http},
-    GATE_VERDICTS(GATE_ROW)
-#undef GATE_ROW
-};
-
-static _Atomic uint64_t counts[GATE_VERDICT_COUNT];
-
-const char *gate_name(enum gate_verdict verdict)
-{
-    return verdicts[verdict].name;
-}
-
-const char *gate_sentence(enum gate_verdict verdict)
-{
-    return verdicts[verdict].sentence;
-}
-
-unsigned gate_http_status(enum gate_verdict verdict)
-{
-    return verdicts[verdict].http;
-}
-
-uint64_t gate_count(enum gate_verdict verdict)
-{
-    return atomic_load_explicit(&counts[verdict], memory_order_relaxed);
-}
-
-static void count(enum gate_verdict verdict)
-{
-    atomic_fetch_add_explicit(&counts[verdict], 1, memory_order_relaxed);
-}
 
 struct gate *gate_new(const struct gate_options *options)
 {
@@ -103,12 +66,6 @@ void gate_free(struct gate *gate)
 
 /* ---- datagrams ------------------------------------------------------------------------------- */
 
-/* May what is not signed pass? */
-static bool unsigned_passes(const struct gate *gate)
-{
-    return !gate->keyring || keyring_any(gate->keyring) || gate->auth != AUTH_ENFORCE;
-}
-
 static enum gate_verdict check_form(struct span bytes, struct message *m,
                                     struct gate_datagram *datagram, struct notice *out)
 {
@@ -125,30 +82,17 @@ static enum gate_verdict check_form(struct span bytes, struct message *m,
 static enum gate_verdict check_signature(struct gate *gate, const struct message *m,
                                          struct gate_datagram *datagram)
 {
-    enum seal_verdict verdict;
-
-    if (!gate->seal)
-        return GATE_PASS;
-    verdict = seal_check_message(gate->seal, m, gate->isconf, &datagram->key);
-    datagram->is_signed = verdict == SEAL_OK;
-    if (verdict == SEAL_OK || keyring_any(gate->keyring))
-        return GATE_PASS;
-    if (verdict == SEAL_WRONG)
-        return GATE_WRONG_KEY;
-    return unsigned_passes(gate) ? GATE_PASS : GATE_UNSIGNED;
+    return gate_check_signature(gate->seal, gate->keyring, gate->auth, m, gate->isconf,
+                                &datagram->is_signed, &datagram->key);
 }
 
-/* Is it of this cluster, and not of this very node? */
 static enum gate_verdict check_sender(const struct gate *gate, const struct notice_sender *sender,
-                                      struct gate_datagram *datagram)
+                                      const struct gate_datagram *datagram)
 {
-    if (strcmp(sender->domain, gate->domain) != 0)
-        return GATE_OTHER_DOMAIN;
-    if (strcmp(sender->node, gate->node) != 0)
-        return GATE_PASS;
-    if (sender->boot == gate->boot || members_is_own(gate->members, &datagram->from))
-        return GATE_OWN_ECHO;
-    return GATE_OWN_NAME;
+    const struct gate_identity ours = {gate->domain, gate->node, gate->boot};
+    const struct gate_identity theirs = {sender->domain, sender->node, sender->boot};
+
+    return gate_check_identity(&ours, gate->members, &theirs, &datagram->from);
 }
 
 static enum gate_verdict check_replay(struct gate *gate, mono_t now,
@@ -204,7 +148,7 @@ enum gate_verdict gate_datagram(struct gate *gate, mono_t now, struct span bytes
     *datagram = (struct gate_datagram){.from = datagram->from};
     *out->name = *out->sender.node = '\0';
     verdict = judge_datagram(gate, now, bytes, datagram, out);
-    count(verdict);
+    gate_count_one(verdict);
     return verdict;
 }
 
@@ -248,7 +192,7 @@ static enum gate_verdict judge_request(const struct gate *gate, const struct gat
         return gate->keyring ? GATE_UNSIGNED : GATE_NOT_LOCAL;
     if (request->own_host)
         return GATE_PASS;
-    if (unsigned_passes(gate))
+    if (gate_unsigned_passes(gate->keyring, gate->auth))
         return GATE_PASS;
     if (gate->plain_get && members_admit_plain(gate->members, &request->from))
         return GATE_PASS;
@@ -264,41 +208,11 @@ enum gate_verdict gate_request(struct gate *gate, struct gate_request *request)
     request->own_host = is_own_host(gate, request);
     verdict = judge_request(gate, request);
     if (verdict == GATE_PASS)
-        count(verdict); /* refusals are counted as they are logged */
+        gate_count_one(verdict); /* refusals are counted as they are logged */
     return verdict;
 }
 
 /* ---- the log --------------------------------------------------------------------------------- */
-
-/* One line of section 4's form. */
-struct line {
-    const char *message;
-    struct span name;
-    const struct address *from;
-    const char *node; /* as authenticated; empty or NULL: not known */
-    const char *reason;
-    uint64_t missed;
-};
-
-static void log_line(const struct gate *gate, enum gate_verdict verdict, unsigned port,
-                     const struct line *line)
-{
-    char memory[2 * ADDRESS_TEXT_SIZE + 4 * LOG_NAME_MAX + 2 * NODE_SIZE + 512];
-    struct text out = TEXT_OVER(memory);
-    char host[ADDRESS_TEXT_SIZE];
-
-    text_printf(&out, "- gate=%u message=%s namespace=", port, line->message);
-    log_quote(&out, line->name, LOG_NAME_MAX);
-    text_printf(&out, " sender=%s", address_host_text(line->from, host));
-    if (line->node && *line->node)
-        text_printf(&out, " (%s)", line->node);
-    text_printf(&out, " receiver=%s %s", gate->node, gate_sentence(verdict));
-    if (line->reason)
-        text_printf(&out, ": %s", line->reason);
-    if (line->missed)
-        text_printf(&out, " (and %llu more of the kind)", (unsigned long long)line->missed);
-    log_at(verdict == GATE_OWN_NAME ? LEVEL_WARN : LEVEL_INFO, "%s", memory);
-}
 
 static void log_twin(struct gate *gate, mono_t now, const struct gate_datagram *datagram,
                      const char *node)
@@ -313,20 +227,16 @@ static void log_twin(struct gate *gate, mono_t now, const struct gate_datagram *
                  address_host_text(&datagram->from, one));
 }
 
-/* Was the sender's name shown to be true, as far as the auth mode wants it? */
-static bool name_is_known(enum gate_verdict verdict)
-{
-    return verdict != GATE_FORM && verdict != GATE_NOT_MEMBER && verdict != GATE_UNSIGNED &&
-           verdict != GATE_WRONG_KEY;
-}
-
 void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
                        const struct gate_datagram *datagram, const struct notice *notice)
 {
-    struct line line = {.message = "?",
-                        .name = span_of(notice->name),
-                        .from = &datagram->from,
-                        .reason = datagram->reason};
+    struct gate_line line = {.verdict = verdict,
+                             .port = gate->port,
+                             .message = "?",
+                             .name = span_of(notice->name),
+                             .from = &datagram->from,
+                             .receiver = gate->node,
+                             .reason = datagram->reason};
 
     MUST_BE(gate, GATE_MAGIC);
     if (datagram->other_address)
@@ -337,9 +247,9 @@ void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
         return;
     if (verdict != GATE_FORM)
         line.message = notice->kind == NOTICE_WHOHAS ? "whohas" : "ihave";
-    if (name_is_known(verdict))
+    if (gate_name_is_known(verdict))
         line.node = notice->sender.node;
-    log_line(gate, verdict, gate->port, &line);
+    gate_log_line(&line);
 }
 
 static const char *message_name(enum gate_message message)
@@ -355,17 +265,20 @@ static const char *message_name(enum gate_message message)
 void gate_log_request(struct gate *gate, mono_t now, enum gate_verdict verdict,
                       const struct gate_request *request, struct span name)
 {
-    struct line line = {.message = message_name(request->message),
-                        .name = name,
-                        .from = &request->from,
-                        .node = request->is_signed ? request->node : NULL};
+    struct gate_line line = {.verdict = verdict,
+                             .port = request->to.port,
+                             .message = message_name(request->message),
+                             .name = name,
+                             .from = &request->from,
+                             .node = request->is_signed ? request->node : NULL,
+                             .receiver = gate->node};
     bool pass;
 
     MUST_BE(gate, GATE_MAGIC);
-    count(verdict);
+    gate_count_one(verdict);
     pthread_mutex_lock(&gate->request_lock);
     pass = log_flood_pass(&gate->request_flood[verdict], now, &line.missed);
     pthread_mutex_unlock(&gate->request_lock);
     if (pass)
-        log_line(gate, verdict, request->to.port, &line);
+        gate_log_line(&line);
 }

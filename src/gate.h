@@ -31,6 +31,9 @@
     ROW(GATE_REPLAYED, "replayed", "it was said before", 401)                                      \
     ROW(GATE_OWN_ECHO, "own_echo", "it is this node's own message", 403)                           \
     ROW(GATE_OWN_NAME, "own_name", "another host uses this node's name", 403)                      \
+    ROW(GATE_NOT_CANDIDATE, "not_candidate", "its sender is no candidate of the tier", 403)        \
+    ROW(GATE_OFF_LINK, "off_link",                                                                 \
+        "it came from beyond the link: its TTL or hop limit is not 255", 403)                      \
     ROW(GATE_NOT_LOCAL, "not_local",                                                               \
         "that is taken on the control socket alone, or signed by a key holder", 403)
 

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/gate_common.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "src/base/log.h"
+
+enum { LOG_NAME_MAX = 256 };
+
+static const struct {
+    const char *name;
+    const char *sentence;
+    unsigned http;
+} verdicts[] = {
+#define GATE_ROW(id, name, sentence, http) {name, sentence, http},
+    GATE_VERDICTS(GATE_ROW)
+#undef GATE_ROW
+};
+
+static _Atomic uint64_t counts[GATE_VERDICT_COUNT];
+
+const char *gate_name(enum gate_verdict verdict)
+{
+    return verdicts[verdict].name;
+}
+
+const char *gate_sentence(enum gate_verdict verdict)
+{
+    return verdicts[verdict].sentence;
+}
+
+unsigned gate_http_status(enum gate_verdict verdict)
+{
+    return verdicts[verdict].http;
+}
+
+uint64_t gate_count(enum gate_verdict verdict)
+{
+    return atomic_load_explicit(&counts[verdict], memory_order_relaxed);
+}
+
+void gate_count_one(enum gate_verdict verdict)
+{
+    atomic_fetch_add_explicit(&counts[verdict], 1, memory_order_relaxed);
+}
+
+bool gate_unsigned_passes(const struct keyring *keyring, enum auth_mode auth)
+{
+    return !keyring || keyring_any(keyring) || auth != AUTH_ENFORCE;
+}
+
+enum gate_verdict gate_check_signature(struct seal *seal, const struct keyring *keyring,
+                                       enum auth_mode auth, const struct message *m, bool isconf,
+                                       bool *is_signed, size_t *key)
+{
+    enum seal_verdict verdict;
+
+    if (!seal)
+        return GATE_PASS;
+    verdict = seal_check_message(seal, m, isconf, key);
+    *is_signed = verdict == SEAL_OK;
+    if (verdict == SEAL_OK || keyring_any(keyring))
+        return GATE_PASS;
+    if (verdict == SEAL_WRONG)
+        return GATE_WRONG_KEY;
+    return gate_unsigned_passes(keyring, auth) ? GATE_PASS : GATE_UNSIGNED;
+}
+
+enum gate_verdict gate_check_identity(const struct gate_identity *ours,
+                                      const struct members *members,
+                                      const struct gate_identity *theirs,
+                                      const struct address *from)
+{
+    if (strcmp(theirs->domain, ours->domain) != 0)
+        return GATE_OTHER_DOMAIN;
+    if (strcmp(theirs->node, ours->node) != 0)
+        return GATE_PASS;
+    if (theirs->boot == ours->boot || members_is_own(members, from))
+        return GATE_OWN_ECHO;
+    return GATE_OWN_NAME;
+}
+
+bool gate_name_is_known(enum gate_verdict verdict)
+{
+    switch (verdict) { /* those that are given once the signature was looked at */
+    case GATE_PASS:
+    case GATE_NAME:
+    case GATE_OTHER_DOMAIN:
+    case GATE_REPLAYED:
+    case GATE_OWN_ECHO:
+    case GATE_OWN_NAME:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void gate_log_line(const struct gate_line *line)
+{
+    char memory[2 * ADDRESS_TEXT_SIZE + 4 * LOG_NAME_MAX + 2 * NODE_SIZE + 512];
+    struct text out = TEXT_OVER(memory);
+    char host[ADDRESS_TEXT_SIZE];
+
+    text_printf(&out, "- gate=%u message=%s namespace=", line->port, line->message);
+    log_quote(&out, line->name, LOG_NAME_MAX);
+    text_printf(&out, " sender=%s", address_host_text(line->from, host));
+    if (line->node && *line->node)
+        text_printf(&out, " (%s)", line->node);
+    text_printf(&out, " receiver=%s %s", line->receiver, gate_sentence(line->verdict));
+    if (line->reason)
+        text_printf(&out, ": %s", line->reason);
+    if (line->missed)
+        text_printf(&out, " (and %llu more of the kind)", (unsigned long long)line->missed);
+    log_at(line->verdict == GATE_OWN_NAME ? LEVEL_WARN : LEVEL_INFO, "%s", memory);
+}
