@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_ADVERT_GATE_H
+#define POND_SRC_ADVERT_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "election/ballot.h"
+#include "src/base/time.h"
+#include "src/gate.h"
+
+/*
+ * The gate of advert_port: whether a ballot is let in. In this order, cheapest first: form and size
+ * (a datagram to a multicast group also shows by its TTL that it is from this link: RFC 5082), the
+ * sender is a member of the tier that the ballot names (of an advert: a candidate), signature,
+ * domain, and that it is not of our own name. Replays are the machine's (election/elect.h), which
+ * knows whom it believes. Verdicts and their counts are src/gate.h's; a refused ballot gets no
+ * answer. One thread; deterministic.
+ */
+struct advert_gate_options {
+    const struct members *members; /* outlives the gate */
+    const struct keyring *keyring; /* outlives the gate; NULL: this cluster has no keys */
+    const char *domain;
+    const char *node; /* our own name */
+    uint64_t boot;    /* our own incarnation, to know our echoes */
+    uint16_t port;    /* on which ballots come in: for the log */
+    enum auth_mode auth;
+};
+
+struct advert_gate;
+struct advert_gate *advert_gate_new(const struct advert_gate_options *options); /* copies texts */
+void advert_gate_free(struct advert_gate *gate);
+
+/* After a reload. Members and keys change by themselves. */
+void advert_gate_set_auth(struct advert_gate *gate, enum auth_mode auth);
+
+/* A datagram sent to a group must have this TTL or hop limit: no router may have passed it on. */
+enum { ADVERT_HOPS = 255 };
+
+struct advert_datagram {
+    struct address from;
+    bool to_group; /* it was sent to a multicast group */
+    int hops;      /* the TTL or hop limit it came with, where to_group; negative: not known */
+
+    /* out: */
+    const char *reason; /* static: more closely why, or NULL */
+    bool is_signed;
+    size_t key;     /* which of our keys signed it */
+    bool candidate; /* the sender is a candidate of the ballot's tier, else a slave */
+};
+
+/* Bytes to verdict; where it is GATE_PASS, *out is what was said. Link-local addresses in it get
+ * the scope of the sender's. */
+enum gate_verdict advert_gate_judge(struct advert_gate *gate, struct span bytes,
+                                    struct advert_datagram *datagram, struct ballot *out);
+
+/* Logs a refusal as section 4 has it, the tier as its namespace, a flood as a summary; our own
+ * echoes are not worth a line. `ballot` as advert_gate_judge left it. */
+void advert_gate_log(struct advert_gate *gate, mono_t now, enum gate_verdict verdict,
+                     const struct advert_datagram *datagram, const struct ballot *ballot);
+
+#endif
