@@ -11,14 +11,6 @@
 
 enum { OURS_MAX = 16 };
 
-const char *hook_env_role(enum roles_queue queue)
-{
-    static const char *const names[ROLES_QUEUE_COUNT] = {
-        [ROLES_MASTER] = "master", [ROLES_BACKUP] = "backup", [ROLES_SLAVE] = "slave"};
-
-    return names[queue];
-}
-
 static char *__attribute__((format(printf, 1, 2))) made(const char *format, ...)
 {
     char *text = NULL;
@@ -32,9 +24,7 @@ static char *__attribute__((format(printf, 1, 2))) made(const char *format, ...)
 
 static const char *host_or_nothing(const struct address *a, char out[ADDRESS_TEXT_SIZE])
 {
-    static const struct address none;
-
-    return memcmp(a->ip, none.ip, sizeof(none.ip)) == 0 ? "" : address_host_text(a, out);
+    return address_is_any(a) ? "" : address_host_text(a, out);
 }
 
 static size_t add_ours(char **env, const char *node, const struct role_change *change)
@@ -43,7 +33,7 @@ static size_t add_ours(char **env, const char *node, const struct role_change *c
     size_t n = 0;
 
     env[n++] = made("POND_TIER=%s", change->tier);
-    env[n++] = made("POND_ROLE=%s", hook_env_role(change->queue));
+    env[n++] = made("POND_ROLE=%s", roles_name(change->queue));
     env[n++] = made("POND_EPOCH=%" PRIu64, change->epoch);
     env[n++] = made("POND_MASTER=%s", change->master);
     env[n++] = made("POND_ADDRESS=%s", host_or_nothing(&change->master_address, master));

@@ -11,7 +11,4 @@
 char **hook_env_new(char *const *daemon, const char *node, const struct role_change *change);
 void hook_env_free(char **env);
 
-/* "master", "backup", "slave". */
-const char *hook_env_role(enum roles_queue queue);
-
 #endif

@@ -157,7 +157,7 @@ static void begin(struct tier *tier)
 
     if (!options.command)
         return;
-    text_printf(&name, "%s: on_%s", tier->tier, hook_env_role(tier->change.queue));
+    text_printf(&name, "%s: on_%s", tier->tier, roles_name(tier->change.queue));
     env = hook_env_new(environ, hooks->node, &tier->change);
     options.env = env;
     tier->run = hook_run_new(&options);
@@ -190,7 +190,7 @@ static void take_change(struct tier *tier, const struct role_change *change)
     if (tier->waits) {
         stat_add(STAT_HOOKS_SKIPPED, 1);
         log_info("%s: on_%s is passed over: while another hook ran, the role changed again",
-                 tier->tier, hook_env_role(tier->change.queue));
+                 tier->tier, roles_name(tier->change.queue));
     }
     tier->change = *change;
     tier->waits = true;

@@ -44,6 +44,14 @@ struct roles {
     size_t listener_count;
 };
 
+const char *roles_name(enum roles_queue queue)
+{
+    static const char *const names[ROLES_QUEUE_COUNT] = {
+        [ROLES_MASTER] = "master", [ROLES_BACKUP] = "backup", [ROLES_SLAVE] = "slave"};
+
+    return names[queue];
+}
+
 /* ---- the queues' thread --------------------------------------------------------------------- */
 
 static struct waiting *unlink_at(struct roles *roles, struct waiting **at)

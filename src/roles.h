@@ -16,6 +16,7 @@
  * the election up. Who is called must be quick, or hand the work on (src/hooks.h does).
  */
 enum roles_queue { ROLES_MASTER, ROLES_BACKUP, ROLES_SLAVE, ROLES_QUEUE_COUNT };
+const char *roles_name(enum roles_queue queue); /* "master", "backup", "slave" */
 
 struct role_change {
     enum roles_queue queue;

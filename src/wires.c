@@ -8,8 +8,14 @@
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/clock.h"
+#include "src/notify.h"
 
-enum { NEWS_MAGIC = 0x6e657773, NEED_MAGIC = 0x6e656564 };
+enum {
+    NEWS_MAGIC = 0x6e657773,
+    NEED_MAGIC = 0x6e656564,
+    ROLE_MAGIC = 0x726f6e77,
+    STATE_SIZE = 512
+};
 
 void wires_init(struct wires *wires)
 {
@@ -217,6 +223,60 @@ void wires_clock(void *arg, const struct exchange_clock *clock)
     recent_add(wires->recent, clock_wall(), "%s",
                skew_sentence(&wires->skew, sentence) ? sentence
                                                      : "this node's clock is right again");
+}
+
+/* ---- what the election tells ------------------------------------------------------------------
+ */
+
+struct role {
+    unsigned magic;
+    struct wires *wires;
+    struct role_change change;
+    struct letter letter;
+};
+
+static void tell_manager(const struct role_news *roles)
+{
+    char memory[STATE_SIZE];
+    struct text state = TEXT_OVER(memory);
+
+    text_puts(&state, "STATUS=");
+    role_news_summary(roles, &state); /* cut where there are many tiers */
+    notify_manager(memory);
+}
+
+static void tell_role(struct wires *wires, const struct role_change *change)
+{
+    char memory[RECENT_LEN];
+    struct text sentence = TEXT_OVER(memory);
+    char *line = role_news_json(change);
+
+    if (wires->http)
+        http_event(wires->http, line);
+    free(line);
+    role_news_sentence(change, &sentence);
+    recent_add(wires->recent, change->wall, "%s", memory);
+    role_news_take(&wires->roles, change);
+    tell_manager(&wires->roles);
+}
+
+static void read_role(struct letter *letter)
+{
+    struct role *role = LETTER_OWNER(letter, struct role, letter);
+
+    MUST_BE(role, ROLE_MAGIC);
+    if (!role->wires->stopped)
+        tell_role(role->wires, &role->change);
+    free(role);
+}
+
+void wires_role(void *arg, const struct role_change *change)
+{
+    struct role *role = malloc(sizeof(*role));
+
+    MUST(role != NULL);
+    *role = (struct role){ROLE_MAGIC, arg, *change, {.read = read_role}};
+    mailbox_post(role->wires->mailbox, &role->letter);
 }
 
 /* ---- what requests ask ---------------------------------------------------------------------- */

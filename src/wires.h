@@ -12,6 +12,8 @@
 #include "src/http.h"
 #include "src/mailbox.h"
 #include "src/recent.h"
+#include "src/role_news.h"
+#include "src/roles.h"
 #include "src/skew.h"
 #include "src/status.h"
 
@@ -30,6 +32,7 @@ struct wires {
     struct recent *recent;
     struct skew skew;
     struct status_source status;
+    struct role_news roles;
     pthread_mutex_t lock;
     bool stopped; /* under the lock; read freely on the main thread, which alone sets it */
 };
@@ -51,6 +54,9 @@ void wires_blame(void *arg, const struct address *http, enum peer_fault fault);
 /* For cache_loop_options. */
 void wires_fault(void *arg, const struct peer *peer, enum peer_fault fault);
 void wires_clock(void *arg, const struct exchange_clock *clock);
+
+/* For roles_register. */
+void wires_role(void *arg, const struct role_change *change);
 
 /* For http_world. The looks give NULL once the daemon is stopping. */
 void wires_ask(void *arg, struct ask *ask);

@@ -221,6 +221,8 @@ static void make_roles(struct world *world)
     options.tiers = tiers;
     world->hooks = hooks_new(&options);
     free(tiers);
+    for (int queue = 0; queue < ROLES_QUEUE_COUNT; queue++)
+        roles_register(world->roles, (enum roles_queue)queue, wires_role, &world->wires);
 }
 
 static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
