@@ -21,7 +21,7 @@
  *
  * The driver promises: every ballot that it hands in was let in by the gate (well formed, of this
  * domain and tier, from a member, signed); all ballots that have arrived are handed in before a
- * deadline is judged; `late` is told truly.
+ * WAKE, which alone judges deadlines; `late` is told truly, and once: with the first event after.
  *
  * A candidate is BACKUP or MASTER, another member SLAVE, one that is not begun or has ended OFF.
  * The table in election/table.c is the protocol: state x input -> next state, reason, what goes
@@ -46,8 +46,8 @@
  * standing.
  *
  * Silence. Deadlines of a backup, from the last advert (or answer) of its master, i = its interval:
- * after two missed ones (2 i + i/8, or halfway to death where dead_ratio is smaller) a solicit, and
- * again every i/4; at dead_ratio x i + own skew/256 it becomes master; backups that know better
+ * after two missed ones (2 i + i/8, or halfway from the first one to death where dead_ratio is below
+ * 2.5) a solicit, and again every i/4, three times at least; at dead_ratio x i + own skew/256 it becomes master; backups that know better
  * ones (proven, heard within three standings, not demoted beyond themselves) wait i/8 for each of
  * those longer, at most i/2, so that one takes over and not all. Without a master: i is our own
  * interval, counted from the start, or from when the master left or was lost. A slave loses its
@@ -57,8 +57,10 @@
  * one dead time).
  *
  * Lateness. `late` of an event is by how much the driver's loop came later than it should have. A
- * backup's deadline moves by it. A master that was late by more than its own dead time becomes
- * backup first (REASON_LATE) and listens for a dead time.
+ * backup's deadline moves by it; but who is always a little late must not wait for ever, so of
+ * lateness below the dead time, one dead time at most is forgiven in one wait. A master that was
+ * late by more than its own dead time, or has not adverted for that long, becomes backup first
+ * (REASON_LATE) and listens for a dead time.
  *
  * Taking over. Its epoch is one above the highest known, and must be below or at `reserved` (which
  * PERSISTED has confirmed): else it waits (REASON_EPOCH_NOT_KEPT). PERSIST is asked for as soon as
@@ -154,7 +156,7 @@ enum elect_event_kind {
 struct elect_event {
     enum elect_event_kind kind;
     mono_t now;
-    int64_t late; /* ns; 0: on time */
+    int64_t late; /* ns; 0: on time, or told before */
     const struct ballot *ballot;
     struct address from; /* port aside */
     bool from_candidate; /* as the nets file says; else another member */
@@ -205,8 +207,9 @@ void elect_view(const struct elect *machine, mono_t now, struct view_tier *out);
 /* What to remember, now. After END `reserved` is the epoch: nothing was used above it. */
 void elect_memory(const struct elect *machine, struct elect_memory *out);
 
-/* Who is heard: for the way of adverts to all, and for pond peers. `roster` changes whenever the
- * set of addresses does. */
+/* The candidates but for us, heard or not, and whoever else was heard: for the way of adverts to all
+ * (of those that are proven), and for pond peers. `roster` changes whenever the set of addresses
+ * does, or one becomes proven or loses it. */
 struct elect_member {
     struct address address; /* with its HTTP port */
     char node[NODE_SIZE];
@@ -218,7 +221,7 @@ struct elect_member {
     uint16_t demotion;
     bool behind;
     uint32_t unconfirmed;
-    mono_t heard; /* last believed */
+    mono_t heard; /* last believed; MONO_NEVER: never */
 };
 uint64_t elect_roster(const struct elect *machine);
 size_t elect_members(const struct elect *machine, const struct elect_member **list);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+
+#include "election/elect_inner.h"
+#include "src/base/must.h"
+
+/*
+ * Three standings of one who makes them as seldom as it may: every standing_ns + 20 %.
+ */
+int64_t elect_memory_ns(const struct elect *m)
+{
+    return 3 * (m->standing_ns + m->standing_ns / 5);
+}
+
+bool elect_is_believed(const struct elect *m, int row)
+{
+    const struct elect_member *member = &m->members[row];
+    int64_t life =
+        member->role == BALLOT_MASTER ? elect_dead_of(m, member->pair) : elect_memory_ns(m);
+
+    /* The one that is followed loses its proof together with its place. */
+    return member->proven && (row == m->master || mono_between(member->heard, m->now) <= life);
+}
+
+/* Does the ballot come from the same life of the same node as what was last believed? */
+static bool is_same_life(const struct elect_member *member, const struct ballot *ballot)
+{
+    return member->boot == ballot->boot && strcmp(member->node, ballot->node) == 0;
+}
+
+/* An echo of one of our nonces to this sender, in time? Then none of them is good again. */
+static bool take_nonce(const struct elect *m, struct sender *sender, const struct ballot *ballot)
+{
+    bool found = false;
+
+    for (size_t i = 0; ballot->has_echo && i < ELECT_NONCES; i++)
+        found =
+            found || (!mono_reached(m->now, sender->nonces[i].until) &&
+                      memcmp(&sender->nonces[i].value, &ballot->echo, sizeof(ballot->echo)) == 0);
+    if (found)
+        memset(sender->nonces, 0, sizeof(sender->nonces));
+    return found;
+}
+
+/* The row of the sender, made where it is new. Candidates have theirs for ever; others leave that
+ * many rows free, so that a change of the candidates finds room. */
+static int row_of(struct elect *m, const struct address *from)
+{
+    int row = elect_find(m, from);
+
+    if (row == ELECT_NOBODY && m->count < ELECT_MEMBERS_MAX - ELECT_CANDIDATES_MAX)
+        row = elect_add(m, from);
+    if (row != ELECT_NOBODY)
+        m->senders[row].seen = m->now;
+    return row;
+}
+
+/* Why an advert or standing is refused that is neither believed nor proves itself. */
+static enum reason why_unproven(const struct elect_member *member, const struct ballot *ballot)
+{
+    if (ballot->has_echo)
+        return REASON_OTHER_NONCE;
+    return is_same_life(member, ballot) && ballot->counter <= member->counter ? REASON_REPLAYED
+                                                                              : REASON_UNPROVEN;
+}
+
+static bool hear_voice(struct elect *m, int row, const struct ballot *ballot,
+                       struct elect_actions *out)
+{
+    struct elect_member *member = &m->members[row];
+    bool same = is_same_life(member, ballot);
+
+    if (same && elect_is_believed(m, row)) {
+        if (ballot->counter <= member->counter) {
+            elect_note(m, REASON_REPLAYED, &member->address, out);
+            return false;
+        }
+    } else if (!take_nonce(m, &m->senders[row], ballot)) {
+        elect_note(m, why_unproven(member, ballot), &member->address, out);
+        elect_say_solicit(m, row, out);
+        return false;
+    }
+    elect_believe(m, row, ballot, !same, out);
+    return true;
+}
+
+/* Who solicits is answered once for each ballot of its, however often that is repeated, and not
+ * too often: the answer goes to where the question says that it came from. */
+static void hear_solicit(struct elect *m, int row, const struct ballot *ballot,
+                         struct elect_actions *out)
+{
+    struct elect_member *member = &m->members[row];
+    struct sender *sender = &m->senders[row];
+    bool believed = is_same_life(member, ballot) && elect_is_believed(m, row);
+
+    if (believed ? ballot->counter <= member->counter
+                 : ballot->boot == sender->asked_boot && ballot->counter <= sender->asked_counter) {
+        elect_note(m, REASON_REPLAYED, &member->address, out);
+        return;
+    }
+    if (believed) {
+        member->counter = ballot->counter;
+        member->heard = m->now;
+    } else {
+        sender->asked_boot = ballot->boot;
+        sender->asked_counter = ballot->counter;
+    }
+    if (mono_between(sender->answered, m->now) < ELECT_SOLICIT_GAP_NS) {
+        elect_note(m, REASON_TOO_OFTEN, &member->address, out);
+        return;
+    }
+    sender->answered = m->now;
+    elect_say_answer(m, row, &ballot->nonce, out);
+}
+
+/* What is wrong with a ballot whoever sent it; REASON_COUNT: nothing. */
+static enum reason why_never(const struct elect *m, const struct elect_event *event)
+{
+    const struct ballot *ballot = event->ballot;
+    int row = elect_find(m, &event->from);
+
+    if (memcmp(ballot->address.ip, event->from.ip, sizeof(event->from.ip)) != 0)
+        return REASON_OTHER_ADDRESS;
+    if (ballot->kind == BALLOT_SOLICIT)
+        return REASON_COUNT;
+    if (ballot->epoch > ELECT_EPOCH_MAX || (ballot->kind == BALLOT_ADVERT && ballot->epoch == 0))
+        return REASON_BAD_EPOCH;
+    if (ballot->kind == BALLOT_ADVERT &&
+        (!event->from_candidate || row == ELECT_NOBODY || !m->members[row].candidate))
+        return REASON_NO_CANDIDATE;
+    return REASON_COUNT;
+}
+
+bool elect_hear(struct elect *m, const struct elect_event *event, struct elect_actions *out)
+{
+    const struct ballot *ballot = event->ballot;
+    enum reason never;
+    int row;
+
+    MUST(ballot);
+    if (m->state == ELECT_OFF || address_same_host(&event->from, &m->rules.address))
+        return false;
+    never = why_never(m, event);
+    row = never == REASON_COUNT ? row_of(m, &event->from) : ELECT_NOBODY;
+    if (row == ELECT_NOBODY)
+        elect_note(m, never == REASON_COUNT ? REASON_NO_ROOM : never, &event->from, out);
+    else if (ballot->kind == BALLOT_SOLICIT)
+        hear_solicit(m, row, ballot, out);
+    else
+        return hear_voice(m, row, ballot, out);
+    return false;
+}

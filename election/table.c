@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+#include "election/table.h"
+
+#include "src/base/must.h"
+
+/* A pair that is not here changes nothing. */
+/* clang-format off */
+static const struct elect_rule table[ELECT_STATE_COUNT][INPUT_COUNT] = {
+    [ELECT_OFF] = {
+        [INPUT_BEGIN_CANDIDATE] = {ELECT_BACKUP, DEED_LISTEN,  REASON_STARTED},
+        [INPUT_BEGIN_MEMBER]    = {ELECT_SLAVE,  DEED_LISTEN,  REASON_STARTED},
+    },
+    [ELECT_SLAVE] = {
+        [INPUT_HEARD_FIRST]     = {ELECT_SLAVE,  DEED_FOLLOW,  REASON_HEARD_MASTER},
+        [INPUT_HEARD_SAME]      = {ELECT_SLAVE,  DEED_REFRESH, REASON_HEARD_MASTER},
+        [INPUT_HEARD_BETTER]    = {ELECT_SLAVE,  DEED_FOLLOW,  REASON_BETTER_MASTER},
+        [INPUT_HEARD_WORSE]     = {ELECT_SLAVE,  DEED_NOTE,    REASON_WORSE_MASTER},
+        [INPUT_LEFT]            = {ELECT_SLAVE,  DEED_LISTEN,  REASON_MASTER_LEFT},
+        [INPUT_DIED]            = {ELECT_SLAVE,  DEED_LISTEN,  REASON_PROCESS_DIED},
+        [INPUT_REMOVED]         = {ELECT_SLAVE,  DEED_LISTEN,  REASON_RECONFIGURED},
+        [INPUT_LOST]            = {ELECT_SLAVE,  DEED_LISTEN,  REASON_LOST_MASTER},
+        [INPUT_MADE_CANDIDATE]  = {ELECT_BACKUP, DEED_KEEP,    REASON_RECONFIGURED},
+        [INPUT_END]             = {ELECT_OFF,    DEED_LISTEN,  REASON_STOPPING},
+    },
+    [ELECT_BACKUP] = {
+        [INPUT_HEARD_FIRST]     = {ELECT_BACKUP, DEED_FOLLOW,  REASON_HEARD_MASTER},
+        [INPUT_HEARD_SAME]      = {ELECT_BACKUP, DEED_REFRESH, REASON_HEARD_MASTER},
+        [INPUT_HEARD_BETTER]    = {ELECT_BACKUP, DEED_FOLLOW,  REASON_BETTER_MASTER},
+        [INPUT_HEARD_WORSE]     = {ELECT_BACKUP, DEED_NOTE,    REASON_WORSE_MASTER},
+        [INPUT_LEFT]            = {ELECT_BACKUP, DEED_LISTEN,  REASON_MASTER_LEFT},
+        [INPUT_DIED]            = {ELECT_BACKUP, DEED_LISTEN,  REASON_PROCESS_DIED},
+        [INPUT_REMOVED]         = {ELECT_BACKUP, DEED_LISTEN,  REASON_RECONFIGURED},
+        [INPUT_LOST]            = {ELECT_BACKUP, DEED_LISTEN,  REASON_LOST_MASTER},
+        [INPUT_DUE_SILENT]      = {ELECT_MASTER, DEED_REIGN,   REASON_SILENCE},
+        [INPUT_DUE_DIED]        = {ELECT_MASTER, DEED_REIGN,   REASON_PROCESS_DIED},
+        [INPUT_DUE_NAMED]       = {ELECT_MASTER, DEED_REIGN,   REASON_NAMED},
+        [INPUT_MADE_MEMBER]     = {ELECT_SLAVE,  DEED_KEEP,    REASON_RECONFIGURED},
+        [INPUT_END]             = {ELECT_OFF,    DEED_LISTEN,  REASON_STOPPING},
+    },
+    [ELECT_MASTER] = {
+        [INPUT_HEARD_BETTER]    = {ELECT_BACKUP, DEED_FOLLOW,  REASON_BETTER_MASTER},
+        [INPUT_HEARD_WORSE]     = {ELECT_MASTER, DEED_DISPUTE, REASON_CONFLICT},
+        [INPUT_ASKED_BY_BETTER] = {ELECT_BACKUP, DEED_LEAVE,   REASON_ASKED},
+        [INPUT_ASKED_BY_WORSE]  = {ELECT_MASTER, DEED_NOTE,    REASON_WORSE},
+        [INPUT_DEMOTED]         = {ELECT_BACKUP, DEED_LEAVE,   REASON_DEMOTED},
+        [INPUT_LATE]            = {ELECT_BACKUP, DEED_LISTEN,  REASON_LATE},
+        [INPUT_MADE_MEMBER]     = {ELECT_SLAVE,  DEED_LEAVE,   REASON_RECONFIGURED},
+        [INPUT_MOVED]           = {ELECT_BACKUP, DEED_LEAVE,   REASON_RECONFIGURED},
+        [INPUT_END]             = {ELECT_OFF,    DEED_LEAVE,   REASON_STOPPING},
+    },
+};
+/* clang-format on */
+
+struct elect_rule elect_rule(enum elect_state state, enum elect_input input)
+{
+    struct elect_rule rule;
+
+    MUST(state < ELECT_STATE_COUNT && input < INPUT_COUNT);
+    rule = table[state][input];
+    if (rule.deed == DEED_NONE)
+        rule.next = state;
+    return rule;
+}
