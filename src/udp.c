@@ -53,7 +53,8 @@ struct parcel {
 struct udp {
     unsigned magic;
     struct udp_options options;
-    struct address broadcast;
+    bool broadcasts;
+    struct address broadcast; /* where it does */
     struct endpoint sockets[SOCKETS_MAX];
     size_t count;
     char in[UDP_BATCH][UDP_PAYLOAD_MAX + 1]; /* one more, to notice what was cut */
@@ -221,7 +222,7 @@ void udp_send_group(struct udp *udp, const struct address *group, unsigned inter
 void udp_broadcast(struct udp *udp, struct span bytes)
 {
     MUST_BE(udp, UDP_MAGIC);
-    if (!udp->options.broadcast)
+    if (!udp->broadcasts)
         return;
     for (size_t i = 0; i < udp->count; i++) {
         struct endpoint *socket = &udp->sockets[i];
@@ -438,12 +439,36 @@ static void close_socket(struct udp *udp, struct endpoint *socket)
  * bound to every address does. */
 static bool needs_broadcast_socket(const struct udp *udp)
 {
-    if (!udp->options.broadcast)
-        return false;
     for (size_t i = 0; i < udp->count; i++) {
         if (address_is_v4(&udp->sockets[i].bound) && address_is_any(&udp->sockets[i].bound))
             return false;
     }
+    return true;
+}
+
+static struct endpoint *find_broadcast(struct udp *udp)
+{
+    for (size_t i = 0; i < udp->count; i++) {
+        if (udp->sockets[i].purpose == BROADCAST)
+            return &udp->sockets[i];
+    }
+    return NULL;
+}
+
+bool udp_set_broadcast(struct udp *udp, const struct address *broadcast)
+{
+    struct endpoint *old = find_broadcast(udp);
+
+    MUST_BE(udp, UDP_MAGIC);
+    if (udp->broadcasts && broadcast && address_same(&udp->broadcast, broadcast))
+        return true;
+    if (broadcast && needs_broadcast_socket(udp) && !listen_on(udp, broadcast, BROADCAST))
+        return false;
+    if (old)
+        close_socket(udp, old);
+    udp->broadcasts = broadcast != NULL;
+    if (broadcast)
+        udp->broadcast = *broadcast;
     return true;
 }
 
@@ -458,14 +483,10 @@ struct udp *udp_new(const struct udp_options *options)
     MUST(options->listen_count <= UDP_LISTEN_MAX);
     for (size_t i = 0; good && i < options->listen_count; i++)
         good = listen_on(udp, &options->listen[i], OWN);
-    if (good && needs_broadcast_socket(udp))
-        good = listen_on(udp, options->broadcast, BROADCAST);
-    if (!good) {
+    if (!good || !udp_set_broadcast(udp, options->broadcast)) {
         udp_free(udp);
         return NULL;
     }
-    if (options->broadcast)
-        udp->broadcast = *options->broadcast;
     return udp;
 }
 

@@ -59,6 +59,10 @@ void udp_free(struct udp *udp);
 void udp_send(struct udp *udp, const struct address *to, const struct address *source,
               struct span bytes);
 
+/* Where broadcasts go, and are heard, from now on; NULL: nowhere. False, logged and with nothing
+ * changed, where it cannot be listened on. */
+bool udp_set_broadcast(struct udp *udp, const struct address *broadcast);
+
 /* To the broadcast address, from every IPv4 socket. */
 void udp_broadcast(struct udp *udp, struct span bytes);
 
