@@ -139,9 +139,33 @@ void exchange_judge(struct exchange *machine, const struct exchange_event *event
         exchange_blame(machine, &event->from, event->fault);
 }
 
-static void member(struct exchange *machine, const struct address *address)
+/* All are greeted together once, when we begin; who joins later is greeted by itself, so that it
+ * knows of us, and asked for what it has. */
+static void member(struct exchange *machine, const struct address *address,
+                   struct exchange_actions *actions)
 {
-    peers_learn(&machine->peers, address, machine->now)->member = true;
+    struct peer *peer = peers_learn(&machine->peers, address, machine->now);
+    bool joins = !peer->member && machine->comparing.greeted;
+
+    peer->member = true;
+    if (!joins)
+        return;
+    exchange_say_hello(machine, address, actions);
+    exchange_compare_soon(machine, address);
+}
+
+static void stranger(struct exchange *machine, const struct address *address)
+{
+    struct peer *peer = peers_find(&machine->peers, address);
+
+    if (peer)
+        peer->member = false;
+}
+
+void exchange_set_broadcast(struct exchange *machine, bool broadcast)
+{
+    MUST_BE(machine, EXCHANGE_MAGIC);
+    machine->broadcast = broadcast;
 }
 
 /* Notes who spoke. One that is new, or restarted, may know what we missed. */
@@ -272,7 +296,13 @@ static void take(struct exchange *machine, const struct exchange_event *event,
     case EXCHANGE_WAKE:
         break;
     case EXCHANGE_MEMBER:
-        member(machine, &event->from);
+        member(machine, &event->from, actions);
+        break;
+    case EXCHANGE_STRANGER:
+        stranger(machine, &event->from);
+        break;
+    case EXCHANGE_LEFT:
+        peers_forget(&machine->peers, &event->from);
         break;
     case EXCHANGE_HEARD:
         heard(machine, event);

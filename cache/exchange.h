@@ -75,7 +75,9 @@ enum {
 
 enum exchange_event_kind {
     EXCHANGE_WAKE,     /* the deadline has come, or nothing in particular */
-    EXCHANGE_MEMBER,   /* from: a member with a single address, at start */
+    EXCHANGE_MEMBER,   /* from: a member with a single address, at start or from now on */
+    EXCHANGE_STRANGER, /* from: it is no member any more, and may be heard like anyone */
+    EXCHANGE_LEFT,     /* from: it is not to be heard any more, and forgotten */
     EXCHANGE_HEARD,    /* from, notice, local: a datagram that the gate let in */
     EXCHANGE_CHANGED,  /* name, local: our own put or rm is in the store; tell the others */
     EXCHANGE_ASKED,    /* ticket, ask, name, local: somebody here wants it */
@@ -180,6 +182,9 @@ size_t exchange_size(void); /* bytes of a machine: the caller provides the memor
 void exchange_init(struct exchange *machine, const struct exchange_options *options);
 void exchange_step(struct exchange *machine, const struct exchange_event *event,
                    struct exchange_actions *actions);
+
+/* Does `to_all` reach more than the peers that are known, from now on? */
+void exchange_set_broadcast(struct exchange *machine, bool broadcast);
 
 /*
  * How our wall clock stands among those of the others. Where two or more that were heard lately

@@ -84,19 +84,43 @@ static size_t make_room(struct peers *peers)
     return first;
 }
 
+static void link_place(struct peers *peers, size_t place)
+{
+    size_t bucket = bucket_of(&peers->list[place].address);
+
+    peers->next[place] = peers->first[bucket];
+    peers->first[bucket] = (uint16_t)(place + 1);
+}
+
 struct peer *peers_learn(struct peers *peers, const struct address *address, mono_t now)
 {
     struct peer *peer = peers_find(peers, address);
-    size_t place, bucket = bucket_of(address);
+    size_t place;
 
     if (peer)
         return peer;
     place = make_room(peers);
     peer = &peers->list[place];
     *peer = (struct peer){.address = *address, .heard = now};
-    peers->next[place] = peers->first[bucket];
-    peers->first[bucket] = (uint16_t)(place + 1);
+    link_place(peers, place);
     return peer;
+}
+
+void peers_forget(struct peers *peers, const struct address *host)
+{
+    struct peer *peer = peers_find(peers, host);
+    size_t place, last = peers->count - 1;
+
+    if (!peer)
+        return;
+    place = (size_t)(peer - peers->list);
+    unlink_place(peers, place);
+    peers->count--;
+    if (place == last)
+        return;
+    unlink_place(peers, last);
+    peers->list[place] = peers->list[last];
+    link_place(peers, place);
 }
 
 static bool only_not_serving(enum peer_fault fault)

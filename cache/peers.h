@@ -63,7 +63,7 @@ struct peer {
     bool ever_compared;
 };
 
-/* Zero it to begin. A peer stays where it is until it makes room for another. */
+/* Zero it to begin. A peer stays where it is until one is forgotten, or makes room for another. */
 struct peers {
     size_t count;
     struct peer list[PEERS_MAX];
@@ -75,6 +75,9 @@ struct peer *peers_find(struct peers *peers, const struct address *host); /* wha
 
 /* Finds or makes room for it; never NULL. */
 struct peer *peers_learn(struct peers *peers, const struct address *address, mono_t now);
+
+/* Where it is known, it is not any more; the last of the list takes its place. */
+void peers_forget(struct peers *peers, const struct address *host);
 
 /*
  * Sets it aside, twice as long with each fault in a row: 10 s up to an hour for what only a broken

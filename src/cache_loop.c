@@ -10,9 +10,14 @@
 #include "src/base/stats.h"
 #include "src/clock.h"
 
-enum { CACHE_LOOP_MAGIC = 0x636c6f6f, BLAME_MAGIC = 0x626c616d };
+enum {
+    CACHE_LOOP_MAGIC = 0x636c6f6f,
+    BLAME_MAGIC = 0x626c616d,
+    RECHECK_BATCH = 64 /* peers looked at, and members introduced, in one turn of the loop */
+};
 
-static const double CLOCK_EVERY = 2.0; /* seconds */
+static const double CLOCK_EVERY = 2.0;     /* seconds */
+static const double RECHECK_EVERY = 0.001; /* seconds: others get their turn between */
 
 struct cache_loop {
     unsigned magic;
@@ -20,10 +25,14 @@ struct cache_loop {
     struct exchange *exchange;
     struct asks *asks;
     struct learn *learn;
-    struct udp *udp; /* NULL once stopped */
-    struct address *singles;
+    struct udp *udp;         /* NULL once stopped */
+    struct address *singles; /* the members that are named singly, sorted */
     size_t single_count;
     uint64_t singles_generation;
+    struct ev_timer recheck;
+    size_t unchecked; /* the peers before this one are still to be looked at */
+    struct address *joined;
+    size_t joined_count; /* still to be introduced */
     struct ev_timer timer;
     mono_t armed; /* the deadline that the timer runs to */
     struct ev_timer clock;
@@ -51,10 +60,12 @@ static struct exchange_local look_up(struct cache_loop *cache, struct span name)
 
 static void send_to(struct cache_loop *cache, const struct address *to, struct span bytes)
 {
-    struct address there = *to, own;
-    bool has_own = members_own_for(cache->options.members, to, &own);
+    const struct members *members = cache->options.members;
+    struct address own;
 
-    udp_send(cache->udp, &there, has_own ? &own : NULL, bytes);
+    if (!members_take_datagram(members, to))
+        return; /* it left, and is about to be forgotten */
+    udp_send(cache->udp, to, members_own_for(members, to, &own) ? &own : NULL, bytes);
 }
 
 static void send_to_member(struct cache_loop *cache, const struct address *to, struct span bytes)
@@ -65,6 +76,11 @@ static void send_to_member(struct cache_loop *cache, const struct address *to, s
     send_to(cache, &there, bytes);
 }
 
+static int compare_addresses(const void *a, const void *b)
+{
+    return address_compare(a, b);
+}
+
 /* The list is made anew only where the members were replaced. */
 static void list_singles(struct cache_loop *cache)
 {
@@ -73,8 +89,10 @@ static void list_singles(struct cache_loop *cache)
     if (cache->singles && cache->singles_generation == generation)
         return;
     free(cache->singles);
+    free(cache->joined);
     cache->single_count = members_singles(cache->options.members, NULL, &cache->singles);
     cache->singles_generation = generation;
+    qsort(cache->singles, cache->single_count, sizeof(*cache->singles), compare_addresses);
 }
 
 /* Section 3's table: the broadcast address, the members that are named singly, and of member
@@ -322,16 +340,104 @@ const struct exchange *cache_loop_exchange(const struct cache_loop *cache)
     return cache->exchange;
 }
 
+/* ---- members that join and leave ------------------------------------------------------------- */
+
+bool cache_loop_broadcast(struct cache_loop *cache, const struct address *broadcast)
+{
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    if (!cache->udp || !udp_set_broadcast(cache->udp, broadcast))
+        return false;
+    exchange_set_broadcast(cache->exchange, broadcast != NULL);
+    return true;
+}
+
+static void introduce(struct cache_loop *cache, const struct address *member)
+{
+    struct exchange_event event = {.kind = EXCHANGE_MEMBER, .from = *member};
+
+    event.from.port = cache->options.port;
+    step(cache, &event);
+}
+
+static bool is_single(const struct members *members, const struct address *address)
+{
+    struct member member;
+
+    return members_find(members, address, &member) && network_is_single(&member.network);
+}
+
+static void recheck_peer(struct cache_loop *cache, const struct peer *peer)
+{
+    const struct members *members = cache->options.members;
+    struct exchange_event event = {.kind = EXCHANGE_LEFT, .from = peer->address};
+
+    if (members_take_datagram(members, &event.from)) {
+        if (!peer->member || is_single(members, &event.from))
+            return;
+        event.kind = EXCHANGE_STRANGER;
+    }
+    step(cache, &event);
+}
+
+/* Backwards, for the last peer takes the place of one that is forgotten. */
+static void on_recheck(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct cache_loop *cache = timer->data;
+    const struct peers *peers;
+
+    (void)events;
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    peers = exchange_peers(cache->exchange);
+    for (int i = 0; i < RECHECK_BATCH && cache->unchecked; i++)
+        if (--cache->unchecked < peers->count)
+            recheck_peer(cache, &peers->list[cache->unchecked]);
+    for (int i = 0; i < RECHECK_BATCH && cache->joined_count; i++) {
+        const struct address *joined = &cache->joined[--cache->joined_count];
+        if (is_single(cache->options.members, joined)) /* it may have left meanwhile */
+            introduce(cache, joined);
+    }
+    on_batch(cache);
+    if (!cache->unchecked && !cache->joined_count)
+        ev_timer_stop(loop, timer);
+}
+
+/* Of the members that are listed now those that were not before: both lists are sorted. */
+static void add_joined(struct cache_loop *cache, const struct address *old, size_t old_count)
+{
+    size_t at = 0, most = cache->joined_count + cache->single_count;
+
+    cache->joined = realloc(cache->joined, (most + 1) * sizeof(*cache->joined));
+    MUST(cache->joined != NULL);
+    for (size_t i = 0; i < cache->single_count; i++) {
+        const struct address *single = &cache->singles[i];
+        while (at < old_count && address_compare(&old[at], single) < 0)
+            at++;
+        if (at == old_count || address_compare(&old[at], single) != 0)
+            cache->joined[cache->joined_count++] = *single;
+    }
+}
+
+void cache_loop_recheck(struct cache_loop *cache)
+{
+    struct address *old = cache->singles;
+    size_t old_count = cache->single_count;
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    cache->singles = NULL;
+    list_singles(cache);
+    add_joined(cache, old, old_count);
+    free(old);
+    cache->unchecked = exchange_peers(cache->exchange)->count;
+    ev_timer_start(cache->options.loop, &cache->recheck);
+}
+
 /* ---- begin and end -------------------------------------------------------------------------- */
 
 static void introduce_members(struct cache_loop *cache)
 {
     list_singles(cache);
-    for (size_t i = 0; i < cache->single_count; i++) {
-        struct exchange_event event = {.kind = EXCHANGE_MEMBER, .from = cache->singles[i]};
-        event.from.port = cache->options.port;
-        step(cache, &event);
-    }
+    for (size_t i = 0; i < cache->single_count; i++)
+        introduce(cache, &cache->singles[i]);
 }
 
 static struct exchange *exchange_new(const struct cache_loop_options *options)
@@ -375,6 +481,8 @@ struct cache_loop *cache_loop_new(const struct cache_loop_options *options)
     cache->timer.data = cache;
     ev_timer_init(&cache->clock, on_clock, CLOCK_EVERY, CLOCK_EVERY);
     cache->clock.data = cache;
+    ev_timer_init(&cache->recheck, on_recheck, 0., RECHECK_EVERY);
+    cache->recheck.data = cache;
     cache->exchange = exchange_new(options);
     cache->asks = asks_new();
     cache->learn = learn_new(&learn);
@@ -404,6 +512,7 @@ void cache_loop_free(struct cache_loop *cache)
     udp_free(cache->udp);
     ev_timer_stop(cache->options.loop, &cache->timer);
     ev_timer_stop(cache->options.loop, &cache->clock);
+    ev_timer_stop(cache->options.loop, &cache->recheck);
     learn_free(cache->learn);
     asks_free(cache->asks);
     free(cache->singles);

@@ -53,6 +53,14 @@ struct cache_loop *cache_loop_new(const struct cache_loop_options *options);
 void cache_loop_stop(struct cache_loop *cache);
 void cache_loop_free(struct cache_loop *cache);
 
+/* Where broadcasts go from now on; NULL: nowhere. False, logged and with nothing changed, where
+ * that cannot be listened on. */
+bool cache_loop_broadcast(struct cache_loop *cache, const struct address *broadcast);
+
+/* After the members were replaced: who left is forgotten, who joined is greeted, little by little.
+ * Nothing is sent any more to whom it may not be, from the moment of the replacement on. */
+void cache_loop_recheck(struct cache_loop *cache);
+
 /* Any thread; `done` comes on the main thread. */
 void cache_loop_ask(struct cache_loop *cache, struct ask *ask);
 
