@@ -262,7 +262,7 @@ void store_figures(struct store *store, struct store_figures *out)
                                   .tombstones = meta.tombstones,
                                   .held = meta.held,
                                   .held_bytes = meta.held_bytes,
-                                  .limit = store->options.cache_size,
+                                  .limit = store->cache_size,
                                   .wanted = meta.wanted,
                                   .health = (enum store_status)atomic_load(&store->health)};
 }

@@ -64,6 +64,7 @@ static struct store *store_new(const struct store_options *options)
     MUST(store != NULL);
     store->magic = STORE_MAGIC;
     store->options = *options;
+    store->cache_size = options->cache_size;
     store->options.home = strdup(options->home);
     store->options.node = strdup(options->node);
     MUST(store->options.home && store->options.node);
@@ -200,6 +201,12 @@ enum store_status store_rebuild(struct store *store, struct store_report *report
 {
     *report = (struct store_report){0};
     return writer_run_alone(store, rebuild, report);
+}
+
+void store_set_cache_size(struct store *store, uint64_t bytes)
+{
+    MUST_BE(store, STORE_MAGIC);
+    store->cache_size = bytes;
 }
 
 void store_sweep(struct store *store)

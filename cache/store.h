@@ -277,6 +277,9 @@ enum store_status store_verify(struct store *store, struct store_report *report,
  * while the store serves on. */
 enum store_status store_rebuild(struct store *store, struct store_report *report);
 
+/* Another cache_size, from the next sweep on; any thread. */
+void store_set_cache_size(struct store *store, uint64_t bytes);
+
 /* Housekeeping: drops content beyond cache_size, tombstones past their 90 days, shrinks the
  * journal. Call it every few seconds; returns at once, the work is done by the store's threads. */
 void store_sweep(struct store *store);

@@ -61,12 +61,13 @@ struct store {
     struct queue lander; /* the porter's second thread */
     struct shelf *shelf;
 
-    atomic_bool hurried;     /* long checks are ended early */
-    _Atomic int health;      /* enum store_status */
-    atomic_bool suspect;     /* something in the catalogue was rotten: make it anew */
-    atomic_bool renew;       /* something in the journal was: write it anew */
-    atomic_bool sweeping;    /* a sweep is queued or under way */
-    _Atomic uint64_t drafts; /* names of drafts: a number each */
+    _Atomic uint64_t cache_size; /* that of the options, to begin with */
+    atomic_bool hurried;         /* long checks are ended early */
+    _Atomic int health;          /* enum store_status */
+    atomic_bool suspect;         /* something in the catalogue was rotten: make it anew */
+    atomic_bool renew;           /* something in the journal was: write it anew */
+    atomic_bool sweeping;        /* a sweep is queued or under way */
+    _Atomic uint64_t drafts;     /* names of drafts: a number each */
 
     pthread_mutex_t told_lock;
     store_change *change;

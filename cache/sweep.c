@@ -56,12 +56,17 @@ static void flush_uses(struct store *store)
 
 /* ---- room ----------------------------------------------------------------------------------- */
 
+/* What has to go, by a limit that may be another one next time. */
+struct drop {
+    uint64_t limit;
+    size_t count; /* of contents, this time */
+};
+
 /* The least recently used contents that are to go. */
-static size_t oldest_uses(struct group *group, struct digest *out)
+static size_t oldest_uses(struct group *group, uint64_t limit, struct digest *out)
 {
     struct scan scan;
     struct span key, value;
-    uint64_t limit = group->store->options.cache_size;
     uint64_t bytes = group->ledger.meta.held_bytes;
     struct holding holding;
     size_t count = 0;
@@ -81,24 +86,25 @@ static size_t oldest_uses(struct group *group, struct digest *out)
 static enum store_status make_room(struct group *group, void *arg)
 {
     struct digest oldest[DROPS_MAX];
-    size_t count = oldest_uses(group, oldest);
+    struct drop *drop = arg;
 
-    for (size_t i = 0; i < count; i++)
+    drop->count = oldest_uses(group, drop->limit, oldest);
+    for (size_t i = 0; i < drop->count; i++)
         ledger_let_go(&group->ledger, &oldest[i]);
-    *(size_t *)arg = count;
-    return count ? STORE_OK : STORE_NOT_FOUND;
+    return drop->count ? STORE_OK : STORE_NOT_FOUND;
 }
 
 static void keep_limit(struct store *store)
 {
     struct store_figures figures;
-    size_t dropped = DROPS_MAX;
+    struct drop drop = {.count = DROPS_MAX};
 
     store_figures(store, &figures);
+    drop.limit = figures.limit;
     if (!figures.limit || figures.held_bytes <= figures.limit)
         return;
-    for (int round = 0; round < DROP_ROUNDS && dropped == DROPS_MAX; round++) {
-        if (writer_run(store, make_room, &dropped) != STORE_OK)
+    for (int round = 0; round < DROP_ROUNDS && drop.count == DROPS_MAX; round++) {
+        if (writer_run(store, make_room, &drop) != STORE_OK)
             return;
     }
 }
