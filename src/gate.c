@@ -22,8 +22,8 @@ struct gate {
     char node[NODE_SIZE];
     uint64_t boot;
     uint16_t port;
-    enum auth_mode auth;
-    bool plain_get;
+    _Atomic enum auth_mode auth;
+    _Atomic bool plain_get;
     bool isconf;
     struct log_flood datagram_flood[GATE_VERDICT_COUNT];
     struct log_flood twin_flood;
@@ -62,6 +62,13 @@ void gate_free(struct gate *gate)
     replay_free(gate->replay);
     pthread_mutex_destroy(&gate->request_lock);
     free(gate);
+}
+
+void gate_change(struct gate *gate, enum auth_mode auth, bool plain_get)
+{
+    MUST_BE(gate, GATE_MAGIC);
+    gate->auth = auth;
+    gate->plain_get = plain_get;
 }
 
 /* ---- datagrams ------------------------------------------------------------------------------- */
@@ -173,6 +180,12 @@ bool gate_takes_sender(const struct gate *gate, const struct gate_request *reque
     return request->control_socket || is_own_host(gate, request) ||
            members_take_request(gate->members, &request->from) ||
            (request->monitor_may_read && members_is_monitor(gate->members, &request->from));
+}
+
+bool gate_keeps_host(const struct gate *gate, const struct address *from, const struct address *to)
+{
+    return gate_takes_sender(
+        gate, &(struct gate_request){.from = *from, .to = *to, .monitor_may_read = true});
 }
 
 /* The rows are those of the header, in their order. */

@@ -65,6 +65,9 @@ struct gate;
 struct gate *gate_new(const struct gate_options *options); /* copies the texts */
 void gate_free(struct gate *gate);
 
+/* From now on; any thread. */
+void gate_change(struct gate *gate, enum auth_mode auth, bool plain_get);
+
 /* How often each verdict was given, by all gates of the process; any thread. */
 uint64_t gate_count(enum gate_verdict verdict);
 
@@ -125,6 +128,10 @@ struct gate_request {
 };
 /* Membership alone, whoever may have signed it: cheaper than a signature, and so asked first. */
 bool gate_takes_sender(const struct gate *gate, const struct gate_request *request);
+
+/* Could any request of that host be let in? Else its connections to `to` are of no use to it. */
+bool gate_keeps_host(const struct gate *gate, const struct address *from, const struct address *to);
+
 enum gate_verdict gate_request(struct gate *gate, struct gate_request *request);
 
 /* Counts and logs a refused request, with the name asked for. */
