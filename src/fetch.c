@@ -62,6 +62,8 @@ struct fetch *fetch_new(const struct fetch_options *options)
     fetch->options.node = strdup(options->node);
     fetch->options.domain = strdup(options->domain);
     MUST(fetch->options.node != NULL && fetch->options.domain != NULL);
+    fetch->sign = options->sign;
+    fetch->must_be_signed = options->must_be_signed;
     fetch->loop = ev_loop_new(EVFLAG_AUTO);
     MUST(fetch->loop != NULL);
     fetch->mailbox = mailbox_new(fetch->loop);
@@ -75,6 +77,40 @@ struct fetch *fetch_new(const struct fetch_options *options)
     return fetch;
 }
 
+/* ---- settings that change ------------------------------------------------------------------- */
+
+void fetch_sign(struct fetch *fetch, bool sign, bool must_be_signed)
+{
+    MUST_BE(fetch, FETCH_MAGIC);
+    fetch->sign = sign;
+    fetch->must_be_signed = must_be_signed;
+}
+
+static struct transfer *find_not_allowed(struct fetch *fetch)
+{
+    struct transfer *transfer = fetch->transfers;
+
+    while (transfer && transfer_allowed(transfer))
+        transfer = transfer->next;
+    return transfer;
+}
+
+/* From the front each time: a `done` may change the list. */
+static void recheck(void *arg)
+{
+    struct fetch *fetch = arg;
+    struct transfer *transfer;
+
+    MUST_BE(fetch, FETCH_MAGIC);
+    while ((transfer = find_not_allowed(fetch)))
+        transfer_finish(transfer, (struct fetch_verdict){FETCH_BARRED, PEER_REFUSES, ""});
+}
+
+void fetch_recheck(struct fetch *fetch)
+{
+    fetch_call(fetch, recheck, fetch);
+}
+
 /* ---- letters -------------------------------------------------------------------------------- */
 
 static void read_submitted(struct letter *letter)
@@ -85,6 +121,8 @@ static void read_submitted(struct letter *letter)
     MUST_BE(transfer, TRANSFER_MAGIC);
     if (transfer->cancelled || transfer->fetch->stopping)
         transfer_finish(transfer, (struct fetch_verdict){result, PEER_FINE, ""});
+    else if (!transfer_allowed(transfer))
+        transfer_finish(transfer, (struct fetch_verdict){FETCH_BARRED, PEER_REFUSES, ""});
     else
         transfer_begin(transfer);
 }

@@ -27,6 +27,9 @@ struct fetch_options {
     const struct keyring *keyring; /* NULL: unsigned */
     bool sign;                     /* false with auth = "receive-only" */
     bool must_be_signed;           /* answers: auth = "enforce" */
+    /* May this server be asked? Looked at before each request, and by fetch_recheck. May be NULL.
+     */
+    bool (*may_ask)(void *arg, const struct address *server);
     /* Which own address to speak from to `to`; false: the kernel's choice. May be NULL. */
     bool (*source_for)(void *arg, const struct address *to, struct address *out);
     void *arg;
@@ -49,12 +52,19 @@ struct fetch *fetch_new(const struct fetch_options *options);
 /* Ends all requests (each `done` is called with FETCH_STOPPED), then the thread. */
 void fetch_free(struct fetch *fetch);
 
+/* How it signs from now on: `sign` and `must_be_signed` of the options. Any thread. */
+void fetch_sign(struct fetch *fetch, bool sign, bool must_be_signed);
+
+/* Ends what is asked of servers that may not be asked any more. Any thread. */
+void fetch_recheck(struct fetch *fetch);
+
 enum fetch_result {
     FETCH_OK,
     FETCH_NOT_FOUND, /* 404: it does not have it */
     FETCH_CHANGED,   /* 412: it has another version by now */
     FETCH_BUSY,      /* 503, or any answer that says later */
     FETCH_FAULT,     /* see `fault` */
+    FETCH_BARRED,    /* its server may not be asked (any more) */
     FETCH_CANCELLED,
     FETCH_STOPPED
 };

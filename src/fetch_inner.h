@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 #include <ev.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "src/base/log.h"
 #include "src/challenge.h"
@@ -18,7 +19,9 @@ enum { FETCH_MAGIC = 0x66657463, TRANSFER_MAGIC = 0x74726e73, ALARM_MAGIC = 0x61
 
 struct fetch {
     unsigned magic;
-    struct fetch_options options; /* node and domain: copies */
+    struct fetch_options options; /* node and domain: copies; but how it signs: */
+    _Atomic bool sign;
+    _Atomic bool must_be_signed;
     pthread_t thread;
     struct ev_loop *loop;
     struct mailbox *mailbox;
@@ -72,6 +75,9 @@ void fetch_loop_close(struct fetch *fetch);
 struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request);
 void transfer_begin(struct transfer *transfer);
 void transfer_ended(struct transfer *transfer, CURLcode code);
+
+/* May its server be asked, as things are now? */
+bool transfer_allowed(const struct transfer *transfer);
 
 /* Ends it here and now; not in a callback of curl's. */
 void transfer_finish(struct transfer *transfer, struct fetch_verdict verdict);

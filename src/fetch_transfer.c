@@ -84,7 +84,7 @@ static void authorize(struct transfer *transfer, const struct outgoing *outgoing
     struct text value = TEXT_OVER(memory);
 
     transfer->was_signed = false;
-    if (!fetch->seal || !fetch->options.sign)
+    if (!fetch->seal || !fetch->sign)
         return;
     for (size_t i = 0; i < challenge_request_header_count; i++)
         signed_part.values[i] = outgoing_value(outgoing, challenge_request_headers[i]);
@@ -117,7 +117,7 @@ static void write_headers(struct transfer *transfer)
 
 static bool must_be_signed(const struct fetch *fetch)
 {
-    return fetch->seal && fetch->options.sign && fetch->options.must_be_signed &&
+    return fetch->seal && fetch->sign && fetch->must_be_signed &&
            !keyring_any(fetch->options.keyring);
 }
 
@@ -134,7 +134,7 @@ static struct fetch_verdict judge_401(struct transfer *transfer)
     struct fetch *fetch = transfer->fetch;
     struct span value;
 
-    if (!fetch->seal || !fetch->options.sign)
+    if (!fetch->seal || !fetch->sign)
         return verdict_of(FETCH_FAULT, PEER_REFUSES, "it wants signatures, and we sign nothing");
     if (transfer->tries == FETCH_SIGN_TRIES)
         return verdict_of(FETCH_FAULT, PEER_REFUSES, "it does not take our signature");
@@ -520,6 +520,13 @@ static void set_callbacks(struct transfer *transfer)
     SET(easy, CURLOPT_WRITEDATA, transfer);
     SET(easy, CURLOPT_ERRORBUFFER, transfer->error);
     SET(easy, CURLOPT_HTTPHEADER, transfer->headers);
+}
+
+bool transfer_allowed(const struct transfer *transfer)
+{
+    const struct fetch_options *options = &transfer->fetch->options;
+
+    return !options->may_ask || options->may_ask(options->arg, &transfer->request->server);
 }
 
 struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request)

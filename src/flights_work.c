@@ -206,7 +206,7 @@ static void request_ended(struct flying *flying)
         [FETCH_OK] = FLIGHT_OUTCOME_DONE,      [FETCH_NOT_FOUND] = FLIGHT_OUTCOME_GONE,
         [FETCH_CHANGED] = FLIGHT_OUTCOME_GONE, [FETCH_BUSY] = FLIGHT_OUTCOME_BUSY,
         [FETCH_FAULT] = FLIGHT_OUTCOME_FAULT,  [FETCH_CANCELLED] = FLIGHT_OUTCOME_CUT,
-        [FETCH_STOPPED] = FLIGHT_OUTCOME_CUT,
+        [FETCH_BARRED] = FLIGHT_OUTCOME_FAULT, [FETCH_STOPPED] = FLIGHT_OUTCOME_CUT,
     };
     const struct fetch_request *request = &flying->request;
 

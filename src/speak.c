@@ -10,7 +10,8 @@ enum { SPEAKER_MAGIC = 0x73706561 };
 struct speaker {
     unsigned magic;
     struct notice_sender sender; /* of the last notice */
-    struct seal *seal;           /* NULL: unsigned */
+    struct seal *seal;           /* NULL: no keys */
+    bool sign;
     bool isconf;
     struct notice notice;
 };
@@ -28,7 +29,14 @@ struct speaker *speaker_new(const struct speaker_options *options)
     speaker->isconf = options->isconf;
     if (options->keyring)
         speaker->seal = seal_new(options->keyring);
+    speaker->sign = true;
     return speaker;
+}
+
+void speaker_sign(struct speaker *speaker, bool sign)
+{
+    MUST_BE(speaker, SPEAKER_MAGIC);
+    speaker->sign = sign;
 }
 
 void speaker_free(struct speaker *speaker)
@@ -50,7 +58,7 @@ void speaker_say(struct speaker *speaker, const struct notice *notice, wall_t da
     speaker->notice.sender = speaker->sender;
     speaker->notice.sender.clock = date;
     notice_write(&speaker->notice, date, out);
-    if (speaker->seal)
+    if (speaker->seal && speaker->sign)
         seal_message(speaker->seal, out, speaker->isconf);
     MUST(!out->full);
 }

@@ -20,11 +20,14 @@ struct speaker_options {
     const char *node;
     const char *domain;
     uint64_t boot;
-    const struct keyring *keyring; /* NULL: do not sign */
+    const struct keyring *keyring; /* NULL: no keys */
     bool isconf;                   /* ISconf's HMAC on the From line too */
 };
 struct speaker *speaker_new(const struct speaker_options *options); /* copies the texts */
 void speaker_free(struct speaker *speaker);
+
+/* Does it sign, where there are keys? At first it does. */
+void speaker_sign(struct speaker *speaker, bool sign);
 
 /* The notice (whose sender is filled in here) as the bytes of a datagram, into `out`, which has
  * room for MESSAGE_MAX. `date`: what our wall clock says. */
