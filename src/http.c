@@ -400,6 +400,22 @@ struct http *http_new(const struct http_options *options)
     return http;
 }
 
+/* ---- members that leave ---------------------------------------------------------------------- */
+
+static bool is_barred(const void *owner)
+{
+    const struct visitor *v = owner;
+
+    MUST_BE(v, VISITOR_MAGIC);
+    return !v->control && !gate_keeps_host(v->http->options.world.gate, &v->from, &v->to);
+}
+
+void http_recheck(struct http *http)
+{
+    MUST_BE(http, HTTP_MAGIC);
+    reaper_shut(http->reaper, is_barred);
+}
+
 /* ---- stop ------------------------------------------------------------------------------------ */
 
 static void run_loop_briefly(struct ev_loop *loop)

@@ -61,6 +61,10 @@ struct http *http_new(const struct http_options *options);
 /* Where it listens: options.listen[index], with the port that it got where none was given. */
 struct address http_address(const struct http *http, size_t index);
 
+/* After the members have changed: ends the connections of hosts that the gate does not let in any
+ * more, whatever is under way on them. On the loop's thread. */
+void http_recheck(struct http *http);
+
 /* In good order: no new connections, answers say "Connection: close", waits until what is being
  * served is through or `mono_t` deadline has come. Runs the loop meanwhile. */
 void http_drain(struct http *http, int64_t most_ns);

@@ -66,11 +66,10 @@ static uint64_t moved(const struct reaped *r, enum reaper_state state)
 
 /* What is still queued for a client that does not take it goes as well: a close alone would keep it
  * in the kernel for as long as the client likes. */
-static void reap(const struct reaped *r)
+static void cut_off(const struct reaped *r)
 {
     const struct linger at_once = {.l_onoff = 1};
 
-    stat_add(STAT_CONNECTIONS_REAPED, 1);
     (void)setsockopt(r->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     (void)shutdown(r->fd, SHUT_RDWR);
 }
@@ -147,7 +146,8 @@ static void judge(struct reaper *reaper, struct reaped *r, mono_t now)
     if (state == REAPER_WAIT && is_gone(r))
         reaper->options.vanished(r->owner);
     if (is_due(r, now, &reaper->options.limits, state)) {
-        reap(r);
+        stat_add(STAT_CONNECTIONS_REAPED, 1);
+        cut_off(r);
     } else if (reaper->shut_idle && state <= REAPER_IDLE && queued(r, SIOCINQ) == 0) {
         (void)shutdown(r->fd, SHUT_RDWR);
     }
@@ -269,6 +269,18 @@ void reaper_state(struct reaped *r, enum reaper_state state)
     uint64_t turn = atomic_load_explicit(&r->turn, memory_order_relaxed) >> REAPER_STATE_BITS;
 
     atomic_store_explicit(&r->turn, (turn + 1) << REAPER_STATE_BITS | state, memory_order_release);
+}
+
+void reaper_shut(struct reaper *reaper, bool (*unwanted)(const void *owner))
+{
+    MUST_BE(reaper, REAPER_MAGIC);
+    for (size_t i = 0; i < reaper->options.capacity; i++) {
+        struct reaped *r = &reaper->places[i];
+        pthread_mutex_lock(&r->lock);
+        if (r->fd >= 0 && unwanted(r->owner))
+            cut_off(r);
+        pthread_mutex_unlock(&r->lock);
+    }
 }
 
 void reaper_shut_idle(struct reaper *reaper)

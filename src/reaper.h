@@ -54,6 +54,10 @@ struct reaped *reaper_add(struct reaper *reaper, int fd, bool tcp, void *owner);
 void reaper_remove(struct reaper *reaper, struct reaped *reaped);
 void reaper_state(struct reaped *reaped, enum reaper_state state);
 
+/* Shuts every connection whose owner `unwanted` names, at once. It must not call the reaper. On the
+ * loop's thread. */
+void reaper_shut(struct reaper *reaper, bool (*unwanted)(const void *owner));
+
 /* From now on connections between requests are shut at once. On the loop's thread. */
 void reaper_shut_idle(struct reaper *reaper);
 
