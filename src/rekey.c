@@ -18,7 +18,7 @@ struct rekey {
     unsigned magic;
     struct ev_loop *loop;
     struct ev_timer timer;
-    const char *path;
+    char *path;
     struct keyring *keyring;
     struct stat seen;
 };
@@ -53,9 +53,10 @@ static void read_again(struct rekey *rekey)
                   rekey->path);
         keys_clear(&keys);
     } else {
-        keyring_replace(rekey->keyring, keys.list, keys.count, keys.any);
+        bool others = keyring_replace(rekey->keyring, keys.list, keys.count, keys.any);
         log_report(report);
-        log_info("%s has changed: keys in force now: %zu", rekey->path, keys.count);
+        if (others)
+            log_info("%s has changed: keys in force now: %zu", rekey->path, keys.count);
         keys_clear(&keys);
     }
     report_free(report);
@@ -84,13 +85,26 @@ struct rekey *rekey_new(struct ev_loop *loop, const char *path, struct keyring *
     MUST(rekey != NULL);
     rekey->magic = REKEY_MAGIC;
     rekey->loop = loop;
-    rekey->path = path;
+    rekey->path = strdup(path);
+    MUST(rekey->path != NULL);
     rekey->keyring = keyring;
     (void)stat(path, &rekey->seen);
     ev_timer_init(&rekey->timer, on_timer, LOOK_EVERY, LOOK_EVERY);
     rekey->timer.data = rekey;
     ev_timer_start(loop, &rekey->timer);
     return rekey;
+}
+
+/* Not what the file was when its keys were read is known, so it is looked at once more. */
+void rekey_follow(struct rekey *rekey, const char *path)
+{
+    if (!rekey || strcmp(rekey->path, path) == 0)
+        return;
+    MUST_BE(rekey, REKEY_MAGIC);
+    free(rekey->path);
+    rekey->path = strdup(path);
+    MUST(rekey->path != NULL);
+    memset(&rekey->seen, 0, sizeof(rekey->seen));
 }
 
 void rekey_free(struct rekey *rekey)
@@ -100,5 +114,6 @@ void rekey_free(struct rekey *rekey)
     MUST_BE(rekey, REKEY_MAGIC);
     ev_timer_stop(rekey->loop, &rekey->timer);
     rekey->magic = 0;
+    free(rekey->path);
     free(rekey);
 }

@@ -15,4 +15,7 @@ struct rekey;
 struct rekey *rekey_new(struct ev_loop *loop, const char *path, struct keyring *keyring);
 void rekey_free(struct rekey *rekey);
 
+/* Another file from now on, whose keys the keyring has already. NULL: nothing. */
+void rekey_follow(struct rekey *rekey, const char *path);
+
 #endif

@@ -55,11 +55,28 @@ struct keyring *keyring_new(const struct span *keys, size_t count, bool any)
     return keyring;
 }
 
-void keyring_replace(struct keyring *keyring, const struct span *keys, size_t count, bool any)
+static bool has_keys(const struct keyring *keyring, const struct span *keys, size_t count, bool any)
 {
+    if (keyring->count != count || keyring->any != any)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct key *key = &keyring->keys[i];
+        if (key->len != keys[i].len || !seal_same(key->bytes, keys[i].at, key->len))
+            return false;
+    }
+    return true;
+}
+
+bool keyring_replace(struct keyring *keyring, const struct span *keys, size_t count, bool any)
+{
+    bool others;
+
     pthread_rwlock_wrlock(keyring->lock);
-    put_keys(keyring, keys, count, any);
+    others = !has_keys(keyring, keys, count, any);
+    if (others)
+        put_keys(keyring, keys, count, any);
     pthread_rwlock_unlock(keyring->lock);
+    return others;
 }
 
 void keyring_free(struct keyring *keyring)

@@ -26,7 +26,8 @@ struct keyring;
  * has no keyring. any: "+ANY+" stood there too, everything is accepted. Never NULL.
  */
 struct keyring *keyring_new(const struct span *keys, size_t count, bool any);
-void keyring_replace(struct keyring *keyring, const struct span *keys, size_t count, bool any);
+/* False: they are those that it has. */
+bool keyring_replace(struct keyring *keyring, const struct span *keys, size_t count, bool any);
 void keyring_free(struct keyring *keyring);
 size_t keyring_count(const struct keyring *keyring);
 bool keyring_any(const struct keyring *keyring);
