@@ -48,7 +48,8 @@ void elect_init(struct elect *machine, const struct elect_options *options)
     m->standing_ns = options->standing_ns;
     m->rules = options->rules;
     m->self = options->self;
-    m->last_advert = m->disputed = m->last_standing = m->told = m->last_ask = ELECT_LONG_AGO;
+    m->last_advert = m->disputed = m->last_standing = m->told = m->last_ask = m->outbid =
+        ELECT_LONG_AGO;
     m->next_advert = m->next_standing = m->deadline = MONO_NEVER;
     elect_arrange(m);
     recall(m, &options->memory);
@@ -104,10 +105,14 @@ static void listen_anew(struct elect *m, const struct elect_rule *rule, struct e
         m->steady = m->now;
 }
 
+uint64_t elect_next_epoch(const struct elect *m)
+{
+    return m->epoch < ELECT_EPOCH_MAX ? m->epoch + 1 : ELECT_EPOCH_MAX;
+}
+
 static void reign(struct elect *m, const struct elect_rule *rule, struct elect_actions *out)
 {
-    MUST(m->epoch < m->reserved);
-    m->reign = ++m->epoch;
+    m->reign = m->epoch = elect_next_epoch(m);
     m->rival = 0;
     become(m, rule->next, ELECT_NOBODY, rule->reason, out);
     m->next_advert = m->now;
@@ -167,135 +172,6 @@ void elect_take(struct elect *m, enum elect_input input, int who, struct elect_a
     }
 }
 
-/* ---- what a believed ballot does --------------------------------------------------------------
- */
-
-static void died(struct elect *m, struct elect_actions *out)
-{
-    int64_t interval = elect_interval(m);
-
-    elect_take(m, INPUT_DIED, ELECT_NOBODY, out);
-    elect_wait_call(m, INPUT_DUE_DIED, interval);
-    if (m->state == ELECT_BACKUP)
-        elect_wait_judge(m, out);
-}
-
-static void hear_leaving(struct elect *m, int who, const struct ballot *ballot,
-                         struct elect_actions *out)
-{
-    bool names_us = address_same_host(&ballot->successor, &m->rules.address);
-
-    if (m->state == ELECT_MASTER || (m->master != ELECT_NOBODY && m->master != who))
-        return;
-    if (m->master == who)
-        elect_take(m, INPUT_LEFT, who, out);
-    if (!names_us || m->state != ELECT_BACKUP)
-        return;
-    elect_wait_call(m, INPUT_DUE_NAMED, 0);
-    elect_wait_judge(m, out);
-}
-
-/* A follower that knows a higher epoch than its master tells it, so that it goes above. */
-static void tell_epoch(struct elect *m, struct elect_actions *out)
-{
-    if (m->master == ELECT_NOBODY || m->senders[m->master].epoch >= m->epoch ||
-        mono_between(m->told, m->now) < ELECT_STANDING_GAP_NS)
-        return;
-    m->told = m->now;
-    elect_say_standing(m, m->master, out);
-}
-
-static void hear_advert(struct elect *m, int who, const struct ballot *ballot,
-                        struct elect_actions *out)
-{
-    struct ballot_rank one = elect_rank(m, who), other = elect_own_rank(m);
-    enum elect_input input = INPUT_HEARD_FIRST;
-
-    m->senders[who].advert = m->now;
-    m->senders[who].epoch = ballot->epoch;
-    m->senders[who].head = ballot->head;
-    if (m->state == ELECT_MASTER && ballot->epoch > m->rival)
-        m->rival = ballot->epoch;
-    if (ballot->leaving) {
-        hear_leaving(m, who, ballot, out);
-        return;
-    }
-    if (m->master != ELECT_NOBODY)
-        other = elect_rank(m, m->master);
-    if (who == m->master)
-        input = INPUT_HEARD_SAME;
-    else if (m->state == ELECT_MASTER || m->master != ELECT_NOBODY)
-        input = ballot_compare(&one, &other) < 0 ? INPUT_HEARD_BETTER : INPUT_HEARD_WORSE;
-    elect_take(m, input, who, out);
-    tell_epoch(m, out);
-}
-
-static void hear_standing(struct elect *m, int who, const struct ballot *ballot, bool reborn,
-                          struct elect_actions *out)
-{
-    struct ballot_rank one = elect_rank(m, who), own = elect_own_rank(m);
-
-    if (m->state == ELECT_MASTER && ballot->epoch > m->reign && ballot->epoch > m->rival)
-        m->rival = ballot->epoch;
-    if (who == m->master && reborn)
-        died(m, out);
-    else if (who == m->master)
-        elect_take(m, INPUT_LEFT, who, out);
-    if (!ballot->asks)
-        return;
-    if (!m->members[who].candidate)
-        elect_note(m, REASON_NO_CANDIDATE, &m->members[who].address, out);
-    else
-        elect_take(m, ballot_compare(&one, &own) < 0 ? INPUT_ASKED_BY_BETTER : INPUT_ASKED_BY_WORSE,
-                   who, out);
-}
-
-/* What the ballot tells of its sender. */
-static void learn(struct elect *m, int who, const struct ballot *ballot)
-{
-    struct elect_member *member = &m->members[who];
-    bool standing = ballot->kind == BALLOT_STANDING;
-    uint32_t unconfirmed = standing ? ballot->unconfirmed : 0;
-
-    if (member->address.port != ballot->address.port)
-        m->roster++;
-    member->address.port = ballot->address.port;
-    memcpy(member->node, ballot->node, NODE_SIZE);
-    member->boot = ballot->boot;
-    member->counter = ballot->counter;
-    member->pair = ballot->pair;
-    member->demotion = ballot->demotion;
-    member->behind = standing && ballot->behind;
-    member->heard = m->now;
-    if (standing)
-        member->role = ballot->role == BALLOT_SLAVE ? BALLOT_SLAVE : BALLOT_BACKUP;
-    else
-        member->role = ballot->leaving ? BALLOT_BACKUP : BALLOT_MASTER;
-    elect_set_proven(m, who, true);
-    m->unconfirmed += unconfirmed - member->unconfirmed;
-    member->unconfirmed = unconfirmed;
-    m->dirty = true;
-}
-
-void elect_believe(struct elect *m, int who, const struct ballot *ballot, bool reborn,
-                   struct elect_actions *out)
-{
-    bool met = reborn || !elect_is_believed(m, who);
-
-    learn(m, who, ballot);
-    if (ballot->epoch > m->epoch) {
-        m->epoch = ballot->epoch;
-        elect_standing_soon(m);
-    }
-    if (ballot->kind == BALLOT_ADVERT)
-        hear_advert(m, who, ballot, out);
-    else
-        hear_standing(m, who, ballot, reborn, out);
-    /* Candidates that have just met know each other both ways. */
-    if (met && m->members[who].candidate && m->state == ELECT_BACKUP && m->master != who)
-        elect_say_standing(m, who, out);
-}
-
 /* ---- what else happens ----------------------------------------------------------------------- */
 
 static void watch_refused(struct elect *m, const struct address *from, struct elect_actions *out)
@@ -305,7 +181,7 @@ static void watch_refused(struct elect *m, const struct address *from, struct el
         return;
     /* What of it is still on its way says nothing any more. */
     elect_set_proven(m, m->master, false);
-    died(m, out);
+    elect_died(m, out);
 }
 
 static void take_self(struct elect *m, const struct elect_self *self, struct elect_actions *out)
@@ -341,7 +217,7 @@ static void persisted(struct elect *m, uint64_t reserved)
         reserved = m->asked;
     if (reserved > m->reserved)
         m->reserved = reserved;
-    if (m->epoch < m->reserved)
+    if (elect_next_epoch(m) <= m->reserved)
         m->wait.blocked = false;
 }
 
@@ -406,12 +282,17 @@ static void judge_lateness(struct elect *m, int64_t late, struct elect_actions *
         elect_take(m, INPUT_LATE, ELECT_NOBODY, out);
 }
 
-/* Above the epoch that a rival or a follower told, once that is on disk. */
+/* Above the epoch that a rival or a follower told, once that is on disk; but two masters of whom
+ * only one hears the other, and a third who hears both, must not drive each other up for ever. */
 static void outbid(struct elect *m, struct elect_actions *out)
 {
-    if (m->state != ELECT_MASTER || m->rival < m->reign || m->epoch >= m->reserved)
+    uint64_t next = elect_next_epoch(m);
+
+    if (m->state != ELECT_MASTER || m->rival < m->reign || next == m->reign || next > m->reserved ||
+        mono_between(m->outbid, m->now) < ELECT_OUTBID_GAP_NS)
         return;
-    m->reign = ++m->epoch;
+    m->outbid = m->now;
+    m->reign = m->epoch = next;
     m->dirty = true;
     elect_say_advert(m, out);
 }
@@ -429,15 +310,22 @@ static void judge_conflict(struct elect *m, struct elect_actions *out)
     elect_say_advert(m, out);
 }
 
+static uint64_t at_most(uint64_t epoch)
+{
+    return epoch < ELECT_EPOCH_MAX ? epoch : ELECT_EPOCH_MAX;
+}
+
+/* What is to be on disk: epochs ahead of their use, and what others must not make us forget. */
 static void reserve(struct elect *m, struct elect_actions *out)
 {
     struct elect_action *action;
 
-    if (m->rules.candidate && m->asked < m->epoch + ELECT_EPOCHS_LEFT)
-        m->asked = m->epoch + ELECT_EPOCHS_AHEAD;
-    else if (m->asked_epoch == m->epoch)
+    if (m->rules.candidate && m->asked < at_most(m->epoch + ELECT_EPOCHS_LEFT))
+        m->asked = at_most(m->epoch + ELECT_EPOCHS_AHEAD);
+    else if (m->asked_epoch == m->epoch && !m->unkept)
         return;
     m->asked_epoch = m->epoch;
+    m->unkept = false;
     action = elect_act(out, ELECT_PERSIST);
     action->epoch = m->epoch;
     action->reserved = m->asked;
@@ -480,7 +368,6 @@ static void settle(struct elect *m, struct elect_actions *out)
         reserve(m, out);
     }
     watch(m, out);
-    m->deadline = deadline(m);
 }
 
 /* True where something may follow from it. */
@@ -526,12 +413,14 @@ void elect_step(struct elect *machine, const struct elect_event *event,
         m->now = event->now;
     actions->count = 0;
     judge_lateness(m, event->late, actions);
-    moved = take_event(m, event, actions);
-    if (moved || actions->count || event->late)
+    moved = take_event(m, event, actions) || actions->count || event->late;
+    if (moved)
         settle(m, actions);
-    actions->deadline = m->deadline;
     actions->changed = m->dirty || mono_between(m->shown, m->now) > elect_dead(m) / 4;
     if (actions->changed)
         m->shown = m->now;
+    if (moved || actions->changed)
+        m->deadline = deadline(m);
+    actions->deadline = m->deadline;
     m->dirty = false;
 }

@@ -41,20 +41,22 @@
  * REASON_WORSE_MASTER. A master that hears a better one becomes backup at once. One that hears a
  * worse one (a conflict) adverts at once, at most every ELECT_CONFLICT_GAP_NS, and says MASTER
  * again (ROLE with `again`, REASON_CONFLICT) when the conflict begins and when it has ended, so
- * that the world outside agrees. An advert or standing that tells an epoch not below ours makes a
- * master go one above it. A follower whose known epoch is above its master's tells it at once by a
- * standing.
+ * that the world outside agrees. An advert that tells an epoch not below ours, or a standing that
+ * tells one above it, makes a master go above (not more often than each ELECT_OUTBID_GAP_NS: where
+ * not everyone hears everyone, masters would drive each other up for ever). A follower whose known
+ * epoch is above its master's tells it at once by a standing.
  *
  * Silence. Deadlines of a backup, from the last advert (or answer) of its master, i = its interval:
- * after two missed ones (2 i + i/8, or halfway from the first one to death where dead_ratio is below
- * 2.5) a solicit, and again every i/4, three times at least; at dead_ratio x i + own skew/256 it becomes master; backups that know better
- * ones (proven, heard within three standings, not demoted beyond themselves) wait i/8 for each of
- * those longer, at most i/2, so that one takes over and not all. Without a master: i is our own
- * interval, counted from the start, or from when the master left or was lost. A slave loses its
- * master at the same time without i/8 steps, and solicits all candidates, after i/2, i, 2i ... up
- * to a minute. PROCESS_DIED (WATCH_REFUSED from the master followed) and NAMED end the wait at
- * once, but for the i/8 steps of those who are not the best (PROCESS_DIED) or not named (they wait
- * one dead time).
+ * after two missed ones (2 i + i/8; halfway from the first one to death where dead_ratio is below
+ * 2.5) a solicit, and again every i/4, three times at least; at dead_ratio x i + own skew/256 it
+ * becomes master; backups that know better ones (proven, heard within three standings, not demoted
+ * beyond themselves) wait i/8 for each of those longer, at most i/2, so that one takes over and not
+ * all. Where another master is heard meanwhile, it is followed instead. Without a master: i is our
+ * own interval, counted from the start, or from when the master left or was lost; all candidates
+ * are solicited after i/2, i, 2i ... up to a minute. A slave loses its master at the same time
+ * without i/8 steps. PROCESS_DIED (WATCH_REFUSED from the master followed, or it has proven that it
+ * was born again, as another than a master) and NAMED end the wait at once, but for the i/8 steps
+ * of those who are not the best (PROCESS_DIED) or not named (they wait one dead time).
  *
  * Lateness. `late` of an event is by how much the driver's loop came later than it should have. A
  * backup's deadline moves by it; but who is always a little late must not wait for ever, so of
@@ -64,7 +66,8 @@
  *
  * Taking over. Its epoch is one above the highest known, and must be below or at `reserved` (which
  * PERSISTED has confirmed): else it waits (REASON_EPOCH_NOT_KEPT). PERSIST is asked for as soon as
- * fewer than ELECT_EPOCHS_LEFT are left above the highest known: long before they are needed.
+ * fewer than ELECT_EPOCHS_LEFT are left above the highest known: long before they are needed. It
+ * begins with `reserved` for the highest known: it may have lived to use that, and not to note it.
  *
  * Preemption. A backup that is better than its master (ballot_compare), has `preempt`, and was
  * steady (same demotion, not behind) for preempt_delay asks with its standing, every master's
@@ -73,12 +76,13 @@
  *
  * Leaving. Three adverts with `leaving` and the successor, in one go; then backup (or OFF). A
  * master whose own demotion rose leaves if a better candidate is known (proven, not behind); else
- * it stays. The successor that an advert names is the best such candidate.
+ * it stays. The successor that an advert names is the best such candidate, or the best of those
+ * that are behind.
  *
  * Standings. At begin, on a change of role, pair, demotion, `behind`, master or known epoch (not
  * faster than every ELECT_STANDING_GAP_NS), and every standing_ns +-20 %; to each candidate but
- * ourselves. Members that missed three are forgotten. The head does not make a standing: the
- * regular ones carry it.
+ * ourselves; backups also tell a candidate that has just been proven. Members that missed three
+ * (3.6 standing_ns) are forgotten. The head does not make a standing: the regular ones carry it.
  */
 enum {
     ELECT_CANDIDATES_MAX = 64, /* of one tier */
@@ -91,6 +95,7 @@ enum {
 #define ELECT_STANDING_GAP_NS MONO_MS(20)
 #define ELECT_SOLICIT_GAP_NS MONO_MS(2)
 #define ELECT_CONFLICT_GAP_NS MONO_MS(5)
+#define ELECT_OUTBID_GAP_NS MONO_S(1)
 #define ELECT_SEEK_MAX_NS MONO_S(60) /* between the solicits of one who knows no master */
 #define ELECT_EPOCH_MAX (UINT64_C(1) << 62)
 
@@ -207,9 +212,9 @@ void elect_view(const struct elect *machine, mono_t now, struct view_tier *out);
 /* What to remember, now. After END `reserved` is the epoch: nothing was used above it. */
 void elect_memory(const struct elect *machine, struct elect_memory *out);
 
-/* The candidates but for us, heard or not, and whoever else was heard: for the way of adverts to all
- * (of those that are proven), and for pond peers. `roster` changes whenever the set of addresses
- * does, or one becomes proven or loses it. */
+/* The candidates but for us, heard or not, and whoever else was heard: for the way of adverts to
+ * all (of those that are proven), and for pond peers. `roster` changes whenever the set of
+ * addresses does, or one becomes proven or loses it. */
 struct elect_member {
     struct address address; /* with its HTTP port */
     char node[NODE_SIZE];

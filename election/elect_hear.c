@@ -15,11 +15,14 @@ int64_t elect_memory_ns(const struct elect *m)
 bool elect_is_believed(const struct elect *m, int row)
 {
     const struct elect_member *member = &m->members[row];
-    int64_t life =
-        member->role == BALLOT_MASTER ? elect_dead_of(m, member->pair) : elect_memory_ns(m);
+    int64_t life = elect_memory_ns(m);
 
-    /* The one that is followed loses its proof together with its place. */
-    return member->proven && (row == m->master || mono_between(member->heard, m->now) <= life);
+    if (member->role == BALLOT_MASTER)
+        life = elect_dead_of(m, member->pair);
+    /* Of the one that is followed, whatever comes before we take over is in time. */
+    if (row == m->master)
+        life = elect_wait_ns(m);
+    return member->proven && mono_between(member->heard, m->now) <= life;
 }
 
 /* Does the ballot come from the same life of the same node as what was last believed? */

@@ -8,9 +8,10 @@
 
 /*
  * What the files of the machine share: elect.c takes the events, obeys the table and alone writes
- * the state; elect_rows.c keeps the table of members; elect_hear.c decides who is believed;
- * elect_wait.c when silence becomes death; elect_say.c makes what is sent; elect_rules.c takes a
- * changed configuration; elect_view.c tells what is known.
+ * the state; elect_rows.c keeps the table of members; elect_hear.c decides who is believed,
+ * and elect_react.c what follows from what they say;
+ * elect_wait.c when silence becomes death; elect_say.c makes what is sent; elect_view.c tells
+ * what is known.
  */
 enum {
     ELECT_MAGIC = 0x456c6374,
@@ -79,6 +80,8 @@ struct elect {
     uint64_t asked_epoch;
 
     struct wait wait;
+    bool unkept;        /* a candidate's boot is not what was last asked to be kept */
+    mono_t outbid;      /* since we last went above a rival */
     mono_t steady;      /* since when our demotion is what it is */
     mono_t next_advert; /* of a master */
     mono_t last_advert;
@@ -109,6 +112,13 @@ struct elect {
 
 /* Does what the table says; `who` is the row that the input is about, or ELECT_NOBODY. */
 void elect_take(struct elect *m, enum elect_input input, int who, struct elect_actions *out);
+
+uint64_t elect_next_epoch(const struct elect *m);
+
+/* ---- elect_react.c -------------------------------------------------------------------------- */
+
+/* The process of the master that is followed is gone. */
+void elect_died(struct elect *m, struct elect_actions *out);
 
 /* An advert or standing of `who`, believed. `reborn`: it has another boot or name than before. */
 void elect_believe(struct elect *m, int who, const struct ballot *ballot, bool reborn,
@@ -155,6 +165,7 @@ void elect_wait_call(struct elect *m, enum elect_input call, int64_t interval);
 void elect_wait_wake(struct elect *m, struct elect_actions *out);
 void elect_wait_judge(struct elect *m, struct elect_actions *out);
 mono_t elect_wait_due(const struct elect *m);
+int64_t elect_wait_ns(const struct elect *m); /* from the last advert, at the most */
 
 /* ---- elect_say.c ---------------------------------------------------------------------------- */
 

@@ -119,13 +119,22 @@ void elect_set_proven(struct elect *m, int row, bool proven)
     m->dirty = true;
 }
 
-/* The row of a candidate; where the table is full, somebody who is none makes room. */
+/* Where the table is full, somebody who is no candidate makes room for one. */
+static void make_room(struct elect *m)
+{
+    int row = (int)m->count - 1;
+
+    while (m->members[row].candidate)
+        row--;
+    elect_remove(m, row);
+}
+
 static size_t candidate_row(struct elect *m, const struct address *address)
 {
     int row = elect_find(m, address);
 
     if (row == ELECT_NOBODY && m->count == ELECT_MEMBERS_MAX)
-        elect_remove(m, (int)m->count - 1);
+        make_room(m);
     return (size_t)(row == ELECT_NOBODY ? elect_add(m, address) : row);
 }
 

@@ -86,10 +86,20 @@ void elect_wait_call(struct elect *m, enum elect_input call, int64_t interval)
     m->wait.called = mono_after(m->now, interval ? steps(m, interval) : 0);
 }
 
+/* From the last advert to the loss of the master, by who is best. */
+static int64_t patience(const struct elect *m)
+{
+    return elect_dead(m) + (int64_t)m->rules.pair.skew * (1000000000 / 256);
+}
+
+int64_t elect_wait_ns(const struct elect *m)
+{
+    return patience(m) + ELECT_STEPS_MAX * (elect_interval(m) / ELECT_STEPS_PER_INTERVAL);
+}
+
 mono_t elect_wait_due(const struct elect *m)
 {
-    int64_t skew = (int64_t)m->rules.pair.skew * (1000000000 / 256);
-    mono_t silent = mono_after(m->wait.from, elect_dead(m) + skew);
+    mono_t silent = mono_after(m->wait.from, patience(m));
 
     if (m->state == ELECT_BACKUP)
         return mono_earlier(m->wait.called, mono_after(silent, steps(m, elect_interval(m))));
@@ -103,10 +113,11 @@ mono_t elect_wait_due(const struct elect *m)
 void elect_wait_late(struct elect *m, int64_t late, struct elect_actions *out)
 {
     int64_t dead = elect_dead(m);
-    bool was_due = mono_reached(m->now, elect_wait_due(m));
+    bool was_due;
 
     if (late <= 0 || (late < dead && m->wait.forgiven + late > dead))
         return;
+    was_due = mono_reached(m->now, elect_wait_due(m));
     m->wait.forgiven += late;
     m->wait.from = mono_earlier(m->now, mono_after(m->wait.from, late));
     m->wait.solicit = mono_after(m->wait.solicit, late < dead ? late : 0);
@@ -158,7 +169,7 @@ void elect_wait_judge(struct elect *m, struct elect_actions *out)
         elect_take(m, INPUT_HEARD_FIRST, other, out);
     else if (m->state == ELECT_SLAVE)
         elect_take(m, INPUT_LOST, ELECT_NOBODY, out);
-    else if (m->epoch >= m->reserved)
+    else if (elect_next_epoch(m) > m->reserved)
         wait_for_epoch(m, input, out);
     else
         elect_take(m, input, ELECT_NOBODY, out);
