@@ -253,6 +253,13 @@ void store_head(struct store *store, struct store_head *out)
         ledger_number(meta.digest[i], at + 8 * i);
 }
 
+static int64_t busy_ns(struct store *store)
+{
+    mono_t since = {atomic_load(&store->writing)};
+
+    return since.ns ? mono_between(since, store->options.mono()) : 0;
+}
+
 void store_figures(struct store *store, struct store_figures *out)
 {
     struct meta meta;
@@ -264,7 +271,8 @@ void store_figures(struct store *store, struct store_figures *out)
                                   .held_bytes = meta.held_bytes,
                                   .limit = store->cache_size,
                                   .wanted = meta.wanted,
-                                  .health = (enum store_status)atomic_load(&store->health)};
+                                  .health = (enum store_status)atomic_load(&store->health),
+                                  .busy_ns = busy_ns(store)};
 }
 
 /* ---- changes -------------------------------------------------------------------------------- */

@@ -129,6 +129,7 @@ struct store_figures {
     uint64_t limit;      /* cache_size */
     uint64_t wanted;
     enum store_status health; /* STORE_OK, or why changes fail now */
+    int64_t busy_ns;          /* for how long the writer has been at what it does now; 0: idle */
 };
 void store_figures(struct store *store, struct store_figures *out);
 

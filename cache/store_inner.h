@@ -64,6 +64,7 @@ struct store {
     _Atomic uint64_t cache_size; /* that of the options, to begin with */
     atomic_bool hurried;         /* long checks are ended early */
     _Atomic int health;          /* enum store_status */
+    _Atomic int64_t writing;     /* since when the writer is at it (mono_t); 0: idle */
     atomic_bool suspect;         /* something in the catalogue was rotten: make it anew */
     atomic_bool renew;           /* something in the journal was: write it anew */
     atomic_bool sweeping;        /* a sweep is queued or under way */

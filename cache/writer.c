@@ -150,10 +150,12 @@ static void run_alone(struct store *store, struct store_job *job)
 /* Runs the jobs in front that can be one group; returns how many. */
 static size_t run_some(struct group *group, struct store_job **jobs, size_t count)
 {
+    struct store *store = group->store;
     size_t n = 0;
 
+    atomic_store(&store->writing, store->options.mono().ns);
     if (is_alone(jobs[0])) {
-        run_alone(group->store, jobs[0]);
+        run_alone(store, jobs[0]);
         return 1;
     }
     while (n < count && !is_alone(jobs[n]))
@@ -175,6 +177,7 @@ static void *writer_main(void *arg)
     while ((count = queue_take(&store->writer, jobs, GROUP_MAX))) {
         for (size_t at = 0; at < count;)
             at += run_some(group, jobs + at, count - at);
+        atomic_store(&store->writing, 0);
     }
     group_free(group);
     return NULL;
