@@ -472,3 +472,19 @@ void remember_hand(struct remember *r, const char *tier, struct remember_hand *o
         *out = place->now.hand;
     pthread_mutex_unlock(&r->lock);
 }
+
+void remember_hand_over(struct remember *r, const char *tier, const struct remember_hand *hand)
+{
+    struct place *place;
+
+    MUST_BE(r, REMEMBER_MAGIC);
+    pthread_mutex_lock(&r->lock);
+    place = find_place(r, tier);
+    if (place && place->now.hand.since.ms == hand->since.ms &&
+        place->now.hand.until.ms == hand->until.ms) {
+        place->now.hand = (struct remember_hand){0};
+        r->stale = true;
+        pthread_cond_signal(&r->wanted);
+    }
+    pthread_mutex_unlock(&r->lock);
+}

@@ -58,4 +58,9 @@ bool remember_set_hand(struct remember *remember, const char *tier,
                        const struct remember_hand *hand);
 void remember_hand(struct remember *remember, const char *tier, struct remember_hand *out);
 
+/* This demotion is over, unless another one was set meanwhile: at once here, on disk in its own
+ * time. Any thread; never waits for the disk. */
+void remember_hand_over(struct remember *remember, const char *tier,
+                        const struct remember_hand *hand);
+
 #endif

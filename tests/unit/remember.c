@@ -301,6 +301,23 @@ static void a_demotion_lasts_over_restarts(void **state)
     remember_close(r);
 }
 
+static void a_demotion_that_is_over_is_forgotten(void **state)
+{
+    struct remember_hand hand = {true, {2000}, {1000}}, other = {true, {2000}, {1500}};
+    struct remember *r = open_home();
+
+    (void)state;
+    assert_true(remember_set_hand(r, "paris", &other));
+    remember_hand_over(r, "paris", &hand); /* not this one */
+    assert_true(is_demoted(r, "paris"));
+    remember_hand_over(r, "paris", &other);
+    assert_false(is_demoted(r, "paris"));
+    remember_close(r);
+    r = open_home();
+    assert_false(is_demoted(r, "paris"));
+    remember_close(r);
+}
+
 static void what_the_disk_refused_did_not_happen(void **state)
 {
     struct remember_hand hand = {true, {0}, {1795348800000}};
@@ -546,6 +563,7 @@ int main(void)
         TEST(who_is_hushed_is_not_called),
         TEST(a_tier_that_was_left_makes_room_in_the_end),
         TEST(a_demotion_lasts_over_restarts),
+        TEST(a_demotion_that_is_over_is_forgotten),
         TEST(what_the_disk_refused_did_not_happen),
         TEST(a_disk_that_fails_is_tried_again),
         TEST(a_crash_takes_nothing_back),
