@@ -94,7 +94,7 @@ static bool read_request(int fd, struct serve_request *request)
             return false;
         len++;
     }
-    MUST(sscanf(request->head, "GET %2047s HTTP/1.1", request->target) == 1);
+    MUST(sscanf(request->head, "%*15[A-Z] %2047s HTTP/1.1", request->target) == 1);
     range = serve_header(request, "Range");
     request->has_range =
         range && sscanf(range, "bytes=%" SCNu64 "-%" SCNu64, &request->from, &request->to) == 2;
