@@ -125,7 +125,14 @@ void elect_wait_late(struct elect *m, int64_t late, struct elect_actions *out)
         elect_note(m, REASON_OWN_LATENESS, &m->rules.address, out);
 }
 
-/* The best of those who are heard as masters beside the one followed. */
+/* Has this one, which is not followed, adverted within its dead time? */
+static bool adverts(const struct elect *m, int row)
+{
+    return row != m->master && m->members[row].role == BALLOT_MASTER && elect_is_believed(m, row) &&
+           mono_between(m->senders[row].advert, m->now) < elect_dead_of(m, m->members[row].pair);
+}
+
+/* The best of them. */
 static int other_master(const struct elect *m)
 {
     int best = ELECT_NOBODY;
@@ -134,7 +141,7 @@ static int other_master(const struct elect *m)
         int row = (int)i;
         struct ballot_rank one = elect_rank(m, row), other;
 
-        if (row == m->master || m->members[row].role != BALLOT_MASTER || !elect_is_believed(m, row))
+        if (!adverts(m, row))
             continue;
         if (best != ELECT_NOBODY)
             other = elect_rank(m, best);

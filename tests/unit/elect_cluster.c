@@ -127,19 +127,29 @@ static void send_ballot(struct cluster *c, size_t node, struct ballot ballot,
             post_ballot(c, node, i, &ballot);
 }
 
-static void persist(struct cluster *c, size_t node, const struct elect_action *action)
+/* The disk takes what is to be remembered now; where it cannot, as soon as it can. */
+static void persist(struct cluster *c, size_t node)
 {
+    struct station *s = &c->stations[node];
     struct mail *mail;
 
-    c->stations[node].persists++;
-    if (c->stations[node].disk_stuck)
+    s->owed = s->disk_stuck;
+    if (s->disk_stuck)
         return;
     mail = post(c, node, node, c->disk_ns);
     mail->memory = calloc(1, sizeof(*mail->memory));
     assert_non_null(mail->memory);
-    elect_memory(c->stations[node].machine, mail->memory);
-    assert_int_equal(mail->memory->reserved, action->reserved);
-    mail->reserved = action->reserved;
+    elect_memory(s->machine, mail->memory);
+    mail->reserved = mail->memory->reserved;
+}
+
+void cluster_stick_disk(struct cluster *c, size_t node, bool stuck)
+{
+    struct station *s = &c->stations[node];
+
+    s->disk_stuck = stuck;
+    if (s->owed && s->machine)
+        persist(c, node);
 }
 
 static void carry_out(struct cluster *c, size_t node, const struct elect_action *action)
@@ -148,9 +158,14 @@ static void carry_out(struct cluster *c, size_t node, const struct elect_action 
 
     switch (action->kind) {
     case ELECT_PERSIST:
-        persist(c, node, action);
+        s->persists++;
+        persist(c, node);
         break;
     case ELECT_ROLE:
+        if (action->role == BALLOT_MASTER && !action->again) {
+            assert_true(action->epoch > s->reigned);
+            s->reigned = action->epoch;
+        }
         s->roles++;
         s->again += action->again;
         s->reason = action->reason;
@@ -178,6 +193,35 @@ void cluster_event(struct cluster *c, size_t node, struct elect_event event)
     event.now = c->now;
     elect_step(s->machine, &event, c->actions);
     s->deadline = c->actions->deadline;
+    if (getenv("TRACE")) {
+        static const char *kinds[] = {"BEGIN", "WAKE",      "HEARD", "REFUSED",
+                                      "SELF",  "PERSISTED", "RULES", "END"};
+        printf("%.4f node%zu %s late %.4f", (double)c->now.ns / 1e9 - 1000, node, kinds[event.kind],
+               (double)event.late / 1e9);
+        if (event.ballot)
+            printf(
+                " from %s kind %d role %d dem %d epoch %llu ctr %llu.%llu leav %d echo %d asks %d",
+                event.ballot->node, event.ballot->kind, event.ballot->role, event.ballot->demotion,
+                (unsigned long long)event.ballot->epoch, (unsigned long long)event.ballot->boot,
+                (unsigned long long)event.ballot->counter, event.ballot->leaving,
+                event.ballot->has_echo, event.ballot->asks);
+        printf(" -> state %d epoch? deadline %.4f\n", elect_state(s->machine),
+               (double)c->actions->deadline.ns / 1e9 - 1000);
+        for (size_t i = 0; i < c->actions->count; i++) {
+            const struct elect_action *a = &c->actions->list[i];
+            static const char *acts[] = {"PERSIST", "ROLE", "SEND", "TO_ALL", "WATCH", "NOTE"};
+            printf("      %s", acts[a->kind]);
+            if (a->kind == ELECT_ROLE)
+                printf(" role %d %s again %d epoch %llu", a->role, reason_name(a->reason), a->again,
+                       (unsigned long long)a->epoch);
+            if (a->kind == ELECT_NOTE)
+                printf(" %s", reason_name(a->reason));
+            if (a->kind == ELECT_SEND || a->kind == ELECT_TO_ALL)
+                printf(" kind %d to %d leaving %d epoch %llu", a->ballot.kind, a->to.ip[15],
+                       a->ballot.leaving, (unsigned long long)a->ballot.epoch);
+            printf("\n");
+        }
+    }
     for (size_t i = 0; i < c->actions->count; i++)
         carry_out(c, node, &c->actions->list[i]);
     elect_view(s->machine, c->now, &view);
@@ -203,7 +247,8 @@ void cluster_begin(struct cluster *c, size_t node)
     options->rules = s->rules;
     options->self = s->self;
     options->memory = s->disk;
-    s->counter = 0;
+    s->counter = s->epoch = 0;
+    s->owed = false;
     elect_init(s->machine, options);
     free(options);
     cluster_event(c, node, (struct elect_event){.kind = ELECT_BEGIN});
@@ -221,6 +266,7 @@ void cluster_kill(struct cluster *c, size_t node)
 
     free(c->stations[node].machine);
     c->stations[node].machine = NULL;
+    c->stations[node].paused = false;
     c->stations[node].watched = (struct address){0};
     for (size_t i = 0; i < c->mail_count; i++) {
         if (c->mail[i].to == node)
@@ -265,7 +311,8 @@ void cluster_refuse_watch(struct cluster *c, size_t dead)
     struct address its = node_address(dead);
 
     for (size_t node = 0; node < c->count; node++)
-        if (c->stations[node].machine && address_same_host(&c->stations[node].watched, &its))
+        if (c->stations[node].machine && !c->stations[node].paused &&
+            address_same_host(&c->stations[node].watched, &its))
             cluster_event(c, node, (struct elect_event){.kind = ELECT_WATCH_REFUSED, .from = its});
 }
 

@@ -15,8 +15,9 @@
  * in virtual time. Each node does as the driver must: hands in what has come before it wakes the
  * machine, fills in the counters, writes to a disk that takes its time.
  *
- * After every step it is checked that the view's epoch has not gone back, that no advert tells an
- * epoch that is not on its sender's disk, and that no machine wants to be woken without end.
+ * After every step it is checked that the view's epoch has not gone back, that each mastership
+ * of a node has a higher epoch than its last, over crashes too, that no advert tells an epoch that
+ * is not on its sender's disk, and that no machine wants to be woken without end.
  */
 enum { CLUSTER_NODES = 6, CLUSTER_MAIL = 4096 };
 
@@ -27,10 +28,11 @@ struct station {
     uint64_t boot, counter;
     mono_t deadline;
     bool paused;
-    bool disk_stuck;
+    bool disk_stuck, owed;
     struct elect_memory disk;
     struct address watched;
-    uint64_t epoch; /* in the view, ever, in this life */
+    uint64_t epoch;   /* in the view, ever, in this life */
+    uint64_t reigned; /* the highest epoch that it was master with, ever */
     /* What it did: */
     unsigned roles, again, adverts, solicits, standings, leavings, persists;
     enum reason reason; /* of its last ROLE */
@@ -74,6 +76,7 @@ void cluster_kill(struct cluster *c, size_t node); /* without a word */
 void cluster_end(struct cluster *c, size_t node);  /* in good order */
 void cluster_pause(struct cluster *c, size_t node);
 void cluster_continue(struct cluster *c, size_t node);
+void cluster_stick_disk(struct cluster *c, size_t node, bool stuck);
 void cluster_cut(struct cluster *c, size_t a, size_t b, bool cut); /* both ways */
 
 /* Time passes. */
