@@ -23,22 +23,7 @@ struct check {
     struct conf_arena *arena;
     struct conf **hosts; /* all that were put together */
     size_t host_count;
-    bool roles; /* some tier has them */
 };
-
-/* The tiers with roles are named once: one of them says it all. */
-static void check_version(struct check *check, const struct conf *conf)
-{
-    unsupported_settings(conf, check->later);
-    for (size_t i = 0; i < conf->nets.count && !check->roles; i++) {
-        const struct nets *nets = conf->nets_files[i];
-        check->roles = nets && nets->roles;
-        if (check->roles)
-            report_warn(check->later, nets->file, nets->members[0].line,
-                        "roles are not done by this version of carpond yet: it does not start on "
-                        "hosts that are in a tier with roles");
-    }
-}
 
 static const struct conf *check_subject(struct check *check, const struct subject *subject)
 {
@@ -46,7 +31,7 @@ static const struct conf *check_subject(struct check *check, const struct subjec
 
     check->hosts[check->host_count++] = conf;
     tiers_add_host(check->tiers, conf, check->report);
-    check_version(check, conf);
+    unsupported_settings(conf, check->later);
     return conf;
 }
 
@@ -133,8 +118,7 @@ int check_run(const char *file, const char *host, FILE *out, FILE *err)
     int status = 1;
 
     if (tree) {
-        struct check check = {tree,        pool_new(), tiers_new(), report, later,
-                              arena_new(), NULL,       0,           false};
+        struct check check = {tree, pool_new(), tiers_new(), report, later, arena_new(), NULL, 0};
         check.hosts = arena_zeroed(check.arena, tree_sections(tree) + 1, sizeof(*check.hosts));
         status = check_tree(&check, host, out);
         for (size_t i = 0; i < check.host_count; i++)

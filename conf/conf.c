@@ -74,11 +74,6 @@ size_t conf_unsupported(const struct conf *conf, struct report *report)
     size_t before = report_errors(report);
 
     unsupported_settings(conf, report);
-    for (size_t i = 0; i < conf->nets.count; i++)
-        if (conf->nets_files[i] && conf->nets_files[i]->roles)
-            report_error(report, conf->nets_files[i]->file, conf->nets_files[i]->members[0].line,
-                         "roles are not done by this version of carpond yet: leave them out, for "
-                         "a flat mesh");
     return report_errors(report) - before;
 }
 

@@ -244,6 +244,26 @@ static void check_doubles(struct reading *r)
     free(sorted);
 }
 
+/* What one tier can elect among, and a slave can follow. */
+static void check_candidates(struct reading *r)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < r->nets->count; i++) {
+        const struct nets_member *member = &r->nets->members[i];
+        count += member->role == NETS_CANDIDATE;
+        if (member->role == NETS_CANDIDATE && count == NETS_CANDIDATES_MAX + 1)
+            report_error(r->report, r->nets->file, member->line,
+                         "is one master more than the %d that a tier can have: make some of them "
+                         "slaves",
+                         NETS_CANDIDATES_MAX);
+    }
+    if (r->with_role && count == 0)
+        report_warn(r->report, r->nets->file, r->with_role,
+                    "the tier has slaves and no master that they could follow: add a line `udp "
+                    "ADDRESS master`");
+}
+
 static void check_tier(struct reading *r)
 {
     const char *tier = r->nets->tier;
@@ -256,14 +276,7 @@ static void check_tier(struct reading *r)
     if (r->nets->count == 0 && !report_has_error(r->report, r->nets->file, 0))
         report_error(r->report, r->nets->file, 0,
                      "holds no member: write one a line, as in `udp 10.1.2.3`");
-    if (r->with_role && !r->without_role) {
-        for (size_t i = 0; i < r->nets->count; i++)
-            if (r->nets->members[i].role == NETS_CANDIDATE)
-                return;
-        report_warn(r->report, r->nets->file, r->with_role,
-                    "the tier has slaves and no master that they could follow: add a line `udp "
-                    "ADDRESS master`");
-    }
+    check_candidates(r);
 }
 
 struct nets *nets_parse(struct span text, const char *file, struct report *report)

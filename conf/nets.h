@@ -14,7 +14,7 @@
  * A nets file: the members of one tier, which is named after the file. ISconf's own files, of two
  * columns, are valid. Never changed once it is read.
  */
-enum { NETS_FILE_MAX = 4 * 1024 * 1024, NETS_MEMBERS_MAX = 65536 };
+enum { NETS_FILE_MAX = 4 * 1024 * 1024, NETS_MEMBERS_MAX = 65536, NETS_CANDIDATES_MAX = 64 };
 
 enum nets_role { NETS_PEER, NETS_CANDIDATE, NETS_SLAVE };
 

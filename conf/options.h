@@ -38,9 +38,11 @@
          "Never send to the broadcast address, and accept only members of `nets`.")                \
     NODE(broadcast_addr, ADDRESS, NULL, "255.255.255.255; on loopback alone 127.255.255.255", 0,   \
          0, NULL, LIVE, NOW, "Where broadcasts go: an IPv4 address.")                              \
-    TIER(advert_addr, ADDRESS, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                \
-         "A multicast group, IPv4 or IPv6, for adverts instead of unicast to each member.")        \
-    TIER(advert_if, TEXT, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                     \
+    TIER(advert_addr, ADDRESS, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                  \
+         "A multicast group, IPv4 or IPv6, for adverts instead of unicast to each member: the "    \
+         "same for all members of the tier. Adverts to it are taken with a TTL or hop limit of "   \
+         "255 alone, so from no other link (RFC 5082).")                                           \
+    TIER(advert_if, TEXT, NULL, "that of this host's address in the tier", 0, 0, NULL, LIVE, NOW,  \
          "The interface of the multicast group `advert_addr`.")                                    \
     NODE(hmac_keys, PATH, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                       \
          "The key file: see carpond-keys(5). One that holds nothing but +ANY+ counts as no keys.") \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "conf/settle.h"
 
+#include <net/if.h>
 #include <string.h>
 
 #include "conf/arena.h"
@@ -98,12 +99,41 @@ static void check_address(const struct conf *conf, size_t i, struct report *repo
     }
 }
 
+/* What a tier has from the node is judged there, and has no place of its own. */
+static void check_group(const struct address *group, const char *interface, struct conf_origin addr,
+                        struct conf_origin by, struct report *report)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (addr.file && !address_is_any(group) && !address_is_multicast(group))
+        report_error(report, addr.file, addr.line,
+                     "advert_addr %s is no multicast group: write one, as in \"239.255.65.29\" or "
+                     "\"ff15::65:29\", or leave it out for unicast",
+                     address_host_text(group, text));
+    if (by.file && interface && strlen(interface) >= IF_NAMESIZE)
+        report_error(report, by.file, by.line,
+                     "advert_if is longer than the %d bytes that an interface's name can have",
+                     IF_NAMESIZE - 1);
+}
+
+static void check_groups(const struct conf *conf, struct report *report)
+{
+    check_group(&conf->advert_addr, conf->advert_if, at(conf, CONF_TIER_advert_addr),
+                at(conf, CONF_TIER_advert_if), report);
+    for (size_t i = 0; i < conf->tiers.count; i++) {
+        const struct conf_tier *tier = &conf->tiers.list[i];
+        check_group(&tier->advert_addr, tier->advert_if, tier->from[CONF_TIER_advert_addr],
+                    tier->from[CONF_TIER_advert_if], report);
+    }
+}
+
 void settle_checks(const struct conf *conf, struct report *report)
 {
     check_domain(conf, report);
     check_home(conf, report);
     check_ports(conf, report);
     check_broadcast(conf, report);
+    check_groups(conf, report);
     for (size_t i = 0; i < conf->address.count; i++)
         check_address(conf, i, report);
 }

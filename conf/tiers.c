@@ -73,6 +73,27 @@ static void check_names(const struct conf *conf, size_t i, struct report *report
                          nets->tier, conf->nets_files[j]->file, nets->file);
 }
 
+/* A group is of the family of our address in the tier, by which adverts are sent to it. */
+static void check_group(const struct conf *conf, const struct nets *nets, struct report *report)
+{
+    const struct conf_tier *tier = conf_tier_find(conf, nets->tier);
+    const struct address *group = tier ? &tier->advert_addr : &conf->advert_addr;
+    struct conf_origin origin = conf->from[CONF_TIER_advert_addr];
+    size_t own = 0;
+
+    if (tier && tier->from[CONF_TIER_advert_addr].file)
+        origin = tier->from[CONF_TIER_advert_addr];
+    if (!nets->roles || address_is_any(group) ||
+        !nets_find_own(nets, conf->own.list, conf->own.count, &own) ||
+        address_is_v4(group) == address_is_v4(&conf->own.list[own]))
+        return;
+    report_error(report, origin.file, origin.line,
+                 "advert_addr is an %s group, and this host's address in the tier %s is an %s one: "
+                 "say another for it in `tiers`, or \"\" for unicast",
+                 address_is_v4(group) ? "IPv4" : "IPv6", nets->tier,
+                 address_is_v4(group) ? "IPv6" : "IPv4");
+}
+
 void tiers_check_host(const struct conf *conf, struct report *report)
 {
     struct conf_origin origin = nets_origin(conf);
@@ -86,6 +107,8 @@ void tiers_check_host(const struct conf *conf, struct report *report)
         check_names(conf, i, report);
         if (conf->own_known && !self)
             report_stranger(conf, nets, report);
+        if (self)
+            check_group(conf, nets, report);
         if (!self || self->role != NETS_SLAVE)
             continue;
         if (followed)

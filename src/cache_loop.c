@@ -462,6 +462,7 @@ struct cache_loop *cache_loop_new(const struct cache_loop_options *options)
     struct udp_options udp = {.loop = options->loop,
                               .listen = options->listen,
                               .listen_count = options->listen_count,
+                              .setting = "port",
                               .broadcast = options->broadcast,
                               .take = on_datagram,
                               .batch = on_batch,

@@ -15,9 +15,10 @@ static bool set_listen(struct own *own, const struct conf *conf)
     }
     own->listen_count = conf->address.count;
     for (size_t i = 0; i < own->listen_count; i++) {
-        own->udp[i] = own->http[i] = conf->address.list[i];
+        own->udp[i] = own->http[i] = own->advert[i] = conf->address.list[i];
         own->udp[i].port = (uint16_t)conf->port;
         own->http[i].port = (uint16_t)conf->http_port;
+        own->advert[i].port = (uint16_t)conf->advert_port;
     }
     own->broadcast = conf->broadcast_addr;
     own->broadcast.port = (uint16_t)conf->port;
@@ -34,7 +35,7 @@ static const struct address *address_in(const struct conf *conf, const struct ne
     return &conf->own.list[at];
 }
 
-static bool set_tiers(struct own *own, const struct conf *conf)
+static void set_tiers(struct own *own, const struct conf *conf)
 {
     own->tier_count = conf->nets.count;
     own->tiers = calloc(own->tier_count + 1, sizeof(*own->tiers));
@@ -43,17 +44,10 @@ static bool set_tiers(struct own *own, const struct conf *conf)
     for (size_t i = 0; i < own->tier_count; i++) {
         const struct nets *nets = conf->nets_files[i];
         const struct address *address = address_in(conf, nets);
-        if (nets->roles) {
-            log_error("%s: its members have roles, and this version of carpond elects no masters "
-                      "yet: leave the roles out for a flat mesh",
-                      nets->file);
-            return false;
-        }
         if (address)
             address_host_text(address, own->tier_addresses[i]);
         own->tiers[i] = (struct status_tier){nets->tier, own->tier_addresses[i]};
     }
-    return true;
 }
 
 static void set_member(struct member *out, const struct nets *nets,
@@ -104,10 +98,11 @@ static void set_members(struct own *own, const struct conf *conf)
 bool own_init(struct own *own, const struct conf *conf)
 {
     memset(own, 0, sizeof(*own));
-    if (!set_listen(own, conf) || !set_tiers(own, conf)) {
+    if (!set_listen(own, conf)) {
         own_clear(own);
         return false;
     }
+    set_tiers(own, conf);
     set_members(own, conf);
     return true;
 }
@@ -142,4 +137,78 @@ size_t own_hooks(const struct conf *conf, struct hooks_tier **list)
             }};
     }
     return conf->nets.count;
+}
+
+/* ---- elections ------------------------------------------------------------------------------ */
+
+_Static_assert((int)NETS_CANDIDATES_MAX == (int)ELECT_CANDIDATES_MAX, "what nets files may name");
+
+static struct ballot_pair pair_of(double base, int skew)
+{
+    return (struct ballot_pair){.base_us = (uint32_t)(base * 1e6 + .5), .skew = (uint8_t)skew};
+}
+
+/* The settings of the tier: its own, or else the node's. */
+static void set_rules(struct elect_rules *rules, const struct conf *conf,
+                      const struct conf_tier *tier)
+{
+    double delay = tier ? tier->preempt_delay : conf->preempt_delay;
+
+    rules->pair = tier ? pair_of(tier->base, tier->skew) : pair_of(conf->base, conf->skew);
+    rules->preempt = tier ? tier->preempt : conf->preempt;
+    rules->preempt_delay_ns = delay < 0 ? -1 : (int64_t)(delay * 1e9);
+    rules->dead_ratio_milli = (uint32_t)((tier ? tier->dead_ratio : conf->dead_ratio) * 1000 + .5);
+}
+
+static void set_candidates(struct elect_rules *rules, const struct conf *conf,
+                           const struct nets *nets)
+{
+    for (size_t i = 0; i < nets->count; i++) {
+        const struct nets_member *member = &nets->members[i];
+        if (member->role != NETS_CANDIDATE)
+            continue;
+        MUST(rules->candidate_count < ELECT_CANDIDATES_MAX); /* nets_read has seen to that */
+        rules->candidates[rules->candidate_count++] = member->network.base;
+    }
+    rules->candidate =
+        nets_find_own(nets, conf->own.list, conf->own.count, &(size_t){0})->role == NETS_CANDIDATE;
+}
+
+static void set_election(struct election_tier *out, const struct conf *conf,
+                         const struct nets *nets)
+{
+    const struct conf_tier *tier = conf_tier_find(conf, nets->tier);
+    const char *interface = tier ? tier->advert_if : conf->advert_if;
+
+    MUST(span_copy(span_of(nets->tier), out->tier, sizeof(out->tier)));
+    set_rules(&out->rules, conf, tier);
+    set_candidates(&out->rules, conf, nets);
+    out->rules.address = *address_in(conf, nets);
+    out->rules.address.port = (uint16_t)conf->http_port;
+    out->group = tier ? tier->advert_addr : conf->advert_addr;
+    if (interface) /* a longer one was refused by conf_load */
+        MUST(span_copy(span_of(interface), out->group_if, sizeof(out->group_if)));
+}
+
+/* A tier of slaves alone, which conf_load has warned of, has nobody to follow. */
+static bool has_candidates(const struct nets *nets)
+{
+    for (size_t i = 0; i < nets->count; i++) {
+        if (nets->members[i].role == NETS_CANDIDATE)
+            return true;
+    }
+    return false;
+}
+
+size_t own_elections(const struct conf *conf, struct election_tier **list)
+{
+    size_t count = 0;
+
+    *list = calloc(conf->nets.count + 1, sizeof(**list));
+    MUST(*list != NULL);
+    for (size_t i = 0; i < conf->nets.count; i++) {
+        if (has_candidates(conf->nets_files[i]))
+            set_election(&(*list)[count++], conf, conf->nets_files[i]);
+    }
+    return count;
 }

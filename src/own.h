@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "conf/conf.h"
+#include "src/election.h"
 #include "src/hooks.h"
 #include "src/members.h"
 #include "src/status.h"
@@ -18,6 +19,7 @@ enum { OWN_LISTEN_MAX = 32 };
 struct own {
     struct address udp[OWN_LISTEN_MAX];
     struct address http[OWN_LISTEN_MAX];
+    struct address advert[OWN_LISTEN_MAX];
     size_t listen_count;
     struct address broadcast; /* with the port */
     struct members *members;
@@ -32,5 +34,8 @@ void own_clear(struct own *own);
 
 /* The commands on changes of role, per tier: free() the list; the texts are the configuration's. */
 size_t own_hooks(const struct conf *conf, struct hooks_tier **list);
+
+/* The tiers that have roles, with our part in each: free() the list. */
+size_t own_elections(const struct conf *conf, struct election_tier **list);
 
 #endif

@@ -423,8 +423,8 @@ static bool listen_on(struct udp *udp, const struct address *address, enum purpo
 
     if (add_socket(udp, &(struct endpoint){.purpose = purpose, .bound = *address}))
         return true;
-    log_error("udp: cannot listen on %s: %s: see `address` and the ports in main.cf",
-              address_text(address, text), strerror(errno));
+    log_error("udp: cannot listen on %s: %s: see `address` and `%s` in main.cf",
+              address_text(address, text), strerror(errno), udp->options.setting);
     return false;
 }
 

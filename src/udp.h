@@ -40,6 +40,7 @@ struct udp_options {
     struct ev_loop *loop;
     const struct address *listen; /* with the port */
     size_t listen_count;
+    const char *setting;             /* that of the port, in main.cf: for messages */
     const struct address *broadcast; /* with the port; NULL: none is sent or heard */
     bool urgent; /* read before all else that the loop watches, and sent before other traffic */
     /* Called for each datagram, then `batch` once after each batch, when answers are best sent. */

@@ -70,6 +70,22 @@ static const char *word_for(const struct news *news)
     return news->how == STORE_PUT ? "put" : "learned";
 }
 
+struct ballot_head wires_head(const struct wires *wires)
+{
+    struct store_head head;
+
+    store_head(wires->store, &head);
+    return (struct ballot_head){head.store_id, head.sequence, head.digest};
+}
+
+static void tell_head(struct wires *wires)
+{
+    struct ballot_head head = wires_head(wires);
+
+    if (wires->election)
+        election_head(wires->election, &head);
+}
+
 static void tell_news(struct wires *wires, const struct news *news)
 {
     const struct manifest *manifest = &news->entry.manifest;
@@ -80,6 +96,7 @@ static void tell_news(struct wires *wires, const struct news *news)
         recent_add(wires->recent, clock_wall(), "%s %s",
                    news->how == STORE_PUT ? "put in" : "removed", manifest->name);
     }
+    tell_head(wires);
     publish(wires, word_for(news), manifest->name, "version",
             version_text(manifest->version, version));
     if (news->entry.wanted)

@@ -7,6 +7,7 @@
 
 #include "cache/store.h"
 #include "src/cache_loop.h"
+#include "src/election.h"
 #include "src/filler.h"
 #include "src/flights.h"
 #include "src/http.h"
@@ -28,7 +29,8 @@ struct wires {
     struct flights *flights;
     struct cache_loop *cache;
     struct filler *filler;
-    struct http *http; /* NULL before it is there: nobody listens to events yet */
+    struct election *election; /* NULL: no tier has roles */
+    struct http *http;         /* NULL before it is there: nobody listens to events yet */
     struct recent *recent;
     struct skew skew;
     struct status_source status;
@@ -54,6 +56,9 @@ void wires_blame(void *arg, const struct address *http, enum peer_fault fault);
 /* For cache_loop_options. */
 void wires_fault(void *arg, const struct peer *peer, enum peer_fault fault);
 void wires_clock(void *arg, const struct exchange_clock *clock);
+
+/* The catalogue's head, as elections tell it. */
+struct ballot_head wires_head(const struct wires *wires);
 
 /* For roles_register. */
 void wires_role(void *arg, const struct role_change *change);

@@ -24,6 +24,7 @@
 #include "src/own.h"
 #include "src/recent.h"
 #include "src/rekey.h"
+#include "src/remember.h"
 #include "src/roles.h"
 #include "src/speak.h"
 #include "src/state.h"
@@ -47,6 +48,8 @@ struct world {
     struct speaker *speaker;
     struct store *store;
     struct fetch *fetch;
+    struct view *view;
+    struct remember *remember;
     struct roles *roles;
     struct hooks *hooks;
     struct wires wires;
@@ -210,7 +213,7 @@ static bool make_http(struct world *world)
     return world->wires.http != NULL;
 }
 
-static void make_roles(struct world *world)
+static bool make_roles(struct world *world)
 {
     struct hooks_tier *tiers;
     struct hooks_options options = {.node = world->conf->node, .limit_ns = HOOKS_LIMIT};
@@ -223,6 +226,36 @@ static void make_roles(struct world *world)
     free(tiers);
     for (int queue = 0; queue < ROLES_QUEUE_COUNT; queue++)
         roles_register(world->roles, (enum roles_queue)queue, wires_role, &world->wires);
+    world->view = calloc(1, view_size());
+    MUST(world->view != NULL);
+    world->remember = remember_open(world->conf->home);
+    return world->remember != NULL;
+}
+
+/* Where no tier has roles there is nothing to elect, and nobody listens on advert_port. */
+static bool make_election(struct world *world)
+{
+    const struct conf *conf = world->conf;
+    struct election_tier *tiers;
+    struct election_options options = {.node = conf->node,
+                                       .domain = conf->domain,
+                                       .boot = world->boot,
+                                       .members = world->own.members,
+                                       .keyring = world->keyring,
+                                       .auth = auth_of(conf->auth),
+                                       .listen = world->own.advert,
+                                       .listen_count = world->own.listen_count,
+                                       .view = world->view,
+                                       .roles = world->roles,
+                                       .remember = world->remember};
+
+    options.tier_count = own_elections(conf, &tiers);
+    options.tiers = tiers;
+    options.self.head = wires_head(&world->wires);
+    if (options.tier_count > 0)
+        world->wires.election = election_new(&options);
+    free(tiers);
+    return options.tier_count == 0 || world->wires.election != NULL;
 }
 
 static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -273,7 +306,8 @@ static bool build(struct world *world)
         return false;
     if (!make_http(world))
         return false;
-    make_roles(world);
+    if (!make_roles(world) || !make_election(world))
+        return false;
     fill_status(world);
     store_on_change(world->store, wires_changed, &world->wires);
     start_sweeping(world);
@@ -297,6 +331,27 @@ struct world *world_new(struct ev_loop *loop, const struct conf *conf)
 }
 
 /* ---- taking down ---------------------------------------------------------------------------- */
+
+/* Before all else: mastership is handed over while this node still serves. */
+static void leave_tiers(struct world *world)
+{
+    if (world->wires.election)
+        election_leave(world->wires.election);
+}
+
+/* Their last changes are told, to the hooks too, and are on disk. */
+static void end_elections(struct world *world)
+{
+    struct wires *wires = &world->wires;
+
+    election_free(wires->election);
+    wires->election = NULL;
+    if (world->remember)
+        remember_close(world->remember);
+    roles_free(world->roles);
+    hooks_free(world->hooks);
+    free(world->view);
+}
 
 /* Nothing new from outside; those who wait inside are answered; then the threads end, those first
  * that call others. Mail that they post on their way is read at the end, and changes nothing more.
@@ -332,9 +387,9 @@ void world_free(struct world *world)
     if (!world)
         return;
     MUST_BE(world, WORLD_MAGIC);
+    leave_tiers(world);
     stop_serving(world);
-    roles_free(world->roles);
-    hooks_free(world->hooks);
+    end_elections(world);
     if (world->store)
         store_close(world->store);
     if (wires->mailbox)

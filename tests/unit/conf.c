@@ -300,7 +300,9 @@ static void what_is_not_done_yet_is_refused(void **state)
                                  "tiers = { a = { on_slave = \"z\"; }; }; };"),
                      0);
     put("paris", "udp 127.0.0.1 master\n");
-    assert_int_equal(unsupported("defaults = { nets = \"paris\"; };"), 1);
+    assert_int_equal(unsupported("defaults = { nets = \"paris\"; "
+                                 "advert_addr = \"239.0.0.1\"; advert_if = \"lo\"; };"),
+                     0);
 }
 
 static void a_reload_tells_what_waits_for_the_next_start(void **state)

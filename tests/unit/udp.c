@@ -61,6 +61,7 @@ static struct udp *listen_on(struct net *net, struct node *node, const char *hos
     struct udp_options options = {.loop = net->loop,
                                   .listen = &node->address,
                                   .listen_count = 1,
+                                  .setting = "port",
                                   .broadcast = broadcast ? &net->broadcast : NULL,
                                   .take = on_take,
                                   .batch = on_batch,

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: ISC */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/log.h"
+#include "src/base/must.h"
+#include "src/clock.h"
+#include "src/election_inner.h"
+
+enum { KEPT_MAGIC = 0x6b657074 };
+
+/* ---- what is known, and told ---------------------------------------------------------------- */
+
+static const char *role_name(enum ballot_role role)
+{
+    static const char *const names[] = {
+        [BALLOT_SLAVE] = "slave", [BALLOT_BACKUP] = "backup", [BALLOT_MASTER] = "master"};
+
+    return names[role];
+}
+
+/* Should somebody look? A change by order, or of a start, is none of these. */
+static bool is_alarming(enum reason reason)
+{
+    return reason == REASON_SILENCE || reason == REASON_PROCESS_DIED || reason == REASON_LATE ||
+           reason == REASON_CONFLICT || reason == REASON_LOST_MASTER;
+}
+
+static void log_change(const struct view_tier *view, bool again)
+{
+    enum log_level level = is_alarming(view->reason) ? LEVEL_WARN : LEVEL_INFO;
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (view->role == BALLOT_MASTER)
+        log_at(level, "tier %s: %s master, epoch %" PRIu64 ": %s", view->tier,
+               again ? "still" : "now", view->epoch, reason_sentence(view->reason));
+    else if (view->has_master)
+        log_at(level, "tier %s: %s of %s, %s, epoch %" PRIu64 ": %s", view->tier,
+               role_name(view->role), view->master, address_host_text(&view->master_address, text),
+               view->epoch, reason_sentence(view->reason));
+    else
+        log_at(level, "tier %s: %s without a master, epoch %" PRIu64 ": %s", view->tier,
+               role_name(view->role), view->epoch, reason_sentence(view->reason));
+}
+
+static bool is_other(const struct view_tier *a, const struct view_tier *b)
+{
+    return a->role != b->role || a->has_master != b->has_master ||
+           strcmp(a->master, b->master) != 0;
+}
+
+/* What a tier's dead time is follows from whom we follow. */
+static void set_dead_time(struct seat *seat, const struct view_tier *view)
+{
+    seat->dead_time = ballot_interval(view->pair) * seat->tier.rules.dead_ratio_milli / 1000;
+}
+
+static void publish(struct election *election, struct seat *seat, const struct elect_event *event)
+{
+    struct view_tier view = {.has_master = false};
+
+    elect_view(seat->machine, event->now, &view);
+    view_publish(election->view, &view);
+    if (event->kind != ELECT_END && (!*seat->shown.tier || is_other(&seat->shown, &view)))
+        log_change(&view, false);
+    seat->shown = view;
+    set_dead_time(seat, &view);
+}
+
+/* ---- persist -------------------------------------------------------------------------------- */
+
+struct kept {
+    unsigned magic;
+    struct election *election;
+    char tier[TIER_SIZE];
+    uint64_t reserved;
+    struct letter letter;
+};
+
+static void read_kept(struct letter *letter)
+{
+    struct kept *kept = LETTER_OWNER(letter, struct kept, letter);
+    struct seat *seat;
+
+    MUST_BE(kept, KEPT_MAGIC);
+    seat = election_seat(kept->election, kept->tier);
+    if (seat)
+        election_step(kept->election, seat,
+                      &(struct elect_event){.kind = ELECT_PERSISTED, .reserved = kept->reserved});
+    free(kept);
+}
+
+/* On the thread of src/remember.h. */
+static void on_kept(void *arg, const char *tier, uint64_t reserved)
+{
+    struct election *election = arg;
+    struct kept *kept = calloc(1, sizeof(*kept));
+
+    MUST(kept != NULL);
+    *kept = (struct kept){.magic = KEPT_MAGIC,
+                          .election = election,
+                          .reserved = reserved,
+                          .letter = {.read = read_kept}};
+    MUST(span_copy(span_of(tier), kept->tier, sizeof(kept->tier)));
+    mailbox_post(election->mailbox, &kept->letter);
+}
+
+static void persist(struct election *election, struct seat *seat, const struct elect_action *action)
+{
+    struct remember_post post = {.kept = on_kept, .arg = election};
+
+    memcpy(post.tier, seat->tier.tier, sizeof(post.tier));
+    elect_memory(seat->machine, &post.memory);
+    post.memory.epoch = action->epoch;
+    post.memory.reserved = action->reserved;
+    remember_post(election->remember, &post);
+}
+
+/* The last of a tier: what was reserved and not used is free again. */
+static void persist_last(struct election *election, struct seat *seat)
+{
+    struct remember_post post = {.kept = on_kept, .arg = election};
+
+    memcpy(post.tier, seat->tier.tier, sizeof(post.tier));
+    elect_memory(seat->machine, &post.memory);
+    remember_post(election->remember, &post);
+}
+
+/* ---- roles and notes ------------------------------------------------------------------------ */
+
+static enum roles_queue queue_of(enum ballot_role role)
+{
+    return role == BALLOT_MASTER   ? ROLES_MASTER
+           : role == BALLOT_BACKUP ? ROLES_BACKUP
+                                   : ROLES_SLAVE;
+}
+
+static void count(struct election *election, enum reason reason)
+{
+    atomic_fetch_add_explicit(&election->reasons[reason], 1, memory_order_relaxed);
+}
+
+static void tell_role(struct election *election, struct seat *seat,
+                      const struct elect_action *action, const struct elect_event *event)
+{
+    struct role_change change = {.queue = queue_of(action->role),
+                                 .again = action->again,
+                                 .ended = event->kind == ELECT_END,
+                                 .epoch = seat->shown.epoch,
+                                 .master_address = seat->shown.master_address,
+                                 .address = seat->tier.rules.address,
+                                 .reason = action->reason,
+                                 .at = event->now,
+                                 .wall = clock_wall()};
+
+    memcpy(change.tier, seat->tier.tier, sizeof(change.tier));
+    memcpy(change.master, seat->shown.master, sizeof(change.master));
+    count(election, action->reason);
+    if (action->again && !change.ended)
+        log_change(&seat->shown, true);
+    roles_post(election->roles, &change);
+}
+
+/* What belongs to every start, loss or handover is for those who look closely. */
+static enum log_level level_of(enum reason reason)
+{
+    switch (reason) {
+    case REASON_EPOCH_NOT_KEPT:
+        return LEVEL_WARN;
+    case REASON_UNPROVEN:
+    case REASON_OTHER_NONCE:
+    case REASON_TOO_OFTEN:
+    case REASON_WORSE:
+    case REASON_OWN_LATENESS:
+        return LEVEL_DEBUG;
+    default:
+        return LEVEL_INFO;
+    }
+}
+
+static void note(struct election *election, struct seat *seat, const struct elect_action *action,
+                 mono_t now)
+{
+    enum reason reason = action->reason;
+    char memory[ADDRESS_TEXT_SIZE + 16] = "", text[ADDRESS_TEXT_SIZE], more[48] = "";
+    struct text from = TEXT_OVER(memory), held = TEXT_OVER(more);
+    uint64_t missed;
+
+    count(election, reason);
+    if (log_level() < level_of(reason) || !log_flood_pass(&election->flood[reason], now, &missed))
+        return;
+    if (!address_is_any(&action->from))
+        text_printf(&from, "from %s: ", address_host_text(&action->from, text));
+    if (missed)
+        text_printf(&held, " (and %" PRIu64 " more)", missed);
+    log_at(level_of(reason), "tier %s: %s%s%s", seat->tier.tier, memory, reason_sentence(reason),
+           more);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+static void watch(struct election *election, struct seat *seat, const struct address *to)
+{
+    struct address there = *to;
+
+    there.port = election->port;
+    watch_hold(election->watch, (size_t)(seat - election->seats),
+               address_is_any(to) ? NULL : &there, &seat->tier.rules.address);
+}
+
+static void act(struct election *election, struct seat *seat, struct elect_action *action,
+                const struct elect_event *event)
+{
+    switch (action->kind) {
+    case ELECT_PERSIST:
+        persist(election, seat, action);
+        break;
+    case ELECT_ROLE:
+        tell_role(election, seat, action, event);
+        break;
+    case ELECT_SEND:
+        election_send(election, seat, &action->ballot, &action->to);
+        break;
+    case ELECT_TO_ALL:
+        election_send_all(election, seat, &action->ballot);
+        break;
+    case ELECT_WATCH:
+        watch(election, seat, &action->to);
+        break;
+    case ELECT_NOTE:
+        note(election, seat, action, event->now);
+        break;
+    }
+}
+
+void election_act(struct election *election, struct seat *seat, const struct elect_event *event)
+{
+    struct elect_actions *actions = &election->actions;
+
+    if (event->kind == ELECT_END)
+        log_info("tier %s: left, as %s", seat->tier.tier, role_name(seat->shown.role));
+    if (actions->changed)
+        publish(election, seat, event);
+    for (size_t i = 0; i < actions->count; i++)
+        act(election, seat, &actions->list[i], event);
+    if (event->kind == ELECT_END)
+        persist_last(election, seat);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/advert.h"
+#include "src/base/log.h"
+#include "src/base/must.h"
+#include "src/clock.h"
+#include "src/election_inner.h"
+#include "src/interface.h"
+
+/* The ballot as bytes: with our name and next counter, signed. */
+static void say(struct election *election, struct seat *seat, struct ballot *ballot,
+                struct text *out)
+{
+    memcpy(ballot->tier, seat->tier.tier, sizeof(ballot->tier));
+    memcpy(ballot->node, election->node, sizeof(ballot->node));
+    ballot->boot = election->boot;
+    ballot->counter = ++election->counter;
+    advert_write(ballot, election->domain, clock_wall(), out);
+    if (election->seal && election->auth != AUTH_RECEIVE_ONLY)
+        seal_message(election->seal, out, false);
+    MUST(!out->full);
+}
+
+static void send_to(struct election *election, const struct seat *seat, const struct address *to,
+                    const struct text *text)
+{
+    struct address there = *to;
+
+    there.port = election->port;
+    udp_send(election->udp, &there, &seat->tier.rules.address, (struct span){text->at, text->len});
+}
+
+void election_send(struct election *election, struct seat *seat, struct ballot *ballot,
+                   const struct address *to)
+{
+    char memory[MESSAGE_MAX];
+    struct text text = TEXT_OVER(memory);
+
+    say(election, seat, ballot, &text);
+    send_to(election, seat, to, &text);
+    if (ballot->kind == BALLOT_ADVERT)
+        atomic_fetch_add_explicit(&election->adverts_sent, 1, memory_order_relaxed);
+}
+
+/* ---- to all --------------------------------------------------------------------------------- */
+
+/* Heard from inside a member network: those that are named singly are on the list anyway. */
+static bool is_heard_in_network(const struct election *election, const struct seat *seat,
+                                const struct elect_member *heard)
+{
+    struct member member;
+
+    return members_find_in(election->members, seat->tier.tier, &heard->address, &member) &&
+           !network_is_single(&member.network) &&
+           !members_is_own(election->members, &heard->address);
+}
+
+static void list_hearers(struct election *election, struct seat *seat)
+{
+    const struct elect_member *heard;
+    size_t heard_count = elect_members(seat->machine, &heard);
+
+    free(seat->hearers);
+    seat->generation = members_generation(election->members);
+    seat->roster = elect_roster(seat->machine);
+    seat->listed = true;
+    seat->hearer_count = members_singles(election->members, seat->tier.tier, &seat->hearers);
+    seat->hearers =
+        reallocarray(seat->hearers, seat->hearer_count + heard_count + 1, sizeof(*seat->hearers));
+    MUST(seat->hearers != NULL);
+    for (size_t i = 0; i < heard_count; i++) {
+        if (is_heard_in_network(election, seat, &heard[i]))
+            seat->hearers[seat->hearer_count++] = heard[i].address;
+    }
+}
+
+/* Many members are not searched for anew with each of a hundred adverts a second. */
+static void keep_hearers(struct election *election, struct seat *seat)
+{
+    if (!seat->listed || seat->roster != elect_roster(seat->machine) ||
+        seat->generation != members_generation(election->members))
+        list_hearers(election, seat);
+}
+
+static struct address group_of(const struct election *election, const struct seat *seat)
+{
+    struct address group = seat->tier.group;
+
+    group.port = election->port;
+    return group;
+}
+
+void election_send_all(struct election *election, struct seat *seat, struct ballot *ballot)
+{
+    char memory[MESSAGE_MAX];
+    struct text text = TEXT_OVER(memory);
+    struct address group = group_of(election, seat);
+
+    say(election, seat, ballot, &text);
+    atomic_fetch_add_explicit(&election->adverts_sent, 1, memory_order_relaxed);
+    if (!address_is_any(&group)) {
+        udp_send_group(election->udp, &group, seat->interface, &seat->tier.rules.address,
+                       (struct span){text.at, text.len});
+        return;
+    }
+    keep_hearers(election, seat);
+    for (size_t i = 0; i < seat->hearer_count; i++)
+        send_to(election, seat, &seat->hearers[i], &text);
+}
+
+/* ---- groups --------------------------------------------------------------------------------- */
+
+static void log_group(struct seat *seat, const char *why)
+{
+    char group[ADDRESS_TEXT_SIZE], own[ADDRESS_TEXT_SIZE];
+    const char *interface = *seat->tier.group_if ? seat->tier.group_if : "the interface of ";
+
+    if (seat->group_failed)
+        return;
+    seat->group_failed = true;
+    log_error("tier %s: cannot take part in the group %s on %s%s: %s: see `advert_addr` and "
+              "`advert_if` in main.cf",
+              seat->tier.tier, address_host_text(&seat->tier.group, group), interface,
+              *seat->tier.group_if ? "" : address_host_text(&seat->tier.rules.address, own), why);
+}
+
+bool election_join_group(struct election *election, struct seat *seat)
+{
+    struct address group = group_of(election, seat);
+    unsigned interface;
+
+    if (address_is_any(&group))
+        return true;
+    interface = interface_find(seat->tier.group_if, &seat->tier.rules.address);
+    if (interface && interface == seat->interface)
+        return true;
+    election_leave_group(election, seat);
+    if (!interface || !udp_join(election->udp, &group, interface)) {
+        log_group(seat, strerror(interface ? errno : ENODEV));
+        return false;
+    }
+    if (seat->group_failed)
+        log_info("tier %s: takes part in its group again", seat->tier.tier);
+    seat->group_failed = false;
+    seat->interface = interface;
+    return true;
+}
+
+void election_leave_group(struct election *election, struct seat *seat)
+{
+    struct address group = group_of(election, seat);
+
+    if (seat->interface)
+        udp_leave(election->udp, &group, seat->interface);
+    seat->interface = 0;
+}
