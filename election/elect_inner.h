@@ -31,6 +31,7 @@ struct sender {
     mono_t advert; /* the last advert, believed; what it told: */
     uint64_t epoch;
     struct ballot_head head;
+    struct address successor;
     mono_t solicited;                   /* by us */
     mono_t answered;                    /* its last solicit, by us */
     uint64_t asked_boot, asked_counter; /* of that, where the sender was not believed */

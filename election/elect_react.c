@@ -47,6 +47,7 @@ static void hear_advert(struct elect *m, int who, const struct ballot *ballot,
     m->senders[who].advert = m->now;
     m->senders[who].epoch = ballot->epoch;
     m->senders[who].head = ballot->head;
+    m->senders[who].successor = ballot->successor;
     if (m->state == ELECT_MASTER && ballot->epoch > m->rival)
         m->rival = ballot->epoch;
     if (ballot->leaving) {

@@ -12,6 +12,8 @@ enum elect_state elect_state(const struct elect *machine)
 
 static void view_self(const struct elect *m, struct view_tier *out)
 {
+    int successor = elect_successor(m);
+
     out->role = BALLOT_MASTER;
     out->has_master = true;
     memcpy(out->master, m->node, NODE_SIZE);
@@ -19,6 +21,8 @@ static void view_self(const struct elect *m, struct view_tier *out)
     out->demotion = elect_demotion(m);
     out->head = m->self.head;
     out->last_advert = m->last_advert;
+    if (successor != ELECT_NOBODY)
+        out->successor = m->members[successor].address;
 }
 
 static void view_master(const struct elect *m, struct view_tier *out)
@@ -32,6 +36,7 @@ static void view_master(const struct elect *m, struct view_tier *out)
     out->demotion = master->demotion;
     out->head = m->senders[m->master].head;
     out->last_advert = m->senders[m->master].advert;
+    out->successor = m->senders[m->master].successor;
 }
 
 void elect_view(const struct elect *machine, mono_t now, struct view_tier *out)

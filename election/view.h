@@ -25,6 +25,7 @@ struct view_tier {
     struct address master_address; /* with its HTTP port */
     struct address address;        /* ours in the tier */
     struct ballot_pair pair;       /* the master's; without one, ours */
+    struct address successor;      /* whom the master names, or we name; all zero: nobody */
     uint16_t demotion;             /* the master's */
     uint16_t own_demotion;
     uint64_t epoch;          /* the highest known: it never goes back */

@@ -34,6 +34,22 @@ static void of_equals_that_begin_together_the_lowest_address_wins(void **state)
     }
 }
 
+static void everyone_sees_whom_the_master_names(void **state)
+{
+    struct cluster *c = cluster_new(3);
+    struct address successor = node_address(1);
+    struct view_tier view;
+
+    (void)state;
+    cluster_begin_all(c);
+    cluster_run(c, MONO_S(10));
+    for (size_t node = 0; node < 3; node++) {
+        elect_view(c->stations[node].machine, c->now, &view);
+        assert_true(address_same_host(&view.successor, &successor));
+    }
+    cluster_free(c);
+}
+
 static void the_best_of_the_others_takes_over_from_a_silent_master(void **state)
 {
     struct cluster *c = cluster_new(4);
@@ -57,6 +73,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_alone_becomes_master_after_its_dead_time),
         cmocka_unit_test(of_equals_that_begin_together_the_lowest_address_wins),
+        cmocka_unit_test(everyone_sees_whom_the_master_names),
         cmocka_unit_test(the_best_of_the_others_takes_over_from_a_silent_master),
     };
     return cmocka_run_group_tests_name("elect_time", tests, NULL, NULL);
