@@ -43,18 +43,20 @@ static bool take_line(struct span *rest, struct span *line)
     return true;
 }
 
-/* In each of eight bytes at once: its top bit is set where a byte is below 0x20 or is 0x7f. Bytes
- * of 0x80 and above are none of these: what UTF-8 means is up to the value's reader. */
+/* In each of eight bytes at once: its top bit is set where a byte is below 0x20, but no LF, or is
+ * 0x7f. Bytes of 0x80 and above are none of these: what UTF-8 means is up to the value's reader. */
 static uint64_t control_bits(uint64_t eight)
 {
     const uint64_t each = 0x0101010101010101u, top = 0x80 * each;
-    uint64_t low = eight & ~top;                       /* seven bits, so that no carry crosses */
-    uint64_t from_space = low + (0x80 - 0x20) * each;  /* top bit set: 0x20 and above */
-    uint64_t from_delete = low + (0x80 - 0x7f) * each; /* top bit set: 0x7f */
+    uint64_t low = eight & ~top;                        /* seven bits, so that no carry crosses */
+    uint64_t from_space = low + (0x80 - 0x20) * each;   /* top bit set: 0x20 and above */
+    uint64_t from_delete = low + (0x80 - 0x7f) * each;  /* top bit set: 0x7f */
+    uint64_t no_lf = (low ^ '\n' * each) + 0x7f * each; /* top bit set: another than LF */
 
-    return (~from_space | from_delete) & ~eight & top;
+    return ((~from_space & no_lf) | from_delete) & ~eight & top;
 }
 
+/* Any control character but LF? */
 static bool has_control(struct span s)
 {
     uint64_t eight, found = 0;
@@ -102,14 +104,8 @@ static bool decode_from(struct span line, struct message *out)
     return true;
 }
 
-/* Letters, digits, '-' and '_', by 64 characters a word. */
-static bool is_name_char(char c)
-{
-    static const uint64_t set[4] = {0x03ff200000000000u, 0x07fffffe87fffffeu, 0, 0};
-    unsigned char u = (unsigned char)c;
-
-    return set[u / 64] >> u % 64 & 1;
-}
+static const bool name_chars[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true, ['_'] = true};
 
 /* A bit for the name; a name whose bit is not yet set was not there before. */
 static uint64_t name_bit(struct span name)
@@ -124,15 +120,13 @@ static enum message_verdict decode_header(struct span line, struct message *out,
     struct span name = {line.at, 0}, value, before;
     uint64_t bit;
 
-    while (name.len < line.len && is_name_char(line.at[name.len]))
+    while (name.len < line.len && name_chars[(unsigned char)line.at[name.len]])
         name.len++;
     if (name.len == 0 || name.len == line.len || line.at[name.len] != ':')
         return MESSAGE_BAD_HEADER;
     value = (struct span){name.at + name.len + 1, line.len - name.len - 1};
     while (value.len && *value.at == ' ')
         value.at++, value.len--;
-    if (has_control(value))
-        return MESSAGE_BAD_HEADER;
     bit = name_bit(name);
     for (size_t i = 0; (*seen & bit) && i < out->count; i++) {
         before = out->headers[i].name;
@@ -158,7 +152,7 @@ static void apply_marks(struct message *out)
 {
     for (size_t i = 0; i < out->count; i++) {
         struct message_header *mark = &out->headers[i], *marked = i ? mark - 1 : mark;
-        if (!span_begins(mark->name, TYPED))
+        if (*mark->name.at != '_' || !span_begins(mark->name, TYPED))
             continue;
         if (!is_mark_of(mark->name, marked->name)) {
             for (marked = out->headers; marked < out->headers + out->count; marked++) {
@@ -175,6 +169,7 @@ static void apply_marks(struct message *out)
 
 static enum message_verdict decode_headers(struct span *rest, struct message *out)
 {
+    const char *begin = rest->at;
     uint64_t seen = 0;
     struct span line;
 
@@ -182,7 +177,8 @@ static enum message_verdict decode_headers(struct span *rest, struct message *ou
         enum message_verdict verdict;
         if (line.len == 0) {
             apply_marks(out);
-            return MESSAGE_OK;
+            return has_control((struct span){begin, (size_t)(line.at - begin)}) ? MESSAGE_BAD_HEADER
+                                                                                : MESSAGE_OK;
         }
         verdict = decode_header(line, out, &seen);
         if (verdict != MESSAGE_OK)
@@ -348,6 +344,11 @@ void message_begin(struct text *out, wall_t date, const char *type, size_t paylo
     text_putc(out, '\n');
 }
 
+static bool is_line(struct span s)
+{
+    return !has_control(s) && (s.len == 0 || !memchr(s.at, '\n', s.len));
+}
+
 /* "NAME: VALUE", all of it or nothing. The hot path of every answer: one look at the room, then
  * copies whose lengths are known. */
 static void add_line(struct text *out, const char *prefix, const char *name, const char *value,
@@ -376,7 +377,7 @@ static void add_line(struct text *out, const char *prefix, const char *name, con
 
 void message_add(struct text *out, const char *name, struct span value)
 {
-    MUST(!has_control(value) && (value.len == 0 || *value.at != ' '));
+    MUST(is_line(value) && (value.len == 0 || *value.at != ' '));
     add_line(out, "", name, value.at, value.len);
 }
 

@@ -297,11 +297,12 @@ void seal_message(struct seal *seal, struct text *message, bool isconf)
         stamp(seal, message);
 }
 
+/* From behind: there it stands in what carpond wrote. */
 static const struct message_header *find_hmac256(const struct message *message)
 {
-    for (size_t i = 0; i < message->count; i++) {
-        if (span_is(message->headers[i].name, HMAC256))
-            return &message->headers[i];
+    for (size_t i = message->count; i > 0; i--) {
+        if (span_is(message->headers[i - 1].name, HMAC256))
+            return &message->headers[i - 1];
     }
     return NULL;
 }

@@ -83,21 +83,6 @@ void text_printf(struct text *out, const char *format, ...)
     out->len += (size_t)n;
 }
 
-struct span span_of(const char *string)
-{
-    return (struct span){string, strlen(string)};
-}
-
-bool span_is(struct span s, const char *string)
-{
-    return span_same(s, span_of(string));
-}
-
-bool span_same(struct span a, struct span b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
-}
-
 bool span_begins(struct span s, const char *prefix)
 {
     size_t len = strlen(prefix);
@@ -172,30 +157,27 @@ bool span_i64(struct span s, int64_t *out)
     return true;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+/* What a hexadecimal digit is worth, and one more: 0 is none. */
+static const uint8_t hex_digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 bool span_hex(struct span s, void *out, size_t len)
 {
+    const unsigned char *at = (const unsigned char *)s.at;
     unsigned char *b = out;
+    bool good = true;
 
     if (s.len != 2 * len)
         return false;
     for (size_t i = 0; i < len; i++) {
-        int high = hex_digit(s.at[2 * i]), low = hex_digit(s.at[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        b[i] = (unsigned char)(high << 4 | low);
+        unsigned high = hex_digits[at[2 * i]], low = hex_digits[at[2 * i + 1]];
+        good = good && high && low;
+        b[i] = (unsigned char)((high - 1) << 4 | (low - 1));
     }
-    return true;
+    return good;
 }
 
 bool span_bytes(struct span s, uint64_t *out)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * Text in memory that the caller owns. Nothing here allocates.
@@ -39,9 +40,22 @@ struct span {
     size_t len;
 };
 
-struct span span_of(const char *string);
-bool span_is(struct span s, const char *string);
-bool span_same(struct span a, struct span b);
+/* Inline, so that the length of a literal is known where it is compiled. */
+static inline struct span span_of(const char *string)
+{
+    return (struct span){string, strlen(string)};
+}
+
+static inline bool span_same(struct span a, struct span b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static inline bool span_is(struct span s, const char *string)
+{
+    return span_same(s, span_of(string));
+}
+
 bool span_begins(struct span s, const char *prefix);
 
 /* Takes the bytes up to the first `end` off the front of *rest, the `end` itself too, and returns
