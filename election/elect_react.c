@@ -103,8 +103,8 @@ static void learn(struct elect *m, int who, const struct ballot *ballot)
     member->heard = m->now;
     if (standing)
         member->role = ballot->role == BALLOT_SLAVE ? BALLOT_SLAVE : BALLOT_BACKUP;
-    else
-        member->role = ballot->leaving ? BALLOT_BACKUP : BALLOT_MASTER;
+    else /* who leaves may be about to end: it is a backup again once its standing says so */
+        member->role = ballot->leaving ? BALLOT_SLAVE : BALLOT_MASTER;
     elect_set_proven(m, who, true);
     m->unconfirmed += unconfirmed - member->unconfirmed;
     member->unconfirmed = unconfirmed;

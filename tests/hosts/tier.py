@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: ISC
+"""Hosts of one tier, its candidates first: who is master there, and what becomes of it."""
+
+import re
+import time
+
+from net import check, patience, wait_until
+from node import Node
+
+ADVERT_PORT = 65029
+SAID = re.compile(r" tier nets: (?:(?:now|still) master|(?P<role>backup|slave) "
+                  r"(?:of (?P<of>[^,]+), \S+|without a master)), epoch (?P<epoch>\d+): "
+                  r"(?P<reason>.*)")
+
+
+class Tier:
+    """`candidates` hosts, of which the first is the best (skews 0, 10, 20 ...), and `slaves` more.
+    settings: of all nodes' main.cf."""
+
+    def __init__(self, net, candidates, slaves=0, v6=False, start=True, **settings):
+        self.net, self.v6 = net, v6
+        self.hosts = net.add(candidates + slaves)
+        lines = [f"{self.address(host)} master" for host in self.hosts[:candidates]]
+        if slaves:
+            lines.append("fd77::/64 slave" if v6 else "10.77.0.0/24 slave")
+        self.nodes = [
+            Node(host, nets=lines, **{"nobroadcast": True, "base": 0.2} |
+                 ({"skew": 10 * i} if i < candidates else {}) | settings)
+            for i, host in enumerate(self.hosts)]
+        self.candidates, self.slaves = self.nodes[:candidates], self.nodes[candidates:]
+        if start:
+            for node in self.nodes:
+                node.start()
+
+    def address(self, host):
+        return host.v6 if self.v6 else host.v4
+
+    def running(self):
+        return [node for node in self.nodes if node.process is not None]
+
+    # ---- what they say
+
+    @staticmethod
+    def view(node):
+        """How the node stands in the tier, as it said last: role, master, epoch, reason."""
+        said = list(SAID.finditer(node.log()))
+        if not said:
+            return {"role": None, "master": None, "epoch": 0, "reason": ""}
+        said = said[-1].groupdict()
+        return {"role": said["role"] or "master", "master": said["of"] or
+                (None if said["role"] else node.name), "epoch": int(said["epoch"]),
+                "reason": said["reason"]}
+
+    def role(self, node):
+        return self.view(node)["role"]
+
+    def masters(self, nodes=None):
+        return [node for node in nodes or self.running() if self.role(node) == "master"]
+
+    def agree(self, nodes=None):
+        """The master that all of them see, one of them alone in that role; else None."""
+        nodes = nodes or self.running()
+        views = [self.view(node) for node in nodes]
+        names = {view["master"] for view in views}
+        masters = [node for node, view in zip(nodes, views) if view["role"] == "master"]
+        if len(names) != 1 or len(masters) != 1 or masters[0].name not in names:
+            return None
+        return masters[0]
+
+    def settled(self, nodes=None, seconds=20):
+        """Waits until they agree; returns the master."""
+        return wait_until(lambda: self.agree(nodes), "they agree on one master:\n" +
+                          self.told(nodes), seconds)
+
+    def becomes_master(self, node, nodes=None, seconds=20):
+        """Waits until all see this one as master; returns the seconds that it took."""
+        began = time.monotonic()
+        wait_until(lambda: self.agree(nodes) is node, f"all see {node.name} as master", seconds,
+                   pause=0.01)
+        return time.monotonic() - began
+
+    def stays(self, node, seconds, nodes=None):
+        """It goes on being master, alone, for so long."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            master = self.agree(nodes)
+            check(master is node, f"{node.name} is no longer the only master:\n" + self.told(nodes))
+            time.sleep(0.05)
+
+    def told(self, nodes=None):
+        return "\n".join(f"{node.name}: {self.view(node)}" for node in nodes or self.running())
+
+    # ---- what is done to them
+
+    def cut(self, node):
+        """Its cable is pulled: it hears nobody, and nobody hears it."""
+        node.host.unplug()
+
+    def mend(self, node):
+        node.host.plug_in()
+
+    def part(self, some, others):
+        """Two halves that do not hear each other, until net.drop_nothing()."""
+        for a in some:
+            for b in others:
+                self.net.drop(f"iifname {a.host.port} oifname {b.host.port}")
+                self.net.drop(f"iifname {b.host.port} oifname {a.host.port}")
+
+
+def intervals(node, count):
+    """So many of this node's advert intervals, in seconds, on a machine that is slow too."""
+    settings = node.settings
+    return count * (settings["base"] + settings.get("skew", 0) / 256) * patience()
