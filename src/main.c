@@ -132,6 +132,7 @@ static int run(const struct conf *conf)
     ev_signal_start(loop, &interrupt);
     ev_signal_start(loop, &hangup);
     signals_block(&before);
+    log_begin_thread();
     world = world_new(loop, conf);
     if (!world)
         return EXIT_FAILURE;
@@ -162,6 +163,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     log_set_level(conf->log_level);
     status = run(conf);
+    log_end_thread();
     conf_free(conf);
     return status;
 }

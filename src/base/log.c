@@ -2,6 +2,8 @@
 #include "src/base/log.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,7 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOG_LINE_MAX = 4096 };
+#include "src/base/must.h"
+
+enum { LOG_LINE_MAX = 4096, LOG_PIECE = 16384 /* bytes that go out at once */ };
 
 static _Atomic int level_now = LEVEL_INFO;
 
@@ -62,6 +66,156 @@ static void add_head(struct text *line, enum log_level level)
     text_printf(line, "%s.%03ldZ %-5s ", stamp, now.tv_nsec / 1000000, levels[level].name);
 }
 
+/* ---- the way out ---------------------------------------------------------------------------- */
+
+/* What waits for the thread: a ring of whole lines. */
+static struct {
+    pthread_mutex_t lock; /* guards all of it */
+    pthread_cond_t more;  /* for the thread */
+    pthread_cond_t less;  /* for who ends it: everything has gone out */
+    size_t first;
+    size_t count;
+    uint64_t lost;
+    bool running;
+    bool ending;
+} waiting = {.lock = PTHREAD_MUTEX_INITIALIZER,
+             .more = PTHREAD_COND_INITIALIZER,
+             .less = PTHREAD_COND_INITIALIZER};
+static char ring[LOG_WAITING_MAX];
+
+/* An error means that nobody is left to tell. */
+static void write_out(const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t written = write(STDERR_FILENO, bytes, len);
+        if (written < 0 && errno == EAGAIN)
+            (void)poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
+        else if (written < 0 && errno != EINTR)
+            return;
+        bytes += written > 0 ? written : 0;
+        len -= written > 0 ? (size_t)written : 0;
+    }
+}
+
+static void put_in(const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        ring[(waiting.first + waiting.count + i) % LOG_WAITING_MAX] = bytes[i];
+    waiting.count += len;
+}
+
+/* Lines were lost, and there is room again: says so, where the line belongs. */
+static void put_lost(void)
+{
+    char memory[256];
+    struct text line = TEXT_OVER(memory);
+
+    add_head(&line, LEVEL_WARN);
+    text_printf(&line, "%llu lines of this log are lost here: standard error did not take them\n",
+                (unsigned long long)waiting.lost);
+    if (line.len > LOG_WAITING_MAX - waiting.count)
+        return;
+    put_in(line.at, line.len);
+    waiting.lost = 0;
+}
+
+/* False where no thread runs: then the caller writes. */
+static bool hand_over(const struct text *line)
+{
+    bool running;
+
+    pthread_mutex_lock(&waiting.lock);
+    running = waiting.running;
+    if (running) {
+        if (waiting.lost)
+            put_lost();
+        if (waiting.lost || line->len > LOG_WAITING_MAX - waiting.count)
+            waiting.lost++;
+        else
+            put_in(line->at, line->len);
+        pthread_cond_signal(&waiting.more);
+    }
+    pthread_mutex_unlock(&waiting.lock);
+    return running;
+}
+
+static size_t take_piece(char piece[LOG_PIECE])
+{
+    size_t len = waiting.count < LOG_PIECE ? waiting.count : LOG_PIECE;
+
+    for (size_t i = 0; i < len; i++)
+        piece[i] = ring[(waiting.first + i) % LOG_WAITING_MAX];
+    waiting.first = (waiting.first + len) % LOG_WAITING_MAX;
+    waiting.count -= len;
+    return len;
+}
+
+static void *write_all(void *unused)
+{
+    char piece[LOG_PIECE];
+    size_t len;
+
+    (void)unused;
+    (void)pthread_setname_np(pthread_self(), "log");
+    pthread_mutex_lock(&waiting.lock);
+    while (waiting.count || waiting.lost || !waiting.ending) {
+        if (!waiting.count && !waiting.lost) {
+            pthread_cond_wait(&waiting.more, &waiting.lock);
+            continue;
+        }
+        len = take_piece(piece);
+        if (waiting.lost)
+            put_lost();
+        pthread_mutex_unlock(&waiting.lock);
+        write_out(piece, len);
+        pthread_mutex_lock(&waiting.lock);
+    }
+    waiting.running = waiting.ending = false;
+    pthread_cond_signal(&waiting.less);
+    pthread_mutex_unlock(&waiting.lock);
+    return NULL;
+}
+
+void log_begin_thread(void)
+{
+    pthread_t thread;
+
+    pthread_mutex_lock(&waiting.lock);
+    MUST(!waiting.running);
+    waiting.running = true;
+    pthread_mutex_unlock(&waiting.lock);
+    MUST(pthread_create(&thread, NULL, write_all, NULL) == 0);
+    MUST(pthread_detach(thread) == 0); /* nobody can wait for one that cannot write */
+}
+
+void log_end_thread(void)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += LOG_END_MS / 1000;
+    pthread_mutex_lock(&waiting.lock);
+    waiting.ending = waiting.running;
+    pthread_cond_signal(&waiting.more);
+    while (waiting.running &&
+           pthread_cond_clockwait(&waiting.less, &waiting.lock, CLOCK_MONOTONIC, &until) == 0)
+        ;
+    pthread_mutex_unlock(&waiting.lock);
+}
+
+void log_rescue(void)
+{
+    char piece[LOG_PIECE];
+
+    if (pthread_mutex_trylock(&waiting.lock) != 0)
+        return;
+    while (waiting.count)
+        write_out(piece, take_piece(piece));
+    pthread_mutex_unlock(&waiting.lock);
+}
+
+/* ---- lines ---------------------------------------------------------------------------------- */
+
 void log_at(enum log_level level, const char *format, ...)
 {
     char memory[LOG_LINE_MAX], body[LOG_LINE_MAX - 64];
@@ -77,9 +231,8 @@ void log_at(enum log_level level, const char *format, ...)
     add_head(&line, level);
     text_puts(&line, body);
     text_putc(&line, '\n');
-    if (write(STDERR_FILENO, line.at, line.len) < 0) {
-        /* Nobody is left to tell. */
-    }
+    if (!hand_over(&line))
+        write_out(line.at, line.len);
     errno = error;
 }
 

@@ -27,6 +27,20 @@ void log_at(enum log_level level, const char *format, ...) __attribute__((format
 #define log_info(...) log_at(LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LEVEL_DEBUG, __VA_ARGS__)
 
+/*
+ * Until log_begin_thread, and after log_end_thread, who logs also writes. Between the two a thread
+ * writes, so that nobody waits for a full pipe, a service manager that stands still, or a busy disk
+ * behind standard error; what finds no room among the LOG_WAITING_MAX bytes that may wait is lost,
+ * and how many lines that were is said as soon as lines go out again. log_end_thread gives what
+ * waits LOG_END_MS to go out.
+ */
+enum { LOG_WAITING_MAX = 256 * 1024, LOG_END_MS = 2000 };
+void log_begin_thread(void);
+void log_end_thread(void);
+
+/* For who is about to abort: writes what waits, as far as that can be had now. */
+void log_rescue(void);
+
 /* Adds s with what is not printable ASCII written as \xHH, and cut after `most` bytes with "...".
  */
 void log_quote(struct text *out, struct span s, size_t most);
