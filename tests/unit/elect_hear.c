@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: ISC */
+#include "election/elect.h"
+
+#include "tests/unit/elect_cluster.h"
+
+/*
+ * Node 0 is a backup; what the others say is made by hand. Nodes 1 and 2 are candidates, 3 is a
+ * slave.
+ */
+static int set_up(void **state)
+{
+    struct cluster *c = cluster_new(4);
+
+    cluster_make_slave(c, 3);
+    cluster_begin(c, 0);
+    cluster_run(c, MONO_MS(10));
+    *state = c;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    cluster_free(*state);
+    return 0;
+}
+
+static struct ballot said(enum ballot_kind kind, size_t node, uint64_t boot, uint64_t counter)
+{
+    struct ballot ballot = {.kind = kind,
+                            .boot = boot,
+                            .counter = counter,
+                            .address = node_address(node),
+                            .pair = {.base_us = 1000000},
+                            .role = BALLOT_BACKUP,
+                            .epoch = kind == BALLOT_ADVERT};
+
+    snprintf(ballot.tier, sizeof(ballot.tier), "paris");
+    snprintf(ballot.node, sizeof(ballot.node), "node%zu", node);
+    return ballot;
+}
+
+static void hear_from(struct cluster *c, const struct ballot *ballot, const struct address *from)
+{
+    struct address slave = node_address(3);
+
+    cluster_event(c, 0,
+                  (struct elect_event){.kind = ELECT_HEARD,
+                                       .ballot = ballot,
+                                       .from = *from,
+                                       .from_candidate = !address_same_host(from, &slave)});
+}
+
+static void hear(struct cluster *c, struct ballot ballot)
+{
+    hear_from(c, &ballot, &ballot.address);
+}
+
+static void hear_echo(struct cluster *c, struct ballot ballot, struct ballot_nonce nonce)
+{
+    ballot.has_echo = true;
+    ballot.echo = nonce;
+    hear(c, ballot);
+}
+
+/* The only action of this kind in the last step, or NULL. */
+static const struct elect_action *only(const struct cluster *c, enum elect_action_kind kind)
+{
+    const struct elect_action *found = NULL;
+
+    for (size_t i = 0; i < c->actions->count; i++) {
+        if (c->actions->list[i].kind != kind)
+            continue;
+        assert_null(found);
+        found = &c->actions->list[i];
+    }
+    return found;
+}
+
+static void refused(const struct cluster *c, enum reason reason)
+{
+    const struct elect_action *note = only(c, ELECT_NOTE);
+
+    assert_non_null(note);
+    assert_string_equal(reason_name(note->reason), reason_name(reason));
+    assert_true(elect_count(c->stations[0].machine, reason) > 0);
+}
+
+static void refused_in_silence(const struct cluster *c, enum reason reason)
+{
+    refused(c, reason);
+    assert_int_equal(c->actions->count, 1);
+}
+
+/* Refused, and its sender was asked to prove itself: with this nonce. */
+static struct ballot_nonce refused_and_asked(const struct cluster *c, enum reason reason)
+{
+    const struct elect_action *send = only(c, ELECT_SEND);
+
+    refused(c, reason);
+    assert_non_null(send);
+    assert_int_equal(send->ballot.kind, BALLOT_SOLICIT);
+    assert_int_equal(c->actions->count, 2);
+    return send->ballot.nonce;
+}
+
+static void taken(const struct cluster *c)
+{
+    assert_null(only(c, ELECT_NOTE));
+}
+
+static const struct elect_member *member(const struct cluster *c, size_t node)
+{
+    const struct elect_member *list;
+    struct address its = node_address(node);
+    size_t count = elect_members(c->stations[0].machine, &list);
+
+    for (size_t i = 0; i < count; i++)
+        if (address_same_host(&list[i].address, &its))
+            return &list[i];
+    return NULL;
+}
+
+static bool is_proven(const struct cluster *c, size_t node)
+{
+    return member(c, node) && member(c, node)->proven;
+}
+
+static void prove(struct cluster *c, struct ballot ballot)
+{
+    struct ballot first = ballot;
+
+    first.counter--;
+    cluster_run(c, MONO_MS(2));
+    hear(c, first);
+    hear_echo(c, ballot, refused_and_asked(c, REASON_UNPROVEN));
+    taken(c);
+}
+
+/* ---- first contact --------------------------------------------------------------------------- */
+
+static void who_is_new_changes_nothing_until_it_has_proven_itself(void **state)
+{
+    struct cluster *c = *state;
+    struct ballot_nonce nonce;
+
+    hear(c, said(BALLOT_ADVERT, 1, 7, 10));
+    nonce = refused_and_asked(c, REASON_UNPROVEN);
+    assert_false(is_proven(c, 1));
+    assert_false(cluster_view(c, 0).has_master);
+    assert_int_equal(cluster_view(c, 0).epoch, 0);
+    hear_echo(c, said(BALLOT_ADVERT, 1, 7, 11), nonce);
+    taken(c);
+    assert_true(is_proven(c, 1));
+    assert_string_equal(cluster_view(c, 0).master, "node1");
+    assert_int_equal(cluster_view(c, 0).epoch, 1);
+    hear(c, said(BALLOT_ADVERT, 1, 7, 12));
+    taken(c);
+}
+
+static void a_nonce_is_good_once_and_for_its_sender_alone(void **state)
+{
+    struct cluster *c = *state;
+    struct ballot_nonce nonce, other;
+
+    hear(c, said(BALLOT_STANDING, 1, 7, 10));
+    nonce = refused_and_asked(c, REASON_UNPROVEN);
+    hear_echo(c, said(BALLOT_STANDING, 2, 7, 10), nonce);
+    other = refused_and_asked(c, REASON_OTHER_NONCE);
+    assert_memory_not_equal(&nonce, &other, sizeof(nonce));
+    hear_echo(c, said(BALLOT_STANDING, 1, 7, 11), nonce);
+    taken(c);
+    cluster_run(c, MONO_MS(2));
+    hear_echo(c, said(BALLOT_STANDING, 1, 8, 1), nonce);
+    refused_and_asked(c, REASON_OTHER_NONCE);
+}
+
+static void a_nonce_lives_for_a_dead_time(void **state)
+{
+    struct cluster *c = *state;
+    struct ballot_nonce nonce, next;
+
+    hear(c, said(BALLOT_STANDING, 3, 7, 10));
+    nonce = refused_and_asked(c, REASON_UNPROVEN);
+    cluster_run(c, MONO_MS(2999));
+    hear_echo(c, said(BALLOT_STANDING, 3, 7, 11), nonce);
+    taken(c);
+    hear(c, said(BALLOT_STANDING, 3, 8, 10));
+    next = refused_and_asked(c, REASON_UNPROVEN);
+    assert_memory_not_equal(&nonce, &next, sizeof(nonce));
+    cluster_run(c, MONO_MS(3000));
+    hear_echo(c, said(BALLOT_STANDING, 3, 8, 11), next);
+    refused_and_asked(c, REASON_OTHER_NONCE);
+}
+
+/* Questions may follow each other faster than the answers come. */
+static void an_answer_to_an_earlier_question_still_counts(void **state)
+{
+    struct cluster *c = *state;
+    struct ballot_nonce nonce;
+
+    hear(c, said(BALLOT_STANDING, 3, 7, 10));
+    nonce = refused_and_asked(c, REASON_UNPROVEN);
+    cluster_run(c, MONO_MS(2000));
+    hear(c, said(BALLOT_STANDING, 3, 7, 11));
+    assert_memory_not_equal(&nonce, &only(c, ELECT_SEND)->ballot.nonce, sizeof(nonce));
+    hear_echo(c, said(BALLOT_STANDING, 3, 7, 12), nonce);
+    taken(c);
+}
+
+static void nobody_is_asked_more_often_than_each_gap(void **state)
+{
+    struct cluster *c = *state;
+
+    hear(c, said(BALLOT_STANDING, 3, 7, 10));
+    refused_and_asked(c, REASON_UNPROVEN);
+    hear(c, said(BALLOT_STANDING, 3, 7, 11));
+    refused_in_silence(c, REASON_UNPROVEN);
+    cluster_run(c, ELECT_SOLICIT_GAP_NS);
+    hear(c, said(BALLOT_STANDING, 3, 7, 12));
+    refused_and_asked(c, REASON_UNPROVEN);
+}
+
+/* ---- said before ----------------------------------------------------------------------------- */
+
+static void what_was_said_before_is_refused_without_an_answer(void **state)
+{
+    struct cluster *c = *state;
+
+    prove(c, said(BALLOT_ADVERT, 1, 7, 10));
+    hear(c, said(BALLOT_ADVERT, 1, 7, 10));
+    refused_in_silence(c, REASON_REPLAYED);
+    hear(c, said(BALLOT_ADVERT, 1, 7, 3));
+    refused_in_silence(c, REASON_REPLAYED);
+    hear(c, said(BALLOT_STANDING, 1, 7, 10));
+    refused_in_silence(c, REASON_REPLAYED);
+    hear(c, said(BALLOT_ADVERT, 1, 7, 11));
+    taken(c);
+}
+
+static void the_counters_of_an_earlier_life_are_known_but_prove_nothing(void **state)
+{
+    struct cluster *c = *state;
+
+    prove(c, said(BALLOT_STANDING, 1, 7, 10));
+    cluster_end(c, 0);
+    assert_int_equal(c->stations[0].disk.count, 1);
+    assert_int_equal(c->stations[0].disk.known[0].counter, 10);
+    cluster_begin(c, 0);
+    hear(c, said(BALLOT_STANDING, 1, 7, 10));
+    refused_and_asked(c, REASON_REPLAYED);
+    cluster_run(c, MONO_MS(2));
+    hear(c, said(BALLOT_STANDING, 1, 7, 11));
+    hear_echo(c, said(BALLOT_STANDING, 1, 7, 12), refused_and_asked(c, REASON_UNPROVEN));
+    taken(c);
+}
+
+static void an_unknown_boot_counts_once_proven_be_it_higher_or_lower(void **state)
+{
+    struct cluster *c = *state;
+    const uint64_t boots[] = {8, 3};
+
+    prove(c, said(BALLOT_STANDING, 1, 7, 10));
+    for (size_t i = 0; i < 2; i++) {
+        prove(c, said(BALLOT_STANDING, 1, boots[i], 2));
+        assert_int_equal(member(c, 1)->boot, boots[i]);
+        hear(c, said(BALLOT_STANDING, 1, boots[i], 2));
+        refused_in_silence(c, REASON_REPLAYED);
+        hear(c, said(BALLOT_STANDING, 1, 7, 11));
+        refused(c, REASON_UNPROVEN);
+        assert_int_equal(member(c, 1)->boot, boots[i]);
+    }
+}
+
+static void another_name_counts_once_proven(void **state)
+{
+    struct cluster *c = *state;
+    struct ballot other = said(BALLOT_STANDING, 1, 7, 12);
+
+    prove(c, said(BALLOT_STANDING, 1, 7, 10));
+    snprintf(other.node, sizeof(other.node), "impostor");
+    hear(c, other);
+    refused(c, REASON_UNPROVEN);
+    assert_string_equal(member(c, 1)->node, "node1");
+    prove(c, other);
+    assert_string_equal(member(c, 1)->node, "impostor");
+}
+
+static void who_was_silent_for_too_long_proves_itself_again(void **state)
+{
+    struct cluster *c = *state;
+
+    prove(c, said(BALLOT_STANDING, 3, 7, 10));
+    cluster_run(c, MONO_S(108));
+    hear(c, said(BALLOT_STANDING, 3, 7, 11));
+    taken(c);
+    cluster_run(c, MONO_S(109));
+    hear(c, said(BALLOT_STANDING, 3, 7, 12));
+    refused_and_asked(c, REASON_UNPROVEN);
+}
+
+static void a_master_that_was_silent_for_its_dead_time_does_so_sooner(void **state)
+{
+    struct cluster *c = *state;
+
+    prove(c, said(BALLOT_ADVERT, 1, 7, 10));
+    cluster_run(c, MONO_S(4));
+    assert_int_equal(cluster_state(c, 0), ELECT_MASTER);
+    hear(c, said(BALLOT_ADVERT, 1, 7, 11));
+    refused_and_asked(c, REASON_UNPROVEN);
+}
+
+/* ---- never ----------------------------------------------------------------------------------- */
+
+static void a_ballot_counts_only_from_the_address_that_it_names(void **state)
+{
+    struct cluster *c = *state;
+    struct ballot ballot = said(BALLOT_ADVERT, 1, 7, 10);
+    struct address other = node_address(2);
+
+    hear_from(c, &ballot, &other);
+    refused_in_silence(c, REASON_OTHER_ADDRESS);
+    ballot.kind = BALLOT_SOLICIT;
+    hear_from(c, &ballot, &other);
+    refused_in_silence(c, REASON_OTHER_ADDRESS);
+}
+
+static void what_comes_from_our_own_address_is_passed_over(void **state)
+{
+    struct cluster *c = *state;
+
+    for (unsigned kind = BALLOT_ADVERT; kind <= BALLOT_SOLICIT; kind++) {
+        hear(c, said(kind, 0, 101, 1000));
+        assert_int_equal(c->actions->count, 0);
+    }
+}
+
+static void adverts_count_from_candidates_alone(void **state)
+{
+    struct cluster *c = *state;
+
+    hear(c, said(BALLOT_ADVERT, 3, 7, 10));
+    refused_in_silence(c, REASON_NO_CANDIDATE);
+    prove(c, said(BALLOT_STANDING, 3, 7, 20));
+    hear(c, said(BALLOT_ADVERT, 3, 7, 21));
+    refused_in_silence(c, REASON_NO_CANDIDATE);
+}
+
+static void epochs_have_bounds(void **state)
+{
+    struct cluster *c = *state;
+    struct ballot ballot = said(BALLOT_ADVERT, 1, 7, 10);
+
+    ballot.epoch = 0;
+    hear(c, ballot);
+    refused_in_silence(c, REASON_BAD_EPOCH);
+    ballot.epoch = ELECT_EPOCH_MAX + 1;
+    hear(c, ballot);
+    refused_in_silence(c, REASON_BAD_EPOCH);
+    ballot.kind = BALLOT_STANDING;
+    hear(c, ballot);
+    refused_in_silence(c, REASON_BAD_EPOCH);
+    ballot.epoch = ELECT_EPOCH_MAX;
+    prove(c, ballot);
+}
+
+/* ---- solicits -------------------------------------------------------------------------------- */
+
+static struct ballot question(size_t node, uint64_t boot, uint64_t counter)
+{
+    struct ballot ballot = said(BALLOT_SOLICIT, node, boot, counter);
+
+    memset(&ballot.nonce, (int)counter, sizeof(ballot.nonce));
+    return ballot;
+}
+
+/* One question, one answer: to whom it came from, with its nonce. */
+static void answered(const struct cluster *c, struct ballot asked)
+{
+    const struct elect_action *send = only(c, ELECT_SEND);
+
+    assert_int_equal(c->actions->count, 1);
+    assert_non_null(send);
+    assert_int_equal(send->ballot.kind, BALLOT_STANDING);
+    assert_true(send->ballot.has_echo);
+    assert_memory_equal(&send->ballot.echo, &asked.nonce, sizeof(asked.nonce));
+    assert_true(address_same_host(&send->to, &asked.address));
+}
+
+static void anyone_is_answered_known_or_not(void **state)
+{
+    struct cluster *c = *state;
+
+    hear(c, question(3, 7, 1));
+    answered(c, question(3, 7, 1));
+    prove(c, said(BALLOT_STANDING, 1, 7, 10));
+    hear(c, question(1, 7, 11));
+    answered(c, question(1, 7, 11));
+    cluster_run(c, MONO_MS(2));
+    hear(c, question(1, 3, 1));
+    answered(c, question(1, 3, 1));
+}
+
+static void a_question_is_answered_once(void **state)
+{
+    struct cluster *c = *state;
+
+    hear(c, question(3, 7, 5));
+    prove(c, said(BALLOT_STANDING, 1, 7, 10));
+    hear(c, question(1, 7, 11));
+    cluster_run(c, MONO_MS(2));
+    hear(c, question(3, 7, 5));
+    refused_in_silence(c, REASON_REPLAYED);
+    hear(c, question(3, 7, 4));
+    refused_in_silence(c, REASON_REPLAYED);
+    hear(c, question(1, 7, 11));
+    refused_in_silence(c, REASON_REPLAYED);
+    hear(c, said(BALLOT_STANDING, 1, 7, 11));
+    refused_in_silence(c, REASON_REPLAYED);
+}
+
+static void who_asks_too_often_is_not_answered(void **state)
+{
+    struct cluster *c = *state;
+    unsigned answers = 0;
+
+    for (uint64_t counter = 1; counter <= 200; counter++) {
+        hear(c, question(3, 7, counter));
+        if (only(c, ELECT_SEND))
+            answers++;
+        else
+            refused_in_silence(c, REASON_TOO_OFTEN);
+        cluster_run(c, MONO_MS(1) / 10);
+    }
+    assert_int_equal(answers, 10);
+}
+
+/* ---- the table of members -------------------------------------------------------------------- */
+
+static struct ballot stranger(unsigned n)
+{
+    struct ballot ballot = said(BALLOT_STANDING, 3, 7, 10);
+    char text[32];
+
+    snprintf(text, sizeof(text), "10.1.%u.%u", n / 256, n % 256);
+    assert_true(address_parse(span_of(text), 65028, &ballot.address));
+    snprintf(ballot.node, sizeof(ballot.node), "stranger%u", n);
+    ballot.role = BALLOT_SLAVE;
+    ballot.unconfirmed = 1;
+    return ballot;
+}
+
+static void hear_stranger(struct cluster *c, struct ballot ballot)
+{
+    cluster_event(
+        c, 0, (struct elect_event){.kind = ELECT_HEARD, .ballot = &ballot, .from = ballot.address});
+}
+
+static void prove_stranger(struct cluster *c, unsigned n)
+{
+    struct ballot ballot = stranger(n);
+
+    hear_stranger(c, ballot);
+    ballot.has_echo = true;
+    ballot.echo = refused_and_asked(c, REASON_UNPROVEN);
+    ballot.counter++;
+    hear_stranger(c, ballot);
+    taken(c);
+}
+
+static void candidates_have_room_however_many_are_heard(void **state)
+{
+    struct cluster *c = *state;
+    const struct elect_member *list;
+    unsigned room = ELECT_MEMBERS_MAX - ELECT_CANDIDATES_MAX - 2;
+
+    for (unsigned n = 0; n < room; n++)
+        prove_stranger(c, n);
+    assert_int_equal(cluster_view(c, 0).members, room);
+    assert_int_equal(cluster_view(c, 0).unconfirmed, room);
+    hear_stranger(c, stranger(room));
+    refused_in_silence(c, REASON_NO_ROOM);
+    prove(c, said(BALLOT_ADVERT, 1, 7, 10));
+    assert_int_equal(elect_members(c->stations[0].machine, &list), room + 2);
+}
+
+static void who_missed_three_standings_is_forgotten(void **state)
+{
+    struct cluster *c = *state;
+    const struct elect_member *list;
+    uint64_t roster;
+
+    for (unsigned n = 0; n < 1000; n++) {
+        prove_stranger(c, n);
+        if (n % 100 == 99)
+            cluster_run(c, MONO_S(1));
+    }
+    cluster_run(c, MONO_S(60));
+    roster = elect_roster(c->stations[0].machine);
+    for (unsigned n = 0; n < 1000; n += 3) {
+        struct ballot ballot = stranger(n);
+
+        ballot.counter = 12;
+        hear_stranger(c, ballot);
+        taken(c);
+    }
+    assert_int_equal(elect_roster(c->stations[0].machine), roster);
+    cluster_run(c, MONO_S(70));
+    assert_int_equal(elect_members(c->stations[0].machine, &list), 334 + 2);
+    assert_int_equal(cluster_view(c, 0).members, 334);
+    assert_int_equal(cluster_view(c, 0).unconfirmed, 334);
+    assert_int_not_equal(elect_roster(c->stations[0].machine), roster);
+    /* Those who are left are found, each. */
+    for (unsigned n = 0; n < 1000; n += 3) {
+        struct ballot ballot = stranger(n);
+
+        ballot.counter = 13;
+        hear_stranger(c, ballot);
+        taken(c);
+    }
+}
+
+#define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(who_is_new_changes_nothing_until_it_has_proven_itself),
+        CASE(a_nonce_is_good_once_and_for_its_sender_alone),
+        CASE(a_nonce_lives_for_a_dead_time),
+        CASE(an_answer_to_an_earlier_question_still_counts),
+        CASE(nobody_is_asked_more_often_than_each_gap),
+        CASE(what_was_said_before_is_refused_without_an_answer),
+        CASE(the_counters_of_an_earlier_life_are_known_but_prove_nothing),
+        CASE(an_unknown_boot_counts_once_proven_be_it_higher_or_lower),
+        CASE(another_name_counts_once_proven),
+        CASE(who_was_silent_for_too_long_proves_itself_again),
+        CASE(a_master_that_was_silent_for_its_dead_time_does_so_sooner),
+        CASE(a_ballot_counts_only_from_the_address_that_it_names),
+        CASE(what_comes_from_our_own_address_is_passed_over),
+        CASE(adverts_count_from_candidates_alone),
+        CASE(epochs_have_bounds),
+        CASE(anyone_is_answered_known_or_not),
+        CASE(a_question_is_answered_once),
+        CASE(who_asks_too_often_is_not_answered),
+        CASE(candidates_have_room_however_many_are_heard),
+        CASE(who_missed_three_standings_is_forgotten),
+    };
+    return cmocka_run_group_tests_name("elect_hear", tests, NULL, NULL);
+}
