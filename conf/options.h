@@ -45,7 +45,8 @@
     TIER(advert_if, TEXT, NULL, "that of this host's address in the tier", 0, 0, NULL, LIVE, NOW,  \
          "The interface of the multicast group `advert_addr`.")                                    \
     NODE(hmac_keys, PATH, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                       \
-         "The key file: see carpond-keys(5). One that holds nothing but +ANY+ counts as no keys.") \
+         "The key file: see carpond-keys(5). One that holds nothing but +ANY+ counts as no keys. " \
+         "Where keys come or go, that counts from the next start.")                                \
     NODE(auth, AUTH, "enforce", NULL, 0, 0, NULL, LIVE, NOW,                                       \
          "`enforce`: everything must be signed. `permissive`: sign, and take what is unsigned "    \
          "too. "                                                                                   \

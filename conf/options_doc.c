@@ -83,6 +83,8 @@ static void manual_row(const struct conf_row *row)
     put_manual_text(line);
     if (row->place == CONF_PLACE_TIER)
         puts("Can differ per tier.");
+    if (!row->live && row->place == CONF_PLACE_NODE)
+        puts("Counts from the next start; a reload does not apply it.");
     if (!row->now)
         puts("Not done by this version of carpond yet, which refuses to start with it.");
 }

@@ -89,7 +89,6 @@ static void list_singles(struct cache_loop *cache)
     if (cache->singles && cache->singles_generation == generation)
         return;
     free(cache->singles);
-    free(cache->joined);
     cache->single_count = members_singles(cache->options.members, NULL, &cache->singles);
     cache->singles_generation = generation;
     qsort(cache->singles, cache->single_count, sizeof(*cache->singles), compare_addresses);
@@ -517,6 +516,7 @@ void cache_loop_free(struct cache_loop *cache)
     learn_free(cache->learn);
     asks_free(cache->asks);
     free(cache->singles);
+    free(cache->joined);
     free(cache->exchange);
     cache->magic = 0;
     free(cache);

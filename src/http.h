@@ -24,6 +24,7 @@
  */
 struct http;
 struct ev_loop;
+struct reload_ask;
 
 struct http_world {
     struct store *store;
@@ -40,6 +41,8 @@ struct http_world {
     char *(*status_json)(void *arg);         /* free() it; takes a round of the main loop */
     char *(*peers_json)(void *arg);          /* likewise */
     char *(*metrics)(void *arg);             /* likewise */
+    void (*reload)(void *arg,
+                   struct reload_ask *ask); /* `done` comes later, always: src/reload.h */
     void *arg;
 };
 

@@ -324,6 +324,7 @@ static const struct route routes[] = {
     {"/.pond/events", "GET", GATE_READ_API, false, true, events_step},
     {"/.pond/verify", "POST", GATE_CONTROL, false, false, verify_step},
     {"/.pond/rebuild", "POST", GATE_CONTROL, false, false, rebuild_step},
+    {"/.pond/reload", "POST", GATE_CONTROL, false, false, reload_step},
     {"/.pond/log-level", "POST", GATE_CONTROL, false, false, log_level_step},
 };
 

@@ -159,6 +159,7 @@ enum step api_begin(struct request *r);     /* /.pond/... */
 enum step events_step(struct request *r);  /* /.pond/events */
 enum step verify_step(struct request *r);  /* /.pond/verify */
 enum step rebuild_step(struct request *r); /* /.pond/rebuild */
+enum step reload_step(struct request *r);  /* /.pond/reload */
 
 struct events *events_new(void);
 void events_end(struct events *events); /* of all listeners; nobody is let in any more */

@@ -108,12 +108,11 @@ static void on_stop(struct ev_loop *loop, struct ev_signal *watcher, int events)
 
 static void on_reload(struct ev_loop *loop, struct ev_signal *watcher, int events)
 {
-    (void)loop, (void)watcher, (void)events;
-    log_warn("SIGHUP: this version reads main.cf and nets files at its start only: restart it to "
-             "apply changes (a changed key file is read again by itself)");
+    (void)loop, (void)events;
+    world_reload(watcher->data);
 }
 
-static int run(const struct conf *conf)
+static int run(struct conf *conf)
 {
     /* Not libev's default loop: that one waits for all children itself, hooks too. */
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
@@ -130,12 +129,13 @@ static int run(const struct conf *conf)
     ev_signal_init(&hangup, on_reload, SIGHUP);
     ev_signal_start(loop, &term);
     ev_signal_start(loop, &interrupt);
-    ev_signal_start(loop, &hangup);
     signals_block(&before);
     log_begin_thread();
     world = world_new(loop, conf);
     if (!world)
         return EXIT_FAILURE;
+    hangup.data = world;
+    ev_signal_start(loop, &hangup);
     signals_restore(&before);
     log_info("carpond " PACKAGE_VERSION " is ready: node %s, domain %s, home %s", conf->node,
              conf->domain, conf->home);

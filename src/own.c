@@ -20,8 +20,6 @@ static bool set_listen(struct own *own, const struct conf *conf)
         own->http[i].port = (uint16_t)conf->http_port;
         own->advert[i].port = (uint16_t)conf->advert_port;
     }
-    own->broadcast = conf->broadcast_addr;
-    own->broadcast.port = (uint16_t)conf->port;
     return true;
 }
 
@@ -73,38 +71,63 @@ static size_t add_members(struct member *list, const struct conf *conf, const st
     return nets->count;
 }
 
-static void set_members(struct own *own, const struct conf *conf)
+/* free() the list. */
+static struct member *list_members(const struct conf *conf, struct members_options *out)
 {
-    struct members_options options = {.own = conf->own.list,
-                                      .own_count = conf->own.count,
-                                      .monitors = conf->monitors.list,
-                                      .monitors_count = conf->monitors.count,
-                                      .nets_given = conf->nets.count > 0,
-                                      .nobroadcast = conf->nobroadcast};
     struct member *list;
 
-    for (size_t i = 0; i < own->tier_count; i++)
-        options.count += conf->nets_files[i]->count;
-    list = calloc(options.count + 1, sizeof(*list));
+    *out = (struct members_options){.own = conf->own.list,
+                                    .own_count = conf->own.count,
+                                    .monitors = conf->monitors.list,
+                                    .monitors_count = conf->monitors.count,
+                                    .nets_given = conf->nets.count > 0,
+                                    .nobroadcast = conf->nobroadcast};
+    for (size_t i = 0; i < conf->nets.count; i++)
+        out->count += conf->nets_files[i]->count;
+    list = calloc(out->count + 1, sizeof(*list));
     MUST(list != NULL);
-    options.list = list;
-    options.count = 0;
-    for (size_t i = 0; i < own->tier_count; i++)
-        options.count += add_members(list + options.count, conf, conf->nets_files[i]);
-    own->members = members_new(&options);
-    free(list);
+    out->list = list;
+    out->count = 0;
+    for (size_t i = 0; i < conf->nets.count; i++)
+        out->count += add_members(list + out->count, conf, conf->nets_files[i]);
+    return list;
+}
+
+static void set_broadcast(struct own *own, const struct conf *conf)
+{
+    own->broadcast = conf->broadcast_addr;
+    own->broadcast.port = (uint16_t)conf->port;
 }
 
 bool own_init(struct own *own, const struct conf *conf)
 {
+    struct members_options options;
+    struct member *list;
+
     memset(own, 0, sizeof(*own));
     if (!set_listen(own, conf)) {
         own_clear(own);
         return false;
     }
     set_tiers(own, conf);
-    set_members(own, conf);
+    set_broadcast(own, conf);
+    list = list_members(conf, &options);
+    own->members = members_new(&options);
+    free(list);
     return true;
+}
+
+void own_reload(struct own *own, const struct conf *conf)
+{
+    struct members_options options;
+    struct member *list = list_members(conf, &options);
+
+    free(own->tiers);
+    free(own->tier_addresses);
+    set_tiers(own, conf);
+    set_broadcast(own, conf);
+    members_replace(own->members, &options);
+    free(list);
 }
 
 void own_clear(struct own *own)

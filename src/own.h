@@ -32,6 +32,10 @@ struct own {
 bool own_init(struct own *own, const struct conf *conf);
 void own_clear(struct own *own);
 
+/* Another configuration, of the same addresses to listen on: members, tiers and broadcast address
+ * are as it says from now on. Its texts must last as long as they are. */
+void own_reload(struct own *own, const struct conf *conf);
+
 /* The commands on changes of role, per tier: free() the list; the texts are the configuration's. */
 size_t own_hooks(const struct conf *conf, struct hooks_tier **list);
 

@@ -369,3 +369,10 @@ char *wires_metrics(void *arg)
 {
     return take_look(arg, status_metrics);
 }
+
+void wires_reload(void *arg, struct reload_ask *ask)
+{
+    struct wires *wires = arg;
+
+    reload_ask(wires->reload, ask);
+}

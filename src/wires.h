@@ -13,6 +13,7 @@
 #include "src/http.h"
 #include "src/mailbox.h"
 #include "src/recent.h"
+#include "src/reload.h"
 #include "src/role_news.h"
 #include "src/roles.h"
 #include "src/skew.h"
@@ -29,6 +30,7 @@ struct wires {
     struct flights *flights;
     struct cache_loop *cache;
     struct filler *filler;
+    struct reload *reload;
     struct election *election; /* NULL: no tier has roles */
     struct http *http;         /* NULL before it is there: nobody listens to events yet */
     struct recent *recent;
@@ -68,5 +70,6 @@ void wires_ask(void *arg, struct ask *ask);
 char *wires_status(void *arg);
 char *wires_peers(void *arg);
 char *wires_metrics(void *arg);
+void wires_reload(void *arg, struct reload_ask *ask);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "src/apply.h"
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/cache_loop.h"
@@ -21,9 +22,11 @@
 #include "src/gate.h"
 #include "src/hooks.h"
 #include "src/http.h"
+#include "src/notify.h"
 #include "src/own.h"
 #include "src/recent.h"
 #include "src/rekey.h"
+#include "src/reload.h"
 #include "src/remember.h"
 #include "src/roles.h"
 #include "src/speak.h"
@@ -38,7 +41,7 @@ static const int64_t DRAIN_MOST = MONO_S(20); /* for what is being served at the
 struct world {
     unsigned magic;
     struct ev_loop *loop;
-    const struct conf *conf;
+    struct conf *conf; /* as it was at the start */
     struct own own;
     uint64_t boot;
     struct keyring *keyring; /* NULL: no keys */
@@ -52,6 +55,7 @@ struct world {
     struct remember *remember;
     struct roles *roles;
     struct hooks *hooks;
+    struct apply apply;
     struct wires wires;
     struct ev_timer sweep;
 };
@@ -70,13 +74,6 @@ static bool open_store(struct world *world)
            state_open(world->conf->home, clock_wall(), &world->boot);
 }
 
-static enum auth_mode auth_of(enum conf_auth auth)
-{
-    return auth == CONF_AUTH_ENFORCE      ? AUTH_ENFORCE
-           : auth == CONF_AUTH_PERMISSIVE ? AUTH_PERMISSIVE
-                                          : AUTH_RECEIVE_ONLY;
-}
-
 static void make_gate(struct world *world)
 {
     const struct conf *conf = world->conf;
@@ -85,7 +82,7 @@ static void make_gate(struct world *world)
                                 .node = conf->node,
                                 .boot = world->boot,
                                 .port = (uint16_t)conf->port,
-                                .auth = auth_of(conf->auth),
+                                .auth = apply_auth(conf),
                                 .plain_get = conf->plain_get,
                                 .isconf = conf->isconf};
 
@@ -97,16 +94,18 @@ static void make_gate(struct world *world)
     world->challenges = challenge_server_new();
 }
 
-static bool signs(const struct world *world)
-{
-    return world->keyring && world->conf->auth != CONF_AUTH_RECEIVE_ONLY;
-}
-
 static bool source_for(void *arg, const struct address *to, struct address *out)
 {
     struct world *world = arg;
 
     return members_own_for(world->own.members, to, out);
+}
+
+static bool may_ask(void *arg, const struct address *server)
+{
+    struct world *world = arg;
+
+    return members_take_datagram(world->own.members, server);
 }
 
 static void make_speaker_and_fetch(struct world *world)
@@ -115,18 +114,19 @@ static void make_speaker_and_fetch(struct world *world)
     struct speaker_options speaker = {.node = conf->node,
                                       .domain = conf->domain,
                                       .boot = world->boot,
-                                      .keyring = signs(world) ? world->keyring : NULL,
+                                      .keyring = world->keyring,
                                       .isconf = conf->isconf};
     struct fetch_options fetch = {.node = conf->node,
                                   .domain = conf->domain,
                                   .keyring = world->keyring,
-                                  .sign = signs(world),
-                                  .must_be_signed =
-                                      world->keyring && conf->auth == CONF_AUTH_ENFORCE,
+                                  .sign = apply_signs(conf),
+                                  .must_be_signed = apply_must_be_signed(conf),
+                                  .may_ask = may_ask,
                                   .source_for = source_for,
                                   .arg = world};
 
     world->speaker = speaker_new(&speaker);
+    speaker_sign(world->speaker, apply_signs(conf));
     world->fetch = fetch_new(&fetch);
 }
 
@@ -202,6 +202,7 @@ static bool make_http(struct world *world)
                                              .status_json = wires_status,
                                              .peers_json = wires_peers,
                                              .metrics = wires_metrics,
+                                             .reload = wires_reload,
                                              .arg = &world->wires}};
 
     text_printf(&socket, "%s/carpond.sock", conf->home);
@@ -232,30 +233,37 @@ static bool make_roles(struct world *world)
     return world->remember != NULL;
 }
 
-/* Where no tier has roles there is nothing to elect, and nobody listens on advert_port. */
-static bool make_election(struct world *world)
+static bool start_election(struct world *world, const struct conf *conf,
+                           const struct election_tier *tiers, size_t count)
 {
-    const struct conf *conf = world->conf;
-    struct election_tier *tiers;
     struct election_options options = {.node = conf->node,
                                        .domain = conf->domain,
                                        .boot = world->boot,
                                        .members = world->own.members,
                                        .keyring = world->keyring,
-                                       .auth = auth_of(conf->auth),
+                                       .auth = apply_auth(conf),
                                        .listen = world->own.advert,
                                        .listen_count = world->own.listen_count,
                                        .view = world->view,
                                        .roles = world->roles,
-                                       .remember = world->remember};
+                                       .remember = world->remember,
+                                       .tiers = tiers,
+                                       .tier_count = count};
 
-    options.tier_count = own_elections(conf, &tiers);
-    options.tiers = tiers;
     options.self.head = wires_head(&world->wires);
-    if (options.tier_count > 0)
-        world->wires.election = election_new(&options);
+    world->wires.election = election_new(&options);
+    return world->wires.election != NULL;
+}
+
+/* Where no tier has roles there is nothing to elect, and nobody listens on advert_port. */
+static bool make_election(struct world *world)
+{
+    struct election_tier *tiers;
+    size_t count = own_elections(world->conf, &tiers);
+    bool good = count == 0 || start_election(world, world->conf, tiers, count);
+
     free(tiers);
-    return options.tier_count == 0 || world->wires.election != NULL;
+    return good;
 }
 
 static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -292,6 +300,79 @@ static void fill_status(struct world *world)
     };
 }
 
+/* ---- reloading ------------------------------------------------------------------------------ */
+
+static bool on_apply(void *arg, struct conf *old, struct conf *fresh, bool *keys,
+                     struct text *complaint)
+{
+    struct world *world = arg;
+
+    MUST_BE(world, WORLD_MAGIC);
+    return apply_conf(&world->apply, old, fresh, keys, complaint);
+}
+
+/* The first tier with roles joins what was a flat mesh: its elections begin when it is applied. */
+static bool on_elect(void *arg, const struct conf *fresh)
+{
+    struct world *world = arg;
+
+    MUST_BE(world, WORLD_MAGIC);
+    return start_election(world, fresh, NULL, 0);
+}
+
+/* As sd_notify(3) wants it, so that `systemctl reload` returns when it is through. */
+static void on_reload(void *arg, bool begins)
+{
+    char state[64];
+    struct text text = TEXT_OVER(state);
+
+    (void)arg;
+    if (begins)
+        text_printf(&text, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono().ns / 1000);
+    else
+        text_puts(&text, "READY=1");
+    notify_manager(state);
+}
+
+static void make_reload(struct world *world)
+{
+    struct reload_options options = {.mailbox = world->wires.mailbox,
+                                     .conf = world->conf,
+                                     .apply = on_apply,
+                                     .tell = on_reload,
+                                     .arg = world};
+
+    world->wires.reload = reload_new(&options);
+}
+
+static void fill_apply(struct world *world)
+{
+    world->apply = (struct apply){
+        .own = &world->own,
+        .keyring = world->keyring,
+        .rekey = world->rekey,
+        .gate = world->gate,
+        .speaker = world->speaker,
+        .fetch = world->fetch,
+        .store = world->store,
+        .cache = world->wires.cache,
+        .http = world->wires.http,
+        .hooks = world->hooks,
+        .election = &world->wires.election,
+        .elect = on_elect,
+        .arg = world,
+        .status = &world->wires.status,
+    };
+}
+
+void world_reload(struct world *world)
+{
+    MUST_BE(world, WORLD_MAGIC);
+    reload_want(world->wires.reload);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
 static bool build(struct world *world)
 {
     if (!own_init(&world->own, world->conf) || !open_store(world))
@@ -299,6 +380,7 @@ static bool build(struct world *world)
     world->wires.mailbox = mailbox_new(world->loop);
     world->wires.recent = recent_new();
     world->wires.store = world->store;
+    make_reload(world);
     make_gate(world);
     make_speaker_and_fetch(world);
     make_flights(world);
@@ -309,12 +391,13 @@ static bool build(struct world *world)
     if (!make_roles(world) || !make_election(world))
         return false;
     fill_status(world);
+    fill_apply(world);
     store_on_change(world->store, wires_changed, &world->wires);
     start_sweeping(world);
     return true;
 }
 
-struct world *world_new(struct ev_loop *loop, const struct conf *conf)
+struct world *world_new(struct ev_loop *loop, struct conf *conf)
 {
     struct world *world = calloc(1, sizeof(*world));
 
@@ -387,6 +470,8 @@ void world_free(struct world *world)
     if (!world)
         return;
     MUST_BE(world, WORLD_MAGIC);
+    if (wires->reload)
+        reload_stop(wires->reload); /* it could join a tier again */
     leave_tiers(world);
     stop_serving(world);
     end_elections(world);
@@ -394,6 +479,7 @@ void world_free(struct world *world)
         store_close(world->store);
     if (wires->mailbox)
         mailbox_free(wires->mailbox);
+    reload_free(wires->reload);
     if (wires->flights)
         flights_free(wires->flights);
     cache_loop_free(wires->cache);

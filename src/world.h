@@ -12,7 +12,10 @@ struct ev_loop;
 struct world;
 
 /* `conf` must outlive it. Logs what failed; NULL then. */
-struct world *world_new(struct ev_loop *loop, const struct conf *conf);
+struct world *world_new(struct ev_loop *loop, struct conf *conf);
+
+/* Reads the configuration again, and applies it: soon, and logs the outcome. */
+void world_reload(struct world *world);
 
 /* Finishes what is being served, for a bounded time, running the loop meanwhile; then frees. */
 void world_free(struct world *world);

@@ -32,9 +32,15 @@ static bool gather(void *arg, const struct answer *answer, const char *bytes, si
 
 enum pond_exit ask_json(struct pond *pond, const char *what, const char *target, json_t **out)
 {
+    return ask_json_by(pond, what, "GET", target, out);
+}
+
+enum pond_exit ask_json_by(struct pond *pond, const char *what, const char *method,
+                           const char *target, json_t **out)
+{
     struct gathered gathered = {.what = what};
     struct call call = {
-        .method = "GET", .target = target, .sink = gather, .arg = &gathered, .most_s = ASK_MOST_S};
+        .method = method, .target = target, .sink = gather, .arg = &gathered, .most_s = ASK_MOST_S};
     struct answer answer;
     enum pond_exit status;
     json_error_t error;

@@ -16,6 +16,8 @@ enum { ASK_MOST_S = 30 };
 
 /* Asks for JSON; json_decref what comes. */
 enum pond_exit ask_json(struct pond *pond, const char *what, const char *target, json_t **out);
+enum pond_exit ask_json_by(struct pond *pond, const char *what, const char *method,
+                           const char *target, json_t **out);
 
 /* Asks for lines, which `line` (without its end) gets one by one as they come; it returns false to
  * stop, having said why. */

@@ -40,8 +40,14 @@ static const struct command rows[] = {
      "Without FILE it checks the main.cf that -c names, else the default one.",
      OPTION_BIT(OPTION_HOST), 0, 1, cmd_check},
     {"events", "", "print what happens, as lines of JSON, until Ctrl-C", "", 0, 0, 0, cmd_events},
+    {"reload", "", "have the daemon read main.cf, nets files and keys again, and apply them",
+     "It returns when all is applied, and prints what has changed. Where anything is wrong, "
+     "nothing\n"
+     "changes, and the exit status is 1.",
+     OPTION_BIT(OPTION_JSON), 0, 0, cmd_reload},
     {"log-level", "LEVEL", "turn the daemon's log to error, warn, info or debug",
-     "It lasts until the daemon is started again.", 0, 1, 1, cmd_log_level},
+     "It lasts until the daemon is started again, or main.cf says another one at a reload.", 0, 1,
+     1, cmd_log_level},
     {"key", "new", "print a good new key for the key file; needs no daemon", "", 0, 1, 1, cmd_key},
 };
 

@@ -50,6 +50,7 @@ int cmd_verify(struct pond *pond);
 int cmd_rebuild(struct pond *pond);
 int cmd_check(struct pond *pond);
 int cmd_events(struct pond *pond);
+int cmd_reload(struct pond *pond);
 int cmd_log_level(struct pond *pond);
 int cmd_key(struct pond *pond);
 
