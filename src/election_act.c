@@ -20,16 +20,17 @@ static const char *role_name(enum ballot_role role)
     return names[role];
 }
 
-/* Should somebody look? A change by order, or of a start, is none of these. */
-static bool is_alarming(enum reason reason)
+/* Should somebody look? A change by order is none of these, nor the first election. */
+static bool is_alarming(enum reason reason, bool had_master)
 {
-    return reason == REASON_SILENCE || reason == REASON_PROCESS_DIED || reason == REASON_LATE ||
-           reason == REASON_CONFLICT || reason == REASON_LOST_MASTER;
+    return reason == REASON_LATE || reason == REASON_CONFLICT ||
+           (had_master && (reason == REASON_SILENCE || reason == REASON_PROCESS_DIED ||
+                           reason == REASON_LOST_MASTER));
 }
 
-static void log_change(const struct view_tier *view, bool again)
+static void log_change(const struct view_tier *before, const struct view_tier *view, bool again)
 {
-    enum log_level level = is_alarming(view->reason) ? LEVEL_WARN : LEVEL_INFO;
+    enum log_level level = is_alarming(view->reason, before->has_master) ? LEVEL_WARN : LEVEL_INFO;
     char text[ADDRESS_TEXT_SIZE];
 
     if (view->role == BALLOT_MASTER)
@@ -63,7 +64,7 @@ static void publish(struct election *election, struct seat *seat, const struct e
     elect_view(seat->machine, event->now, &view);
     view_publish(election->view, &view);
     if (event->kind != ELECT_END && (!*seat->shown.tier || is_other(&seat->shown, &view)))
-        log_change(&view, false);
+        log_change(&seat->shown, &view, false);
     seat->shown = view;
     set_dead_time(seat, &view);
 }
@@ -158,7 +159,7 @@ static void tell_role(struct election *election, struct seat *seat,
     memcpy(change.master, seat->shown.master, sizeof(change.master));
     count(election, action->reason);
     if (action->again && !change.ended)
-        log_change(&seat->shown, true);
+        log_change(&seat->shown, &seat->shown, true);
     roles_post(election->roles, &change);
 }
 
