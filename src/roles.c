@@ -34,6 +34,8 @@ struct roles {
     struct waiting *first;
     struct waiting **last;
     size_t count;
+    bool calling_now; /* one that has been taken is being delivered */
+    pthread_cond_t settled;
     bool ending;
     struct log_flood flood;
 
@@ -71,10 +73,14 @@ static struct waiting *take(struct roles *roles)
     struct waiting *waiting = NULL;
 
     pthread_mutex_lock(&roles->lock);
+    roles->calling_now = false;
+    if (!roles->first)
+        pthread_cond_broadcast(&roles->settled);
     while (!roles->first && !roles->ending)
         pthread_cond_wait(&roles->posted, &roles->lock);
     if (roles->first)
         waiting = unlink_at(roles, &roles->first);
+    roles->calling_now = waiting != NULL;
     pthread_mutex_unlock(&roles->lock);
     return waiting;
 }
@@ -101,6 +107,15 @@ static void *run(void *arg)
         free(waiting);
     }
     return NULL;
+}
+
+void roles_settle(struct roles *roles)
+{
+    MUST_BE(roles, ROLES_MAGIC);
+    pthread_mutex_lock(&roles->lock);
+    while (roles->first || roles->calling_now)
+        pthread_cond_wait(&roles->settled, &roles->lock);
+    pthread_mutex_unlock(&roles->lock);
 }
 
 /* ---- posting -------------------------------------------------------------------------------- */
@@ -193,6 +208,7 @@ struct roles *roles_new(void)
     MUST(pthread_mutex_init(&roles->lock, NULL) == 0);
     MUST(pthread_mutex_init(&roles->calling, NULL) == 0);
     MUST(pthread_cond_init(&roles->posted, NULL) == 0);
+    MUST(pthread_cond_init(&roles->settled, NULL) == 0);
     signals_block(&before);
     MUST(pthread_create(&roles->thread, NULL, run, roles) == 0);
     signals_restore(&before);
@@ -209,6 +225,7 @@ void roles_free(struct roles *roles)
     pthread_cond_signal(&roles->posted);
     pthread_mutex_unlock(&roles->lock);
     MUST(pthread_join(roles->thread, NULL) == 0);
+    pthread_cond_destroy(&roles->settled);
     pthread_cond_destroy(&roles->posted);
     pthread_mutex_destroy(&roles->calling);
     pthread_mutex_destroy(&roles->lock);

@@ -47,4 +47,7 @@ void roles_unregister(struct roles *roles, enum roles_queue queue, roles_call *c
 /* Any thread; never waits for those who are called. */
 void roles_post(struct roles *roles, const struct role_change *change);
 
+/* Returns once all that was posted has been delivered. Any thread, but not in a call. */
+void roles_settle(struct roles *roles);
+
 #endif

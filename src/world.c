@@ -418,8 +418,11 @@ struct world *world_new(struct ev_loop *loop, struct conf *conf)
 /* Before all else: mastership is handed over while this node still serves. */
 static void leave_tiers(struct world *world)
 {
-    if (world->wires.election)
-        election_leave(world->wires.election);
+    if (!world->wires.election)
+        return;
+    election_leave(world->wires.election);
+    roles_settle(world->roles);
+    mailbox_read(world->wires.mailbox); /* who listens to events hears it too, before they end */
 }
 
 /* Their last changes are told, to the hooks too, and are on disk. */

@@ -107,7 +107,8 @@ def bad_hooks_hold_nothing_up(net):
     check(second.log().count("on_master says: y") <= 50, "the flood is kept off the log")
     check(first.metric("pond_hooks_killed_total") >= 1, "the hook that hung is counted")
     events.end()
-    first.kill()  # its stop would wait for a hook that hangs again
+    for node in (second, first):
+        node.kill()  # their stop would wait for hooks that hang again
 
 
 def follows(node, master):
