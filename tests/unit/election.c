@@ -383,7 +383,7 @@ static void what_cannot_be_listened_on_is_an_error(void **state)
     assert_null(make_election(node));
     end(node);
     assert_true(address_parse(span_of("239.255.46.3"), 0, &node->tiers[0].group));
-    strcpy(node->tiers[0].group_if, "no-such-if0");
+    assert_true(span_copy(span_of("no-such-if0"), node->tiers[0].group_if, 16));
     node->members = make_members(node);
     node->remember = remember_open(node->home);
     node->roles = roles_new();
