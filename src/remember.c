@@ -246,13 +246,17 @@ static void end_turns(struct remember *r, bool good)
 /* Calls without the lock; remember_hush waits for the one that is under way. */
 static void keep_promise(struct remember *r, const struct promise *promise)
 {
-    struct place *place = find_place(r, promise->tier);
+    const struct place *place = find_place(r, promise->tier);
+    void (*kept)(void *arg, const char *tier, uint64_t reserved);
+    void *arg;
 
     if (!place || !place->kept)
         return;
-    r->calling = place->arg;
+    kept = place->kept; /* which others change as soon as the lock is let go */
+    arg = place->arg;
+    r->calling = arg;
     pthread_mutex_unlock(&r->lock);
-    place->kept(place->arg, promise->tier, promise->reserved);
+    kept(arg, promise->tier, promise->reserved);
     pthread_mutex_lock(&r->lock);
     r->calling = NULL;
     pthread_cond_broadcast(&r->done);
