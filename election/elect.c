@@ -27,8 +27,8 @@ static void recall(struct elect *m, const struct elect_memory *memory)
     }
     m->reserved = m->asked = memory->reserved;
     m->asked_epoch = memory->epoch;
-    /* What we used, and did not live to note, is not above `reserved`. */
-    m->epoch = memory->epoch > memory->reserved ? memory->epoch : memory->reserved;
+    m->epoch = memory->epoch;
+    m->floor = memory->reserved;
 }
 
 void elect_init(struct elect *machine, const struct elect_options *options)
@@ -46,6 +46,7 @@ void elect_init(struct elect *machine, const struct elect_options *options)
     memcpy(&m->rng.state, options->seed, sizeof(m->rng.state));
     m->nonce_count = options->boot;
     m->standing_ns = options->standing_ns;
+    m->outbid_gap = ELECT_OUTBID_GAP_NS;
     m->rules = options->rules;
     m->self = options->self;
     m->last_advert = m->disputed = m->last_standing = m->told = m->last_ask = m->outbid =
@@ -105,9 +106,21 @@ static void listen_anew(struct elect *m, const struct elect_rule *rule, struct e
         m->steady = m->now;
 }
 
+/* What none of our epochs may be below or at: the highest known, and what an earlier life of ours
+ * may have used without living to note it. */
+static uint64_t highest(const struct elect *m)
+{
+    return m->epoch > m->floor ? m->epoch : m->floor;
+}
+
+static uint64_t above(uint64_t epoch, uint64_t by)
+{
+    return epoch < ELECT_EPOCH_MAX - by ? epoch + by : ELECT_EPOCH_MAX;
+}
+
 uint64_t elect_next_epoch(const struct elect *m)
 {
-    return m->epoch < ELECT_EPOCH_MAX ? m->epoch + 1 : ELECT_EPOCH_MAX;
+    return above(highest(m), 1);
 }
 
 static void reign(struct elect *m, const struct elect_rule *rule, struct elect_actions *out)
@@ -264,9 +277,10 @@ static void end(struct elect *m, struct elect_actions *out)
     if (m->state == ELECT_OFF)
         return;
     elect_take(m, INPUT_END, ELECT_NOBODY, out);
-    m->asked = m->asked_epoch = m->epoch;
+    m->asked = highest(m);
     action = elect_act(out, ELECT_PERSIST);
-    action->epoch = action->reserved = m->epoch;
+    action->epoch = m->epoch;
+    action->reserved = m->asked;
 }
 
 /* ---- a step ---------------------------------------------------------------------------------- */
@@ -282,18 +296,35 @@ static void judge_lateness(struct elect *m, int64_t late, struct elect_actions *
         elect_take(m, INPUT_LATE, ELECT_NOBODY, out);
 }
 
-/* Above the epoch that a rival or a follower told, once that is on disk; but two masters of whom
- * only one hears the other, and a third who hears both, must not drive each other up for ever. */
+/* Two masters that do not hear each other, and a third node that hears both and tells what it
+ * knows, must not drive each other up for ever: they do it ever less often. */
+static bool may_outbid(struct elect *m)
+{
+    int64_t ago = mono_between(m->outbid, m->now);
+
+    if (ago < m->outbid_gap)
+        return false;
+    if (ago > 4 * m->outbid_gap)
+        m->outbid_gap = ELECT_OUTBID_GAP_NS;
+    else if (m->outbid_gap < ELECT_OUTBID_MAX_NS)
+        m->outbid_gap *= 2;
+    m->outbid = m->now;
+    return true;
+}
+
+/* Above the epoch that a rival or a follower told, once that is on disk. */
 static void outbid(struct elect *m, struct elect_actions *out)
 {
     uint64_t next = elect_next_epoch(m);
 
     if (m->state != ELECT_MASTER || m->rival < m->reign || next == m->reign || next > m->reserved ||
-        mono_between(m->outbid, m->now) < ELECT_OUTBID_GAP_NS)
+        !may_outbid(m))
         return;
-    m->outbid = m->now;
     m->reign = m->epoch = next;
     m->dirty = true;
+    /* There was another mastership: what it changed in the world outside is to be undone. */
+    if (!m->conflict)
+        say_role(m, REASON_CONFLICT, true, out);
     elect_say_advert(m, out);
 }
 
@@ -310,18 +341,13 @@ static void judge_conflict(struct elect *m, struct elect_actions *out)
     elect_say_advert(m, out);
 }
 
-static uint64_t at_most(uint64_t epoch)
-{
-    return epoch < ELECT_EPOCH_MAX ? epoch : ELECT_EPOCH_MAX;
-}
-
 /* What is to be on disk: epochs ahead of their use, and what others must not make us forget. */
 static void reserve(struct elect *m, struct elect_actions *out)
 {
     struct elect_action *action;
 
-    if (m->rules.candidate && m->asked < at_most(m->epoch + ELECT_EPOCHS_LEFT))
-        m->asked = at_most(m->epoch + ELECT_EPOCHS_AHEAD);
+    if (m->rules.candidate && m->asked < above(highest(m), ELECT_EPOCHS_LEFT))
+        m->asked = above(highest(m), ELECT_EPOCHS_AHEAD);
     else if (m->asked_epoch == m->epoch && !m->unkept)
         return;
     m->asked_epoch = m->epoch;

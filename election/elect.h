@@ -41,10 +41,12 @@
  * REASON_WORSE_MASTER. A master that hears a better one becomes backup at once. One that hears a
  * worse one (a conflict) adverts at once, at most every ELECT_CONFLICT_GAP_NS, and says MASTER
  * again (ROLE with `again`, REASON_CONFLICT) when the conflict begins and when it has ended, so
- * that the world outside agrees. An advert that tells an epoch not below ours, or a standing that
- * tells one above it, makes a master go above (not more often than each ELECT_OUTBID_GAP_NS: where
- * not everyone hears everyone, masters would drive each other up for ever). A follower whose known
- * epoch is above its master's tells it at once by a standing.
+ * that the world outside agrees. A master asks an unproven candidate that solicits it before it
+ * answers: so of two, the worse says that it was one before it gives way. An advert that tells an
+ * epoch not below ours, or a standing that tells one above it, makes a master go above and say
+ * MASTER again (not more often than each ELECT_OUTBID_GAP_NS, doubled up to ELECT_OUTBID_MAX_NS as
+ * long as it goes on: where not everyone hears everyone, masters would drive each other up for
+ * ever). A follower whose known epoch is above its master's tells it at once by a standing.
  *
  * Silence. Deadlines of a backup, from the last advert (or answer) of its master, i = its interval:
  * after two missed ones (2 i + i/8; halfway from the first one to death where dead_ratio is below
@@ -66,8 +68,9 @@
  *
  * Taking over. Its epoch is one above the highest known, and must be below or at `reserved` (which
  * PERSISTED has confirmed): else it waits (REASON_EPOCH_NOT_KEPT). PERSIST is asked for as soon as
- * fewer than ELECT_EPOCHS_LEFT are left above the highest known: long before they are needed. It
- * begins with `reserved` for the highest known: it may have lived to use that, and not to note it.
+ * fewer than ELECT_EPOCHS_LEFT are left above the highest known: long before they are needed. The
+ * first one of a life is above the `reserved` with which it began: all up to that may have been
+ * used by a life that did not come to note it.
  *
  * Preemption. A backup that is better than its master (ballot_compare), has `preempt`, and was
  * steady (same demotion, not behind) for preempt_delay asks with its standing, every master's
@@ -96,6 +99,7 @@ enum {
 #define ELECT_SOLICIT_GAP_NS MONO_MS(2)
 #define ELECT_CONFLICT_GAP_NS MONO_MS(5)
 #define ELECT_OUTBID_GAP_NS MONO_S(1)
+#define ELECT_OUTBID_MAX_NS MONO_S(30)
 #define ELECT_SEEK_MAX_NS MONO_S(60) /* between the solicits of one who knows no master */
 #define ELECT_EPOCH_MAX (UINT64_C(1) << 62)
 
@@ -209,7 +213,7 @@ void elect_step(struct elect *machine, const struct elect_event *event,
 enum elect_state elect_state(const struct elect *machine);
 void elect_view(const struct elect *machine, mono_t now, struct view_tier *out);
 
-/* What to remember, now. After END `reserved` is the epoch: nothing was used above it. */
+/* What to remember, now. After END `reserved` is what was used, or may have been: none is left. */
 void elect_memory(const struct elect *machine, struct elect_memory *out);
 
 /* The candidates but for us, heard or not, and whoever else was heard: for the way of adverts to

@@ -113,6 +113,9 @@ static void hear_solicit(struct elect *m, int row, const struct ballot *ballot,
         return;
     }
     sender->answered = m->now;
+    /* It may be a master too that is about to give way: it shall say so first. */
+    if (!believed && member->candidate && m->state == ELECT_MASTER)
+        elect_say_solicit(m, row, out);
     elect_say_answer(m, row, &ballot->nonce, out);
 }
 

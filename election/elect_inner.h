@@ -74,6 +74,7 @@ struct elect {
 
     /* Epochs: all that is sent is below or at `reserved`, or was told by others. */
     uint64_t epoch;    /* the highest known */
+    uint64_t floor;    /* what was reserved when we began */
     uint64_t reign;    /* of our mastership */
     uint64_t rival;    /* our mastership must go above it */
     uint64_t reserved; /* on disk */
@@ -81,8 +82,9 @@ struct elect {
     uint64_t asked_epoch;
 
     struct wait wait;
-    bool unkept;        /* a candidate's boot is not what was last asked to be kept */
-    mono_t outbid;      /* since we last went above a rival */
+    bool unkept;   /* a candidate's boot is not what was last asked to be kept */
+    mono_t outbid; /* when we last went above a rival */
+    int64_t outbid_gap;
     mono_t steady;      /* since when our demotion is what it is */
     mono_t next_advert; /* of a master */
     mono_t last_advert;

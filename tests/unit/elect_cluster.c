@@ -54,6 +54,16 @@ struct cluster *cluster_new(size_t count)
     return c;
 }
 
+struct cluster *cluster_running(size_t count)
+{
+    struct cluster *c = cluster_new(count);
+
+    cluster_begin_all(c);
+    cluster_run(c, MONO_MS(10500));
+    assert_int_equal(cluster_master(c), 0);
+    return c;
+}
+
 void cluster_free(struct cluster *c)
 {
     for (size_t node = 0; node < c->count; node++)
@@ -306,6 +316,12 @@ void cluster_tell_rules(struct cluster *c, size_t node)
                   (struct elect_event){.kind = ELECT_RULES, .rules = &c->stations[node].rules});
 }
 
+void cluster_demote(struct cluster *c, size_t node, uint16_t demotion)
+{
+    c->stations[node].self.demotion = demotion;
+    cluster_tell_self(c, node);
+}
+
 void cluster_refuse_watch(struct cluster *c, size_t dead)
 {
     struct address its = node_address(dead);
@@ -330,14 +346,20 @@ static size_t first_mail(const struct cluster *c, mono_t until)
     return first;
 }
 
+void cluster_lose(struct cluster *c, size_t which)
+{
+    assert_true(which < c->mail_count);
+    memmove(&c->mail[which], &c->mail[which + 1],
+            (c->mail_count - which - 1) * sizeof(struct mail));
+    c->mail_count--;
+}
+
 static void deliver(struct cluster *c, size_t which, int64_t late)
 {
     struct mail mail = c->mail[which];
     struct elect_event event = {.kind = ELECT_HEARD, .late = late};
 
-    memmove(&c->mail[which], &c->mail[which + 1],
-            (c->mail_count - which - 1) * sizeof(struct mail));
-    c->mail_count--;
+    cluster_lose(c, which);
     if (mail.from == mail.to) {
         c->stations[mail.to].disk = *mail.memory;
         free(mail.memory);

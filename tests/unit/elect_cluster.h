@@ -65,6 +65,9 @@ struct address node_address(size_t node);
 /* `count` nodes that are candidates at pairs 1 + 0, not begun. Change their rules and self before
  * cluster_begin. */
 struct cluster *cluster_new(size_t count);
+
+/* The same, begun: node 0 is master, all know each other, and it is between two adverts. */
+struct cluster *cluster_running(size_t count);
 void cluster_free(struct cluster *c);
 
 void cluster_make_slave(struct cluster *c, size_t node); /* for all of them */
@@ -79,6 +82,9 @@ void cluster_continue(struct cluster *c, size_t node);
 void cluster_stick_disk(struct cluster *c, size_t node, bool stuck);
 void cluster_cut(struct cluster *c, size_t a, size_t b, bool cut); /* both ways */
 
+/* What is under way does not arrive. */
+void cluster_lose(struct cluster *c, size_t which);
+
 /* Time passes. */
 void cluster_run(struct cluster *c, int64_t ns);
 
@@ -86,6 +92,7 @@ void cluster_run(struct cluster *c, int64_t ns);
 void cluster_event(struct cluster *c, size_t node, struct elect_event event);
 void cluster_tell_self(struct cluster *c, size_t node);  /* as in its station */
 void cluster_tell_rules(struct cluster *c, size_t node); /* as in its station */
+void cluster_demote(struct cluster *c, size_t node, uint16_t demotion);
 void cluster_refuse_watch(struct cluster *c, size_t dead);
 
 /* The one master, or a failed test. */

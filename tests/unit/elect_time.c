@@ -3,17 +3,6 @@
 
 #include "tests/unit/elect_cluster.h"
 
-/* A tier in which node 0 is master and all know each other, between two adverts. */
-static struct cluster *running(size_t count)
-{
-    struct cluster *c = cluster_new(count);
-
-    cluster_begin_all(c);
-    cluster_run(c, MONO_MS(10500));
-    assert_int_equal(cluster_master(c), 0);
-    return c;
-}
-
 /* Runs until so long after the last advert that the node heard. */
 static void run_since_advert(struct cluster *c, size_t node, int64_t ns)
 {
@@ -116,7 +105,7 @@ static void the_best_of_the_others_takes_over_from_a_silent_master(void **state)
 {
     (void)state;
     for (size_t count = 2; count <= 5; count++) {
-        struct cluster *c = running(count);
+        struct cluster *c = cluster_running(count);
 
         cluster_kill(c, 0);
         cluster_run(c, MONO_MS(3001));
@@ -132,7 +121,7 @@ static void the_best_of_the_others_takes_over_from_a_silent_master(void **state)
 
 static void where_the_best_cannot_the_next_does_one_step_later(void **state)
 {
-    struct cluster *c = running(4);
+    struct cluster *c = cluster_running(4);
 
     (void)state;
     cluster_kill(c, 0);
@@ -146,7 +135,7 @@ static void where_the_best_cannot_the_next_does_one_step_later(void **state)
 
 static void the_steps_end_at_half_an_interval(void **state)
 {
-    struct cluster *c = running(6);
+    struct cluster *c = cluster_running(6);
 
     (void)state;
     for (size_t node = 0; node < 5; node++)
@@ -176,7 +165,7 @@ static void solicits_at(struct cluster *c, const int64_t *times, size_t count)
 static void a_backup_asks_after_two_missed_adverts_then_every_quarter(void **state)
 {
     static const int64_t times[] = {2125, 2375, 2625, 2875};
-    struct cluster *c = running(2);
+    struct cluster *c = cluster_running(2);
 
     (void)state;
     cluster_kill(c, 0);
@@ -208,7 +197,7 @@ static void with_a_dead_ratio_of_one_and_a_half_it_asks_before_death(void **stat
 
 static void an_answer_keeps_a_master_whose_adverts_are_lost(void **state)
 {
-    struct cluster *c = running(2);
+    struct cluster *c = cluster_running(2);
     unsigned answers = 0;
 
     (void)state;
@@ -232,7 +221,7 @@ static void an_answer_keeps_a_master_whose_adverts_are_lost(void **state)
 
 static void loss_alone_makes_no_failover(void **state)
 {
-    struct cluster *c = running(3);
+    struct cluster *c = cluster_running(3);
 
     (void)state;
     c->loss = 10;
@@ -244,7 +233,7 @@ static void loss_alone_makes_no_failover(void **state)
 
 static void two_masters_that_fall_silent_together_are_not_followed_in_turn(void **state)
 {
-    struct cluster *c = running(3);
+    struct cluster *c = cluster_running(3);
 
     (void)state;
     cluster_cut(c, 0, 1, true);
@@ -263,7 +252,7 @@ static void two_masters_that_fall_silent_together_are_not_followed_in_turn(void 
 
 static void a_master_that_is_lost_makes_way_for_a_worse_one_that_is_heard(void **state)
 {
-    struct cluster *c = running(3);
+    struct cluster *c = cluster_running(3);
 
     (void)state;
     cluster_cut(c, 0, 1, true);
@@ -353,7 +342,7 @@ static void who_knows_no_master_asks_for_ever_ever_less_often(void **state)
 
 static void a_backup_that_was_late_gives_the_master_that_time(void **state)
 {
-    struct cluster *c = running(2);
+    struct cluster *c = cluster_running(2);
 
     (void)state;
     /* Nothing of what its master says meanwhile gets to it: as if the host stood still. */
@@ -371,7 +360,7 @@ static void a_backup_that_was_late_gives_the_master_that_time(void **state)
 
 static void one_that_is_always_late_takes_over_nevertheless(void **state)
 {
-    struct cluster *c = running(2);
+    struct cluster *c = cluster_running(2);
     struct station *s = &c->stations[1];
     mono_t from = c->now;
 
@@ -389,7 +378,7 @@ static void a_master_that_stood_still_listens_first(void **state)
 {
     (void)state;
     for (int64_t pause = 500; pause <= 30000; pause += 500) {
-        struct cluster *c = running(3);
+        struct cluster *c = cluster_running(3);
         unsigned adverts = c->stations[0].adverts;
 
         cluster_pause(c, 0);
@@ -413,7 +402,7 @@ static void a_master_that_stood_still_listens_first(void **state)
 
 static void one_alone_that_stood_still_is_master_again_after_a_dead_time(void **state)
 {
-    struct cluster *c = running(1);
+    struct cluster *c = cluster_running(1);
 
     (void)state;
     cluster_pause(c, 0);
@@ -431,7 +420,7 @@ static void a_dead_process_is_replaced_at_once(void **state)
 {
     (void)state;
     for (size_t count = 2; count <= 5; count++) {
-        struct cluster *c = running(count);
+        struct cluster *c = cluster_running(count);
 
         cluster_kill(c, 0);
         cluster_refuse_watch(c, 0);
@@ -449,7 +438,7 @@ static void a_dead_process_is_replaced_at_once(void **state)
 
 static void where_the_best_died_too_the_next_waits_one_step(void **state)
 {
-    struct cluster *c = running(3);
+    struct cluster *c = cluster_running(3);
 
     (void)state;
     cluster_kill(c, 0);
@@ -465,7 +454,7 @@ static void where_the_best_died_too_the_next_waits_one_step(void **state)
 /* What the dead master said last is still on its way. */
 static void what_comes_late_from_the_dead_does_not_bring_them_back(void **state)
 {
-    struct cluster *c = running(2);
+    struct cluster *c = cluster_running(2);
 
     (void)state;
     c->delay_ns = MONO_MS(50);
@@ -482,7 +471,7 @@ static void what_comes_late_from_the_dead_does_not_bring_them_back(void **state)
 
 static void a_refusal_by_another_than_the_master_says_nothing(void **state)
 {
-    struct cluster *c = running(3);
+    struct cluster *c = cluster_running(3);
     struct address other = node_address(1);
 
     (void)state;
@@ -495,7 +484,7 @@ static void a_refusal_by_another_than_the_master_says_nothing(void **state)
 
 static void a_master_that_was_restarted_shows_it_when_it_has_proven_it(void **state)
 {
-    struct cluster *c = running(3);
+    struct cluster *c = cluster_running(3);
 
     (void)state;
     cluster_kill(c, 0);
