@@ -29,8 +29,9 @@ struct tier {
     struct tier *next;
     char tier[TIER_SIZE];
     char *command[ROLES_QUEUE_COUNT];
-    bool gone;  /* out of the configuration */
-    bool begun; /* a change has come, and it was not the last one */
+    bool gone;    /* out of the configuration */
+    bool begun;   /* a change has come, and it was not the last one */
+    bool reigned; /* the last hook begun was on_master: it may hold what is the master's alone */
     bool waits;
     struct role_change change; /* that waits */
     struct hook_run *run;      /* that runs; NULL: none */
@@ -136,19 +137,17 @@ static void end_if_idle(struct hooks *hooks)
 static void on_ended(void *arg);
 
 /* Who stops being a slave holds nothing: there is no command for that. */
-static const char *command_for(const struct tier *tier)
+static const char *command_for(const struct tier *tier, const struct role_change *change)
 {
-    const struct role_change *change = &tier->change;
-
     return change->ended && change->queue == ROLES_SLAVE ? NULL : tier->command[change->queue];
 }
 
-static void begin(struct tier *tier)
+static void begin(struct tier *tier, const struct role_change *change)
 {
     struct hooks *hooks = tier->hooks;
     struct hook_run_options options = {.loop = hooks->loop,
                                        .name = tier->name,
-                                       .command = command_for(tier),
+                                       .command = command_for(tier, change),
                                        .limit_ns = hooks->limit_ns,
                                        .ended = on_ended,
                                        .arg = tier};
@@ -157,21 +156,32 @@ static void begin(struct tier *tier)
 
     if (!options.command)
         return;
-    text_printf(&name, "%s: on_%s", tier->tier, roles_name(tier->change.queue));
-    env = hook_env_new(environ, hooks->node, &tier->change);
+    text_printf(&name, "%s: on_%s", tier->tier, roles_name(change->queue));
+    env = hook_env_new(environ, hooks->node, change);
     options.env = env;
     tier->run = hook_run_new(&options);
     hook_env_free(env);
+}
+
+/* A master that becomes slave, for a reload says so, gives up as a backup first. */
+static void begin_next(struct tier *tier)
+{
+    struct role_change change = tier->change;
+
+    if (change.queue == ROLES_SLAVE && tier->reigned)
+        change.queue = ROLES_BACKUP;
+    else
+        tier->waits = false;
+    tier->reigned = change.queue == ROLES_MASTER;
+    begin(tier, &change);
 }
 
 static void go_on(struct tier *tier)
 {
     struct hooks *hooks = tier->hooks;
 
-    if (!tier->run && tier->waits) {
-        tier->waits = false;
-        begin(tier);
-    }
+    while (!tier->run && tier->waits)
+        begin_next(tier);
     drop_gone(hooks);
     end_if_idle(hooks);
 }

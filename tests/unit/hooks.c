@@ -446,6 +446,29 @@ static void a_reload_counts_from_the_next_change(void **state)
                                            "core master 4\n");
 }
 
+/* A reload can make a candidate a slave, and its master gives up what it holds all the same. */
+static void a_master_that_becomes_slave_gives_up_first(void **state)
+{
+    struct hooks_tier tiers[] = {{"paris", {TRACE, TRACE, TRACE}}, {"lyon", {TRACE, NULL, TRACE}}};
+    struct site site = site_new(tiers, 2, HOOKS_LIMIT);
+
+    (void)state;
+    post(&site, "paris", ROLES_MASTER, 1);
+    post(&site, "paris", ROLES_SLAVE, 2);
+    post(&site, "lyon", ROLES_MASTER, 3);
+    await_text("trace", "paris slave 2\n");
+    await_text("trace", "lyon master 3\n");
+    assert_non_null(strstr(contents("trace"), "paris backup 2\n"));
+    post(&site, "paris", ROLES_BACKUP, 4);
+    await_text("trace", "paris backup 4\n");
+    post(&site, "paris", ROLES_SLAVE, 5);
+    post(&site, "lyon", ROLES_SLAVE, 6);
+    site_free(&site);
+    assert_null(strstr(contents("trace"), "paris backup 5\n"));
+    assert_non_null(strstr(contents("trace"), "paris slave 5\n"));
+    assert_non_null(strstr(contents("trace"), "lyon slave 6\n"));
+}
+
 static int by_value(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -496,6 +519,7 @@ int main(void)
         IN_FOLDER(a_hook_may_begin_what_goes_on_without_it),
         IN_FOLDER(the_last_change_has_its_hook_before_the_end),
         IN_FOLDER(a_reload_counts_from_the_next_change),
+        IN_FOLDER(a_master_that_becomes_slave_gives_up_first),
         IN_FOLDER(how_soon_a_hook_runs),
     };
 

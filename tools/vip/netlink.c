@@ -68,7 +68,7 @@ static int take_link(const struct nlmsghdr *message, void *arg)
 {
     const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
     struct netlink_link *link = arg;
-    const struct nlattr *attribute;
+    struct nlattr *attribute;
 
     *link =
         (struct netlink_link){.index = (unsigned)info->ifi_index, .up = info->ifi_flags & IFF_UP};
@@ -102,7 +102,7 @@ int netlink_link(struct netlink *netlink, const char *name, struct netlink_link 
 
 static int take_forwarding(const struct nlmsghdr *message, void *arg)
 {
-    const struct nlattr *attribute;
+    struct nlattr *attribute;
 
     mnl_attr_for_each(attribute, message, sizeof(struct netconfmsg))
     {
@@ -188,7 +188,7 @@ static int take_address(const struct nlmsghdr *message, void *arg)
     struct search *search = arg;
     size_t from = address_is_v4(search->address) ? V4_AT : 0;
     size_t len = sizeof(search->address->ip) - from;
-    const struct nlattr *attribute, *own = NULL;
+    struct nlattr *attribute, *own = NULL;
 
     if (head->ifa_index != search->index || head->ifa_family != family_of(search->address))
         return MNL_CB_OK;
