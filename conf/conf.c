@@ -114,6 +114,10 @@ struct conf *conf_reload(const struct conf *in_force, struct text *restart, stru
 
     if (!conf)
         return NULL;
+    if (conf_unsupported(conf, report) > 0) {
+        conf_free(conf);
+        return NULL;
+    }
     conf_restart_wanted(in_force, conf, restart);
     if (conf_keys_come_or_go(in_force, conf))
         text_printf(restart, "%shmac_keys", restart->len ? ", " : "");

@@ -131,6 +131,7 @@ void conf_free(struct conf *conf);
 
 /*
  * Reads it again for a reload, from the same file, for the same node and in the same environment.
+ * What this version does not do yet is an error here too.
  * Settings in which it differs from what is in force, and that count from the
  * next start only, are listed as "port, home"; they stay as they were in what is returned, and
  * what else is set is checked against that. Keys that come or go are among them, so those of what

@@ -46,10 +46,6 @@ static void read_conf(struct reload *reload)
     struct text text = TEXT_OVER(restart);
     struct conf *fresh = conf_reload(in_force, &text, reload->report);
 
-    if (fresh && conf_unsupported(fresh, reload->report) > 0) {
-        conf_free(fresh);
-        fresh = NULL;
-    }
     reload->fresh = fresh;
     if (!fresh)
         return;

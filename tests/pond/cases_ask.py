@@ -273,6 +273,53 @@ def case_log_level(home, here):
         equal(fake.seen[-1][:2], ("POST", "/.pond/log-level?level=debug"))
 
 
+RELOADED = {
+    "format": 1, "result": "applied", "keys": True, "restart": ["port", "home"],
+    "settings": [{"name": "skew", "tier": "paris", "was": "0", "is": "7"},
+                 {"name": "cache_size", "tier": None, "was": "", "is": "\"1G\""}],
+    "tiers": [{"tier": "rome", "change": "joined"}, {"tier": "core", "change": "left"}],
+    "members": {"added": 1, "removed": 70, "changed": 1, "list": [
+        {"tier": "paris", "member": "10.0.0.1", "was": None, "is": "slave"},
+        {"tier": "paris", "member": "10.0.0.2", "was": "slave", "is": "candidate"},
+        {"tier": "paris", "member": "10.0.0.0/24", "was": "slave", "is": None}]},
+    "errors": [], "warnings": ["main.cf:3: warning: look \033[2Jhere"], "read_ms": 1.5, "applied_ms": 0.1}
+
+
+def case_reload(home, here):
+    """reload prints what was changed, and what waits for a restart"""
+    with Fake(home) as fake:
+        fake.on("POST", "/.pond/reload", lambda h: h.json(RELOADED))
+        result, as_json = pond(home, here, "reload"), pond(home, here, "reload", "--json")
+        fake.on("POST", "/.pond/reload", lambda h: h.json(
+            RELOADED | {"result": "unchanged", "settings": [], "tiers": [], "members": {},
+                        "keys": False, "restart": [], "warnings": []}))
+        same = pond(home, here, "reload")
+    expect(result, DONE, "pond: main.cf:3: warning: look ?[2Jhere\n")
+    equal(result.text.splitlines(), [
+        "paris/skew: 0 -> 7", 'cache_size: not set -> "1G"', "tier rome: joined",
+        "tier core: left", "paris: 10.0.0.1 added, slave",
+        "paris: 10.0.0.2 is candidate now, was slave", "paris: 10.0.0.0/24 removed",
+        "and 69 more: 1 members added, 70 removed, 1 of another role in all", "keys: others",
+        "port: counts from the next start: restart carpond",
+        "home: counts from the next start: restart carpond"])
+    equal(json.loads(as_json.text), RELOADED)
+    expect(same, DONE)
+    equal(same.text, "nothing has changed\n")
+
+
+def case_reload_faulty(home, here):
+    """reload exits 1 where the configuration is faulty, with each fault's place"""
+    faulty = RELOADED | {"result": "faulty", "errors": ["nets/a:7: what is wrong", "keys: no keys"]}
+    with Fake(home) as fake:
+        fake.on("POST", "/.pond/reload", lambda h: h.json(faulty))
+        result, as_json = pond(home, here, "reload"), pond(home, here, "reload", "--json")
+    expect(result, FAILED, "pond: nets/a:7: what is wrong\npond: keys: no keys\n",
+           "pond: reload: nothing was changed\n")
+    equal(result.text, "")
+    equal(as_json.status, FAILED)
+    equal(json.loads(as_json.text), faulty)
+
+
 def case_refused(home, here):
     """a refusal exits 4 and prints the daemon's sentence, without what could drive a terminal"""
     with Fake(home) as fake:

@@ -92,7 +92,8 @@ def case_no_daemon(home, here):
     """without a daemon the exit status is 5, and the message names the socket"""
     socket = os.path.join(home, "carpond.sock")
     for words in (["status"], ["peers"], ["ls"], ["get", "x"], ["rm", "x"], ["put", "-", "x"],
-                  ["whohas", "x"], ["verify"], ["rebuild"], ["events"], ["log-level", "info"]):
+                  ["whohas", "x"], ["verify"], ["rebuild"], ["events"], ["reload"],
+                  ["log-level", "info"]):
         expect(pond(home, here, *words), NO_DAEMON, socket, "start carpond", "--home")
 
 
