@@ -75,20 +75,31 @@ void cluster_free(struct cluster *c)
     free(c);
 }
 
-void cluster_make_slave(struct cluster *c, size_t node)
+static bool is_named(const struct elect_rules *rules, const struct address *address)
+{
+    for (size_t i = 0; i < rules->candidate_count; i++)
+        if (address_same_host(&rules->candidates[i], address))
+            return true;
+    return false;
+}
+
+void cluster_unname(struct cluster *c, size_t node, size_t at)
 {
     struct address its = node_address(node);
+    struct elect_rules *rules = &c->stations[at].rules;
+    size_t kept = 0;
 
-    c->stations[node].rules.candidate = false;
-    for (size_t at = 0; at < c->count; at++) {
-        struct elect_rules *rules = &c->stations[at].rules;
-        size_t kept = 0;
+    for (size_t i = 0; i < rules->candidate_count; i++)
+        if (!address_same_host(&rules->candidates[i], &its))
+            rules->candidates[kept++] = rules->candidates[i];
+    rules->candidate_count = kept;
+    rules->candidate = rules->candidate && at != node;
+}
 
-        for (size_t i = 0; i < rules->candidate_count; i++)
-            if (!address_same_host(&rules->candidates[i], &its))
-                rules->candidates[kept++] = rules->candidates[i];
-        rules->candidate_count = kept;
-    }
+void cluster_make_slave(struct cluster *c, size_t node)
+{
+    for (size_t at = 0; at < c->count; at++)
+        cluster_unname(c, node, at);
 }
 
 void cluster_set_pair(struct cluster *c, size_t node, uint32_t base_us, uint8_t skew)
@@ -368,7 +379,7 @@ static void deliver(struct cluster *c, size_t which, int64_t late)
     } else {
         event.ballot = &mail.ballot;
         event.from = node_address(mail.from);
-        event.from_candidate = c->stations[mail.from].rules.candidate;
+        event.from_candidate = is_named(&c->stations[mail.to].rules, &event.from);
     }
     cluster_event(c, mail.to, event);
 }

@@ -70,7 +70,9 @@ struct cluster *cluster_new(size_t count);
 struct cluster *cluster_running(size_t count);
 void cluster_free(struct cluster *c);
 
-void cluster_make_slave(struct cluster *c, size_t node); /* for all of them */
+/* Makes one a slave, in the rules of all, or of the node `at` alone. */
+void cluster_make_slave(struct cluster *c, size_t node);
+void cluster_unname(struct cluster *c, size_t node, size_t at);
 void cluster_set_pair(struct cluster *c, size_t node, uint32_t base_us, uint8_t skew);
 
 void cluster_begin(struct cluster *c, size_t node); /* its process starts, from what is on disk */
