@@ -265,6 +265,8 @@ static void on_learned(void *arg, struct exchange_event *event)
     if (event->kind == EXCHANGE_LEARNED)
         event->local = look_up(cache, event->name);
     step(cache, event);
+    if (event->kind == EXCHANGE_COMPARED && event->result == EXCHANGE_DONE && !event->page.more)
+        cache->options.compared(cache->options.arg, &event->from, event->page.store_id);
     on_batch(cache);
 }
 

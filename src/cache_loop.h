@@ -43,6 +43,8 @@ struct cache_loop_options {
     void (*fault)(void *arg, const struct peer *peer, enum peer_fault fault);
     /* How our clock stands, every other second. Main thread. */
     void (*clock)(void *arg, const struct exchange_clock *clock);
+    /* The whole catalogue of a host was read and taken. Main thread. */
+    void (*compared)(void *arg, const struct address *from, uint64_t store_id);
     void *arg;
 };
 

@@ -13,6 +13,7 @@
 #include "src/gate.h"
 #include "src/reaper.h"
 #include "src/skew.h"
+#include "src/vitals.h"
 
 /*
  * The HTTP server: our own acceptor (on the main loop) in front of libmicrohttpd's worker threads.
@@ -43,6 +44,12 @@ struct http_world {
     char *(*metrics)(void *arg);             /* likewise */
     void (*reload)(void *arg,
                    struct reload_ask *ask); /* `done` comes later, always: src/reload.h */
+
+    /* As vitals_demote and vitals_restore: they wait for the disk. */
+    enum vitals_verdict (*demote)(void *arg, const char *tier, int64_t for_s,
+                                  char sentence[VITALS_SENTENCE_SIZE]);
+    enum vitals_verdict (*restore)(void *arg, const char *tier,
+                                   char sentence[VITALS_SENTENCE_SIZE]);
     void *arg;
 };
 

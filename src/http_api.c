@@ -300,6 +300,69 @@ static enum step log_level_step(struct request *r)
     return reply_text(&reply, text_body, "done\n", 5);
 }
 
+/* ---- demotion by hand ------------------------------------------------------------------------ */
+
+static const char no_tier[] = "tier= is the name of one of this node's tiers";
+
+static enum step tell_verdict(struct request *r, enum vitals_verdict verdict, const char *sentence)
+{
+    static const unsigned statuses[] = {[VITALS_DONE] = 200,
+                                        [VITALS_NO_TIER] = 404,
+                                        [VITALS_NO_CANDIDATE] = 409,
+                                        [VITALS_NOT_KEPT] = 507};
+    char line[VITALS_SENTENCE_SIZE + 1];
+    struct text text = TEXT_OVER(line);
+    struct reply reply;
+
+    if (verdict != VITALS_DONE)
+        return reply_refuse(r, statuses[verdict], sentence);
+    text_printf(&text, "%s\n", sentence);
+    reply_begin(&reply, r, MHD_HTTP_OK);
+    return reply_text(&reply, text_body, text.at, text.len);
+}
+
+static bool has_arg(const struct request *r, const char *name)
+{
+    struct span query = r->query, one;
+
+    while (query.len) {
+        one = span_take(&query, '&');
+        if (span_is(span_take(&one, '='), name))
+            return true;
+    }
+    return false;
+}
+
+/* for=: seconds; without it, for ever. One that cannot be read is not the same as none. */
+static bool for_arg(const struct request *r, uint64_t *seconds)
+{
+    return !has_arg(r, "for") ||
+           (number_arg(r, "for", seconds) && *seconds > 0 && *seconds <= VITALS_FOR_MAX_S);
+}
+
+static enum step demote_step(struct request *r)
+{
+    const struct http_world *world = &r->http->options.world;
+    char tier[TIER_SIZE] = "", sentence[VITALS_SENTENCE_SIZE];
+    uint64_t for_s = 0;
+
+    if (!for_arg(r, &for_s))
+        return reply_refuse(r, 400, "for= is a number of seconds, from 1 to ten years' worth");
+    if (!request_arg(r, "tier", tier, sizeof(tier)) || !*tier)
+        return reply_refuse(r, 400, no_tier);
+    return tell_verdict(r, world->demote(world->arg, tier, (int64_t)for_s, sentence), sentence);
+}
+
+static enum step restore_step(struct request *r)
+{
+    const struct http_world *world = &r->http->options.world;
+    char tier[TIER_SIZE] = "", sentence[VITALS_SENTENCE_SIZE];
+
+    if (!request_arg(r, "tier", tier, sizeof(tier)) || !*tier)
+        return reply_refuse(r, 400, no_tier);
+    return tell_verdict(r, world->restore(world->arg, tier, sentence), sentence);
+}
+
 /* ---- the routes ------------------------------------------------------------------------------ */
 
 struct route {
@@ -326,6 +389,8 @@ static const struct route routes[] = {
     {"/.pond/rebuild", "POST", GATE_CONTROL, false, false, rebuild_step},
     {"/.pond/reload", "POST", GATE_CONTROL, false, false, reload_step},
     {"/.pond/log-level", "POST", GATE_CONTROL, false, false, log_level_step},
+    {"/.pond/demote", "POST", GATE_CONTROL, false, false, demote_step},
+    {"/.pond/restore", "POST", GATE_CONTROL, false, false, restore_step},
 };
 
 static const struct route *find_route(struct span path)

@@ -2,43 +2,17 @@
 #include "src/status.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "config.h"
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/base/stats.h"
 #include "src/gate.h"
+#include "src/status_inner.h"
 
 enum { STATUS_FORMAT = 1, STATUS_FLIGHTS_MAX = 32 };
-
-static double seconds_between(mono_t from, mono_t to)
-{
-    return (double)(mono_between(from, to) / MONO_MS(1)) / 1e3;
-}
-
-static void utc(wall_t at, char out[32])
-{
-    time_t seconds = (time_t)(at.ms / 1000);
-    struct tm tm;
-
-    gmtime_r(&seconds, &tm);
-    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
-static json_t *made(json_t *json)
-{
-    MUST(json != NULL); /* NULL: no memory, or text that is not UTF-8, which ours always is */
-    return json;
-}
-
-static void add(json_t *object, const char *key, json_t *value)
-{
-    MUST(json_object_set_new(object, key, made(value)) == 0);
-}
 
 static char *dump(json_t *json)
 {
@@ -50,28 +24,6 @@ static char *dump(json_t *json)
 }
 
 /* ---- status --------------------------------------------------------------------------------- */
-
-static json_t *tiers_json(const struct status_source *source, mono_t now)
-{
-    json_t *tiers = made(json_array());
-
-    for (size_t i = 0; i < source->tier_count; i++) {
-        json_t *tier = made(json_object());
-        add(tier, "tier", json_string(source->tiers[i].tier));
-        add(tier, "role", json_string("peer"));
-        add(tier, "master", json_null());
-        add(tier, "address", json_string(source->tiers[i].address));
-        add(tier, "base", json_null());
-        add(tier, "skew", json_null());
-        add(tier, "epoch", json_null());
-        add(tier, "last_advert_s", json_null());
-        add(tier, "since", json_real(seconds_between(source->started, now)));
-        add(tier, "reason", json_string("a flat mesh: its nets file has no roles"));
-        add(tier, "behind", json_null());
-        json_array_append_new(tiers, tier);
-    }
-    return tiers;
-}
 
 static json_t *cache_json(const struct status_source *source, const struct store_figures *figures)
 {
@@ -170,7 +122,7 @@ char *status_json(const struct status_source *source, mono_t now)
     add(status, "version", json_string(PACKAGE_VERSION));
     add(status, "uptime_s", json_real(seconds_between(source->started, now)));
     add(status, "started", json_string(started));
-    add(status, "tiers", tiers_json(source, now));
+    add(status, "tiers", status_tiers(source, now));
     add(status, "cache", cache_json(source, &figures));
     add(status, "health", health_json(source, figures.health));
     add(status, "peers", peers_summary(exchange_peers(source->exchange), now));
@@ -221,8 +173,15 @@ char *status_peers_json(const struct status_source *source, mono_t now)
     json_t *list = made(json_array());
     const struct peers *peers = exchange_peers(source->exchange);
 
-    for (size_t i = 0; i < peers->count; i++)
-        json_array_append_new(list, peer_json(&peers->list[i], now));
+    struct status_roll *roll = status_roll_new(source);
+
+    for (size_t i = 0; i < peers->count; i++) {
+        json_t *peer = peer_json(&peers->list[i], now);
+        add(peer, "tiers", status_roll_of(roll, &peers->list[i].address, now));
+        json_array_append_new(list, peer);
+    }
+    status_roll_rest(roll, list, now);
+    status_roll_free(roll);
     add(answer, "format", json_integer(STATUS_FORMAT));
     add(answer, "node", json_string(source->node));
     add(answer, "peers", list);
@@ -230,12 +189,6 @@ char *status_peers_json(const struct status_source *source, mono_t now)
 }
 
 /* ---- metrics -------------------------------------------------------------------------------- */
-
-static void metric(FILE *out, const char *name, const char *type, const char *help, double value)
-{
-    fprintf(out, "# HELP %s %s.\n# TYPE %s %s\n%s %.*f\n", name, help, name, type, name,
-            value == (double)(int64_t)value ? 0 : 3, value);
-}
 
 static void gate_metrics(FILE *out)
 {
@@ -316,6 +269,7 @@ char *status_metrics(const struct status_source *source, mono_t now)
         metric(out, stat_rows[id].name, "counter", stat_rows[id].help,
                (double)stat_read((enum stat_id)id));
     gate_metrics(out);
+    status_tier_metrics(out, source, now);
     MUST(fclose(out) == 0);
     return text;
 }

@@ -7,6 +7,8 @@
 
 #include "cache/exchange.h"
 #include "cache/store.h"
+#include "election/view.h"
+#include "src/election.h"
 #include "src/flights.h"
 #include "src/http.h"
 #include "src/recent.h"
@@ -36,6 +38,9 @@ struct status_source {
     const struct exchange *exchange;
     struct recent *recent;
     const struct skew *skew;
+    const struct view *view;
+    struct election *election; /* NULL: no tier has roles. These two are filled in at each look */
+    struct vitals *vitals;     /* likewise */
 };
 
 /* Each to be freed by the caller. */

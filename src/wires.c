@@ -2,6 +2,7 @@
 #include "src/wires.h"
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,12 +79,12 @@ struct ballot_head wires_head(const struct wires *wires)
     return (struct ballot_head){head.store_id, head.sequence, head.digest};
 }
 
-static void tell_head(struct wires *wires)
+static void poke_vitals(struct wires *wires)
 {
-    struct ballot_head head = wires_head(wires);
+    struct vitals *vitals = atomic_load(&wires->vitals);
 
-    if (wires->election)
-        election_head(wires->election, &head);
+    if (vitals)
+        vitals_poke(vitals);
 }
 
 static void tell_news(struct wires *wires, const struct news *news)
@@ -96,7 +97,7 @@ static void tell_news(struct wires *wires, const struct news *news)
         recent_add(wires->recent, clock_wall(), "%s %s",
                    news->how == STORE_PUT ? "put in" : "removed", manifest->name);
     }
-    tell_head(wires);
+    poke_vitals(wires);
     publish(wires, word_for(news), manifest->name, "version",
             version_text(manifest->version, version));
     if (news->entry.wanted)
@@ -242,6 +243,32 @@ void wires_clock(void *arg, const struct exchange_clock *clock)
                                                      : "this node's clock is right again");
 }
 
+void wires_compared(void *arg, const struct address *from, uint64_t store_id)
+{
+    struct wires *wires = arg;
+    struct vitals *vitals = atomic_load(&wires->vitals);
+
+    if (vitals)
+        vitals_compared(vitals, from, store_id);
+}
+
+/* ---- what the election is told ---------------------------------------------------------------
+ */
+
+void wires_tell_self(void *arg, const char *tier, const struct elect_self *self)
+{
+    struct wires *wires = arg;
+
+    election_tell(wires->election, tier, self);
+}
+
+void wires_tell_head(void *arg, const struct ballot_head *head)
+{
+    struct wires *wires = arg;
+
+    election_head(wires->election, head);
+}
+
 /* ---- what the election tells ------------------------------------------------------------------
  */
 
@@ -293,6 +320,7 @@ void wires_role(void *arg, const struct role_change *change)
 
     MUST(role != NULL);
     *role = (struct role){ROLE_MAGIC, arg, *change, {.read = read_role}};
+    poke_vitals(role->wires);
     mailbox_post(role->wires->mailbox, &role->letter);
 }
 
@@ -322,6 +350,8 @@ static void read_look(struct letter *letter)
     char *text;
 
     source.exchange = cache_loop_exchange(look->wires->cache);
+    source.election = look->wires->election;
+    source.vitals = atomic_load(&look->wires->vitals);
     text = look->make(&source, clock_mono());
     /* Signalled inside the lock: the look is on the waiter's stack, and gone once it sees `text`.
      */
@@ -375,4 +405,29 @@ void wires_reload(void *arg, struct reload_ask *ask)
     struct wires *wires = arg;
 
     reload_ask(wires->reload, ask);
+}
+
+static enum vitals_verdict no_elections(char sentence[VITALS_SENTENCE_SIZE])
+{
+    struct text out = text_over(sentence, VITALS_SENTENCE_SIZE);
+
+    text_puts(&out, "this node has a role in no tier: a flat mesh elects nobody");
+    return VITALS_NO_TIER;
+}
+
+enum vitals_verdict wires_demote(void *arg, const char *tier, int64_t for_s,
+                                 char sentence[VITALS_SENTENCE_SIZE])
+{
+    struct wires *wires = arg;
+    struct vitals *vitals = atomic_load(&wires->vitals);
+
+    return vitals ? vitals_demote(vitals, tier, for_s, sentence) : no_elections(sentence);
+}
+
+enum vitals_verdict wires_restore(void *arg, const char *tier, char sentence[VITALS_SENTENCE_SIZE])
+{
+    struct wires *wires = arg;
+    struct vitals *vitals = atomic_load(&wires->vitals);
+
+    return vitals ? vitals_restore(vitals, tier, sentence) : no_elections(sentence);
 }

@@ -18,6 +18,7 @@
 #include "src/roles.h"
 #include "src/skew.h"
 #include "src/status.h"
+#include "src/vitals.h"
 
 /*
  * The wires between the modules: what the store, the flights and the HTTP threads tell or ask is
@@ -31,8 +32,9 @@ struct wires {
     struct cache_loop *cache;
     struct filler *filler;
     struct reload *reload;
-    struct election *election; /* NULL: no tier has roles */
-    struct http *http;         /* NULL before it is there: nobody listens to events yet */
+    struct election *election;     /* NULL: no tier has roles */
+    struct vitals *_Atomic vitals; /* likewise; any thread may ask */
+    struct http *http;             /* NULL before it is there: nobody listens to events yet */
     struct recent *recent;
     struct skew skew;
     struct status_source status;
@@ -58,6 +60,7 @@ void wires_blame(void *arg, const struct address *http, enum peer_fault fault);
 /* For cache_loop_options. */
 void wires_fault(void *arg, const struct peer *peer, enum peer_fault fault);
 void wires_clock(void *arg, const struct exchange_clock *clock);
+void wires_compared(void *arg, const struct address *from, uint64_t store_id);
 
 /* The catalogue's head, as elections tell it. */
 struct ballot_head wires_head(const struct wires *wires);
@@ -65,11 +68,18 @@ struct ballot_head wires_head(const struct wires *wires);
 /* For roles_register. */
 void wires_role(void *arg, const struct role_change *change);
 
+/* For vitals_options. */
+void wires_tell_self(void *arg, const char *tier, const struct elect_self *self);
+void wires_tell_head(void *arg, const struct ballot_head *head);
+
 /* For http_world. The looks give NULL once the daemon is stopping. */
 void wires_ask(void *arg, struct ask *ask);
 char *wires_status(void *arg);
 char *wires_peers(void *arg);
 char *wires_metrics(void *arg);
 void wires_reload(void *arg, struct reload_ask *ask);
+enum vitals_verdict wires_demote(void *arg, const char *tier, int64_t for_s,
+                                 char sentence[VITALS_SENTENCE_SIZE]);
+enum vitals_verdict wires_restore(void *arg, const char *tier, char sentence[VITALS_SENTENCE_SIZE]);
 
 #endif

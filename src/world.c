@@ -4,6 +4,7 @@
 #include <ev.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +161,7 @@ static bool make_cache_loop(struct world *world)
                                          .listen_count = world->own.listen_count,
                                          .fault = wires_fault,
                                          .clock = wires_clock,
+                                         .compared = wires_compared,
                                          .arg = &world->wires};
 
     if (members_broadcast(world->own.members))
@@ -203,6 +205,8 @@ static bool make_http(struct world *world)
                                              .peers_json = wires_peers,
                                              .metrics = wires_metrics,
                                              .reload = wires_reload,
+                                             .demote = wires_demote,
+                                             .restore = wires_restore,
                                              .arg = &world->wires}};
 
     text_printf(&socket, "%s/carpond.sock", conf->home);
@@ -233,6 +237,21 @@ static bool make_roles(struct world *world)
     return world->remember != NULL;
 }
 
+static void watch_vitals(struct world *world)
+{
+    struct vitals_options options = {.store = world->store,
+                                     .remember = world->remember,
+                                     .view = world->view,
+                                     .skew = &world->wires.skew,
+                                     .recent = world->wires.recent,
+                                     .http = http_address(world->wires.http, 0),
+                                     .tell = wires_tell_self,
+                                     .head = wires_tell_head,
+                                     .arg = &world->wires};
+
+    atomic_store(&world->wires.vitals, vitals_new(&options));
+}
+
 static bool start_election(struct world *world, const struct conf *conf,
                            const struct election_tier *tiers, size_t count)
 {
@@ -250,9 +269,12 @@ static bool start_election(struct world *world, const struct conf *conf,
                                        .tiers = tiers,
                                        .tier_count = count};
 
-    options.self.head = wires_head(&world->wires);
+    options.self = (struct elect_self){.behind = true, .head = wires_head(&world->wires)};
     world->wires.election = election_new(&options);
-    return world->wires.election != NULL;
+    if (!world->wires.election)
+        return false;
+    watch_vitals(world);
+    return true;
 }
 
 /* Where no tier has roles there is nothing to elect, and nobody listens on advert_port. */
@@ -297,6 +319,7 @@ static void fill_status(struct world *world)
         .http = world->wires.http,
         .recent = world->wires.recent,
         .skew = &world->wires.skew,
+        .view = world->view,
     };
 }
 
@@ -473,11 +496,13 @@ void world_free(struct world *world)
     if (!world)
         return;
     MUST_BE(world, WORLD_MAGIC);
+    vitals_stop(atomic_load(&wires->vitals));
     if (wires->reload)
         reload_stop(wires->reload); /* it could join a tier again */
     leave_tiers(world);
     stop_serving(world);
     end_elections(world);
+    vitals_free(atomic_load(&wires->vitals));
     if (world->store)
         store_close(world->store);
     if (wires->mailbox)

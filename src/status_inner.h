@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_STATUS_INNER_H
+#define POND_SRC_STATUS_INNER_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "src/base/must.h"
+#include "src/status.h"
+
+/* What the files behind status.h share. */
+
+static inline double seconds_between(mono_t from, mono_t to)
+{
+    return (double)(mono_between(from, to) / MONO_MS(1)) / 1e3;
+}
+
+static inline void utc(wall_t at, char out[32])
+{
+    time_t seconds = (time_t)(at.ms / 1000);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+static inline json_t *made(json_t *json)
+{
+    MUST(json != NULL); /* NULL: no memory, or text that is not UTF-8, which ours always is */
+    return json;
+}
+
+static inline void add(json_t *object, const char *key, json_t *value)
+{
+    MUST(json_object_set_new(object, key, made(value)) == 0);
+}
+
+/* ---- text for Prometheus --------------------------------------------------------------------- */
+
+static inline void metric(FILE *out, const char *name, const char *type, const char *help,
+                          double value)
+{
+    fprintf(out, "# HELP %s %s.\n# TYPE %s %s\n%s %.*f\n", name, help, name, type, name,
+            value == (double)(int64_t)value ? 0 : 3, value);
+}
+
+/* ---- status_tiers.c: what the elections say ---------------------------------------------------
+ */
+
+json_t *status_tiers(const struct status_source *source, mono_t now);
+void status_tier_metrics(FILE *out, const struct status_source *source, mono_t now);
+
+/* Who is heard in which tiers, for pond peers. `of` tells what is heard of one host, as an array;
+ * `rest` adds a peer for each host that was not asked about. */
+struct status_roll;
+struct status_roll *status_roll_new(const struct status_source *source);
+json_t *status_roll_of(struct status_roll *roll, const struct address *host, mono_t now);
+void status_roll_rest(struct status_roll *roll, json_t *peers, mono_t now);
+void status_roll_free(struct status_roll *roll);
+
+#endif
