@@ -320,6 +320,81 @@ def case_reload_faulty(home, here):
     equal(json.loads(as_json.text), faulty)
 
 
+def case_demote_and_restore(home, here):
+    """demote and restore tell the daemon, for how long too, and print what it did"""
+    with Fake(home) as fake:
+        fake.on("POST", "/.pond/demote", lambda h: h.whole(200, b"demoted in tier a b\n"))
+        fake.on("POST", "/.pond/restore", lambda h: h.whole(200, b"restored in tier a b\n"))
+        for words, query in ([], ""), (["--for", "90s"], "&for=90"), (["--for", "15m"], "&for=900"), \
+                (["--for", "2h"], "&for=7200"), (["--for", "1d"], "&for=86400"):
+            result = pond(home, here, "demote", "a b", *words)
+            expect(result, DONE)
+            equal(result.text, "demoted in tier a b\n")
+            equal(fake.seen[-1][:2], ("POST", "/.pond/demote?tier=a%20b" + query))
+        result = pond(home, here, "restore", "a b")
+        expect(result, DONE)
+        equal(result.text, "restored in tier a b\n")
+        equal(fake.seen[-1][:2], ("POST", "/.pond/restore?tier=a%20b"))
+
+
+def case_demote_refused(home, here):
+    """demote exits 3 where there is no such tier, 4 where this node is no candidate in it"""
+    with Fake(home) as fake:
+        fake.on("POST", "/.pond/demote", lambda h: h.say(404, "it has a role in: paris"))
+        expect(pond(home, here, "demote", "rome"), NOT_FOUND, "it has a role in: paris")
+        fake.on("POST", "/.pond/demote", lambda h: h.say(409, "a slave in tier paris"))
+        expect(pond(home, here, "demote", "paris"), REFUSED, "a slave in tier paris")
+        fake.on("POST", "/.pond/demote", lambda h: h.say(507, "nothing is changed"))
+        expect(pond(home, here, "demote", "paris"), REFUSED, "nothing is changed")
+
+
+PARIS = {"tier": "paris", "role": "backup", "master": "gw1.paris.example.com",
+         "address": "10.27.4.1", "base": 1, "skew": 100, "epoch": 14, "last_advert_s": 0.4,
+         "since": 7.5, "reason": "it heard the master", "behind": 3, "successor": "10.27.4.2",
+         "demotion": 144, "demoted": "its clock is off, somebody demoted it",
+         "by_hand": {"since": "2026-11-22T12:00:00Z", "left_s": 843.2}}
+
+
+def case_status_roles(home, here):
+    """status says who is master of each tier, and why this node is demoted there"""
+    core = {**PARIS, "tier": "core", "role": "slave", "master": None, "address": None,
+            "last_advert_s": None, "behind": None, "demoted": "somebody demoted it",
+            "by_hand": {"since": "2026-11-22T12:00:00Z", "left_s": None}}
+    lone = {**PARIS, "tier": "lone", "role": "master", "demoted": None, "by_hand": None}
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/status", lambda h: h.json({**STATUS, "tiers": [PARIS, core, lone]}))
+        result = pond(home, here, "status")
+    expect(result, DONE)
+    equal([re.split(r"  +", line) for line in result.text.splitlines()[1:5]],
+          [["TIER", "ROLE", "MASTER", "ADDRESS", "BASE+SKEW", "EPOCH", "LAST ADVERT"],
+           ["paris", "backup", "gw1.paris.example.com", "10.27.4.1", "1+100", "14", "0.4 s ago"],
+           ["core", "slave", "-", "-", "1+100", "14", "-"],
+           ["lone", "master", "gw1.paris.example.com", "10.27.4.1", "1+100", "14", "0.4 s ago"]])
+    equal(result.text.splitlines()[5:7],
+          ["DEMOTED paris: its clock is off, somebody demoted it (for another 14m 3s)",
+           "DEMOTED core: somebody demoted it (until pond restore)"])
+    assert "behind master by 3" in result.text, result.text
+
+
+def case_peers_roles(home, here):
+    """peers shows the roles of those that are heard in elections"""
+    peer = {"address": "10.27.4.2", "member": True, "heard_s": 1, "used": True, "why": None,
+            "avoided_for_s": 0}
+    paris = {"tier": "paris", "role": "backup", "candidate": True, "base": 0.5, "skew": 7,
+             "demoted": "its clock is off"}
+    core = {"tier": "core", "role": "slave", "candidate": False, "base": 1, "skew": 0,
+            "demoted": None}
+    peers = [{**peer, "node": "a", "tiers": [paris, core]}, {**peer, "node": "b", "tiers": []}]
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/peers", lambda h: h.json({"format": 1, "peers": peers}))
+        result = pond(home, here, "peers")
+    expect(result, DONE)
+    equal([re.split(r"  +", line) for line in result.text.splitlines()],
+          [["NODE", "ADDRESS", "MEMBER", "HEARD", "ROLES", "USED"],
+           ["a", "10.27.4.2", "yes", "1.0 s ago", "paris backup 0.5+7 demoted, core slave", "yes"],
+           ["b", "10.27.4.2", "yes", "1.0 s ago", "-", "yes"]])
+
+
 def case_refused(home, here):
     """a refusal exits 4 and prints the daemon's sentence, without what could drive a terminal"""
     with Fake(home) as fake:

@@ -83,7 +83,10 @@ def case_wrong_usage(home, here):
     expect(plain("stauts"), USAGE, "did you mean status?")
     expect(plain("get"), USAGE, "NAME", "pond get --help")
     expect(plain("ls", "--jsn"), USAGE, "did you mean --json?")
-    expect(plain("demote", "paris"), USAGE, "there is no command demote")
+    expect(plain("conflicts"), USAGE, "there is no command conflicts")
+    expect(plain("demote"), USAGE, "TIER", "pond demote --help")
+    for time in ("", "90", "s", "0s", "-1m", "1.5h", "15 m", "1w", "3651d", "9" * 30 + "s"):
+        expect(plain("demote", "paris", "--for", time), USAGE, "90s, 15m, 2h or 1d")
     expect(plain("key", "old"), USAGE, "pond key new")
     expect(plain("log-level", "loud"), USAGE, "error, warn, info, debug")
 
@@ -93,7 +96,7 @@ def case_no_daemon(home, here):
     socket = os.path.join(home, "carpond.sock")
     for words in (["status"], ["peers"], ["ls"], ["get", "x"], ["rm", "x"], ["put", "-", "x"],
                   ["whohas", "x"], ["verify"], ["rebuild"], ["events"], ["reload"],
-                  ["log-level", "info"]):
+                  ["log-level", "info"], ["demote", "paris"], ["restore", "paris"]):
         expect(pond(home, here, *words), NO_DAEMON, socket, "start carpond", "--home")
 
 

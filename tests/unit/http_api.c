@@ -115,6 +115,57 @@ static void log_level_is_turned(void **state)
     answer_free(&a);
 }
 
+static void expect_control(const char *method, const char *target, unsigned status,
+                           const char *body)
+{
+    struct answer a;
+
+    ask_control(&site, method, target, "", "", &a);
+    expect(&a, status, body);
+    answer_free(&a);
+}
+
+static void demotions_are_carried_out(void **state)
+{
+    (void)state;
+    expect_control("POST", "/.pond/demote?tier=paris", 200, "paris for 0\n");
+    expect_control("POST", "/.pond/demote?tier=par%69s&for=900", 200, "paris for 900\n");
+    expect_control("POST", "/.pond/demote?for=90000&tier=paris", 507, "paris for 90000\n");
+    expect_control("POST", "/.pond/demote?tier=core", 409, "core for 0\n");
+    expect_control("POST", "/.pond/demote?tier=rome", 404, "rome for 0\n");
+    expect_control("POST", "/.pond/restore?tier=paris", 200, "paris for 0\n");
+    expect_control("POST", "/.pond/restore?tier=rome", 404, "rome for 0\n");
+}
+
+/* What cannot be read is not taken for something else: a demotion without an end, least of all. */
+static void demotions_that_make_no_sense_are_refused(void **state)
+{
+    static const char *const wrong[] = {
+        "demote",
+        "demote?tier",
+        "demote?for=9",
+        "demote?tier=paris&for=",
+        "demote?tier=paris&for",
+        "demote?tier=paris&for=0",
+        "demote?tier=paris&for=-1",
+        "demote?tier=paris&for=15m",
+        "demote?tier=paris&for=315360001",
+        "demote?tier=paris&for=99999999999999999999999999999999999999999999",
+        "demote?tier=1234567890123456789012345678901234567890123456789012345678901234567890",
+        "restore",
+        "restore?tier=%00",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        char target[256];
+        snprintf(target, sizeof(target), "/.pond/%s", wrong[i]);
+        expect_control("POST", target, 400, NULL);
+    }
+    expect_control("GET", "/.pond/demote?tier=paris", 405, NULL);
+    get("/.pond/demote?tier=paris", "", 405, NULL);
+}
+
 /* Reads one chunk of a chunked body. */
 static void expect_chunk(int fd, const char *bytes)
 {
@@ -165,6 +216,8 @@ int main(void)
         cmocka_unit_test(the_api_tells),
         cmocka_unit_test(verify_and_rebuild_report),
         cmocka_unit_test(log_level_is_turned),
+        cmocka_unit_test(demotions_are_carried_out),
+        cmocka_unit_test(demotions_that_make_no_sense_are_refused),
         cmocka_unit_test(events_are_streamed),
         cmocka_unit_test(slow_listeners_are_cut_off),
     };

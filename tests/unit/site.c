@@ -36,6 +36,24 @@ static char *world_status(void *arg)
     return strdup("{\"format\": 1}\n");
 }
 
+/* It is a candidate in paris, a slave in core, and its disk takes nothing for more than a day. */
+static enum vitals_verdict world_demote(void *arg, const char *tier, int64_t for_s,
+                                        char sentence[VITALS_SENTENCE_SIZE])
+{
+    (void)arg;
+    snprintf(sentence, VITALS_SENTENCE_SIZE, "%s for %d", tier, (int)for_s);
+    return strcmp(tier, "core") == 0    ? VITALS_NO_CANDIDATE
+           : strcmp(tier, "paris") != 0 ? VITALS_NO_TIER
+           : for_s > 24 * 3600          ? VITALS_NOT_KEPT
+                                        : VITALS_DONE;
+}
+
+static enum vitals_verdict world_restore(void *arg, const char *tier,
+                                         char sentence[VITALS_SENTENCE_SIZE])
+{
+    return world_demote(arg, tier, 0, sentence);
+}
+
 static char *world_metrics(void *arg)
 {
     (void)arg;
@@ -77,6 +95,8 @@ static struct http *start_http(struct site *site)
                 .status_json = world_status,
                 .peers_json = world_status,
                 .metrics = world_metrics,
+                .demote = world_demote,
+                .restore = world_restore,
                 .arg = site,
             },
     });

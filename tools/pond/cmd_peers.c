@@ -39,22 +39,63 @@ static void show_use(struct table *table, const json_t *peer)
     table_cell(table, use);
 }
 
+/* "paris backup 1+100 demoted, core slave". */
+static void show_tiers(struct table *table, const json_t *peer)
+{
+    char shown[1024];
+    struct text text = TEXT_OVER(shown);
+    const json_t *tiers = json_object_get(peer, "tiers"), *tier;
+    double base, skew;
+    size_t i;
+
+    json_array_foreach(tiers, i, tier)
+    {
+        text_printf(&text, "%s%s %s", i ? ", " : "", field_text(tier, "tier", "-"),
+                    field_text(tier, "role", "-"));
+        if (field_true(tier, "candidate") && field_number(tier, "base", &base) &&
+            field_number(tier, "skew", &skew))
+            text_printf(&text, " %g+%g", base, skew);
+        if (field_text(tier, "demoted", NULL))
+            text_puts(&text, " demoted");
+    }
+    table_cell(table, json_array_size(tiers) ? shown : "-");
+}
+
+/* Flat meshes have no roles to show. */
+static bool have_roles(const json_t *peers)
+{
+    const json_t *peer;
+    size_t i;
+
+    json_array_foreach(peers, i, peer)
+    {
+        if (json_array_size(json_object_get(peer, "tiers")))
+            return true;
+    }
+    return false;
+}
+
 static void show_peers(const json_t *peers)
 {
-    static const char *const head[] = {"NODE", "ADDRESS", "MEMBER", "HEARD", "USED"};
+    static const char *const head[] = {"NODE", "ADDRESS", "MEMBER", "HEARD", "ROLES", "USED"};
+    bool roles = have_roles(peers);
     const json_t *peer;
     struct table table;
     size_t i;
 
-    table_begin(&table, 5, "lllll");
-    for (i = 0; i < 5; i++)
-        table_cell(&table, head[i]);
+    table_begin(&table, roles ? 6 : 5, roles ? "llllll" : "lllll");
+    for (i = 0; i < 6; i++) {
+        if (roles || i != 4)
+            table_cell(&table, head[i]);
+    }
     json_array_foreach(peers, i, peer)
     {
         table_cell(&table, field_text(peer, "node", "-"));
         table_cell(&table, field_text(peer, "address", "-"));
         table_cell(&table, field_true(peer, "member") ? "yes" : "no");
         show_heard(&table, peer);
+        if (roles)
+            show_tiers(&table, peer);
         show_use(&table, peer);
     }
     table_print(&table, stdout);

@@ -36,6 +36,12 @@ static const struct command rows[] = {
      "The exit status is 1 where anything was rotten.", 0, 0, 0, cmd_verify},
     {"rebuild", "", "make the catalogue of this node anew from its manifests and content", "", 0, 0,
      0, cmd_rebuild},
+    {"demote", "TIER", "have other candidates of TIER preferred to this node, until it is restored",
+     "A master hands over at once, if another candidate can take over. It lasts over restarts; "
+     "with\n"
+     "--for it ends by itself.",
+     OPTION_BIT(OPTION_FOR), 1, 1, cmd_demote},
+    {"restore", "TIER", "end a demotion of this node in TIER", "", 0, 1, 1, cmd_restore},
     {"check", "[FILE]", "check main.cf and every file that it names; needs no daemon",
      "Without FILE it checks the main.cf that -c names, else the default one.",
      OPTION_BIT(OPTION_HOST), 0, 1, cmd_check},

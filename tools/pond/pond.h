@@ -53,5 +53,7 @@ int cmd_events(struct pond *pond);
 int cmd_reload(struct pond *pond);
 int cmd_log_level(struct pond *pond);
 int cmd_key(struct pond *pond);
+int cmd_demote(struct pond *pond);
+int cmd_restore(struct pond *pond);
 
 #endif

@@ -101,6 +101,42 @@ static void show_tiers(const json_t *tiers, FILE *out)
     table_end(&table);
 }
 
+/* "DEMOTED paris: its clock is off, somebody demoted it (for another 14m 3s)". */
+static void show_demotion(const json_t *tier, FILE *out)
+{
+    const json_t *hand = json_object_get(tier, "by_hand");
+    const char *why = field_text(tier, "demoted", NULL);
+    char shown[SHOWN_SIZE];
+    struct text text = TEXT_OVER(shown);
+    double left;
+
+    if (!why)
+        return;
+    fputs("DEMOTED ", out);
+    put_clean(field_text(tier, "tier", "-"), out);
+    fputs(": ", out);
+    put_clean(why, out);
+    if (field_number(hand, "left_s", &left)) {
+        text_puts(&text, " (for another ");
+        text_seconds(&text, (int64_t)(left * NANOSECONDS));
+        text_putc(&text, ')');
+    } else if (json_is_object(hand)) {
+        text_puts(&text, " (until pond restore)");
+    }
+    fprintf(out, "%s\n", shown);
+}
+
+static void show_demotions(const json_t *tiers, FILE *out)
+{
+    const json_t *tier;
+    size_t i;
+
+    json_array_foreach(tiers, i, tier)
+    {
+        show_demotion(tier, out);
+    }
+}
+
 /* How many objects the master has that we lack, in the first tier that has a master. */
 static void add_behind(struct text *out, const json_t *tiers)
 {
@@ -228,6 +264,7 @@ void status_text(const json_t *status, FILE *out)
 {
     show_head(status, out);
     show_tiers(json_object_get(status, "tiers"), out);
+    show_demotions(json_object_get(status, "tiers"), out);
     show_cache(status, out);
     show_peers(json_object_get(status, "peers"), out);
     show_health(status, out);
