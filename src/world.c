@@ -496,9 +496,9 @@ void world_free(struct world *world)
     if (!world)
         return;
     MUST_BE(world, WORLD_MAGIC);
-    vitals_stop(atomic_load(&wires->vitals));
     if (wires->reload)
         reload_stop(wires->reload); /* it could join a tier again */
+    vitals_stop(atomic_load(&wires->vitals));
     leave_tiers(world);
     stop_serving(world);
     end_elections(world);
