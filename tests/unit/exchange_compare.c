@@ -229,6 +229,52 @@ static void who_is_compared_with_is_greeted(void **state)
     assert_int_equal(only(bench, EXCHANGE_SEND)->to.ip[15], 2);
 }
 
+static void who_joins_later_is_greeted_by_itself(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *hello;
+
+    member(bench, 2);
+    assert_null(only(bench, EXCHANGE_SEND));
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
+    compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 1});
+    member(bench, 3);
+    hello = only(bench, EXCHANGE_SEND);
+    assert_non_null(hello);
+    assert_false(hello->to_all);
+    assert_int_equal(hello->to.ip[15], 3);
+    assert_int_equal(await(bench, EXCHANGE_COMPARE, 5000)->to.ip[15], 3);
+    member(bench, 3); /* it is one already */
+    assert_null(only(bench, EXCHANGE_SEND));
+}
+
+static void who_leaves_is_forgotten(void **state)
+{
+    struct bench *bench = *state;
+
+    member(bench, 2);
+    member(bench, 3);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
+    step(bench, (struct exchange_event){.kind = EXCHANGE_LEFT, .from = host(2)});
+    step(bench, (struct exchange_event){.kind = EXCHANGE_LEFT, .from = host(3)});
+    assert_int_equal(exchange_peers(bench->machine)->count, 0);
+    /* What was asked of them meanwhile comes back, from nobody that is known. */
+    compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 1, .more = true});
+    compared(bench, 3, (struct exchange_page){.store_id = 9, .last = 1, .more = true});
+    assert_null(await(bench, EXCHANGE_COMPARE, 60000));
+}
+
+static void a_member_may_become_a_stranger(void **state)
+{
+    struct bench *bench = *state;
+
+    member(bench, 2);
+    step(bench, (struct exchange_event){.kind = EXCHANGE_STRANGER, .from = host(2)});
+    step(bench, (struct exchange_event){.kind = EXCHANGE_STRANGER, .from = host(9)});
+    assert_int_equal(exchange_peers(bench->machine)->count, 1);
+    assert_false(exchange_peers(bench->machine)->list[0].member);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +291,9 @@ int main(void)
         CASE(a_new_voice_is_compared_with_soon),
         CASE(who_knows_nobody_greets_whoever_may_be_there),
         CASE(who_is_compared_with_is_greeted),
+        CASE(who_joins_later_is_greeted_by_itself),
+        CASE(who_leaves_is_forgotten),
+        CASE(a_member_may_become_a_stranger),
     };
     return cmocka_run_group_tests_name("exchange_compare", tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "src/fetch.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -405,6 +406,35 @@ static void what_waits_can_be_cancelled(void **state)
     serve_stop(serve);
 }
 
+static bool may_ask(void *arg, const struct address *server)
+{
+    (void)server;
+    return atomic_load((atomic_bool *)arg);
+}
+
+static void who_may_not_be_asked_any_more_is_left(void **state)
+{
+    struct serve *serve = serve_start(play_and_wait, text(HEAD_206 "Content-Length: 4\r\n\r\na"));
+    atomic_bool allowed = true;
+    struct taker taker = {.fetch = fetch_new(&(struct fetch_options){
+                              .node = "a", .domain = "b", .may_ask = may_ask, .arg = &allowed})};
+
+    (void)state;
+    prepare(&taker.waiting, serve_address(serve), "/");
+    ask_for_range(&taker.waiting, 2, 5, 10);
+    fetch_submit(taker.fetch, &taker.waiting.request);
+    fetch_recheck(taker.fetch); /* it still may */
+    allowed = false;
+    fetch_recheck(taker.fetch);
+    wait_for(&taker.waiting);
+    assert_int_equal(taker.waiting.request.result, FETCH_BARRED);
+    prepare(&taker.waiting, serve_address(serve), "/");
+    carry_out(taker.fetch, &taker.waiting);
+    assert_int_equal(taker.waiting.request.result, FETCH_BARRED);
+    fetch_free(taker.fetch);
+    serve_stop(serve);
+}
+
 static void stopping_ends_all(void **state)
 {
     enum { COUNT = 100 }; /* more than there may be connections to one host */
@@ -499,6 +529,7 @@ int main(void)
         cmocka_unit_test(a_taker_names_the_fault),
         cmocka_unit_test(a_taker_may_cancel),
         cmocka_unit_test(what_waits_can_be_cancelled),
+        cmocka_unit_test(who_may_not_be_asked_any_more_is_left),
         cmocka_unit_test(stopping_ends_all),
         cmocka_unit_test(more_than_connections_all_get_through),
         cmocka_unit_test(an_alarm_rings),

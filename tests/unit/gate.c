@@ -439,6 +439,35 @@ static void requests_are_judged_row_by_row(void **state)
     }
 }
 
+/* What a reload does: another auth mode, other members, who is worth keeping a connection to. */
+static void what_is_in_force_can_be_changed(void **state)
+{
+    const struct address to = address("10.27.4.9"), fellow = address("10.27.4.1"),
+                         monitor = address("192.0.2.1"), anyone = address("10.9.9.9"),
+                         here = address("127.0.0.1");
+    struct gate_request request = {.message = GATE_SENDME, .to = to, .from = fellow};
+    struct place p;
+
+    (void)state;
+    place_begin(&p, &keys);
+    assert_int_equal(gate_request(p.gate, &request), GATE_UNSIGNED);
+    gate_change(p.gate, AUTH_ENFORCE, true);
+    assert_int_equal(gate_request(p.gate, &request), GATE_PASS);
+    gate_change(p.gate, AUTH_PERMISSIVE, false);
+    assert_int_equal(gate_request(p.gate, &request), GATE_PASS);
+    gate_change(p.gate, AUTH_ENFORCE, false);
+    assert_int_equal(gate_request(p.gate, &request), GATE_UNSIGNED);
+    assert_true(gate_keeps_host(p.gate, &fellow, &to));
+    assert_true(gate_keeps_host(p.gate, &monitor, &to));
+    assert_true(gate_keeps_host(p.gate, &to, &to));
+    assert_true(gate_keeps_host(p.gate, &here, &here));
+    assert_false(gate_keeps_host(p.gate, &anyone, &to));
+    members_replace(p.members, &(struct members_options){.nets_given = true, .nobroadcast = true});
+    assert_false(gate_keeps_host(p.gate, &fellow, &to));
+    assert_int_equal(gate_request(p.gate, &request), GATE_NOT_MEMBER);
+    place_end(&p);
+}
+
 /* ---- the log --------------------------------------------------------------------------------- */
 
 /* Standard error goes into a file from here to log_end(), which reads it. */
@@ -554,6 +583,7 @@ int main(void)
         cmocka_unit_test(ones_own_voice_and_name_are_known),
         cmocka_unit_test(two_nodes_of_one_name_are_named),
         cmocka_unit_test(requests_are_judged_row_by_row),
+        cmocka_unit_test(what_is_in_force_can_be_changed),
         cmocka_unit_test(a_refusal_is_one_line),
         cmocka_unit_test(a_flood_becomes_a_summary),
         cmocka_unit_test(twins_are_logged_with_both_addresses),

@@ -83,6 +83,35 @@ static void members_alone_make_room_too(void **state)
     assert_non_null(peers_find(peers, &late));
 }
 
+static void who_is_forgotten_leaves_the_others_in_place(void **state)
+{
+    enum { COUNT = 1000 };
+    struct peers *peers = *state;
+    struct address nobody = host_number(COUNT);
+
+    for (uint32_t i = 0; i < COUNT; i++) {
+        struct address a = host_number(i);
+        peers_learn(peers, &a, at_s(i))->boot = i;
+    }
+    peers_forget(peers, &nobody);
+    assert_int_equal(peers->count, COUNT);
+    for (uint32_t i = 0; i < COUNT; i += 3) {
+        struct address a = host_number(i);
+        peers_forget(peers, &a);
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        struct address a = host_number(i);
+        const struct peer *peer = peers_find(peers, &a);
+        assert_true(!peer == (i % 3 == 0));
+        assert_true(!peer || peer->boot == i);
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        struct address a = host_number(i);
+        peers_forget(peers, &a);
+    }
+    assert_int_equal(peers->count, 0);
+}
+
 /* For how many seconds it is set aside at `now`. */
 static int64_t aside_s(struct peer *peer, enum peer_fault fault, mono_t now)
 {
@@ -172,6 +201,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             a_full_table_gives_up_who_was_silent_longest_and_is_no_member, set_up, tear_down),
         cmocka_unit_test_setup_teardown(members_alone_make_room_too, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_forgotten_leaves_the_others_in_place, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(each_fault_in_a_row_counts_double, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_only_does_not_serve_is_soon_tried_again, set_up,
                                         tear_down),

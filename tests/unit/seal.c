@@ -248,7 +248,9 @@ static void keys_are_replaced_under_a_seal(void **state)
 
     (void)state;
     write_message(&before, seal, false, "");
-    keyring_replace(keyring, both, 2, true);
+    assert_false(keyring_replace(keyring, &somekey, 1, false)); /* it has that */
+    assert_true(keyring_replace(keyring, both, 2, true));
+    assert_false(keyring_replace(keyring, both, 2, true));
     assert_int_equal(keyring_count(keyring), 2);
     assert_true(keyring_any(keyring));
     write_message(&after, seal, false, "");
@@ -256,7 +258,7 @@ static void keys_are_replaced_under_a_seal(void **state)
     assert_int_equal(key, 1);
     assert_int_equal(seal_check_message(seal, &after.read, false, &key), SEAL_OK);
     assert_int_equal(key, 0);
-    keyring_replace(keyring, &foo, 1, false);
+    assert_true(keyring_replace(keyring, &foo, 1, false));
     assert_false(keyring_any(keyring));
     assert_int_equal(seal_check_message(seal, &before.read, false, &key), SEAL_WRONG);
     seal_free(seal);

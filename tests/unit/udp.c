@@ -132,6 +132,28 @@ static void a_broadcast_is_heard_by_all_on_the_host(void **state)
     }
 }
 
+static void where_broadcasts_go_can_be_changed(void **state)
+{
+    struct net *net = *state;
+    struct udp *udp = net->nodes[0].udp;
+
+    assert_true(udp_set_broadcast(udp, NULL));
+    udp_broadcast(udp, span_of("anyone?"));
+    udp_broadcast(net->nodes[1].udp, span_of("hello"));
+    udp_flush(udp);
+    udp_flush(net->nodes[1].udp);
+    run(net);
+    assert_int_equal(net->nodes[0].heard, 0);
+    assert_int_equal(net->nodes[2].heard, 1);
+    assert_string_equal(net->nodes[2].last, "hello");
+    assert_true(udp_set_broadcast(udp, &net->broadcast));
+    assert_false(udp_set_broadcast(udp, &net->nodes[2].address)); /* taken: nothing has changed */
+    udp_broadcast(net->nodes[1].udp, span_of("again"));
+    udp_flush(net->nodes[1].udp);
+    run(net);
+    assert_int_equal(net->nodes[0].heard, 1);
+}
+
 static void many_are_sent_and_read_in_few_calls(void **state)
 {
     struct net *net = *state;
@@ -286,6 +308,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_datagram_comes_from_the_address_spoken_from, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_broadcast_is_heard_by_all_on_the_host, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(where_broadcasts_go_can_be_changed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_are_sent_and_read_in_few_calls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_unreachable_one_does_not_stop_the_others, set_up,
                                         tear_down),
