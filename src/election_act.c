@@ -52,9 +52,13 @@ static bool is_other(const struct view_tier *a, const struct view_tier *b)
 }
 
 /* What a tier's dead time is follows from whom we follow. */
-static void set_dead_time(struct seat *seat, const struct view_tier *view)
+static void set_dead_time(struct election *election, struct seat *seat)
 {
-    seat->dead_time = ballot_interval(view->pair) * seat->tier.rules.dead_ratio_milli / 1000;
+    int64_t before = seat->dead_time;
+
+    seat->dead_time = ballot_interval(seat->shown.pair) * seat->tier.rules.dead_ratio_milli / 1000;
+    if (seat->dead_time != before)
+        election_pace(election);
 }
 
 static void publish(struct election *election, struct seat *seat, const struct elect_event *event)
@@ -66,7 +70,6 @@ static void publish(struct election *election, struct seat *seat, const struct e
     if (event->kind != ELECT_END && (!*seat->shown.tier || is_other(&seat->shown, &view)))
         log_change(&seat->shown, &view, false);
     seat->shown = view;
-    set_dead_time(seat, &view);
 }
 
 /* ---- persist -------------------------------------------------------------------------------- */
@@ -243,6 +246,7 @@ void election_act(struct election *election, struct seat *seat, const struct ele
         log_info("tier %s: left, as %s", seat->tier.tier, role_name(seat->shown.role));
     if (actions->changed)
         publish(election, seat, event);
+    set_dead_time(election, seat);
     for (size_t i = 0; i < actions->count; i++)
         act(election, seat, &actions->list[i], event);
     if (event->kind == ELECT_END)

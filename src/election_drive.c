@@ -31,7 +31,7 @@ static const int64_t CHORES_EVERY = MONO_S(5);
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
-static int64_t heartbeat(const struct election *election)
+void election_pace(struct election *election)
 {
     int64_t least = HEARTBEAT_MOST;
 
@@ -40,7 +40,7 @@ static int64_t heartbeat(const struct election *election)
         if (seat->used && seat->dead_time / HEARTBEATS < least)
             least = seat->dead_time / HEARTBEATS;
     }
-    return least > HEARTBEAT_LEAST ? least : HEARTBEAT_LEAST;
+    election->heartbeat = least > HEARTBEAT_LEAST ? least : HEARTBEAT_LEAST;
 }
 
 /* All machines are told with their next event. */
@@ -65,7 +65,7 @@ mono_t election_now(struct election *election)
     election->slept = slept;
     if (late >= LATE_LEAST)
         note_late(election, late);
-    election->awake = mono_after(now, heartbeat(election));
+    election->awake = mono_after(now, election->heartbeat);
     return now;
 }
 
@@ -272,6 +272,7 @@ bool election_drive_begin(struct election *election)
     ev_io_start(election->loop, &election->timer_io);
     election->slept = clock_slept();
     election->awake = mono_after(clock_mono(), HEARTBEAT_MOST);
+    election_pace(election);
     return true;
 }
 

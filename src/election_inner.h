@@ -70,10 +70,11 @@ struct election {
     struct ev_check check;
     struct ev_prepare prepare;
     struct ev_io timer_io;
-    int timer;     /* a timerfd: exact, where libev's timers are rounded to milliseconds */
-    mono_t awake;  /* by then the loop comes by, if nothing keeps it from running */
-    int64_t slept; /* the host, in suspend, when last looked at */
-    mono_t chores; /* next */
+    int timer;         /* a timerfd: exact, where libev's timers are rounded to milliseconds */
+    mono_t awake;      /* by then the loop comes by, if nothing keeps it from running */
+    int64_t heartbeat; /* how often, at least */
+    int64_t slept;     /* the host, in suspend, when last looked at */
+    mono_t chores;     /* next */
 
     pthread_mutex_t head_lock; /* guards the next two */
     struct ballot_head head;
@@ -97,6 +98,9 @@ void *election_drive(void *election); /* the thread's whole life */
 
 /* Reads the clock, and notes by how much the loop came late. */
 mono_t election_now(struct election *election);
+
+/* After a change of a seat's dead time: how often the loop comes by at least. */
+void election_pace(struct election *election);
 
 /* One event in, its actions out. */
 void election_step(struct election *election, struct seat *seat, struct elect_event *event);

@@ -49,6 +49,7 @@ struct seat *election_join(struct election *election, const struct election_tier
     pthread_mutex_unlock(&election->head_lock);
     seat->dead_time = ballot_interval(tier->rules.pair) * tier->rules.dead_ratio_milli / 1000;
     seat->machine = make_machine(election, seat);
+    election_pace(election);
     return seat;
 }
 
@@ -69,6 +70,7 @@ void election_drop(struct election *election, struct seat *seat)
     free(seat->machine);
     free(seat->hearers);
     memset(seat, 0, sizeof(*seat));
+    election_pace(election);
 }
 
 /* ---- reload --------------------------------------------------------------------------------- */
