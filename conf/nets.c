@@ -268,11 +268,14 @@ static void check_tier(struct reading *r)
 {
     const char *tier = r->nets->tier;
 
-    if (*tier == '\0' || strlen(tier) > TIER_NAME_MAX || !span_is_plain_utf8(span_of(tier)))
-        report_error(r->report, r->nets->file, 0,
-                     "gives its tier a name that is empty, longer than %d bytes, or not plain "
-                     "text: rename the file",
-                     TIER_NAME_MAX);
+    /* It goes over the wire as a header's value, which begins with no blank. */
+    if (*tier == '\0' || *tier == ' ' || strlen(tier) > TIER_NAME_MAX ||
+        !span_is_plain_utf8(span_of(tier)))
+        report_error(
+            r->report, r->nets->file, 0,
+            "gives its tier a name that is empty, longer than %d bytes, not plain text, or "
+            "begins with a blank: rename the file",
+            TIER_NAME_MAX);
     if (r->nets->count == 0 && !report_has_error(r->report, r->nets->file, 0))
         report_error(r->report, r->nets->file, 0,
                      "holds no member: write one a line, as in `udp 10.1.2.3`");

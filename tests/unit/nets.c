@@ -160,7 +160,7 @@ static void all_faults_come_in_one_run(void **state)
 static void a_tier_without_a_name_is_refused(void **state)
 {
     static const char *const wrong[] = {
-        "folder/", "folder/a\nb",
+        "folder/", "folder/a\nb", "folder/ paris",
         "nets/0123456789012345678901234567890123456789012345678901234567890123456789"};
 
     (void)state;
