@@ -52,6 +52,11 @@ def patience():
     return float(os.environ.get("HOSTS_PATIENCE", "1"))
 
 
+def amount(usual):
+    """How often a test does what it can do for hours: HOSTS_AMOUNT, where that is given."""
+    return int(os.environ.get("HOSTS_AMOUNT", usual))
+
+
 def command(*words, **how):
     how = {"check": True, "capture_output": True, "text": True, "stdin": subprocess.DEVNULL} | how
     try:
