@@ -137,6 +137,8 @@ static void leave(struct elect *m, const struct elect_rule *rule, int who,
 {
     elect_say_leaving(m, who == ELECT_NOBODY ? elect_successor(m) : who, out);
     become(m, rule->next, ELECT_NOBODY, rule->reason, out);
+    /* A standing that overtook the adverts would make them worthless. */
+    m->next_standing = mono_after(m->now, ELECT_STANDING_GAP_NS);
 }
 
 /* Tells the worse master at once, and the world outside when the conflict begins. */

@@ -83,8 +83,9 @@
  * that are behind.
  *
  * Standings. At begin, on a change of role, pair, demotion, `behind`, master or known epoch (not
- * faster than every ELECT_STANDING_GAP_NS), and every standing_ns +-20 %; to each candidate but
- * ourselves; backups also tell a candidate that has just been proven. Members that missed three
+ * faster than every ELECT_STANDING_GAP_NS; not at once where a leaving went before it; slaves
+ * spread over an interval, a second at most), and every standing_ns +-20 %; to each candidate but
+ * ourselves. Backups also tell a candidate that has just been proven. Members that missed three
  * (3.6 standing_ns) are forgotten. The head does not make a standing: the regular ones carry it.
  */
 enum {

@@ -16,7 +16,7 @@ void elect_died(struct elect *m, struct elect_actions *out)
 static void hear_leaving(struct elect *m, int who, const struct ballot *ballot,
                          struct elect_actions *out)
 {
-    bool names_us = address_same_host(&ballot->successor, &m->rules.address);
+    bool names_us = memcmp(ballot->successor.ip, m->rules.address.ip, 16) == 0;
 
     if (m->state == ELECT_MASTER || (m->master != ELECT_NOBODY && m->master != who))
         return;

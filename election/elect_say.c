@@ -194,12 +194,23 @@ void elect_say_standing(struct elect *m, int row, struct elect_actions *out)
     send_standing(m, row, false, out);
 }
 
+/* Thousands of slaves that hear of a new master at the same moment spread over an interval. */
+static int64_t spread(struct elect *m)
+{
+    int64_t interval = elect_interval(m);
+
+    if (m->state != ELECT_SLAVE || m->last_standing.ns == ELECT_LONG_AGO.ns)
+        return 0;
+    return (int64_t)rng_below(&m->rng, (uint64_t)(interval < MONO_S(1) ? interval : MONO_S(1)));
+}
+
 void elect_standing_soon(struct elect *m)
 {
     mono_t soon = mono_after(m->last_standing, ELECT_STANDING_GAP_NS);
 
     if (soon.ns < m->now.ns)
         soon = m->now;
+    soon = mono_after(soon, spread(m));
     m->next_standing = mono_earlier(m->next_standing, soon);
 }
 

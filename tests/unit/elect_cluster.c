@@ -121,10 +121,26 @@ static struct mail *post(struct cluster *c, size_t from, size_t to, int64_t dela
 
 static void post_ballot(struct cluster *c, size_t from, size_t to, const struct ballot *ballot)
 {
+    unsigned copies = 1 + (rng_below(&c->rng, 100) < c->doubles);
+
     if (to >= c->count || to == from || c->cut[from][to] || !c->stations[to].machine ||
         rng_below(&c->rng, 100) < c->loss)
         return;
-    post(c, from, to, c->delay_ns)->ballot = *ballot;
+    for (unsigned i = 0; i < copies; i++) {
+        int64_t jitter = (int64_t)rng_below(&c->rng, (uint64_t)c->jitter_ns);
+        struct mail *mail = post(c, from, to, c->delay_ns + jitter);
+
+        mail->ballot = *ballot;
+        c->record[rng_below(&c->rng, CLUSTER_RECORD)] = *mail;
+    }
+}
+
+void cluster_replay(struct cluster *c)
+{
+    const struct mail *old = &c->record[rng_below(&c->rng, CLUSTER_RECORD)];
+
+    if (old->from != old->to && c->stations[old->to].machine)
+        post(c, old->from, old->to, 0)->ballot = old->ballot;
 }
 
 static void send_ballot(struct cluster *c, size_t node, struct ballot ballot,

@@ -19,7 +19,7 @@
  * of a node has a higher epoch than its last, over crashes too, that no advert tells an epoch that
  * is not on its sender's disk, and that no machine wants to be woken without end.
  */
-enum { CLUSTER_NODES = 6, CLUSTER_MAIL = 4096 };
+enum { CLUSTER_NODES = 6, CLUSTER_MAIL = 4096, CLUSTER_RECORD = 64 };
 
 struct station {
     struct elect *machine; /* NULL: its process does not run */
@@ -52,12 +52,14 @@ struct cluster {
     size_t count;
     struct station stations[CLUSTER_NODES];
     bool cut[CLUSTER_NODES][CLUSTER_NODES]; /* from, to */
-    unsigned loss;                          /* of a hundred */
+    unsigned loss, doubles;                 /* of a hundred */
     int64_t delay_ns, disk_ns;
+    int64_t jitter_ns; /* beyond the delay: what is sent later may come earlier */
     struct rng rng;
     struct mail *mail;
     size_t mail_count;
-    struct elect_actions *actions; /* of the last step */
+    struct mail record[CLUSTER_RECORD]; /* some of what was ever sent */
+    struct elect_actions *actions;      /* of the last step */
 };
 
 struct address node_address(size_t node);
@@ -86,6 +88,9 @@ void cluster_cut(struct cluster *c, size_t a, size_t b, bool cut); /* both ways 
 
 /* What is under way does not arrive. */
 void cluster_lose(struct cluster *c, size_t which);
+
+/* Something that was said long ago, or just now, is said again. */
+void cluster_replay(struct cluster *c);
 
 /* Time passes. */
 void cluster_run(struct cluster *c, int64_t ns);

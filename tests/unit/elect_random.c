@@ -11,15 +11,17 @@
 static uint64_t seed; /* of the random run that is under way; 0: of none */
 
 struct faults {
-    bool loss, cuts, one_way, pauses, kills, ends, stuck_disks, demotions, refusals;
+    bool loss, cuts, one_way, pauses, kills, ends, stuck_disks, demotions, refusals, doubles,
+        jitter;
+    bool replays;
 };
 
 static struct faults draw_faults(struct rng *rng)
 {
     uint64_t bits = rng_next(rng);
 
-    return (struct faults){bits & 1,  bits & 2,  bits & 4,   bits & 8,  bits & 16,
-                           bits & 32, bits & 64, bits & 128, bits & 256};
+    return (struct faults){bits & 1,  bits & 2,   bits & 4,   bits & 8,   bits & 16,   bits & 32,
+                           bits & 64, bits & 128, bits & 256, bits & 512, bits & 1024, bits & 2048};
 }
 
 static void befall_process(struct cluster *c, size_t node, const struct faults *on)
@@ -57,13 +59,17 @@ static void befall(struct cluster *c, const struct faults *on)
         cluster_cut(c, a, b, rng_below(&c->rng, 2));
     if (rng_below(&c->rng, 3) == 0 && on->one_way)
         c->cut[a][b] = rng_below(&c->rng, 2);
+    c->doubles = on->doubles ? (unsigned)rng_below(&c->rng, 50) : 0;
+    for (unsigned i = 0; i < 10 && on->replays; i++)
+        cluster_replay(c);
     c->loss = on->loss && rng_below(&c->rng, 2) ? (unsigned)rng_below(&c->rng, 30) : 0;
 }
 
 static void heal(struct cluster *c)
 {
     memset(c->cut, 0, sizeof(c->cut));
-    c->loss = 0;
+    c->loss = c->doubles = 0;
+    c->jitter_ns = 0;
     for (size_t node = 0; node < c->count; node++) {
         struct station *s = &c->stations[node];
 
@@ -101,6 +107,7 @@ static void random_run(void)
     int64_t interval = ballot_interval(c->stations[0].rules.pair);
     unsigned changes = 0;
 
+    c->jitter_ns = on.jitter ? interval / 10 : 0;
     cluster_begin_all(c);
     for (unsigned i = 0; i < 60; i++) {
         cluster_run(c, (int64_t)rng_below(&c->rng, (uint64_t)interval * 4));

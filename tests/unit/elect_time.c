@@ -94,7 +94,7 @@ static void of_equals_that_lose_much_one_remains_soon(void **state)
         c->loss = 30;
         cluster_begin_all(c);
         cluster_run(c, MONO_MS(3600));
-        cluster_settle(c, MONO_S(4));
+        cluster_settle(c, MONO_S(8));
         cluster_free(c);
     }
 }
