@@ -52,6 +52,7 @@ static void send_notice(struct sim *sim, struct sim_node *node,
 {
     char bytes[MESSAGE_MAX];
     struct text text = TEXT_OVER(bytes);
+    struct sim_packet packet = {.bytes = bytes, .from = node->address, .port = SIM_UDP_PORT};
     struct message message;
     struct notice said;
 
@@ -62,7 +63,13 @@ static void send_notice(struct sim *sim, struct sim_node *node,
     sim_note(sim, "n%d says %s %s to %s", node->index,
              said.kind == NOTICE_WHOHAS ? "whohas" : "ihave", said.name,
              action->to_all ? "all" : sim->nodes[sim_node_at(sim, &action->to)].name);
-    sim_send(sim, node, &action->to, action->to_all, &text);
+    packet.len = text.len;
+    sim->said_by_caches++;
+    for (int to = 0; to < sim->node_count; to++)
+        if (action->to_all ? to != node->index || sim->broadcast
+                           : address_same_host(&sim->nodes[to].address, &action->to))
+            sim_send(sim, node, to, &packet);
+    sim_capture(sim, node, &packet);
 }
 
 static void learn(struct sim *sim, struct sim_node *node, const struct exchange_action *action)
@@ -183,7 +190,7 @@ static void wake(struct sim *sim, struct sim_event *event);
 
 void cache_step(struct sim *sim, struct sim_node *node, struct exchange_event *event)
 {
-    event->now = sim->now;
+    event->now = sim_node_mono(sim, node);
     event->wall = sim_node_wall(sim, node);
     do {
         exchange_step(node->machine, event, node->actions);
@@ -195,9 +202,7 @@ void cache_step(struct sim *sim, struct sim_node *node, struct exchange_event *e
     } while (node->actions->more && !sim_failed(sim));
     if (node->actions->deadline.ns == MONO_NEVER.ns || sim_planted(sim, SIM_MISSES_DEADLINES))
         return;
-    if (node->actions->deadline.ns < sim->now.ns)
-        node->actions->deadline = sim->now;
-    sim_at(sim, mono_between(sim->now, node->actions->deadline), wake, node->index)->number =
+    sim_at(sim, sim_node_wait(sim, node, node->actions->deadline), wake, node->index)->number =
         ++node->wake;
 }
 
@@ -232,7 +237,8 @@ void cache_datagram(struct sim *sim, struct sim_event *event)
     struct span bytes = {event->bytes, event->len};
     struct notice notice;
     struct exchange_event heard = {.kind = EXCHANGE_HEARD, .from = event->from, .notice = &notice};
-    enum gate_verdict verdict = gate_datagram(node->gate, sim->now, bytes, &datagram, &notice);
+    enum gate_verdict verdict =
+        gate_datagram(node->gate, sim_node_mono(sim, node), bytes, &datagram, &notice);
 
     if (verdict != GATE_PASS)
         sim_note(sim, "n%d refuses a datagram: %s", node->index, gate_name(verdict));
@@ -370,6 +376,12 @@ void cache_http_done(struct sim *sim, struct sim_node *node, const struct addres
 /* ---- what people on the node do ---------------------------------------------------------------
  */
 
+/* Whose clock is far off refuses to put. */
+static bool is_off(const struct sim_node *node)
+{
+    return node->wall_offset_ms > 120000 || node->wall_offset_ms < -120000;
+}
+
 void cache_put(struct sim *sim, int index, int name, bool deleted)
 {
     struct sim_node *node = &sim->nodes[index];
@@ -377,7 +389,7 @@ void cache_put(struct sim *sim, int index, int name, bool deleted)
     struct twin_entry before;
     char whole[NAME_SIZE];
 
-    if (!node->up)
+    if (!node->up || node->paused || is_off(node))
         return;
     before = node->twin.entries[name];
     if (deleted && (!before.known || before.deleted))
@@ -400,7 +412,7 @@ void cache_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool
     struct exchange_event asked = {.kind = EXCHANGE_ASKED, .ask = ask};
     char whole[NAME_SIZE];
 
-    if (!node->up || node->ticket_count == SIM_TICKETS_MAX)
+    if (!node->up || node->paused || node->ticket_count == SIM_TICKETS_MAX)
         return;
     sim_name(name, whole);
     asked.ticket = ++sim->next_ticket;

@@ -6,10 +6,10 @@
 static uint64_t notice_id(const struct notice *notice)
 {
     const struct notice_sender *sender = &notice->sender;
-    uint64_t id = sim_hash(sender->node, strlen(sender->node), 1);
+    uint64_t numbers[] = {sim_hash(sender->node, strlen(sender->node), 1), sender->boot,
+                          sender->counter};
 
-    id = sim_hash(&sender->boot, sizeof(sender->boot), id);
-    return sim_hash(&sender->counter, sizeof(sender->counter), id);
+    return sim_hash(numbers, sizeof(numbers), 1);
 }
 
 /* Of all that decides anything. */
@@ -86,7 +86,7 @@ void check_figures(struct sim *sim, const struct sim_node *node)
         figures.learns_in_flight > EXCHANGE_LEARNS_IN_FLIGHT ||
         node->actions->count > EXCHANGE_ACTIONS_MAX)
         sim_fail(sim, "n%d: a table holds more than it may", node->index);
-    if (node->actions->deadline.ns <= sim->now.ns && !node->actions->more)
+    if (node->actions->deadline.ns <= sim_node_mono(sim, node).ns && !node->actions->more)
         sim_fail(sim, "n%d wants to be woken at once, again and again", node->index);
 }
 
@@ -96,8 +96,9 @@ void check_tickets(struct sim *sim)
     for (int i = 0; i < sim->node_count; i++) {
         const struct sim_node *node = &sim->nodes[i];
 
-        for (size_t t = 0; node->up && t < node->ticket_count; t++)
-            if (mono_between(node->tickets[t].asked, sim->now) > MONO_MS(12500))
+        for (size_t t = 0; node->up && !node->paused && t < node->ticket_count; t++)
+            if (mono_between(node->tickets[t].asked, sim->now) > MONO_MS(12500) &&
+                mono_between(node->resumed, sim->now) > MONO_MS(12500))
                 sim_fail(sim, "n%d was not answered when it asked for f%d", i,
                          node->tickets[t].name);
     }

@@ -2,6 +2,7 @@
 #include "tools/sim/inner.h"
 
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "src/base/must.h"
 
@@ -17,14 +18,22 @@ int64_t sim_between(struct sim *sim, int64_t least, int64_t most)
     return least + (int64_t)rng_below(&sim->rng, (uint64_t)(most - least + 1));
 }
 
+int64_t sim_scale(struct sim *sim, int64_t least, int64_t most)
+{
+    unsigned magnitudes = 1;
+    int64_t from;
+
+    while (least << magnitudes < most)
+        magnitudes++;
+    from = least << rng_below(&sim->rng, magnitudes);
+    return sim_between(sim, from, 2 * from < most ? 2 * from : most);
+}
+
 uint64_t sim_hash(const void *bytes, size_t len, uint64_t seed)
 {
-    const unsigned char *at = bytes;
-    uint64_t hash = 0xcbf29ce484222325u ^ seed;
+    uint64_t hash = XXH3_64bits(bytes, len) ^ seed * 0x9e3779b97f4a7c15u;
 
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ at[i]) * 0x100000001b3u;
-    hash ^= hash >> 31;
+    hash = (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9u;
     return hash ? hash : 1;
 }
 
@@ -66,6 +75,11 @@ bool sim_set_add(struct sim_set *set, uint64_t number)
     set->at[i] = number;
     set->used++;
     return true;
+}
+
+bool sim_set_has(const struct sim_set *set, uint64_t number)
+{
+    return set->used && set->at[set_place(set, number)] == number;
 }
 
 void sim_set_free(struct sim_set *set)

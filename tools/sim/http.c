@@ -85,7 +85,8 @@ static void http_arrives(struct sim *sim, struct sim_event *event)
         serve(&sim->nodes[event->peer], &request, &answer, &text);
     if (text.len && sim_chance(sim, sim->faults.http_wrong)) {
         body[rng_below(&sim->rng, text.len)] ^= 1;
-        answer.wrong = true;
+        answer.wrong = sim->wrong_answers = true;
+        sim_count(sim, SIM_HTTP);
     }
     answer.body.len = text.len;
     if (!asker->up || asker->life != event->other)
@@ -108,7 +109,6 @@ void sim_get(struct sim *sim, struct sim_node *from, const struct address *to,
         sim_at(sim, sim_between(sim, SIM_WIRE_LEAST_NS, SIM_WIRE_MOST_NS), http_arrives, -1);
 
     MUST(sim_node_at(sim, to) >= 0);
-    sim->http_requests++;
     event->peer = sim_node_at(sim, to);
     event->from = *to;
     event->number = (uint64_t)from->index;

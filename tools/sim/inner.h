@@ -7,39 +7,55 @@
 #include "src/base/rng.h"
 #include "src/gate.h"
 #include "src/speak.h"
+#include "tools/sim/elector.h"
 #include "tools/sim/sim.h"
 #include "tools/sim/twin.h"
 
 /*
- * What the simulator's files share: world.c is the clock, the queue of events and the history;
- * net.c carries datagrams and HTTP between nodes; node.c drives one node as the daemon does; twin.c
- * stands in for the store; check.c watches; plan.c rolls the dice for a random run; scenario.c has
- * the fixed ones.
+ * What the simulator's files share.
+ *
+ *     world.c            the clock, the queue of events, the history
+ *     dice.c             chance, hashes, sets of hashes
+ *     net.c, http.c      carry datagrams and requests between nodes
+ *     attack.c           replays, edits and forges what it has heard
+ *     node.c             life and death of a node, its clocks, its pauses
+ *     cache.c, twin.c    drive its exchange, and stand in for its store
+ *     elector.c          drives its elections, as the daemon's thread does
+ *     watch.c, disk.c    their watched connections, and what they have on disk
+ *     check_cache.c, check_election.c, check_masters.c    watch
+ *     plan.c, faults.c, settle.c    a random run: its course, its faults, what must come after them
+ *     scenario*.c        the fixed courses
  */
 #define SIM_DOMAIN "example.com"
+#define SIM_BEGIN_NS MONO_S(100)          /* what the clock says when a run begins */
 #define SIM_WIRE_LEAST_NS INT64_C(200000) /* one way */
 #define SIM_WIRE_MOST_NS MONO_MS(2)
-#define SIM_BEGIN_NS MONO_S(100) /* what the clock says when a run begins */
-enum { SIM_CAPTURED_MAX = 64, SIM_UDP_PORT = 65027, SIM_HTTP_PORT = 65028 };
-
-struct sim;
+enum {
+    SIM_CAPTURED_MAX = 64,
+    SIM_SOCKET_MAX = 128, /* datagrams that wait for a process that stands still */
+    SIM_UDP_PORT = 65027,
+    SIM_HTTP_PORT = 65028,
+    SIM_ADVERT_PORT = 65029
+};
 
 /* Something that happens at a time. The bytes are freed after it. */
 struct sim_event {
     mono_t at;
     uint64_t order; /* among those of the same time: as they were made */
     void (*run)(struct sim *sim, struct sim_event *event);
-    int node;
+    int node; /* whose process does it: waits where it stands still; -1: nobody's */
     int peer;
     uint32_t life; /* of the node: one that crashed meanwhile does not see it */
     uint64_t number, other;
     struct address from;
-    bool hostile;
+    uint16_t port; /* of a datagram: to which */
+    bool to_group; /* of a datagram: multicast */
+    int hops;      /* its TTL */
     char *bytes;
     size_t len;
 };
 
-/* ---- faults: probabilities are in thousandths ----------------------------------------------- */
+/* ---- faults: probabilities are in thousandths ------------------------------------------------ */
 
 struct sim_faults {
     unsigned loss, duplication, delay;      /* of a datagram */
@@ -47,6 +63,10 @@ struct sim_faults {
     unsigned hostile;                       /* an attacker acts upon a datagram that he sees */
     unsigned http_failed, http_wrong;       /* of an HTTP answer */
     bool cut[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to: nothing comes through */
+    uint64_t side;                          /* of a partition: a bit for each node */
+    uint64_t partition;                     /* its number */
+    bool kinds[SIM_FAULT_COUNT];            /* those that there are in this run */
+    mono_t over;                            /* when they end */
 };
 
 /* ---- a node ---------------------------------------------------------------------------------- */
@@ -57,7 +77,14 @@ struct sim_set {
     size_t used, cap;
 };
 bool sim_set_add(struct sim_set *set, uint64_t number); /* false: it was there */
+bool sim_set_has(const struct sim_set *set, uint64_t number);
 void sim_set_free(struct sim_set *set);
+
+/* Events that wait. */
+struct sim_list {
+    struct sim_event **at;
+    size_t count, cap;
+};
 
 /* Somebody on the node wants something. */
 struct sim_ticket {
@@ -74,28 +101,67 @@ struct sim_node {
     int index;
     bool up;
     uint32_t life;
+    mono_t started;
     char name[16];
     struct address address;
-    int64_t wall_offset_ms;
     uint64_t boot;
-    struct exchange *machine;
-    struct exchange_actions *actions;
+    uint64_t top_boot; /* the highest that it ever had */
+    bool home_changed; /* since then */
+
+    /* its clocks */
+    int64_t wall_offset_ms;
+    int64_t mono_base;
+    int64_t drift_ppm;
+
+    /* where it stands still */
+    bool paused;
+    bool deaf;    /* so does its host: what comes is lost */
+    mono_t awake; /* when the elections' loop should have been, by its own clock */
+    mono_t resumed;
+    struct sim_list socket; /* datagrams */
+    struct sim_list held;   /* all else */
+
     struct gate *gate;
     struct members *members;
     struct speaker *speaker;
+
+    /* its exchange */
+    struct exchange *machine;
+    struct exchange_actions *actions;
     uint64_t wake; /* number of the wake-up that counts */
     struct twin twin;
     struct sim_set passed; /* what was let in during this life */
     struct sim_ticket tickets[SIM_TICKETS_MAX];
     size_t ticket_count;
+
+    /* its elections */
+    struct disk disk;
+    struct ballot_box *box; /* signs and judges ballots */
+    uint64_t counter;       /* of ballots said in this life */
+    struct elector electors[SIM_TIERS_MAX];
+    struct sim_set heard;  /* ballots that were handed in, ever */
+    struct sim_set places; /* of its own ballots: boot and counter */
 };
 
 /* ---- the world ------------------------------------------------------------------------------- */
+
+enum sim_part { SIM_STRANGER, SIM_CANDIDATE, SIM_SLAVE };
+
+struct sim_tier {
+    char name[TIER_SIZE];
+    bool multicast; /* adverts go to a group, else to each */
+    enum sim_part parts[SIM_NODES_MAX];
+    struct elect_rules rules[SIM_NODES_MAX]; /* as each node was last told */
+    uint16_t demotion[SIM_NODES_MAX];
+    bool behind[SIM_NODES_MAX];
+};
 
 struct sim_captured {
     char *bytes;
     size_t len;
     int from;
+    uint16_t port;
+    bool to_group;
 };
 
 struct sim {
@@ -108,40 +174,61 @@ struct sim {
     uint64_t order;
     bool broadcast; /* no nets files: everyone hears everyone; else all are members */
     int node_count;
+    int tier_count;
     int names; /* how many there are to put and to ask for */
     struct sim_node nodes[SIM_NODES_MAX];
+    struct sim_tier tiers[SIM_TIERS_MAX];
     struct sim_faults faults;
+    mono_t trouble[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to: until when not all came in time */
+    mono_t changed;                               /* when a role was last changed */
     struct keyring *keyring;
     struct keyring *wrong_keyring;
-    struct speaker *attacker;
+    struct attacker *attacker;
     struct sim_captured captured[SIM_CAPTURED_MAX];
     size_t captured_count;
     struct sim_set said;      /* hashes of sender, counter and what was said */
     struct sim_set manifests; /* hashes of the texts that were made */
     uint64_t next_ticket;
-    uint64_t http_requests;
+    uint64_t said_by_caches;       /* datagrams */
+    bool wrong_answers;            /* there were some, so that some are set aside */
+    struct elect_actions *elected; /* of one step */
 };
 
 /* world.c */
-bool sim_chance(struct sim *sim, unsigned thousandths);
-int64_t sim_between(struct sim *sim, int64_t least, int64_t most);
 struct sim_event *sim_at(struct sim *sim, int64_t after_ns,
                          void (*run)(struct sim *sim, struct sim_event *event), int node);
 void sim_event_bytes(struct sim_event *event, const void *bytes, size_t len);
+void sim_again(struct sim *sim, struct sim_event *event); /* now, in its old order */
+void sim_event_free(struct sim_event *event);
 void sim_until(struct sim *sim, mono_t end);
 void sim_note(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool sim_failed(const struct sim *sim);
 bool sim_planted(const struct sim *sim, enum sim_plant plant);
+void sim_count(struct sim *sim, enum sim_fault fault); /* it has happened */
+
+/* dice.c */
+bool sim_chance(struct sim *sim, unsigned thousandths);
+int64_t sim_between(struct sim *sim, int64_t least, int64_t most);
+int64_t sim_scale(struct sim *sim, int64_t least, int64_t most); /* each magnitude as often */
 uint64_t sim_hash(const void *bytes, size_t len, uint64_t seed);
 
 /* net.c, http.c */
 enum sim_http { SIM_GET_MANIFEST, SIM_GET_PAGE, SIM_GET_CONTENT };
 int sim_node_at(const struct sim *sim, const struct address *address); /* or -1 */
 bool sim_path(const struct sim *sim, int from, int to);
-void sim_send(struct sim *sim, struct sim_node *from, const struct address *to, bool to_all,
-              const struct text *datagram);
-void sim_deliver(struct sim *sim, int from, int to, const void *bytes, size_t len, bool hostile);
+struct sim_packet {
+    const void *bytes;
+    size_t len;
+    struct address from; /* as it says */
+    uint16_t port;
+    bool to_group;
+    int hops;
+};
+void sim_send(struct sim *sim, struct sim_node *from, int to, const struct sim_packet *packet);
+void sim_capture(struct sim *sim, const struct sim_node *from, const struct sim_packet *packet);
+void sim_deliver(struct sim *sim, int from, int to, const struct sim_packet *packet);
+void sim_trouble(struct sim *sim, int from, int to, mono_t until);
 
 /* The answer comes with cache_http_done, always, as long as the asker lives. */
 struct sim_request {
@@ -161,7 +248,9 @@ void sim_get(struct sim *sim, struct sim_node *from, const struct address *to,
              const struct sim_request *request);
 
 /* attack.c: hears everything, says anything from any address, and has no key */
-void attack_capture(struct sim *sim, int from, const char *bytes, size_t len);
+void attack_begin(struct sim *sim);
+void attack_end(struct sim *sim);
+void attack_capture(struct sim *sim, int from, const struct sim_packet *packet);
 void attack_now(struct sim *sim);
 
 /* cache.c: the exchange of a node */
@@ -177,10 +266,17 @@ void sim_name(int name, char out[NAME_SIZE]);
 int sim_name_number(const char *name); /* or -1 */
 
 /* node.c */
-void sim_node_start(struct sim *sim, int index, bool keep_catalogue);
-void sim_node_crash(struct sim *sim, int index);
+enum sim_home { SIM_HOME_KEPT, SIM_HOME_RESTORED, SIM_HOME_LOST };
+void sim_node_start(struct sim *sim, int index, enum sim_home home);
+void sim_node_crash(struct sim *sim, int index, bool with_host);
+void sim_node_stop(struct sim *sim, int index); /* in good order */
+void sim_node_pause(struct sim *sim, int index, bool deaf);
+void sim_node_resume(struct sim *sim, int index);
+void sim_node_hold(struct sim_list *list, struct sim_event *event);
 void sim_node_free(struct sim_node *node);
 wall_t sim_node_wall(const struct sim *sim, const struct sim_node *node);
+mono_t sim_node_mono(const struct sim *sim, const struct sim_node *node);
+int64_t sim_node_wait(const struct sim *sim, const struct sim_node *node, mono_t deadline);
 
 /* check_cache.c */
 void check_said(struct sim *sim, const struct notice *notice);
@@ -195,10 +291,15 @@ void check_tickets(struct sim *sim);
 bool check_somebody_holds(const struct sim *sim, int name);
 bool check_agreed(const struct sim *sim, char *why, size_t cap);
 
-/* plan.c, scenario.c */
+/* plan.c, faults.c, settle.c, scenario.c */
 void sim_plan(struct sim *sim);
 void sim_scenario(struct sim *sim);
-void sim_end_faults(struct sim *sim);
-void sim_settle(struct sim *sim);
+void faults_begin(struct sim *sim, int64_t active_ns);
+void faults_end(struct sim *sim);
+void plan_nodes(struct sim *sim, int count, bool v6);
+void plan_tier(struct sim *sim, int tier);
+void settle(struct sim *sim);
+void settle_agree(struct sim *sim);
+void settle_pass(struct sim *sim, int64_t seconds);
 
 #endif

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "tools/sim/inner.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "src/base/must.h"
+/* The network: datagrams of both ports. */
 
 int sim_node_at(const struct sim *sim, const struct address *address)
 {
@@ -16,58 +13,82 @@ int sim_node_at(const struct sim *sim, const struct address *address)
 
 bool sim_path(const struct sim *sim, int from, int to)
 {
-    return !sim->faults.cut[from][to];
+    return !sim->faults.cut[from][to] &&
+           (sim->faults.side >> from & 1) == (sim->faults.side >> to & 1);
 }
 
-/* ---- datagrams --------------------------------------------------------------------------------
- */
+void sim_trouble(struct sim *sim, int from, int to, mono_t until)
+{
+    if (sim->trouble[from][to].ns < until.ns)
+        sim->trouble[from][to] = until;
+}
 
+/* To the process; to its socket where it stands still; to nowhere where that is full. */
 static void arrive(struct sim *sim, struct sim_event *event)
 {
     struct sim_node *node = &sim->nodes[event->peer];
 
-    if (node->up)
-        cache_datagram(sim, event);
+    if (!node->up)
+        return;
+    if (!node->paused) {
+        if (event->port == SIM_ADVERT_PORT)
+            elector_datagram(sim, event);
+        else
+            cache_datagram(sim, event);
+    } else if (!node->deaf && node->socket.count < SIM_SOCKET_MAX) {
+        sim_node_hold(&node->socket, event);
+    }
 }
 
-static void deliver_in(struct sim *sim, int64_t after_ns, int from, int to, const void *bytes,
-                       size_t len, bool hostile)
+static bool gets_through(struct sim *sim, int from, int to)
 {
-    struct sim_event *event = sim_at(sim, after_ns, arrive, -1);
-
-    event->peer = to;
-    event->from = sim->nodes[from].address;
-    event->hostile = hostile;
-    sim_event_bytes(event, bytes, len);
+    if (!sim_path(sim, from, to))
+        return false;
+    if (!sim_chance(sim, sim->faults.loss))
+        return true;
+    sim_count(sim, SIM_LOSS);
+    return false;
 }
 
-void sim_deliver(struct sim *sim, int from, int to, const void *bytes, size_t len, bool hostile)
+void sim_deliver(struct sim *sim, int from, int to, const struct sim_packet *packet)
 {
     int64_t after = sim_between(sim, SIM_WIRE_LEAST_NS, SIM_WIRE_MOST_NS);
+    struct sim_event *event;
 
-    if (sim_chance(sim, sim->faults.delay))
+    if (sim_chance(sim, sim->faults.delay)) {
+        sim_count(sim, SIM_DELAY);
         after += sim_between(sim, 0, sim->faults.delay_ns);
-    if (sim_path(sim, from, to) && !sim_chance(sim, sim->faults.loss))
-        deliver_in(sim, after, from, to, bytes, len, hostile);
+        sim_trouble(sim, from, to, mono_after(sim->now, after));
+    }
+    if (!gets_through(sim, from, to)) {
+        sim_trouble(sim, from, to, sim->now);
+        return;
+    }
+    event = sim_at(sim, after, arrive, -1);
+    event->peer = to;
+    event->from = packet->from;
+    event->port = packet->port;
+    event->to_group = packet->to_group;
+    event->hops = packet->hops;
+    sim_event_bytes(event, packet->bytes, packet->len);
 }
 
-void sim_send(struct sim *sim, struct sim_node *from, const struct address *to, bool to_all,
-              const struct text *datagram)
+void sim_send(struct sim *sim, struct sim_node *from, int to, const struct sim_packet *packet)
 {
-    for (int i = 0; i < sim->node_count; i++) {
-        bool meant = to_all ? i != from->index || sim->broadcast
-                            : address_same_host(&sim->nodes[i].address, to);
+    sim->result->datagrams++;
+    sim_deliver(sim, from->index, to, packet);
+    if (sim_chance(sim, sim->faults.duplication)) {
+        sim_count(sim, SIM_DUPLICATION);
+        sim_deliver(sim, from->index, to, packet);
+    }
+}
 
-        if (!meant)
-            continue;
-        sim->result->datagrams++;
-        sim_deliver(sim, from->index, i, datagram->at, datagram->len, false);
-        if (sim_chance(sim, sim->faults.duplication))
-            sim_deliver(sim, from->index, i, datagram->at, datagram->len, false);
-    }
-    if (sim->faults.hostile) {
-        attack_capture(sim, from->index, datagram->at, datagram->len);
-        if (sim_chance(sim, sim->faults.hostile))
-            attack_now(sim);
-    }
+/* Once for each datagram that is said, to however many. */
+void sim_capture(struct sim *sim, const struct sim_node *from, const struct sim_packet *packet)
+{
+    if (!sim->faults.hostile)
+        return;
+    attack_capture(sim, from->index, packet);
+    if (sim_chance(sim, sim->faults.hostile))
+        attack_now(sim);
 }

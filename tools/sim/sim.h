@@ -60,7 +60,27 @@ const char *sim_fault_name(enum sim_fault fault);
     ROW(SIM_ADOPTS_AHEAD, "adopts-ahead", "adopts versions from the future")                       \
     ROW(SIM_TRUSTS_PAGES, "trusts-pages", "adopts manifests without checking their sum")           \
     ROW(SIM_LOSES_ANSWERS, "loses-answers", "drops an answer now and then")                        \
-    ROW(SIM_MISSES_DEADLINES, "misses-deadlines", "does not wake the exchange up")
+    ROW(SIM_MISSES_DEADLINES, "misses-deadlines", "does not wake the exchange up")                 \
+    ROW(SIM_DEADLINE_FIRST, "deadline-first", "judges deadlines before it reads its socket")       \
+    ROW(SIM_ADVERTS_FIRST, "adverts-first",                                                        \
+        "lets a master advert before it knows that it was late")                                   \
+    ROW(SIM_BACKUP_LATE_UNTOLD, "backup-late-untold", "believes its own silence")                  \
+    ROW(SIM_FORGETS_BOOT, "forgets-boot", "starts with the boot that it had before")               \
+    ROW(SIM_FORGETS_EPOCH, "forgets-epoch", "reports epochs as kept that are not on disk")         \
+    ROW(SIM_TAKES_OTHER_DOMAINS, "takes-other-domains", "lets ballots of another domain in")       \
+    ROW(SIM_TAKES_OTHER_TIERS, "takes-other-tiers", "takes a ballot for that of another tier")     \
+    ROW(SIM_TAKES_SLAVES_ADVERTS, "takes-slaves-adverts", "lets slaves advert")                    \
+    ROW(SIM_TAKES_FAR_ADVERTS, "takes-far-adverts", "lets adverts in that a router passed on")     \
+    ROW(SIM_TAKES_OLD_BALLOTS, "takes-old-ballots", "hands replayed ballots in as new ones")       \
+    ROW(SIM_TAKES_ANY_NONCE, "takes-any-nonce", "takes any nonce for the one that it asked with")  \
+    ROW(SIM_NEVER_SOLICITS, "never-solicits", "gives masters up without asking them")              \
+    ROW(SIM_PREEMPTS_UNASKED, "preempts-unasked", "takes over where it should ask")                \
+    ROW(SIM_WRITES_THE_ROLE, "writes-the-role", "changes its role behind the machine's back")      \
+    ROW(SIM_HEARS_NO_MASTER, "hears-no-master", "keeps from a master that there is another")       \
+    ROW(SIM_IGNORES_DEMOTION, "ignores-demotion", "tells nobody that it is demoted")               \
+    ROW(SIM_EPOCH_GOES_BACK, "epoch-goes-back", "publishes the epoch that it heard last")          \
+    ROW(SIM_LEAVES_UNSAID, "leaves-unsaid", "leaves without a word")                               \
+    ROW(SIM_STAYS_ON, "stays-on", "says nothing of being backup again")
 
 enum sim_plant {
 #define SIM_ENUM(id, name, what) id,

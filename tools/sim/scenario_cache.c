@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: ISC */
+#include "tools/sim/scenario.h"
+
+/* The exchange alone, on three nodes in no tier. */
+
+static void three_nodes(struct sim *sim, bool broadcast)
+{
+    plan_nodes(sim, 3, false);
+    sim->names = 2;
+    sim->broadcast = broadcast;
+}
+
+static void start_all(struct sim *sim)
+{
+    for (int i = 0; i < sim->node_count; i++)
+        sim_node_start(sim, i, SIM_HOME_KEPT);
+    scenario_pass_ms(sim, 10000);
+}
+
+static void expect_held(struct sim *sim, int node, int name)
+{
+    if (!sim->nodes[node].twin.entries[name].held)
+        sim_fail(sim, "n%d does not hold f%d", node, name);
+}
+
+/* All hear of a put; one that then wants the content finds it. */
+void scenario_put(struct sim *sim)
+{
+    three_nodes(sim, false);
+    start_all(sim);
+    cache_put(sim, 0, 0, false);
+    scenario_pass_ms(sim, 3000);
+    cache_ask(sim, 1, 0, EXCHANGE_ASK_CONTENT, true, true);
+    scenario_pass_ms(sim, 3000);
+    expect_held(sim, 1, 0);
+}
+
+/* Nobody hears of a put: the comparison brings it. */
+void scenario_lost_announcement(struct sim *sim)
+{
+    three_nodes(sim, false);
+    start_all(sim);
+    sim->faults.loss = 1000;
+    cache_put(sim, 0, 0, false);
+    scenario_pass_ms(sim, 5000);
+    faults_end(sim);
+    settle_agree(sim);
+}
+
+/* Two versions are made apart from each other: the later one wins everywhere. */
+void scenario_partition(struct sim *sim)
+{
+    three_nodes(sim, false);
+    start_all(sim);
+    for (int i = 1; i < 3; i++)
+        sim->faults.cut[0][i] = sim->faults.cut[i][0] = true;
+    cache_put(sim, 0, 0, false);
+    scenario_pass_ms(sim, 5000);
+    cache_put(sim, 2, 0, false);
+    scenario_pass_ms(sim, 5000);
+    faults_end(sim);
+    settle_agree(sim);
+    if (!version_same(sim->nodes[0].twin.entries[0].version, sim->nodes[2].twin.clock.last))
+        sim_fail(sim, "the older version won");
+}
+
+/* Two seconds until it is known that nobody has it; then it is known for one. */
+void scenario_unknown_name(struct sim *sim)
+{
+    three_nodes(sim, false);
+    start_all(sim);
+    cache_ask(sim, 0, 0, EXCHANGE_ASK_NAME, false, false);
+    scenario_pass_ms(sim, 2500);
+    cache_ask(sim, 0, 0, EXCHANGE_ASK_NAME, false, false);
+    scenario_pass_ms(sim, 1000);
+    cache_ask(sim, 0, 0, EXCHANGE_ASK_NAME, false, false);
+    scenario_pass_ms(sim, 3000);
+}
+
+/* No nets files, and one who comes when the others have long fallen silent: they meet. */
+void scenario_latecomer(struct sim *sim)
+{
+    three_nodes(sim, true);
+    sim_node_start(sim, 0, SIM_HOME_KEPT);
+    sim_node_start(sim, 1, SIM_HOME_KEPT);
+    twin_begin(&sim->nodes[2].twin, 2, (size_t)sim->names);
+    cache_put(sim, 0, 0, false);
+    scenario_pass_ms(sim, 300000);
+    sim_node_start(sim, 2, SIM_HOME_KEPT);
+    settle_agree(sim);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: ISC */
+#include "tools/sim/inner.h"
+
+/*
+ * What must come once the faults have ended: each tier elects its right master within a bound, the
+ * nodes agree on what there is, find it, and fall quiet.
+ */
+enum { AGREE_MOST_S = 2 * 3600, ASIDE_MOST_S = 3700, QUIET_S = 60 };
+
+void settle_pass(struct sim *sim, int64_t seconds)
+{
+    for (int64_t s = 0; s < seconds && !sim_failed(sim); s++) {
+        sim_until(sim, mono_after(sim->now, MONO_S(1)));
+        check_tickets(sim);
+        for (int t = 0; t < sim->tier_count; t++)
+            check_masters(sim, t);
+    }
+}
+
+/* ---- elections ------------------------------------------------------------------------------- */
+
+static int64_t longest(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t longest_dead_ns(const struct sim *sim)
+{
+    int64_t dead = 0;
+
+    for (int t = 0; t < sim->tier_count; t++)
+        for (int i = 0; i < sim->node_count; i++)
+            dead = longest(dead, check_dead_ns(sim, t, i));
+    return dead;
+}
+
+/* Three dead times, the delay before one takes over that is better, the round of standings by which
+ * it knows that it is, and the longest that a slave waits before it asks again. */
+static int64_t elected_within_ns(const struct sim *sim)
+{
+    int64_t dead = longest_dead_ns(sim), delay = 3 * dead;
+
+    for (int t = 0; t < sim->tier_count; t++)
+        for (int i = 0; i < sim->node_count; i++)
+            delay = longest(delay, sim->tiers[t].rules[i].preempt_delay_ns);
+    return 3 * dead + 2 * delay + ELECT_STANDING_NS * 6 / 5 + ELECT_SEEK_MAX_NS * 6 / 5;
+}
+
+/* Until all is well, and stays so for two dead times. */
+static void settle_elections(struct sim *sim)
+{
+    int64_t within = elected_within_ns(sim), steady = 2 * longest_dead_ns(sim);
+    mono_t began = sim->now, well = sim->now;
+    char why[160] = "";
+
+    while (!sim_failed(sim) && mono_between(well, sim->now) < steady) {
+        sim_until(sim, mono_after(sim->now, MONO_MS(100)));
+        if (!check_elected(sim, why, sizeof(why)))
+            well = sim->now;
+        if (mono_between(began, well) > within)
+            sim_fail(sim, "%lld s after the faults: %s", (long long)(within / MONO_S(1)), why);
+    }
+    sim->result->settled_ms = mono_between(began, well) / 1000000;
+}
+
+/* Nothing changes any more. */
+static void check_steady(struct sim *sim, mono_t since)
+{
+    char why[160] = "";
+
+    if (sim_failed(sim))
+        return;
+    if (!check_elected(sim, why, sizeof(why)))
+        sim_fail(sim, "long after the faults: %s", why);
+    else if (sim->changed.ns > since.ns)
+        sim_fail(sim, "a role changed long after the faults");
+}
+
+/* ---- content --------------------------------------------------------------------------------- */
+
+/* What nobody holds any more is not asked for any longer either. */
+static void give_up_what_is_lost(struct sim *sim)
+{
+    for (int name = 0; name < sim->names; name++)
+        for (int i = 0; i < sim->node_count && !check_somebody_holds(sim, name); i++)
+            sim->nodes[i].twin.entries[name].wanted = false;
+}
+
+/* What is there can be found, by everyone. */
+static void ask_for_everything(struct sim *sim)
+{
+    for (int name = 0; name < sim->names && name < 20; name++)
+        for (int i = 0; i < sim->node_count && !sim_failed(sim); i++)
+            if (!sim->nodes[i].twin.entries[name].held && check_somebody_holds(sim, name))
+                cache_ask(sim, i, name, EXCHANGE_ASK_CONTENT, true, true);
+    settle_pass(sim, 15);
+}
+
+static void fall_quiet(struct sim *sim)
+{
+    uint64_t before = sim->said_by_caches, after;
+    uint64_t most = (uint64_t)(sim->node_count * QUIET_S / 20) * 2;
+
+    settle_pass(sim, QUIET_S);
+    after = sim->said_by_caches;
+    if (after - before > most)
+        sim_fail(sim, "%llu datagrams in %d quiet seconds", (unsigned long long)(after - before),
+                 (int)QUIET_S);
+}
+
+void settle_agree(struct sim *sim)
+{
+    char why[128] = "";
+    int64_t waited = 0;
+
+    while (!check_agreed(sim, why, sizeof(why)) && waited < AGREE_MOST_S && !sim_failed(sim)) {
+        settle_pass(sim, 1);
+        waited++;
+    }
+    if (waited == AGREE_MOST_S)
+        sim_fail(sim, "no agreement after %d s: %s", (int)AGREE_MOST_S, why);
+}
+
+void settle(struct sim *sim)
+{
+    bool wrong_answers = sim->wrong_answers;
+    mono_t elected;
+
+    if (sim->tier_count)
+        settle_elections(sim);
+    elected = sim->now;
+    settle_agree(sim);
+    if (wrong_answers)
+        settle_pass(sim, ASIDE_MOST_S); /* until nobody is set aside any more */
+    give_up_what_is_lost(sim);
+    ask_for_everything(sim);
+    fall_quiet(sim);
+    settle_agree(sim);
+    if (sim->tier_count)
+        check_steady(sim, elected);
+}
