@@ -2,6 +2,7 @@
 """What the hosts of a tier say to each other about its election, as a tap at the switch hears it."""
 
 import collections
+import ctypes
 import socket
 import struct
 import threading
@@ -9,7 +10,10 @@ import threading
 import wire
 from tier import ADVERT_PORT
 
-ETH_P_ALL, SO_TIMESTAMPNS, MTU = 3, 35, 2048
+ETH_P_ALL, MTU = 3, 2048
+SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_TIMESTAMPNS = 26, 33, 35
+LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06  # of a socket filter: BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
+PACKET_TYPE, INTERFACE = 0xFFFFF004, 0xFFFFF008  # SKF_AD_OFF + SKF_AD_PKTTYPE, + SKF_AD_IFINDEX
 
 # time: as the kernel took it in, in seconds; host: the number of the one it came from; kind:
 # "advert", "standing" or "solicit"; headers: as text; data: the datagram.
@@ -25,13 +29,27 @@ class Ear:
         self._heard = []
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+        self._keep_out_the_rest()
         threading.Thread(target=self._listen, daemon=True).start()
+
+    def _keep_out_the_rest(self):
+        """The kernel drops what comes from other hosts, or goes out: a flood does not deafen us."""
+        ports = [socket.if_nametoindex(port) for port in self._ports]
+        count = len(ports)
+        program = [(LOAD, 0, 0, PACKET_TYPE), (EQUAL, count + 1, 0, socket.PACKET_OUTGOING),
+                   (LOAD, 0, 0, INTERFACE),
+                   *((EQUAL, count - i, 0, port) for i, port in enumerate(ports)),
+                   (RETURN, 0, 0, 0), (RETURN, 0, 0, MTU)]
+        lines = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line)
+                                                     for line in program))
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
+                                struct.pack("HL", len(program), ctypes.addressof(lines)))
 
     def _listen(self):
         while True:
             packet, extra, _, where = self._socket.recvmsg(MTU, 64)
-            if where[2] != socket.PACKET_OUTGOING and where[0] in self._ports:
+            if where[0] in self._ports:  # what came before the filter
                 self._take(packet, self._ports[where[0]], struct.unpack("qq", extra[0][2]))
 
     def _take(self, packet, host, when):

@@ -118,6 +118,11 @@ class Host:
         """Runs a command here. Unlike command(), a failing exit status is the caller's to judge."""
         return command(*self.words(*words), **{"check": False} | how)
 
+    def start(self, *words):
+        """Begins a command here, whose output is a pipe."""
+        return subprocess.Popen(self.words(*words), stdout=subprocess.PIPE, text=True,
+                                stdin=subprocess.DEVNULL)
+
     def nft(self, text):
         command(*self.words("nft", text))
 

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: ISC
+"""Adverts that are forged, edited, cut short, said again elsewhere or later, or far too many."""
+
+import itertools
+import os
+import shutil
+import struct
+import time
+
+from ballots import Ear, longest_gap, masterships
+from net import amount, check, equal, patience, wait_until
+from node import Node
+from registry import test
+from tier import ADVERT_PORT, Tier, intervals
+
+RATE, SECONDS = 200000, amount(3)
+LATE = 0.02  # seconds that an advert may be late under a flood
+
+
+class Attacker:
+    """A host that sends what it likes from whatever address it likes."""
+
+    def __init__(self, net, datagrams):
+        self.host = net.add(1)[0]
+        self._file = os.path.join(self.host.folder, "datagrams")
+        with open(self._file, "wb") as file:
+            file.write(b"".join(struct.pack("!H", len(data)) + data for data in datagrams))
+        self._program = os.path.join(net.build, "tests/hosts/flood")
+
+    def start(self, target, source=None, rate=2000, seconds=1):
+        """Begins to send them all in turn to that host's advert port, as if from `source`."""
+        words = [self._program, target.v4, ADVERT_PORT, rate, seconds, self._file]
+        if source:
+            words += ["--from", source.v4, "--from-port", ADVERT_PORT]
+        return self.host.start(*words)
+
+    def send(self, target, source=None, rate=2000, seconds=1):
+        """The same, until it is done; returns how many went out."""
+        words = self.start(target, source, rate, seconds).communicate()[0].split()
+        check(words[:1] == ["sent"], f"flood says {words}")
+        return int(words[1])
+
+
+def a_tier_that_is_heard(net, count=4):
+    """Three candidates and a slave, and so many of the master's adverts."""
+    tier = Tier(net, 3, 1)
+    ear = Ear(net)
+    tier.becomes_master(tier.candidates[0])
+    adverts = wait_until(lambda: ear.since(host=1, kind="advert")[count:], "adverts are heard")
+    return tier, ear, [ballot.data for ballot in adverts]
+
+
+def bits_turned(data):
+    """Each with one bit turned."""
+    for place, bit in itertools.product(range(len(data)), range(8)):
+        yield data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1:]
+
+
+def headers_edited(data):
+    """Better pairs, higher epochs, other successors: what a forger would like to be believed."""
+    for header, value in (("epoch", "999999999"), ("base_us", "10000"), ("skew", "0"),
+                          ("demotion", "0"), ("leaving", "True"), ("successor", "10.77.0.3"),
+                          ("counter", "18446744073709551615"), ("boot", "9" * 15)):
+        start = data.index(f"\n{header}: ".encode()) + 1 if f"\n{header}: ".encode() in data else 0
+        if start:
+            end = data.index(b"\n", start)
+            yield data[:start] + f"{header}: {value}".encode() + data[end:]
+
+
+def undisturbed(tier, ear, epoch, mark=0):
+    """Since then the first alone has adverted, in the one epoch."""
+    equal(list(masterships(ear.since(mark))), [(1, epoch)], "who adverted in which epoch")
+    check(tier.agree() is tier.candidates[0], "they no longer agree:\n" + tier.told())
+
+
+@test("an advert that is edited in any bit, or cut short anywhere, changes nothing", hostile=True)
+def edited_and_truncated(net):
+    tier, ear, (advert, *_) = a_tier_that_is_heard(net)
+    first, second, _ = tier.candidates
+    epoch = tier.view(first)["epoch"]
+    forged = [*headers_edited(advert), *bits_turned(advert),
+              *(advert[:length] for length in range(len(advert)))]
+    attacker = Attacker(net, forged)
+    before = second.refused()
+    for target, source in ((second, first), (first, second), (tier.slaves[0], first)):
+        sent = attacker.send(target.host, source.host, rate=len(forged), seconds=1)
+        check(sent >= len(forged) * 0.9, f"only {sent} of {len(forged)} were sent")
+    wait_until(lambda: second.refused() - before > len(forged) * 0.8, "the gate refused them")
+    tier.stays(first, intervals(first, 5))
+    undisturbed(tier, ear, epoch)
+
+
+@test("adverts that are said again, at once, later, or from another address, keep no master alive",
+      hostile=True)
+def replayed_while_it_is_dead(net):
+    tier, ear, adverts = a_tier_that_is_heard(net)
+    first, second, third = tier.candidates
+    attacker = Attacker(net, adverts)
+    epoch = tier.view(first)["epoch"]
+    for source in (first.host, third.host, None):
+        attacker.send(second.host, source)
+    tier.stays(first, intervals(first, 3))
+    undisturbed(tier, ear, epoch)
+    tier.cut(first)
+    replay = attacker.start(second.host, first.host, rate=500, seconds=5)
+    tier.becomes_master(second, [second, third], seconds=4)
+    equal(tier.view(second)["reason"], "the master was silent for the dead time", "why")
+    attacker.send(second.host, first.host)
+    tier.stays(second, intervals(second, 3), [second, third])
+    replay.wait()
+
+
+def elects_itself(node, attacker, source, what):
+    """Under a steady replay it becomes master alone, and stays it."""
+    replay = attacker.start(node.host, source, rate=500, seconds=60)
+    node.start()
+    node.logged(r"tier (nets|other): now master")
+    time.sleep(intervals(node, 4))
+    check(replay.poll() is None, "the replay ended too soon")
+    replay.kill()
+    equal(node.log().count(" of h1.test.example"), 0, f"how often it followed the dead, {what}")
+
+
+@test("adverts of a dead master convince nobody: after a restart with or without state, in another "
+      "tier, in another domain", hostile=True)
+def replayed_to_who_starts(net):
+    tier, _, adverts = a_tier_that_is_heard(net)
+    first, second, third = tier.candidates
+    for node in (*tier.candidates, *tier.slaves):
+        node.kill()
+    attacker = Attacker(net, adverts)
+    elects_itself(second, attacker, first.host, "with its state")
+    second.kill()
+    shutil.rmtree(second.home)
+    elects_itself(second, attacker, first.host, "without its state")
+    second.kill()
+    elects_itself(second, attacker, None, "and hears them from elsewhere")
+    second.kill()
+    settings = {"nobroadcast": True, "base": 0.2, "skew": 10}
+    lines = [f"{first.host.v4} master", f"{third.host.v4} master"]
+    other = Node(third.host, folder=third.folder + "/domain", nets=lines, name=third.name,
+                 **settings | {"domain": "other.example"})
+    elects_itself(other, attacker, first.host, "in another domain")
+    other.kill()
+    other = Node(third.host, folder=third.folder + "/tier", name=third.name, **settings)
+    with open(os.path.join(other.folder, "other"), "w", encoding="utf-8") as file:
+        file.write("".join(f"udp {line}\n" for line in lines))
+    other.settings["nets"] = ["other"]
+    other.write_config()
+    elects_itself(other, attacker, first.host, "in another tier")
+
+
+@test("a flood of forged adverts changes no role and delays no advert", hostile=True,
+      seconds=90 + 3 * SECONDS)
+def flooded(net):
+    tier, ear, (advert, *_) = a_tier_that_is_heard(net)
+    first, second, third = tier.candidates
+    epoch = tier.view(first)["epoch"]
+    attacker = Attacker(net, [*headers_edited(advert), advert, os.urandom(400), b"x" * 1400])
+    floods = [attacker.start(target.host, source.host, rate=RATE // 2, seconds=SECONDS)
+              for target, source in ((first, second), (second, first))]
+    sent = sum(int(flood.communicate()[0].split()[1]) for flood in floods)
+    late = longest_gap(ear.since(host=1, kind="advert")) - first.settings["base"]
+    print(f"{sent} sent, {sent / SECONDS:.0f} a second; the latest advert: {1000 * late:.1f} ms")
+    tier.stays(first, intervals(first, 3))
+    undisturbed(tier, ear, epoch)
+    check(len(first.log()) < 100000, f"the flood has made {len(first.log())} bytes of log")
+    check(late <= LATE * patience(), f"an advert was {1000 * late:.1f} ms late")
+    check(third.status()["tiers"], "the third answers")
