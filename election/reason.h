@@ -8,7 +8,7 @@
  */
 #define REASON_CHANGES(ROW)                                                                        \
     ROW(REASON_STARTED, "started", "it has just begun to listen")                                  \
-    ROW(REASON_SILENCE, "silence", "the master was silent for the dead time")                      \
+    ROW(REASON_SILENCE, "silence", "no master was heard for the dead time")                        \
     ROW(REASON_PROCESS_DIED, "process_died", "the master's process is gone")                       \
     ROW(REASON_NAMED, "named", "the leaving master named it as its successor")                     \
     ROW(REASON_BETTER_MASTER, "better_master", "a better master is heard")                         \

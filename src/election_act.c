@@ -145,25 +145,40 @@ static void count(struct election *election, enum reason reason)
     atomic_fetch_add_explicit(&election->reasons[reason], 1, memory_order_relaxed);
 }
 
-static void tell_role(struct election *election, struct seat *seat,
-                      const struct elect_action *action, const struct elect_event *event)
+static void post_change(struct election *election, const struct seat *seat, bool again,
+                        enum reason reason, const struct elect_event *event)
 {
-    struct role_change change = {.queue = queue_of(action->role),
-                                 .again = action->again,
+    const struct view_tier *view = &seat->shown;
+    struct role_change change = {.queue = queue_of(view->role),
+                                 .again = again,
                                  .ended = event->kind == ELECT_END,
-                                 .epoch = seat->shown.epoch,
-                                 .master_address = seat->shown.master_address,
+                                 .epoch = view->epoch,
+                                 .master_address = view->master_address,
                                  .address = seat->tier.rules.address,
-                                 .reason = action->reason,
+                                 .reason = reason,
                                  .at = event->now,
                                  .wall = clock_wall()};
 
     memcpy(change.tier, seat->tier.tier, sizeof(change.tier));
-    memcpy(change.master, seat->shown.master, sizeof(change.master));
-    count(election, action->reason);
-    if (action->again && !change.ended)
-        log_change(&seat->shown, &seat->shown, true);
+    memcpy(change.master, view->master, sizeof(change.master));
     roles_post(election->roles, &change);
+}
+
+static void tell_role(struct election *election, struct seat *seat,
+                      const struct elect_action *action, const struct elect_event *event)
+{
+    count(election, action->reason);
+    if (action->again && event->kind != ELECT_END)
+        log_change(&seat->shown, &seat->shown, true);
+    post_change(election, seat, action->again, action->reason, event);
+}
+
+/* The role is the same, and another master is followed: whoever acts on the role, as a slave's hook
+ * that points somewhere, wants to know whose it is. That none is known is no news for them. */
+static bool follows_another(const struct view_tier *before, const struct view_tier *now)
+{
+    return before->role == now->role && now->role != BALLOT_MASTER && now->has_master &&
+           strcmp(before->master, now->master) != 0;
 }
 
 /* What belongs to every start, loss or handover is for those who look closely. */
@@ -241,6 +256,7 @@ static void act(struct election *election, struct seat *seat, struct elect_actio
 void election_act(struct election *election, struct seat *seat, const struct elect_event *event)
 {
     struct elect_actions *actions = &election->actions;
+    struct view_tier before = seat->shown;
 
     if (event->kind == ELECT_END)
         log_info("tier %s: left, as %s", seat->tier.tier, role_name(seat->shown.role));
@@ -249,6 +265,8 @@ void election_act(struct election *election, struct seat *seat, const struct ele
     set_dead_time(election, seat);
     for (size_t i = 0; i < actions->count; i++)
         act(election, seat, &actions->list[i], event);
+    if (*before.tier && follows_another(&before, &seat->shown))
+        post_change(election, seat, true, seat->shown.reason, event);
     if (event->kind == ELECT_END)
         persist_last(election, seat);
 }

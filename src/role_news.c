@@ -38,6 +38,8 @@ void role_news_sentence(const struct role_change *change, struct text *out)
     text_printf(out, "%s: this node ", change->tier);
     if (change->ended)
         text_puts(out, "has left the election");
+    else if (change->again && change->queue != ROLES_MASTER)
+        text_printf(out, "follows %s (epoch %" PRIu64 ")", change->master, change->epoch);
     else
         text_printf(out,
                     change->again ? "is still %s (epoch %" PRIu64 ")"

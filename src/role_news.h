@@ -14,7 +14,7 @@
 /* To be freed. */
 char *role_news_json(const struct role_change *change);
 
-/* "paris: this node is master now (epoch 14): the master was silent for the dead time" */
+/* "paris: this node is master now (epoch 14): no master was heard for the dead time" */
 void role_news_sentence(const struct role_change *change, struct text *out);
 
 /* The roles in all tiers, as the changes told them so far. Zero it to begin. */

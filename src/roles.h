@@ -20,7 +20,8 @@ const char *roles_name(enum roles_queue queue); /* "master", "backup", "slave" *
 
 struct role_change {
     enum roles_queue queue;
-    bool again; /* the same role is said again, after a conflict: the world outside may disagree */
+    bool again; /* the same role as before: another master is followed; or, of a master, two had
+                   met, and the world outside may disagree */
     bool ended; /* the node stops, or leaves the tier: the last change there */
     char tier[TIER_SIZE];
     uint64_t epoch;

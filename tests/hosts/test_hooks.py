@@ -60,7 +60,8 @@ def hooks_are_told(net):
     equal([run["ROLE"] for run in trace(first)], ["backup", "master"], "the first one's hooks")
     equal(trace(first)[0]["REASON"], "started", "why it began as backup")
     second.start()
-    told(second, ROLE="backup")
+    told(second, ROLE="backup", AGAIN="1", MASTER=first.name)
+    equal(trace(second)[0]["AGAIN"], "0", "how it began, before it knew whose backup it is")
 
     first.kill()
     after = told(second, ROLE="master")
@@ -70,7 +71,8 @@ def hooks_are_told(net):
 
     first.start()
     told(first, ROLE="master")
-    back = told(second, ROLE="backup")
+    told(second, ROLE="backup", AGAIN="1", MASTER=first.name)
+    back = [run for run in trace(second) if run["AGAIN"] == "0"][-1]
     equal((back["REASON"], back["ENDED"]), ("asked", "0"), "why the second one is backup again")
 
     equal(first.stop(), 0, "exit status of the first")

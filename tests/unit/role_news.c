@@ -61,10 +61,14 @@ static void people_are_told_in_a_sentence(void **state)
     struct role_change change = change_of("paris", ROLES_BACKUP);
 
     (void)state;
-    expect_sentence(&change, "paris: this node is backup now (epoch 14): the master was silent for "
+    expect_sentence(&change, "paris: this node is backup now (epoch 14): no master was heard for "
                              "the dead time");
-    change.queue = ROLES_MASTER;
     change.again = true;
+    change.reason = REASON_HEARD_MASTER;
+    assert_true(span_copy(span_of("gw1.paris"), change.master, sizeof(change.master)));
+    expect_sentence(&change, "paris: this node follows gw1.paris (epoch 14): it heard "
+                             "the master");
+    change.queue = ROLES_MASTER;
     change.reason = REASON_CONFLICT;
     expect_sentence(&change, "paris: this node is still master (epoch 14): it stays, the better of "
                              "two masters");
