@@ -299,6 +299,7 @@ void faults_end(struct sim *sim);
 void plan_nodes(struct sim *sim, int count, bool v6);
 void plan_tier(struct sim *sim, int tier);
 void settle(struct sim *sim);
+void settle_undisturbed(struct sim *sim);
 void settle_agree(struct sim *sim);
 void settle_pass(struct sim *sim, int64_t seconds);
 

@@ -200,6 +200,7 @@ void sim_plan(struct sim *sim)
         sim_at(sim, sim_between(sim, 0, MONO_S(active_s)), flood, -1);
     faults_begin(sim, MONO_S(active_s));
     settle_pass(sim, active_s + 3);
+    settle_undisturbed(sim);
     if (sim_failed(sim))
         return;
     faults_end(sim);

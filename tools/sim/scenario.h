@@ -18,6 +18,7 @@
     ROW("elect-crash", scenario_crash)                                                             \
     ROW("elect-host-crash", scenario_host_crash)                                                   \
     ROW("elect-one-way", scenario_one_way)                                                         \
+    ROW("elect-unheard", scenario_unheard)                                                         \
     ROW("elect-lost-adverts", scenario_lost_adverts)                                               \
     ROW("elect-pause", scenario_pause)                                                             \
     ROW("elect-partition", scenario_two_halves)                                                    \

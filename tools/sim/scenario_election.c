@@ -109,7 +109,16 @@ void scenario_host_crash(struct sim *sim)
     expect_elected(sim);
 }
 
-/* A better backup that its master does not hear does not make itself a second one. */
+static void expect_backup(struct sim *sim, int index)
+{
+    const struct elector *elector = &sim->nodes[index].electors[0];
+
+    if (!elector->machine || elect_state(elector->machine) != ELECT_BACKUP)
+        sim_fail(sim, "n%d is not backup", index);
+}
+
+/* A better backup that its master does not hear asks in vain, and does not make itself a second
+ * one. */
 void scenario_one_way(struct sim *sim)
 {
     tier_of(sim, 3, 3);
@@ -117,13 +126,35 @@ void scenario_one_way(struct sim *sim)
         start(sim, i);
     pass_s(sim, 10);
     expect_master(sim, 1);
-    cut(sim, 0, 1, true);
     start(sim, 0);
+    scenario_pass_ms(sim, 1500);
+    cut(sim, 0, 1, true);
     pass_s(sim, 15);
     expect_master(sim, 1);
+    expect_backup(sim, 0);
     cut(sim, 0, 1, false);
-    pass_s(sim, 45);
+    pass_s(sim, 3);
     expect_master(sim, 0);
+    expect_elected(sim);
+}
+
+/* One that the master has never heard cannot know whether the adverts that it hears are of now: it
+ * leads those who hear it, and both agree as soon as they hear each other. */
+void scenario_unheard(struct sim *sim)
+{
+    tier_of(sim, 3, 3);
+    for (int i = 1; i < 3; i++)
+        start(sim, i);
+    pass_s(sim, 10);
+    cut(sim, 0, 1, true);
+    start(sim, 0);
+    pass_s(sim, 8);
+    expect_master(sim, 1);
+    expect_master(sim, 0);
+    cut(sim, 0, 1, false);
+    scenario_pass_ms(sim, 1200);
+    expect_master(sim, 0);
+    expect_backup(sim, 1);
     expect_elected(sim);
 }
 

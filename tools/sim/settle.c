@@ -46,6 +46,22 @@ static int64_t elected_within_ns(const struct sim *sim)
     return 3 * dead + 2 * delay + ELECT_STANDING_NS * 6 / 5 + ELECT_SEEK_MAX_NS * 6 / 5;
 }
 
+/* Faults that must not change a master, once there is one: replays and forgeries, clocks that are
+ * stepped or drift, disks that fail, connections that are reset, and a loss of one in twenty. */
+void settle_undisturbed(struct sim *sim)
+{
+    static const enum sim_fault disturb[] = {SIM_DELAY, SIM_CUT,      SIM_PARTITION, SIM_PAUSE,
+                                             SIM_CRASH, SIM_DEMOTION, SIM_RELOAD,    SIM_LEAVE};
+    int64_t within = elected_within_ns(sim);
+
+    for (size_t i = 0; i < sizeof(disturb) / sizeof(*disturb); i++)
+        if (sim->faults.kinds[disturb[i]])
+            return;
+    if (sim->faults.loss <= 50 && sim->changed.ns > SIM_BEGIN_NS + within)
+        sim_fail(sim, "a role changed at %.4f s, and nothing had happened that may change one",
+                 (double)sim->changed.ns / 1e9);
+}
+
 /* Until all is well, and stays so for two dead times. */
 static void settle_elections(struct sim *sim)
 {
