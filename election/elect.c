@@ -196,6 +196,7 @@ static void watch_refused(struct elect *m, const struct address *from, struct el
         return;
     /* What of it is still on its way says nothing any more. */
     elect_set_proven(m, m->master, false);
+    elect_forget_nonces(m, m->master);
     elect_died(m, out);
 }
 

@@ -31,9 +31,15 @@ static bool is_same_life(const struct elect_member *member, const struct ballot 
     return member->boot == ballot->boot && strcmp(member->node, ballot->node) == 0;
 }
 
-/* An echo of one of our nonces to this sender, in time? Then none of them is good again. */
-static bool take_nonce(const struct elect *m, struct sender *sender, const struct ballot *ballot)
+void elect_forget_nonces(struct elect *m, int row)
 {
+    memset(m->senders[row].nonces, 0, sizeof(m->senders[row].nonces));
+}
+
+/* An echo of one of our nonces to this sender, in time? Then none of them is good again. */
+static bool take_nonce(struct elect *m, int row, const struct ballot *ballot)
+{
+    struct sender *sender = &m->senders[row];
     bool found = false;
 
     for (size_t i = 0; ballot->has_echo && i < ELECT_NONCES; i++)
@@ -41,7 +47,7 @@ static bool take_nonce(const struct elect *m, struct sender *sender, const struc
             found || (!mono_reached(m->now, sender->nonces[i].until) &&
                       memcmp(&sender->nonces[i].value, &ballot->echo, sizeof(ballot->echo)) == 0);
     if (found)
-        memset(sender->nonces, 0, sizeof(sender->nonces));
+        elect_forget_nonces(m, row);
     return found;
 }
 
@@ -72,13 +78,16 @@ static bool hear_voice(struct elect *m, int row, const struct ballot *ballot,
 {
     struct elect_member *member = &m->members[row];
     bool same = is_same_life(member, ballot);
+    /* Also where the counter is enough: recorded, it would prove its sender once more when that is
+     * not believed any longer. */
+    bool answers = take_nonce(m, row, ballot);
 
     if (same && elect_is_believed(m, row)) {
         if (ballot->counter <= member->counter) {
             elect_note(m, REASON_REPLAYED, &member->address, out);
             return false;
         }
-    } else if (!take_nonce(m, &m->senders[row], ballot)) {
+    } else if (!answers) {
         elect_note(m, why_unproven(member, ballot), &member->address, out);
         elect_say_solicit(m, row, out);
         return false;

@@ -146,6 +146,9 @@ void elect_scan(struct elect *m);
 /* False where the ballot decides nothing. */
 bool elect_hear(struct elect *m, const struct elect_event *event, struct elect_actions *out);
 
+/* What answers to them proves nothing any more. */
+void elect_forget_nonces(struct elect *m, int row);
+
 /* Proven, and heard within its time? */
 bool elect_is_believed(const struct elect *m, int row);
 

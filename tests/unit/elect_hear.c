@@ -311,6 +311,50 @@ static void a_master_that_was_silent_for_its_dead_time_does_so_sooner(void **sta
 
 /* ---- never ----------------------------------------------------------------------------------- */
 
+/* The master has missed two adverts: the nonce with which it is asked. */
+static struct ballot_nonce ask_silent_master(struct cluster *c)
+{
+    const struct elect_action *asks = NULL;
+
+    prove(c, said(BALLOT_ADVERT, 1, 7, 10));
+    c->now = mono_after(c->now, MONO_MS(2200));
+    cluster_event(c, 0, (struct elect_event){.kind = ELECT_WAKE});
+    for (size_t i = 0; i < c->actions->count; i++)
+        if (c->actions->list[i].ballot.kind == BALLOT_SOLICIT)
+            asks = &c->actions->list[i];
+    assert_non_null(asks);
+    return asks->ballot.nonce;
+}
+
+static void refuse_watch(struct cluster *c)
+{
+    struct elect_event gone = {.kind = ELECT_WATCH_REFUSED, .from = node_address(1)};
+
+    cluster_event(c, 0, gone);
+}
+
+static void an_answer_that_counted_proves_nothing_later(void **state)
+{
+    struct cluster *c = *state;
+    struct ballot_nonce nonce = ask_silent_master(c);
+
+    hear_echo(c, said(BALLOT_ADVERT, 1, 7, 11), nonce);
+    taken(c);
+    refuse_watch(c);
+    hear_echo(c, said(BALLOT_ADVERT, 1, 7, 11), nonce);
+    refused(c, REASON_OTHER_NONCE);
+}
+
+static void an_answer_of_a_dead_process_proves_nothing(void **state)
+{
+    struct cluster *c = *state;
+    struct ballot_nonce nonce = ask_silent_master(c);
+
+    refuse_watch(c);
+    hear_echo(c, said(BALLOT_ADVERT, 1, 7, 11), nonce);
+    refused(c, REASON_OTHER_NONCE);
+}
+
 static void a_ballot_counts_only_from_the_address_that_it_names(void **state)
 {
     struct cluster *c = *state;
@@ -535,6 +579,8 @@ int main(void)
         CASE(another_name_counts_once_proven),
         CASE(who_was_silent_for_too_long_proves_itself_again),
         CASE(a_master_that_was_silent_for_its_dead_time_does_so_sooner),
+        CASE(an_answer_that_counted_proves_nothing_later),
+        CASE(an_answer_of_a_dead_process_proves_nothing),
         CASE(a_ballot_counts_only_from_the_address_that_it_names),
         CASE(what_comes_from_our_own_address_is_passed_over),
         CASE(adverts_count_from_candidates_alone),
