@@ -96,7 +96,8 @@ static void log_outcome(const struct reload *reload, bool applied, const char *c
     if (*complaint)
         log_error("%s", complaint);
     if (!applied) {
-        log_error("reload: %s is no good as it is now: nothing was changed", reload->conf->file);
+        log_error("reload: %s, or what it names, is no good as it is now: nothing was changed",
+                  reload->conf->file);
         return;
     }
     reload_news_sentence(reload->news, &text);
