@@ -315,7 +315,8 @@ def fifty(net):
     load.end()
     for (fds, kb), (more_fds, more_kb) in zip(before, after):
         check(more_fds <= fds + 8, f"{fds} descriptors became {more_fds}")
-        check(more_kb < kb + 8192 * patience(), f"{kb} KiB became {more_kb}")
+        # Sanitizers keep what is freed, and find leaks by themselves.
+        check(patience() > 1 or more_kb < kb + 8192, f"{kb} KiB became {more_kb}")
 
 
 @test("asked by many at once, each gets an outcome of what was there when it asked")
