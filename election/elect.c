@@ -84,6 +84,9 @@ static void become(struct elect *m, enum elect_state next, int master, enum reas
     enum elect_state before = m->state;
 
     MUST(master == ELECT_NOBODY || (size_t)master < m->peers);
+    /* Who is followed no longer answers to what is asked from now on, not to what it was asked. */
+    if (m->master != ELECT_NOBODY && m->master != master)
+        elect_forget_nonces(m, m->master);
     m->state = next;
     m->master = master;
     m->reason = reason;
@@ -196,7 +199,6 @@ static void watch_refused(struct elect *m, const struct address *from, struct el
         return;
     /* What of it is still on its way says nothing any more. */
     elect_set_proven(m, m->master, false);
-    elect_forget_nonces(m, m->master);
     elect_died(m, out);
 }
 

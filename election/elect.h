@@ -72,15 +72,15 @@
  * first one of a life is above the `reserved` with which it began: all up to that may have been
  * used by a life that did not come to note it.
  *
- * Preemption. A backup that is better than its master (ballot_compare), has `preempt`, and was
- * steady (same demotion, not behind) for preempt_delay asks with its standing, every master's
- * interval, as long as that holds; against a master of higher demotion it asks at once, whatever
- * `preempt` says. The master, if it finds the asker proven and better, leaves in its favour.
+ * Preemption. A backup that is better than its master (ballot_compare; being behind is a demotion),
+ * has `preempt`, and was steady (same demotion) for preempt_delay asks with its standing, every
+ * master's interval, as long as that holds; against a master of higher demotion it asks at once,
+ * whatever `preempt` says. The master, if it finds the asker proven and better, leaves in its
+ * favour.
  *
  * Leaving. Three adverts with `leaving` and the successor, in one go; then backup (or OFF). A
  * master whose own demotion rose leaves if a better candidate is known (proven, not behind); else
- * it stays. The successor that an advert names is the best such candidate, or the best of those
- * that are behind.
+ * it stays. The successor that an advert names is the best backup that is proven.
  *
  * Standings. At begin, on a change of role, pair, demotion, `behind`, master or known epoch (not
  * faster than every ELECT_STANDING_GAP_NS; not at once where a leaving went before it; slaves

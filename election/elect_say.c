@@ -49,25 +49,19 @@ struct ballot_rank elect_rank(const struct elect *m, int row)
         .demotion = member->demotion, .pair = member->pair, .address = member->address};
 }
 
-/* The best of the candidates that are believed and can take over; of those that are behind only
- * where there is none other. */
+/* The best of the backups that are believed. */
 int elect_successor(const struct elect *m)
 {
     int best = ELECT_NOBODY;
 
     for (size_t i = 0; i < m->peers; i++) {
-        const struct elect_member *member = &m->members[i];
         struct ballot_rank one = elect_rank(m, (int)i), other;
-        bool better = best == ELECT_NOBODY;
 
-        if (!elect_is_believed(m, (int)i) || member->role != BALLOT_BACKUP)
+        if (m->members[i].role != BALLOT_BACKUP || !elect_is_believed(m, (int)i))
             continue;
-        if (!better) {
+        if (best != ELECT_NOBODY)
             other = elect_rank(m, best);
-            better = member->behind != m->members[best].behind ? !member->behind
-                                                               : ballot_compare(&one, &other) < 0;
-        }
-        if (better)
+        if (best == ELECT_NOBODY || ballot_compare(&one, &other) < 0)
             best = (int)i;
     }
     return best;
@@ -243,7 +237,7 @@ mono_t elect_ask_at(const struct elect *m)
     if (!would_take_over(m))
         return MONO_NEVER;
     if (m->members[m->master].demotion <= elect_demotion(m)) {
-        if (!m->rules.preempt || m->self.behind)
+        if (!m->rules.preempt)
             return MONO_NEVER;
         from = mono_after(m->steady, delay < 0 ? 3 * elect_dead(m) : delay);
     }

@@ -19,7 +19,7 @@
  * of a node has a higher epoch than its last, over crashes too, that no advert tells an epoch that
  * is not on its sender's disk, and that no machine wants to be woken without end.
  */
-enum { CLUSTER_NODES = 6, CLUSTER_MAIL = 4096, CLUSTER_RECORD = 64 };
+enum { CLUSTER_NODES = 7, CLUSTER_MAIL = 4096, CLUSTER_RECORD = 64 };
 
 struct station {
     struct elect *machine; /* NULL: its process does not run */

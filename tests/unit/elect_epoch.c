@@ -116,6 +116,35 @@ static void a_master_goes_above_what_a_follower_knows(void **state)
     cluster_free(c);
 }
 
+/* Its standing was lost: the next advert shows that the master does not know it. */
+static void a_follower_tells_until_its_master_knows(void **state)
+{
+    struct cluster *c = cluster_running(3);
+    struct ballot told = {.kind = BALLOT_STANDING,
+                          .node = "node1",
+                          .boot = c->stations[1].boot,
+                          .counter = c->stations[1].counter + 1,
+                          .address = node_address(1),
+                          .pair = {1000000, 0},
+                          .role = BALLOT_BACKUP,
+                          .epoch = 50};
+
+    (void)state;
+    cluster_kill(c, 1);
+    c->cut[2][0] = true;
+    cluster_event(
+        c, 2,
+        (struct elect_event){
+            .kind = ELECT_HEARD, .ballot = &told, .from = told.address, .from_candidate = true});
+    cluster_run(c, MONO_MS(100));
+    assert_int_equal(cluster_view(c, 2).epoch, 50);
+    assert_int_equal(cluster_view(c, 0).epoch, 1);
+    c->cut[2][0] = false;
+    cluster_run(c, MONO_MS(1100));
+    assert_int_equal(cluster_view(c, 0).epoch, 51);
+    cluster_free(c);
+}
+
 static void the_highest_epoch_of_all_ends_nothing(void **state)
 {
     struct cluster *c = cluster_running(2);
@@ -141,6 +170,7 @@ int main(void)
         cmocka_unit_test(after_a_crash_no_epoch_is_used_again),
         cmocka_unit_test(after_a_stop_none_is_left_out),
         cmocka_unit_test(a_master_goes_above_what_a_follower_knows),
+        cmocka_unit_test(a_follower_tells_until_its_master_knows),
         cmocka_unit_test(the_highest_epoch_of_all_ends_nothing),
     };
     return cmocka_run_group_tests_name("elect_epoch", tests, NULL, NULL);

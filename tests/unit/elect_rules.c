@@ -246,80 +246,6 @@ static void a_master_whose_address_changes_leaves_first(void **state)
     cluster_free(c);
 }
 
-/* ---- the table of members -------------------------------------------------------------------- */
-
-static struct address numbered(unsigned n)
-{
-    struct address address = node_address(1);
-
-    address.ip[13] = 1;
-    address.ip[14] = (uint8_t)(n / 256);
-    address.ip[15] = (uint8_t)(n % 256);
-    return address;
-}
-
-/* Node 0 hears and believes a standing of that one. */
-static void meet(struct cluster *c, unsigned n)
-{
-    struct ballot ballot = {.kind = BALLOT_STANDING,
-                            .node = "member",
-                            .boot = 7,
-                            .counter = 1,
-                            .address = numbered(n),
-                            .pair = {1000000, 0}};
-    struct elect_event event = {.kind = ELECT_HEARD, .ballot = &ballot, .from = ballot.address};
-
-    cluster_event(c, 0, event);
-    for (size_t i = 0; i < c->actions->count; i++)
-        if (c->actions->list[i].kind == ELECT_SEND)
-            ballot.echo = c->actions->list[i].ballot.nonce;
-    ballot.has_echo = true;
-    ballot.counter++;
-    cluster_event(c, 0, event);
-}
-
-static void name_candidates(struct cluster *c, unsigned first, unsigned count)
-{
-    struct elect_rules *rules = &c->stations[0].rules;
-
-    rules->candidate_count = count + 1;
-    for (unsigned i = 0; i < count; i++)
-        rules->candidates[i + 1] = numbered(first + i);
-}
-
-/* Those who were candidates, and were heard, are remembered as other members; the new ones find
- * room however many are known. */
-static void all_candidates_are_replaced_in_a_full_table(void **state)
-{
-    struct cluster *c = cluster_new(1);
-    const struct elect_member *list;
-    enum { OTHERS = ELECT_CANDIDATES_MAX - 1 };
-
-    (void)state;
-    name_candidates(c, 0, OTHERS);
-    cluster_begin(c, 0);
-    for (unsigned n = 0; n < ELECT_MEMBERS_MAX; n++)
-        meet(c, n);
-    assert_int_equal(elect_members(c->stations[0].machine, &list),
-                     ELECT_MEMBERS_MAX - ELECT_CANDIDATES_MAX);
-    for (unsigned round = 1; round < 4; round++) {
-        size_t count;
-
-        name_candidates(c, 10000 * round, OTHERS);
-        cluster_tell_rules(c, 0);
-        for (unsigned i = 0; i < OTHERS; i++)
-            meet(c, 10000 * round + i);
-        count = elect_members(c->stations[0].machine, &list);
-        assert_true(count <= ELECT_MEMBERS_MAX);
-        for (size_t i = 0; i < count; i++)
-            assert_int_equal(list[i].candidate, i < OTHERS);
-        for (unsigned i = 0; i < OTHERS; i++)
-            assert_true(list[i].proven);
-        assert_int_equal(cluster_view(c, 0).members, count);
-    }
-    cluster_free(c);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,7 +260,6 @@ int main(void)
         cmocka_unit_test(a_backup_that_is_made_a_slave_goes_on_following),
         cmocka_unit_test(a_slave_that_is_made_a_candidate_goes_on_following),
         cmocka_unit_test(a_master_whose_address_changes_leaves_first),
-        cmocka_unit_test(all_candidates_are_replaced_in_a_full_table),
     };
     return cmocka_run_group_tests_name("elect_rules", tests, NULL, NULL);
 }
