@@ -7,11 +7,12 @@
 struct ev_loop;
 
 /*
- * One run of a hook: /bin/sh -c COMMAND in a process group of its own, with nothing of the daemon's
- * but the environment that it is given, watched by a loop. One that does not end in time is killed
- * with its whole group. What it prints is logged up to a bound; all beyond is read and thrown away,
- * slowly, so that a flood neither blocks it nor costs the host a processor. How it ended is logged
- * and counted.
+ * One run of a hook: /bin/sh -c COMMAND (or, where COMMAND is a path and plain words, that program
+ * at once, which is the same and sooner) in a process group of its own, with nothing of the
+ * daemon's but the environment that it is given, watched by a loop. One that does not end in time
+ * is killed with its whole group. What it prints is logged up to a bound; all beyond is read and
+ * thrown away, slowly, so that a flood neither blocks it nor costs the host a processor. How it
+ * ended is logged and counted.
  *
  * A group that outlives its first process is left alone: hooks may begin what goes on without them;
  * but nobody reads its output any more.

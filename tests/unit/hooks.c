@@ -223,6 +223,24 @@ static void a_hook_inherits_nothing_else(void **state)
                                          "0\n1\n2\nown group\n");
 }
 
+/* A path and plain words: our own child, without a shell between. What cannot be run that way is
+ * the shell's to name. */
+static void a_plain_command_needs_no_shell(void **state)
+{
+    struct hooks_tier tiers[] = {{"paris", {"/bin/cat  /proc/self/stat"}},
+                                 {"core", {"/no/such/program eth0"}}};
+    struct site site = site_new(tiers, 2, HOOKS_LIMIT);
+    char child[64];
+
+    (void)state;
+    post(&site, "paris", ROLES_MASTER, 1);
+    post(&site, "core", ROLES_MASTER, 1);
+    site_free(&site);
+    snprintf(child, sizeof(child), "(cat) R %d ", (int)getpid());
+    assert_non_null(strstr(contents("log"), child));
+    assert_non_null(strstr(contents("log"), "/no/such/program: not found"));
+}
+
 static void hooks_run_in_the_order_of_the_changes(void **state)
 {
     struct hooks_tier tiers[] = {{"paris", {TRACE, TRACE, TRACE}}, {"core", {NULL, NULL, TRACE}}};
@@ -510,6 +528,7 @@ int main(void)
         IN_FOLDER(a_hook_is_told_what_has_changed),
         IN_FOLDER(an_unknown_master_is_empty_and_the_manager_is_left_out),
         IN_FOLDER(a_hook_inherits_nothing_else),
+        IN_FOLDER(a_plain_command_needs_no_shell),
         IN_FOLDER(hooks_run_in_the_order_of_the_changes),
         IN_FOLDER(the_last_state_wins),
         IN_FOLDER(one_that_hangs_is_killed_with_all_that_it_began),
