@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -10,6 +8,7 @@
 #include "src/base/must.h"
 #include "src/clock.h"
 #include "src/election_inner.h"
+#include "src/privilege.h"
 
 /*
  * One turn of the loop: `check` notes when we woke and by how much that was late; datagrams are
@@ -22,7 +21,7 @@
  * stopped, suspended or starved meanwhile, for at least that difference, and all machines are told
  * so with their next event: before anything is judged.
  */
-enum { HEARTBEATS = 8 /* in a dead time */, NICE = -10 };
+enum { HEARTBEATS = 8 /* in a dead time */ };
 
 static const int64_t HEARTBEAT_LEAST = MONO_MS(2), HEARTBEAT_MOST = MONO_S(1);
 static const int64_t LATE_LEAST = MONO_MS(1); /* less is how every loop runs */
@@ -286,32 +285,12 @@ void election_drive_end(struct election *election)
     close(election->timer);
 }
 
-/*
- * A loaded host shall not make a master look dead. The lowest real-time priority is before all
- * ordinary threads, whatever control group they are in, and behind every other real-time one; the
- * kernel keeps a share for the others even from that (sched(7)), and what is read in one turn is
- * bounded. Where it is not allowed (no CAP_SYS_NICE, no RLIMIT_RTPRIO, or a container), a better
- * place among the ordinary ones; else none.
- */
-static void ask_for_privilege(void)
-{
-    struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_RR)};
-    const char *got = "none";
-
-    if (pthread_setschedparam(pthread_self(), SCHED_RR | SCHED_RESET_ON_FORK, &lowest) == 0)
-        got = "real-time";
-    else if (setpriority(PRIO_PROCESS, (id_t)gettid(), NICE) == 0)
-        got = "nice -10";
-    log_debug("election: scheduling privilege of its thread: %s", got);
-}
-
 void *election_drive(void *arg)
 {
     struct election *election = arg;
 
     MUST_BE(election, ELECTION_MAGIC);
-    (void)pthread_setname_np(pthread_self(), "election");
-    ask_for_privilege();
+    privilege_ask("election"); /* what is read in one turn is bounded */
     for (size_t i = 0; i < ELECTION_TIERS_MAX; i++) {
         if (election->seats[i].used)
             election_begin(election, &election->seats[i]);

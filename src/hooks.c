@@ -13,6 +13,7 @@
 #include "src/hook_env.h"
 #include "src/hook_run.h"
 #include "src/mailbox.h"
+#include "src/privilege.h"
 #include "src/signals.h"
 
 enum {
@@ -320,6 +321,7 @@ static void *run(void *arg)
     struct hooks *hooks = arg;
 
     MUST_BE(hooks, HOOKS_MAGIC);
+    privilege_ask("hooks");
     ev_run(hooks->loop, 0);
     return NULL;
 }

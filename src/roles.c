@@ -9,6 +9,7 @@
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/clock.h"
+#include "src/privilege.h"
 #include "src/signals.h"
 
 enum { ROLES_MAGIC = 0x726f6c65, LISTENERS_MAX = 32, WAITING_MAX = 1024 };
@@ -102,6 +103,7 @@ static void *run(void *arg)
     struct waiting *waiting;
 
     MUST_BE(roles, ROLES_MAGIC);
+    privilege_ask("roles");
     while ((waiting = take(roles))) {
         deliver(roles, &waiting->change);
         free(waiting);
