@@ -105,10 +105,12 @@ void check_boot(struct sim *sim, struct sim_node *node)
     if (node->boot <= node->top_boot && !node->home_changed)
         sim_fail(sim, "n%d starts with boot %llu, and has started with %llu", node->index,
                  (unsigned long long)node->boot, (unsigned long long)node->top_boot);
-    if (node->boot <= node->top_boot)
+    if (node->boot <= node->top_boot) {
         sim_set_free(&node->places);
-    else
+        node->boot_fell = true;
+    } else {
         node->home_changed = false;
+    }
     if (node->boot > node->top_boot)
         node->top_boot = node->boot;
 }
@@ -179,7 +181,7 @@ static void hear_leaving(struct sim *sim, const struct step *step)
 static int64_t master_dead_ns(const struct sim *sim, const struct step *step)
 {
     const struct seen *seen = &elector_of(step)->seen;
-    const struct elect_rules *rules = &sim->tiers[step->tier].rules[step->node->index];
+    const struct elect_rules *rules = &elector_of(step)->rules;
 
     return step->was.has_master && seen->master >= 0
                ? seen->adverts[seen->master].interval / 1000 * rules->dead_ratio_milli

@@ -7,7 +7,9 @@ static const int64_t SLACK_NS = MONO_MS(1);
 
 int64_t check_dead_ns(const struct sim *sim, int tier, int index)
 {
-    const struct elect_rules *rules = &sim->tiers[tier].rules[index];
+    const struct elector *elector = &sim->nodes[index].electors[tier];
+    const struct elect_rules *rules =
+        elector->machine ? &elector->rules : &sim->tiers[tier].rules[index];
 
     return ballot_interval(rules->pair) / 1000 * rules->dead_ratio_milli;
 }
@@ -27,7 +29,7 @@ static const char *silence(const struct sim *sim, const struct step *step)
 {
     const struct sim_node *node = step->node;
     const struct seen *seen = &node->electors[step->tier].seen;
-    const struct elect_rules *rules = &sim->tiers[step->tier].rules[node->index];
+    const struct elect_rules *rules = &node->electors[step->tier].rules;
     bool follows = seen->master >= 0 && !seen->left && step->was.has_master;
     int64_t interval =
         follows ? seen->adverts[seen->master].interval : ballot_interval(rules->pair);
@@ -75,7 +77,7 @@ static const char *became_master(const struct sim *sim, const struct step *step,
 static bool heard_better(const struct sim *sim, const struct step *step, enum ballot_kind kind)
 {
     const struct ballot *ballot = step->event->ballot;
-    const struct elect_rules *rules = &sim->tiers[step->tier].rules[step->node->index];
+    const struct elect_rules *rules = &step->node->electors[step->tier].rules;
     struct ballot_rank own = {step->was.own_demotion, rules->pair, step->node->address};
     struct ballot_rank other;
 

@@ -375,6 +375,7 @@ void elector_begin(struct sim *sim, struct sim_node *node, int tier)
     elector->late = 0;
     elector->watch.held = false;
     elector->watch.number++;
+    elector->rules = options.rules;
     check_begins(sim, node, tier);
     elect_init(elector->machine, &options);
     elector_step(sim, node, tier, &begins);
@@ -411,8 +412,9 @@ void elector_self(struct sim *sim, struct sim_node *node, int tier)
 
 void elector_rules(struct sim *sim, struct sim_node *node, int tier)
 {
-    struct elect_event changed = {.kind = ELECT_RULES,
-                                  .rules = &sim->tiers[tier].rules[node->index]};
+    struct elector *elector = elector_of(node, tier);
+    struct elect_event changed = {.kind = ELECT_RULES, .rules = &elector->rules};
 
+    elector->rules = sim->tiers[tier].rules[node->index];
     elector_step(sim, node, tier, &changed);
 }

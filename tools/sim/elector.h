@@ -94,8 +94,9 @@ struct elector {
     uint64_t wake;         /* number of the wake-up that counts */
     int64_t late;          /* of the next event */
     struct watch watch;
-    uint64_t ballot; /* that is handed in */
-    bool worthless;  /* it must change nothing */
+    struct elect_rules rules; /* as it was told */
+    uint64_t ballot;          /* that is handed in */
+    bool worthless;           /* it must change nothing */
     struct planted planted;
     struct seen seen;
     uint64_t published; /* the highest epoch, in all lives with this home */

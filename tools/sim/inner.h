@@ -107,6 +107,7 @@ struct sim_node {
     uint64_t boot;
     uint64_t top_boot; /* the highest that it ever had */
     bool home_changed; /* since then */
+    bool boot_fell;    /* it has started with a lower one than before */
 
     /* its clocks */
     int64_t wall_offset_ms;
@@ -180,6 +181,7 @@ struct sim {
     struct sim_tier tiers[SIM_TIERS_MAX];
     struct sim_faults faults;
     mono_t trouble[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to: until when not all came in time */
+    mono_t arrived[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to: the last, where nothing overtakes */
     mono_t changed;                               /* when a role was last changed */
     struct keyring *keyring;
     struct keyring *wrong_keyring;
@@ -281,6 +283,7 @@ int64_t sim_node_wait(const struct sim *sim, const struct sim_node *node, mono_t
 /* check_cache.c */
 void check_said(struct sim *sim, const struct notice *notice);
 void check_let_in(struct sim *sim, struct sim_node *node, const struct notice *notice);
+bool check_boots_fell(const struct sim *sim);
 void check_made(struct sim *sim, const struct twin_entry *entry);
 void check_newer(struct sim *sim, struct sim_node *node, const struct twin_entry *before,
                  const struct twin_entry *after);

@@ -50,16 +50,29 @@ static bool gets_through(struct sim *sim, int from, int to)
     return false;
 }
 
-void sim_deliver(struct sim *sim, int from, int to, const struct sim_packet *packet)
+/* Nothing overtakes, but what is delayed, and what it meets. */
+static int64_t roll_way(struct sim *sim, int from, int to)
 {
     int64_t after = sim_between(sim, SIM_WIRE_LEAST_NS, SIM_WIRE_MOST_NS);
-    struct sim_event *event;
+    mono_t *last = &sim->arrived[from][to];
 
     if (sim_chance(sim, sim->faults.delay)) {
         sim_count(sim, SIM_DELAY);
         after += sim_between(sim, 0, sim->faults.delay_ns);
         sim_trouble(sim, from, to, mono_after(sim->now, after));
+        return after;
     }
+    if (sim->now.ns + after < last->ns)
+        after = mono_between(sim->now, *last);
+    *last = mono_after(sim->now, after);
+    return after;
+}
+
+void sim_deliver(struct sim *sim, int from, int to, const struct sim_packet *packet)
+{
+    int64_t after = roll_way(sim, from, to);
+    struct sim_event *event;
+
     if (!gets_through(sim, from, to)) {
         sim_trouble(sim, from, to, sim->now);
         return;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "tools/sim/inner.h"
 
+#include "src/replay.h"
+
 /*
  * What must come once the faults have ended: each tier elects its right master within a bound, the
  * nodes agree on what there is, find it, and fall quiet.
@@ -145,6 +147,8 @@ void settle(struct sim *sim)
     if (sim->tier_count)
         settle_elections(sim);
     elected = sim->now;
+    if (check_boots_fell(sim))
+        settle_pass(sim, REPLAY_SILENCE / MONO_S(1) + 2); /* until the others take them again */
     settle_agree(sim);
     if (wrong_answers)
         settle_pass(sim, ASIDE_MOST_S); /* until nobody is set aside any more */
