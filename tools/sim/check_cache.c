@@ -31,13 +31,13 @@ void check_said(struct sim *sim, const struct notice *notice)
     sim_set_add(&sim->said, notice_hash(notice));
 }
 
-/* Who starts with a lower boot than before is taken again after a while, and what was said under
- * the higher one may then be let in once more (src/replay.h): it decides nothing. */
-static bool has_fallen(const struct sim *sim, const struct notice *notice)
+/* Once a node was not heard for a while, what it said under an earlier boot may be let in once more
+ * (src/replay.h): it decides nothing. */
+static bool is_of_an_earlier_life(const struct sim *sim, const struct notice *notice)
 {
     for (int i = 0; i < sim->node_count; i++)
         if (strcmp(sim->nodes[i].name, notice->sender.node) == 0)
-            return sim->nodes[i].boot_fell;
+            return sim->nodes[i].boot_fell || sim->nodes[i].boot != notice->sender.boot;
     return false;
 }
 
@@ -53,7 +53,7 @@ void check_let_in(struct sim *sim, struct sim_node *node, const struct notice *n
 {
     if (sim_set_add(&sim->said, notice_hash(notice)))
         sim_fail(sim, "n%d let in what %s never said", node->index, notice->sender.node);
-    else if (!sim_set_add(&node->passed, notice_id(notice)) && !has_fallen(sim, notice))
+    else if (!sim_set_add(&node->passed, notice_id(notice)) && !is_of_an_earlier_life(sim, notice))
         sim_fail(sim, "n%d let %s's message %llu in twice", node->index, notice->sender.node,
                  (unsigned long long)notice->sender.counter);
 }
