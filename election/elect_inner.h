@@ -51,6 +51,8 @@ struct wait {
     mono_t called; /* to take over, whatever the silence: MONO_NEVER: not */
     enum elect_input call;
     bool blocked; /* due, but the epoch is not kept yet */
+    bool asked;   /* the silent master was, at least once */
+    mono_t until; /* and has so long to answer, whatever the silence */
 };
 
 struct elect {

@@ -51,8 +51,11 @@ void elect_wait_from(struct elect *m, mono_t from)
 {
     int64_t interval = elect_interval(m);
 
-    m->wait = (struct wait){
-        .from = from, .solicit = MONO_NEVER, .seek = MONO_NEVER, .called = MONO_NEVER};
+    m->wait = (struct wait){.from = from,
+                            .solicit = MONO_NEVER,
+                            .seek = MONO_NEVER,
+                            .called = MONO_NEVER,
+                            .until = from};
     if (m->state != ELECT_SLAVE && m->state != ELECT_BACKUP)
         return;
     if (m->master != ELECT_NOBODY) {
@@ -101,6 +104,8 @@ mono_t elect_wait_due(const struct elect *m)
 {
     mono_t silent = mono_after(m->wait.from, patience(m));
 
+    if (silent.ns < m->wait.until.ns)
+        silent = m->wait.until;
     if (m->state == ELECT_BACKUP)
         return mono_earlier(m->wait.called, mono_after(silent, steps(m, elect_interval(m))));
     return m->state == ELECT_SLAVE && m->master != ELECT_NOBODY ? silent : MONO_NEVER;
@@ -163,6 +168,15 @@ static void wait_for_epoch(struct elect *m, enum elect_input input, struct elect
     m->wait.blocked = true;
 }
 
+static void ask(struct elect *m, struct elect_actions *out)
+{
+    elect_say_solicit(m, m->master, out);
+    m->wait.solicit = mono_after(m->now, solicit_again(m));
+    if (!m->wait.asked)
+        m->wait.until = m->wait.solicit;
+    m->wait.asked = true;
+}
+
 void elect_wait_judge(struct elect *m, struct elect_actions *out)
 {
     bool called = mono_reached(m->now, m->wait.called);
@@ -171,6 +185,11 @@ void elect_wait_judge(struct elect *m, struct elect_actions *out)
 
     if (!mono_reached(m->now, elect_wait_due(m)))
         return;
+    /* However late we were: nobody is given up unasked. */
+    if (!called && m->master != ELECT_NOBODY && !m->wait.asked) {
+        ask(m, out);
+        return;
+    }
     other = called ? ELECT_NOBODY : other_master(m);
     if (other != ELECT_NOBODY)
         elect_take(m, INPUT_HEARD_FIRST, other, out);
@@ -198,10 +217,8 @@ void elect_wait_wake(struct elect *m, struct elect_actions *out)
     if (m->state != ELECT_SLAVE && m->state != ELECT_BACKUP)
         return;
     elect_wait_judge(m, out);
-    if (mono_reached(m->now, m->wait.solicit)) {
-        elect_say_solicit(m, m->master, out);
-        m->wait.solicit = mono_after(m->now, solicit_again(m));
-    }
+    if (mono_reached(m->now, m->wait.solicit))
+        ask(m, out);
     if (mono_reached(m->now, m->wait.seek))
         seek(m, out);
 }

@@ -441,6 +441,22 @@ static void a_master_that_was_suspended_listens_first(void **state)
     cluster_free(c);
 }
 
+/* Even where what we were late by is more than is forgiven. */
+static void nobody_is_given_up_unasked(void **state)
+{
+    struct cluster *c = cluster_running(2);
+    unsigned before = c->stations[1].solicits;
+
+    (void)state;
+    for (int64_t late = MONO_MS(1900); late <= MONO_MS(2900); late += MONO_S(1)) {
+        c->now = mono_after(c->now, late + MONO_MS(100));
+        cluster_event(c, 1, (struct elect_event){.kind = ELECT_WAKE, .late = late});
+        assert_int_equal(cluster_state(c, 1), ELECT_BACKUP);
+    }
+    assert_int_equal(c->stations[1].solicits, before + 1);
+    cluster_free(c);
+}
+
 static void a_master_that_stood_still_listens_first(void **state)
 {
     (void)state;
@@ -527,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_backup_that_was_late_gives_the_master_that_time),
         cmocka_unit_test(one_that_is_always_late_takes_over_nevertheless),
         cmocka_unit_test(a_master_that_was_suspended_listens_first),
+        cmocka_unit_test(nobody_is_given_up_unasked),
         cmocka_unit_test(a_master_that_stood_still_listens_first),
         cmocka_unit_test(an_advert_between_the_dead_time_and_takeover_is_in_time),
         cmocka_unit_test(one_that_joins_learns_of_the_other_backups),

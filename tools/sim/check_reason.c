@@ -74,7 +74,7 @@ static const char *became_master(const struct sim *sim, const struct step *step,
     }
 }
 
-static bool heard_better(const struct sim *sim, const struct step *step, enum ballot_kind kind)
+static bool heard_better(const struct step *step, enum ballot_kind kind)
 {
     const struct ballot *ballot = step->event->ballot;
     const struct elect_rules *rules = &step->node->electors[step->tier].rules;
@@ -87,13 +87,13 @@ static bool heard_better(const struct sim *sim, const struct step *step, enum ba
     return ballot_compare(&other, &own) < 0;
 }
 
-static const char *became_backup(const struct sim *sim, const struct step *step, enum reason reason)
+static const char *became_backup(const struct step *step, enum reason reason)
 {
     switch (reason) {
     case REASON_BETTER_MASTER:
-        return heard_better(sim, step, BALLOT_ADVERT) ? NULL : "no better one was heard";
+        return heard_better(step, BALLOT_ADVERT) ? NULL : "no better one was heard";
     case REASON_ASKED:
-        return heard_better(sim, step, BALLOT_STANDING) && step->event->ballot->asks
+        return heard_better(step, BALLOT_STANDING) && step->event->ballot->asks
                    ? NULL
                    : "no better one has asked";
     case REASON_DEMOTED:
@@ -117,7 +117,7 @@ void check_reason(struct sim *sim, const struct step *step, const struct elect_a
     if (action->role == BALLOT_MASTER && !action->again)
         wrong = became_master(sim, step, action->reason);
     else if (action->role == BALLOT_BACKUP && seen->any_role && seen->role == BALLOT_MASTER)
-        wrong = became_backup(sim, step, action->reason);
+        wrong = became_backup(step, action->reason);
     if (wrong)
         sim_fail(sim, "n%d %s: changes its role since %s, but %s", step->node->index,
                  sim->tiers[step->tier].name, reason_sentence(action->reason), wrong);
