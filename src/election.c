@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/election.h"
 
+#include <errno.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/lock.h"
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/election_inner.h"
@@ -19,9 +22,7 @@ struct call {
     void (*run)(struct election *election, void *arg);
     struct election *election;
     void *arg;
-    pthread_mutex_t lock;
-    pthread_cond_t ran;
-    bool done;
+    sem_t ran; /* who tells it never waits, as it might for a lock */
 };
 
 static void read_call(struct letter *letter)
@@ -30,30 +31,20 @@ static void read_call(struct letter *letter)
 
     MUST_BE(call->election, ELECTION_MAGIC);
     call->run(call->election, call->arg);
-    /* Signalled inside the lock: the call is on the caller's stack, and gone once it is done. */
-    pthread_mutex_lock(&call->lock);
-    call->done = true;
-    pthread_cond_signal(&call->ran);
-    pthread_mutex_unlock(&call->lock);
+    sem_post(&call->ran); /* the call is on the caller's stack, and gone from here on */
 }
 
 static void call_loop(struct election *election, void (*run)(struct election *, void *), void *arg)
 {
-    struct call call = {.letter = {.read = read_call},
-                        .run = run,
-                        .election = election,
-                        .arg = arg,
-                        .lock = PTHREAD_MUTEX_INITIALIZER,
-                        .ran = PTHREAD_COND_INITIALIZER};
+    struct call call = {
+        .letter = {.read = read_call}, .run = run, .election = election, .arg = arg};
 
     MUST_BE(election, ELECTION_MAGIC);
+    MUST(sem_init(&call.ran, 0, 0) == 0);
     mailbox_post(election->mailbox, &call.letter);
-    pthread_mutex_lock(&call.lock);
-    while (!call.done)
-        pthread_cond_wait(&call.ran, &call.lock);
-    pthread_mutex_unlock(&call.lock);
-    pthread_cond_destroy(&call.ran);
-    pthread_mutex_destroy(&call.lock);
+    while (sem_wait(&call.ran) != 0)
+        MUST(errno == EINTR);
+    sem_destroy(&call.ran);
 }
 
 /* ---- what this node says of itself ---------------------------------------------------------- */
@@ -273,7 +264,7 @@ static void set_options(struct election *election, const struct election_options
     election->head_letter.read = read_head;
     MUST(span_copy(span_of(options->node), election->node, sizeof(election->node)));
     MUST(span_copy(span_of(options->domain), election->domain, sizeof(election->domain)));
-    MUST(pthread_mutex_init(&election->head_lock, NULL) == 0);
+    lock_init(&election->head_lock);
 }
 
 static bool join_all(struct election *election, const struct election_options *options)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "src/base/lock.h"
 #include "src/base/must.h"
 
 enum { MAILBOX_MAGIC = 0x6d61696c };
@@ -58,7 +59,7 @@ struct mailbox *mailbox_new(struct ev_loop *loop)
     mailbox->magic = MAILBOX_MAGIC;
     mailbox->loop = loop;
     mailbox->last = &mailbox->first;
-    MUST(pthread_mutex_init(&mailbox->lock, NULL) == 0);
+    lock_init(&mailbox->lock);
     ev_async_init(&mailbox->wake, on_wake);
     mailbox->wake.data = mailbox;
     ev_async_start(loop, &mailbox->wake);

@@ -2,9 +2,11 @@
 #include "src/members.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/lock.h"
 #include "src/base/must.h"
 
 enum { MEMBERS_MAGIC = 0x6d656d62, BITS_MAX = 128 };
@@ -15,6 +17,7 @@ enum { MEMBERS_MAGIC = 0x6d656d62, BITS_MAX = 128 };
  * table never changes once it is built.
  */
 struct table {
+    _Atomic unsigned users; /* who look up now, and the members while it is theirs */
     struct member *list;
     size_t count;
     uint32_t *slots; /* open addressing: index + 1 into list, or 0 */
@@ -31,26 +34,42 @@ struct table {
 };
 
 /*
- * The lock is held for one look-up, or to put another table in place: readers never wait for one
- * that is being built, and the old one has no reader left once the lock was held for writing.
+ * The lock is held to take hold of the table or to put another one in place, never for a look-up,
+ * however long: so the election's thread does not wait for who looks up, nor for who reloads. A
+ * table goes with its last user.
  */
 struct members {
     unsigned magic;
-    pthread_rwlock_t *lock; /* apart, since to readers the members are const; guards: */
+    pthread_mutex_t *lock; /* apart, since to readers the members are const; guards: */
     struct table *table;
-    uint64_t generation;
+    _Atomic uint64_t generation; /* written with the lock */
 };
 
-static const struct table *enter(const struct members *members)
+static void table_free(struct table *table)
 {
-    MUST_BE(members, MEMBERS_MAGIC);
-    MUST(pthread_rwlock_rdlock(members->lock) == 0);
-    return members->table;
+    free(table->list);
+    free(table->slots);
+    free(table->own);
+    free(table->monitors);
+    free(table);
 }
 
-static void leave(const struct members *members)
+static struct table *enter(const struct members *members)
 {
-    MUST(pthread_rwlock_unlock(members->lock) == 0);
+    struct table *table;
+
+    MUST_BE(members, MEMBERS_MAGIC);
+    pthread_mutex_lock(members->lock);
+    table = members->table;
+    atomic_fetch_add_explicit(&table->users, 1, memory_order_relaxed);
+    pthread_mutex_unlock(members->lock);
+    return table;
+}
+
+static void leave(struct table *table)
+{
+    if (atomic_fetch_sub(&table->users, 1) == 1)
+        table_free(table);
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
@@ -159,6 +178,7 @@ static struct table *table_new(const struct members_options *options)
 
     MUST(table != NULL && options->count < UINT32_MAX);
     *table = (struct table){
+        .users = 1,
         .list = copy_of(options->list, options->count, sizeof(*options->list)),
         .count = options->count,
         .own = copy_of(options->own, options->own_count, sizeof(*options->own)),
@@ -172,30 +192,7 @@ static struct table *table_new(const struct members_options *options)
     return table;
 }
 
-static void table_free(struct table *table)
-{
-    free(table->list);
-    free(table->slots);
-    free(table->own);
-    free(table->monitors);
-    free(table);
-}
-
 /* ---- begin, change, end ---------------------------------------------------------------------- */
-
-/* Readers that keep coming would otherwise hold a reload up for ever. */
-static pthread_rwlock_t *new_lock(void)
-{
-    pthread_rwlock_t *lock = calloc(1, sizeof(*lock));
-    pthread_rwlockattr_t how;
-
-    MUST(lock != NULL);
-    MUST(pthread_rwlockattr_init(&how) == 0);
-    MUST(pthread_rwlockattr_setkind_np(&how, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
-    MUST(pthread_rwlock_init(lock, &how) == 0);
-    pthread_rwlockattr_destroy(&how);
-    return lock;
-}
 
 struct members *members_new(const struct members_options *options)
 {
@@ -203,7 +200,9 @@ struct members *members_new(const struct members_options *options)
 
     MUST(members != NULL);
     members->magic = MEMBERS_MAGIC;
-    members->lock = new_lock();
+    members->lock = calloc(1, sizeof(*members->lock));
+    MUST(members->lock != NULL);
+    lock_init(members->lock);
     members->table = table_new(options);
     return members;
 }
@@ -214,9 +213,9 @@ void members_free(struct members *members)
         return;
     MUST_BE(members, MEMBERS_MAGIC);
     members->magic = 0;
-    pthread_rwlock_destroy(members->lock);
+    pthread_mutex_destroy(members->lock);
     free(members->lock);
-    table_free(members->table);
+    leave(members->table);
     free(members);
 }
 
@@ -225,22 +224,18 @@ void members_replace(struct members *members, const struct members_options *opti
     struct table *fresh = table_new(options), *old;
 
     MUST_BE(members, MEMBERS_MAGIC);
-    MUST(pthread_rwlock_wrlock(members->lock) == 0);
+    pthread_mutex_lock(members->lock);
     old = members->table;
     members->table = fresh;
-    members->generation++;
-    leave(members);
-    table_free(old);
+    atomic_fetch_add(&members->generation, 1);
+    pthread_mutex_unlock(members->lock);
+    leave(old);
 }
 
 uint64_t members_generation(const struct members *members)
 {
-    uint64_t generation;
-
-    enter(members);
-    generation = members->generation;
-    leave(members);
-    return generation;
+    MUST_BE(members, MEMBERS_MAGIC);
+    return atomic_load(&members->generation);
 }
 
 /* ---- look-ups -------------------------------------------------------------------------------- */
@@ -248,11 +243,12 @@ uint64_t members_generation(const struct members *members)
 static bool find_out(const struct members *members, const char *tier, const struct address *from,
                      struct member *out)
 {
-    const struct member *found = find(enter(members), tier, from);
+    struct table *table = enter(members);
+    const struct member *found = find(table, tier, from);
 
     if (found)
         *out = *found;
-    leave(members);
+    leave(table);
     return found != NULL;
 }
 
@@ -269,9 +265,10 @@ bool members_find_in(const struct members *members, const char *tier, const stru
 
 bool members_hold(const struct members *members, const struct address *from)
 {
-    bool found = find(enter(members), NULL, from) != NULL;
+    struct table *table = enter(members);
+    bool found = find(table, NULL, from) != NULL;
 
-    leave(members);
+    leave(table);
     return found;
 }
 
@@ -297,11 +294,12 @@ static const struct address *own_for(const struct table *table, const struct add
 
 bool members_own_for(const struct members *members, const struct address *to, struct address *out)
 {
-    const struct address *own = own_for(enter(members), to);
+    struct table *table = enter(members);
+    const struct address *own = own_for(table, to);
 
     if (own)
         *out = *own;
-    leave(members);
+    leave(table);
     return own != NULL;
 }
 
@@ -317,9 +315,10 @@ static bool taken_from(const struct table *table, const struct address *from)
 
 bool members_take_datagram(const struct members *members, const struct address *from)
 {
-    bool taken = taken_from(enter(members), from);
+    struct table *table = enter(members);
+    bool taken = taken_from(table, from);
 
-    leave(members);
+    leave(table);
     return taken;
 }
 
@@ -330,45 +329,48 @@ bool members_take_request(const struct members *members, const struct address *f
 
 bool members_admit_plain(const struct members *members, const struct address *from)
 {
-    const struct table *table = enter(members);
+    struct table *table = enter(members);
     bool admitted = table->nets_given ? find(table, NULL, from) != NULL : taken_from(table, from);
 
-    leave(members);
+    leave(table);
     return admitted;
 }
 
 bool members_is_own(const struct members *members, const struct address *address)
 {
-    bool own = is_own(enter(members), address);
+    struct table *table = enter(members);
+    bool own = is_own(table, address);
 
-    leave(members);
+    leave(table);
     return own;
 }
 
 bool members_is_monitor(const struct members *members, const struct address *from)
 {
-    const struct table *table = enter(members);
+    struct table *table = enter(members);
     bool is_monitor = false;
 
     for (size_t i = 0; i < table->monitors_count && !is_monitor; i++)
         is_monitor = network_holds(&table->monitors[i], from);
-    leave(members);
+    leave(table);
     return is_monitor;
 }
 
 bool members_have_loopback(const struct members *members)
 {
-    bool have = enter(members)->have_loopback;
+    struct table *table = enter(members);
+    bool have = table->have_loopback;
 
-    leave(members);
+    leave(table);
     return have;
 }
 
 bool members_broadcast(const struct members *members)
 {
-    bool broadcast = !enter(members)->nobroadcast;
+    struct table *table = enter(members);
+    bool broadcast = !table->nobroadcast;
 
-    leave(members);
+    leave(table);
     return broadcast;
 }
 
@@ -383,7 +385,7 @@ static bool is_listed(const struct table *table, const char *tier, const struct 
 
 size_t members_singles(const struct members *members, const char *tier, struct address **list)
 {
-    const struct table *table = enter(members);
+    struct table *table = enter(members);
     size_t count = 0;
 
     *list = calloc(table->count + 1, sizeof(**list));
@@ -392,6 +394,6 @@ size_t members_singles(const struct members *members, const char *tier, struct a
         if (is_listed(table, tier, &table->list[i]))
             (*list)[count++] = table->list[i].network.base;
     }
-    leave(members);
+    leave(table);
     return count;
 }

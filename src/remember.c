@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cache/files.h"
+#include "src/base/lock.h"
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/clock.h"
@@ -334,7 +335,7 @@ static void make_locks(struct remember *r)
     MUST(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
     MUST(pthread_cond_init(&r->wanted, &monotonic) == 0);
     MUST(pthread_cond_init(&r->done, NULL) == 0);
-    MUST(pthread_mutex_init(&r->lock, NULL) == 0);
+    lock_init(&r->lock);
     MUST(pthread_mutex_init(&r->turn, NULL) == 0);
     pthread_condattr_destroy(&monotonic);
 }

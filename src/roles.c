@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/lock.h"
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/clock.h"
@@ -207,7 +208,7 @@ struct roles *roles_new(void)
     MUST(roles != NULL);
     roles->magic = ROLES_MAGIC;
     roles->last = &roles->first;
-    MUST(pthread_mutex_init(&roles->lock, NULL) == 0);
+    lock_init(&roles->lock);
     MUST(pthread_mutex_init(&roles->calling, NULL) == 0);
     MUST(pthread_cond_init(&roles->posted, NULL) == 0);
     MUST(pthread_cond_init(&roles->settled, NULL) == 0);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "src/base/lock.h"
 #include "src/base/must.h"
 
 enum { LOG_LINE_MAX = 4096, LOG_PIECE = 16384 /* bytes that go out at once */ };
@@ -78,10 +79,21 @@ static struct {
     uint64_t lost;
     bool running;
     bool ending;
-} waiting = {.lock = PTHREAD_MUTEX_INITIALIZER,
-             .more = PTHREAD_COND_INITIALIZER,
-             .less = PTHREAD_COND_INITIALIZER};
+} waiting = {.more = PTHREAD_COND_INITIALIZER, .less = PTHREAD_COND_INITIALIZER};
 static char ring[LOG_WAITING_MAX];
+
+static void init_lock(void)
+{
+    lock_init(&waiting.lock);
+}
+
+static void lock_waiting(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, init_lock);
+    pthread_mutex_lock(&waiting.lock);
+}
 
 /* An error means that nobody is left to tell. */
 static void write_out(const char *bytes, size_t len)
@@ -124,7 +136,7 @@ static bool hand_over(const struct text *line)
 {
     bool running;
 
-    pthread_mutex_lock(&waiting.lock);
+    lock_waiting();
     running = waiting.running;
     if (running) {
         if (waiting.lost)
@@ -157,7 +169,7 @@ static void *write_all(void *unused)
 
     (void)unused;
     (void)pthread_setname_np(pthread_self(), "log");
-    pthread_mutex_lock(&waiting.lock);
+    lock_waiting();
     while (waiting.count || waiting.lost || !waiting.ending) {
         if (!waiting.count && !waiting.lost) {
             pthread_cond_wait(&waiting.more, &waiting.lock);
@@ -180,7 +192,7 @@ void log_begin_thread(void)
 {
     pthread_t thread;
 
-    pthread_mutex_lock(&waiting.lock);
+    lock_waiting();
     MUST(!waiting.running);
     waiting.running = true;
     pthread_mutex_unlock(&waiting.lock);
@@ -194,7 +206,7 @@ void log_end_thread(void)
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += LOG_END_MS / 1000;
-    pthread_mutex_lock(&waiting.lock);
+    lock_waiting();
     waiting.ending = waiting.running;
     pthread_cond_signal(&waiting.more);
     while (waiting.running &&
