@@ -51,7 +51,7 @@ void elect_init(struct elect *machine, const struct elect_options *options)
     m->self = options->self;
     m->last_advert = m->disputed = m->last_standing = m->told = m->last_ask = m->outbid =
         ELECT_LONG_AGO;
-    m->next_advert = m->next_standing = m->deadline = MONO_NEVER;
+    m->next_advert = m->next_standing = m->ask_again = m->deadline = MONO_NEVER;
     elect_arrange(m);
     recall(m, &options->memory);
 }
@@ -380,7 +380,7 @@ static mono_t deadline(const struct elect *m)
 
     if (m->state == ELECT_OFF)
         return MONO_NEVER;
-    at = mono_earlier(at, elect_say_next(m));
+    at = mono_earlier(at, mono_earlier(elect_say_next(m), m->ask_again));
     at = mono_earlier(at, mono_earlier(m->wait.solicit, m->wait.seek));
     return m->wait.blocked ? at : mono_earlier(at, elect_wait_due(m));
 }
@@ -410,6 +410,7 @@ static bool take_event(struct elect *m, const struct elect_event *event, struct 
                    out);
         break;
     case ELECT_WAKE:
+        elect_hear_again(m, out);
         elect_wait_wake(m, out);
         break;
     case ELECT_HEARD:

@@ -31,9 +31,11 @@
  * (boot, counter) is kept, and must rise strictly. A sender that is new, has another boot or name,
  * or was not heard for longer than its dead time (master: dead_ratio of its intervals; another:
  * three standings) is not believed until it has echoed our nonce: it gets a SOLICIT (not more often
- * than each ELECT_SOLICIT_GAP_NS), and what it said so far changes nothing. An echo proves it with
+ * than each ELECT_SOLICIT_GAP_NS; for an advert, while no answer comes, three times more, every
+ * i/8, once in an interval), and what it said so far changes nothing. An echo proves it with
  * whatever boot it has, so that a node that lost its state and its clock is taken again. Nonces are
- * SHA-256 of the seed and a count, live for one dead time, and are good once.
+ * SHA-256 of the seed and a count, live for one dead time, and are good once; those to a master
+ * end when it is followed no longer.
  *
  * Masters. A master adverts every interval, at once on becoming one, on a conflict, and in answer
  * to a solicit (that one to the asker alone, with the echo). A follower (backup, slave) follows the

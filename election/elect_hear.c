@@ -73,6 +73,45 @@ static enum reason why_unproven(const struct elect_member *member, const struct 
                                                                               : REASON_UNPROVEN;
 }
 
+/* Of a master the next word may be an interval away: what is lost of a question or its answer is
+ * made good sooner. One row of questions in an interval, whatever is heard. */
+static void begin_asking(struct elect *m, int row)
+{
+    struct sender *sender = &m->senders[row];
+    int64_t interval = elect_interval(m);
+
+    if (mono_between(sender->asking, m->now) < interval)
+        return;
+    sender->asking = m->now;
+    sender->ask_left = ELECT_ASKS_AGAIN;
+    sender->ask_again = mono_after(m->now, interval / ELECT_STEPS_PER_INTERVAL);
+    m->ask_again = mono_earlier(m->ask_again, sender->ask_again);
+}
+
+void elect_hear_again(struct elect *m, struct elect_actions *out)
+{
+    int64_t gap = elect_interval(m) / ELECT_STEPS_PER_INTERVAL;
+
+    if (!mono_reached(m->now, m->ask_again))
+        return;
+    m->ask_again = MONO_NEVER;
+    for (size_t row = 0; row < m->peers; row++) {
+        struct sender *sender = &m->senders[row];
+
+        if (elect_is_believed(m, (int)row))
+            sender->ask_left = 0;
+        if (sender->ask_left == 0)
+            continue;
+        if (mono_reached(m->now, sender->ask_again)) {
+            elect_say_solicit(m, (int)row, out);
+            sender->ask_left--;
+            sender->ask_again = mono_after(m->now, gap);
+        }
+        if (sender->ask_left)
+            m->ask_again = mono_earlier(m->ask_again, sender->ask_again);
+    }
+}
+
 static bool hear_voice(struct elect *m, int row, const struct ballot *ballot,
                        struct elect_actions *out)
 {
@@ -90,9 +129,35 @@ static bool hear_voice(struct elect *m, int row, const struct ballot *ballot,
     } else if (!answers) {
         elect_note(m, why_unproven(member, ballot), &member->address, out);
         elect_say_solicit(m, row, out);
+        if (ballot->kind == BALLOT_ADVERT)
+            begin_asking(m, row);
         return false;
     }
     elect_believe(m, row, ballot, !same, out);
+    return true;
+}
+
+/* Is this solicit of its sender new? They decide nothing, so one may overtake another; but what is
+ * far behind, or was heard before, is not. */
+static bool is_new_question(struct sender *sender, const struct ballot *ballot)
+{
+    uint64_t ahead = ballot->counter - sender->asked_top;
+    uint64_t behind = sender->asked_top - ballot->counter;
+
+    if (ballot->boot != sender->asked_boot) {
+        sender->asked_boot = ballot->boot;
+        sender->asked_top = ballot->counter;
+        sender->asked_bits = 1;
+        return true;
+    }
+    if (ballot->counter > sender->asked_top) {
+        sender->asked_bits = ahead < 64 ? sender->asked_bits << ahead | 1 : 1;
+        sender->asked_top = ballot->counter;
+        return true;
+    }
+    if (behind >= 64 || sender->asked_bits >> behind & 1)
+        return false;
+    sender->asked_bits |= UINT64_C(1) << behind;
     return true;
 }
 
@@ -105,17 +170,9 @@ static void hear_solicit(struct elect *m, int row, const struct ballot *ballot,
     struct sender *sender = &m->senders[row];
     bool believed = is_same_life(member, ballot) && elect_is_believed(m, row);
 
-    if (believed ? ballot->counter <= member->counter
-                 : ballot->boot == sender->asked_boot && ballot->counter <= sender->asked_counter) {
+    if (!is_new_question(sender, ballot)) {
         elect_note(m, REASON_REPLAYED, &member->address, out);
         return;
-    }
-    if (believed) {
-        member->counter = ballot->counter;
-        member->heard = m->now;
-    } else {
-        sender->asked_boot = ballot->boot;
-        sender->asked_counter = ballot->counter;
     }
     if (mono_between(sender->answered, m->now) < ELECT_SOLICIT_GAP_NS) {
         elect_note(m, REASON_TOO_OFTEN, &member->address, out);

@@ -18,6 +18,7 @@ enum {
     ELECT_NOBODY = -1,       /* for a row */
     ELECT_INDEX_SIZE = 8192, /* twice ELECT_MEMBERS_MAX, a power of two */
     ELECT_NONCES = 2,        /* of one sender, live at the same time */
+    ELECT_ASKS_AGAIN = 3,    /* where a master does not answer */
     ELECT_STEPS_MAX = 4,     /* of those by which backups go one after another */
     ELECT_STEPS_PER_INTERVAL = 8
 };
@@ -32,9 +33,12 @@ struct sender {
     uint64_t epoch;
     struct ballot_head head;
     struct address successor;
-    mono_t solicited;                   /* by us */
-    mono_t answered;                    /* its last solicit, by us */
-    uint64_t asked_boot, asked_counter; /* of that, where the sender was not believed */
+    mono_t solicited;                           /* by us */
+    mono_t answered;                            /* its last solicit, by us */
+    uint64_t asked_boot, asked_top, asked_bits; /* its solicits: the last 64 counters */
+    mono_t asking;    /* since when it is asked again and again, as an unproven master */
+    mono_t ask_again; /* next, `ask_left` times */
+    uint8_t ask_left;
     struct {
         struct ballot_nonce value;
         mono_t until;
@@ -96,8 +100,9 @@ struct elect {
     mono_t told; /* the master, apart from the regular standings */
     mono_t last_ask;
     mono_t next_scan;
-    mono_t shown; /* `changed` was last said */
-    bool dirty;   /* something in the view is not what it was */
+    mono_t ask_again; /* the first of the senders' */
+    mono_t shown;     /* `changed` was last said */
+    bool dirty;       /* something in the view is not what it was */
     struct address watched;
     mono_t deadline;
 
@@ -147,6 +152,9 @@ void elect_scan(struct elect *m);
 
 /* False where the ballot decides nothing. */
 bool elect_hear(struct elect *m, const struct elect_event *event, struct elect_actions *out);
+
+/* Asks unproven masters again that have not answered. */
+void elect_hear_again(struct elect *m, struct elect_actions *out);
 
 /* What answers to them proves nothing any more. */
 void elect_forget_nonces(struct elect *m, int row);

@@ -49,6 +49,7 @@ int elect_add(struct elect *m, const struct address *address)
     m->members[row] = (struct elect_member){.address = *address, .heard = MONO_NEVER};
     m->senders[row] = (struct sender){.seen = m->now,
                                       .advert = ELECT_LONG_AGO,
+                                      .asking = ELECT_LONG_AGO,
                                       .solicited = ELECT_LONG_AGO,
                                       .answered = ELECT_LONG_AGO};
     m->index[at] = (uint16_t)(row + 1);
