@@ -17,7 +17,7 @@
     ROW(REASON_LATE, "late", "it stood still for longer than its dead time")                       \
     ROW(REASON_CONFLICT, "conflict", "it stays, the better of two masters")                        \
     ROW(REASON_RECONFIGURED, "reconfigured", "the configuration was changed")                      \
-    ROW(REASON_STOPPING, "stopping", "it is stopping")                                             \
+    ROW(REASON_STOPPING, "stopping", "it stops, or is no longer in the tier")                      \
     ROW(REASON_HEARD_MASTER, "heard_master", "it heard the master")                                \
     ROW(REASON_LOST_MASTER, "lost_master",                                                         \
         "the master was silent for the dead time, and nobody "                                     \

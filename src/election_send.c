@@ -80,6 +80,8 @@ static void list_hearers(struct election *election, struct seat *seat)
 /* Many members are not searched for anew with each of a hundred adverts a second. */
 static void keep_hearers(struct election *election, struct seat *seat)
 {
+    if (seat->leaving && seat->listed)
+        return;
     if (!seat->listed || seat->roster != elect_roster(seat->machine) ||
         seat->generation != members_generation(election->members))
         list_hearers(election, seat);

@@ -438,6 +438,23 @@ def tiers_come_and_go(net):
     tier.settled()
 
 
+@test("a master that a reload takes out of the tier names its successor")
+def master_leaves_by_reload(net):
+    tier = Tier(net, 2, 1, base=1.0)
+    first, second = tier.candidates
+    tier.becomes_master(first)
+    wait_until(lambda: first.status()["tiers"][0]["successor"] == second.host.v4, "a successor")
+    first.settings["nets"] = []
+    first.write_config()
+    first.done("reload")
+    tier.becomes_master(second, [second, tier.slaves[0]])
+    equal(tier.view(second)["reason"], "the leaving master named it as its successor",
+          "why the second is master")
+    contains(first.log(), "tier nets: left, as master", "the log")
+    events = " ".join(first.status()["events"])
+    contains(events, "it stops, or is no longer in the tier", "what happened lately")
+
+
 @test("a node that began as a flat mesh elects when its nets file gets roles")
 def flat_mesh_gets_roles(net):
     nodes = cluster(net, 2, base=0.2)

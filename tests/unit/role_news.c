@@ -74,7 +74,8 @@ static void people_are_told_in_a_sentence(void **state)
                              "two masters");
     change.ended = true;
     change.reason = REASON_STOPPING;
-    expect_sentence(&change, "paris: this node has left the election: it is stopping");
+    expect_sentence(&change, "paris: this node has left the election: it stops, or is no longer in "
+                             "the tier");
 }
 
 static void expect_summary(const struct role_news *news, const char *expected)
