@@ -28,21 +28,22 @@ static bool is_alarming(enum reason reason, bool had_master)
                            reason == REASON_LOST_MASTER));
 }
 
-static void log_change(const struct view_tier *before, const struct view_tier *view, bool again)
+static void log_change(const struct view_tier *before, const struct view_tier *view, bool again,
+                       enum reason reason)
 {
-    enum log_level level = is_alarming(view->reason, before->has_master) ? LEVEL_WARN : LEVEL_INFO;
+    enum log_level level = is_alarming(reason, before->has_master) ? LEVEL_WARN : LEVEL_INFO;
     char text[ADDRESS_TEXT_SIZE];
 
     if (view->role == BALLOT_MASTER)
         log_at(level, "tier %s: %s master, epoch %" PRIu64 ": %s", view->tier,
-               again ? "still" : "now", view->epoch, reason_sentence(view->reason));
+               again ? "still" : "now", view->epoch, reason_sentence(reason));
     else if (view->has_master)
         log_at(level, "tier %s: %s of %s, %s, epoch %" PRIu64 ": %s", view->tier,
                role_name(view->role), view->master, address_host_text(&view->master_address, text),
-               view->epoch, reason_sentence(view->reason));
+               view->epoch, reason_sentence(reason));
     else
         log_at(level, "tier %s: %s without a master, epoch %" PRIu64 ": %s", view->tier,
-               role_name(view->role), view->epoch, reason_sentence(view->reason));
+               role_name(view->role), view->epoch, reason_sentence(reason));
 }
 
 static bool is_other(const struct view_tier *a, const struct view_tier *b)
@@ -68,7 +69,7 @@ static void publish(struct election *election, struct seat *seat, const struct e
     elect_view(seat->machine, event->now, &view);
     view_publish(election->view, &view);
     if (event->kind != ELECT_END && (!*seat->shown.tier || is_other(&seat->shown, &view)))
-        log_change(&seat->shown, &view, false);
+        log_change(&seat->shown, &view, false, view.reason);
     seat->shown = view;
 }
 
@@ -169,7 +170,7 @@ static void tell_role(struct election *election, struct seat *seat,
 {
     count(election, action->reason);
     if (action->again && event->kind != ELECT_END)
-        log_change(&seat->shown, &seat->shown, true);
+        log_change(&seat->shown, &seat->shown, true, action->reason);
     post_change(election, seat, action->again, action->reason, event);
 }
 

@@ -144,7 +144,7 @@ static const char *why_unused(const struct peer *peer, mono_t now)
     return peer->ever_heard ? NULL : "not heard yet";
 }
 
-static json_t *peer_json(const struct peer *peer, mono_t now)
+static json_t *peer_json(const struct status_source *source, const struct peer *peer, mono_t now)
 {
     json_t *json = made(json_object());
     const char *why = why_unused(peer, now);
@@ -153,7 +153,7 @@ static json_t *peer_json(const struct peer *peer, mono_t now)
     add(json, "node", peer->node[0] ? json_string(peer->node) : json_null());
     add(json, "address", json_string(address_host_text(&peer->address, address)));
     add(json, "http_port", json_integer(peer->http_port));
-    add(json, "member", json_boolean(peer->member));
+    add(json, "member", json_boolean(members_hold(source->members, &peer->address)));
     add(json, "heard_s",
         peer->ever_heard ? json_real(seconds_between(peer->heard, now)) : json_null());
     add(json, "clock_ahead_s",
@@ -176,7 +176,7 @@ char *status_peers_json(const struct status_source *source, mono_t now)
     struct status_roll *roll = status_roll_new(source);
 
     for (size_t i = 0; i < peers->count; i++) {
-        json_t *peer = peer_json(&peers->list[i], now);
+        json_t *peer = peer_json(source, &peers->list[i], now);
         add(peer, "tiers", status_roll_of(roll, &peers->list[i].address, now));
         json_array_append_new(list, peer);
     }

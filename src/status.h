@@ -11,6 +11,7 @@
 #include "src/election.h"
 #include "src/flights.h"
 #include "src/http.h"
+#include "src/members.h"
 #include "src/recent.h"
 #include "src/skew.h"
 
@@ -38,6 +39,7 @@ struct status_source {
     const struct exchange *exchange;
     struct recent *recent;
     const struct skew *skew;
+    const struct members *members;
     const struct view *view;
     struct election *election; /* NULL: no tier has roles. These two are filled in at each look */
     struct vitals *vitals;     /* likewise */

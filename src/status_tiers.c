@@ -32,6 +32,12 @@ static void add_pair(json_t *object, struct ballot_pair pair)
     add(object, "skew", json_integer(pair.skew));
 }
 
+static void add_no_pair(json_t *object)
+{
+    add(object, "base", json_null());
+    add(object, "skew", json_null());
+}
+
 /* The causes in words, or null. */
 static json_t *causes_json(uint16_t demotion)
 {
@@ -55,8 +61,7 @@ static json_t *flat_tier(const struct status_source *source, const struct status
     add(json, "role", json_string("peer"));
     add(json, "master", json_null());
     add(json, "address", json_string(tier->address));
-    add(json, "base", json_null());
-    add(json, "skew", json_null());
+    add_no_pair(json);
     add(json, "epoch", json_null());
     add(json, "last_advert_s", json_null());
     add(json, "since", json_real(seconds_between(source->started, now)));
@@ -120,7 +125,10 @@ static json_t *tier_json(const struct status_source *source, const struct view_t
     add(json, "role", json_string(role_word(view->role)));
     add(json, "master", view->has_master ? json_string(view->master) : json_null());
     add(json, "address", view->has_master ? host_json(&view->master_address) : json_null());
-    add_pair(json, view->pair);
+    if (view->has_master)
+        add_pair(json, view->pair);
+    else
+        add_no_pair(json);
     add(json, "epoch", json_integer((json_int_t)view->epoch));
     add(json, "last_advert_s", ago_json(view->last_advert, now));
     add(json, "since", json_real(seconds_between(view->since, now)));

@@ -319,6 +319,7 @@ static void fill_status(struct world *world)
         .http = world->wires.http,
         .recent = world->wires.recent,
         .skew = &world->wires.skew,
+        .members = world->own.members,
         .view = world->view,
     };
 }

@@ -87,6 +87,7 @@ def partition(net):
     net.drop_nothing()
     tier.becomes_master(first)
     tier.stays(first, intervals(first, 5))
+    equal(tier.view(first)["reason"], "it stays, the better of two masters", "why it still is")
 
 
 @test("one who is only heard, or only hears, disturbs nobody")
@@ -126,6 +127,18 @@ def does_not_preempt(net):
     first.start()
     wait_until(lambda: tier.role(first) == "backup" and tier.agree() is second, "it follows")
     tier.stays(second, intervals(second, 15))
+
+
+@test("without a master none is shown, and a host of a network is a member")
+def nobody_is_master(net):
+    tier = Tier(net, 1, 1)
+    master, slave = tier.nodes
+    tier.becomes_master(master)
+    wait_until(lambda: [p["member"] for p in master.peers()] == [True], "the slave is a member")
+    master.stop()
+    wait_until(lambda: slave.status()["tiers"][0]["master"] is None, "the master is gone")
+    shown = slave.status()["tiers"][0]
+    equal([shown[name] for name in ("address", "base", "skew")], [None] * 3, "its address and pair")
 
 
 @test("a slave that is in no line by itself is found by its standing")

@@ -358,22 +358,27 @@ PARIS = {"tier": "paris", "role": "backup", "master": "gw1.paris.example.com",
 def case_status_roles(home, here):
     """status says who is master of each tier, and why this node is demoted there"""
     core = {**PARIS, "tier": "core", "role": "slave", "master": None, "address": None,
-            "last_advert_s": None, "behind": None, "demoted": "somebody demoted it",
+            "base": None, "skew": None, "last_advert_s": None, "behind": None, "demoted": "somebody demoted it",
             "by_hand": {"since": "2026-11-22T12:00:00Z", "left_s": None}}
     lone = {**PARIS, "tier": "lone", "role": "master", "demoted": None, "by_hand": None}
+    near = {**lone, "tier": "near", "role": "backup", "behind": 0}
     with Fake(home) as fake:
-        fake.on("GET", "/.pond/status", lambda h: h.json({**STATUS, "tiers": [PARIS, core, lone]}))
+        fake.on("GET", "/.pond/status",
+                lambda h: h.json({**STATUS, "tiers": [PARIS, core, {**lone, "behind": None}]}))
         result = pond(home, here, "status")
+        fake.on("GET", "/.pond/status", lambda h: h.json({**STATUS, "tiers": [near, PARIS, core]}))
+        stacked = pond(home, here, "status")
     expect(result, DONE)
     equal([re.split(r"  +", line) for line in result.text.splitlines()[1:5]],
           [["TIER", "ROLE", "MASTER", "ADDRESS", "BASE+SKEW", "EPOCH", "LAST ADVERT"],
            ["paris", "backup", "gw1.paris.example.com", "10.27.4.1", "1+100", "14", "0.4 s ago"],
-           ["core", "slave", "-", "-", "1+100", "14", "-"],
+           ["core", "slave", "-", "-", "-", "14", "-"],
            ["lone", "master", "gw1.paris.example.com", "10.27.4.1", "1+100", "14", "0.4 s ago"]])
     equal(result.text.splitlines()[5:7],
           ["DEMOTED paris: its clock is off, somebody demoted it (for another 14m 3s)",
            "DEMOTED core: somebody demoted it (until pond restore)"])
-    assert "behind master by 3" in result.text, result.text
+    for text in (result.text, stacked.text):
+        assert "behind master by 3" in text, text
 
 
 def case_peers_roles(home, here):

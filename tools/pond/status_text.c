@@ -137,9 +137,11 @@ static void show_demotions(const json_t *tiers, FILE *out)
     }
 }
 
-/* How many objects the master has that we lack, in the first tier that has a master. */
+/* How many objects a master has that we lack, in the tier where that is the most. */
 static void add_behind(struct text *out, const json_t *tiers)
 {
+    uint64_t most = 0;
+    bool known = false;
     const json_t *tier;
     size_t i;
 
@@ -147,10 +149,14 @@ static void add_behind(struct text *out, const json_t *tiers)
     {
         if (!json_is_integer(json_object_get(tier, "behind")))
             continue;
-        text_puts(out, "   behind master by ");
-        figure_count(out, field_count(tier, "behind"));
-        return;
+        if (field_count(tier, "behind") > most)
+            most = field_count(tier, "behind");
+        known = true;
     }
+    if (!known)
+        return;
+    text_puts(out, "   behind master by ");
+    figure_count(out, most);
 }
 
 static void show_cache(const json_t *status, FILE *out)
