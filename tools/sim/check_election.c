@@ -272,6 +272,10 @@ static void check_epoch(struct sim *sim, const struct step *step)
                  tier_name(sim, step), (unsigned long long)elector->seen.epoch,
                  (unsigned long long)step->is.epoch);
     elector->seen.epoch = step->is.epoch;
+    /* Over restarts too, as far as it came to note it. */
+    if (step->is.epoch < step->node->disk.home.memory[step->tier].epoch)
+        sim_fail(sim, "n%d %s: its epoch is %llu, and a higher one is on its disk",
+                 step->node->index, tier_name(sim, step), (unsigned long long)step->is.epoch);
 }
 
 static void check_deadline(struct sim *sim, const struct step *step)
@@ -283,7 +287,7 @@ static void check_deadline(struct sim *sim, const struct step *step)
     if (step->event->kind == ELECT_WAKE) {
         seen->wakes = seen->woken.ns == now.ns ? seen->wakes + 1 : 1;
         seen->woken = now;
-        if (seen->wakes > WAKES_MOST)
+        if (seen->wakes > WAKES_MOST || deadline.ns <= now.ns)
             sim_fail(sim, "n%d %s: wants to be woken at once, again and again", step->node->index,
                      tier_name(sim, step));
     }

@@ -99,8 +99,7 @@ struct elector {
     bool worthless;           /* it must change nothing */
     struct planted planted;
     struct seen seen;
-    uint64_t published; /* the highest epoch, in all lives with this home */
-    uint64_t led;       /* the highest epoch that it was master with, likewise */
+    uint64_t led; /* the highest epoch that it was master with, in all lives with this home */
 };
 
 void elector_begin(struct sim *sim, struct sim_node *node, int tier);

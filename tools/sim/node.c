@@ -141,7 +141,7 @@ static void change_home(struct sim *sim, struct sim_node *node, enum sim_home ho
     else
         disk_lose(node);
     for (int t = 0; t < SIM_TIERS_MAX; t++)
-        node->electors[t].published = node->electors[t].led = 0;
+        node->electors[t].led = 0;
 }
 
 static void start_again(struct sim *sim, struct sim_event *event)
