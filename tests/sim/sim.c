@@ -10,7 +10,7 @@
  * --scenario NAME --trace prints one), random runs stay sound, and mistakes that are built in are
  * found out.
  */
-enum { SEEDS = 300, PLANT_SEEDS = 150, TWICE_SEEDS = 5 };
+enum { SEEDS = 200, PLANT_SEEDS = 150, TWICE_SEEDS = 5 };
 
 static int cases;
 

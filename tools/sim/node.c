@@ -282,6 +282,7 @@ void sim_node_free(struct sim_node *node)
 {
     end_life(node);
     sim_set_free(&node->heard);
+    sim_set_free(&node->places);
     twin_free(&node->twin);
 }
 
