@@ -75,10 +75,10 @@
  * used by a life that did not come to note it.
  *
  * Preemption. A backup that is better than its master (ballot_compare; being behind is a demotion),
- * has `preempt`, and was steady (same demotion) for preempt_delay asks with its standing, every
- * master's interval, as long as that holds; against a master of higher demotion it asks at once,
- * whatever `preempt` says. The master, if it finds the asker proven and better, leaves in its
- * favour.
+ * has `preempt`, was steady (same demotion) for preempt_delay, and has its next epoch on disk asks
+ * with its standing, every master's interval, as long as that holds; against a master of higher
+ * demotion it asks at once, whatever `preempt` says. The master, if it finds the asker proven and
+ * better, leaves in its favour.
  *
  * Leaving. Three adverts with `leaving` and the successor, in one go; then backup (or OFF). A
  * master whose own demotion rose leaves if a better candidate is known (proven, not behind); else

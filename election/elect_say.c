@@ -219,11 +219,13 @@ static void say_standings(struct elect *m, struct elect_actions *out)
         mono_after(m->now, 4 * fifth + (int64_t)rng_below(&m->rng, 2 * (uint64_t)fifth));
 }
 
+/* Whose next epoch is not on disk could not take what it was given, and would ask for it again as
+ * soon as another had taken that: a slow disk must not keep the tier without a master. */
 static bool would_take_over(const struct elect *m)
 {
     struct ballot_rank own = elect_own_rank(m), master;
 
-    if (m->state != ELECT_BACKUP || m->master == ELECT_NOBODY)
+    if (m->state != ELECT_BACKUP || m->master == ELECT_NOBODY || elect_next_epoch(m) > m->reserved)
         return false;
     master = elect_rank(m, m->master);
     return ballot_compare(&own, &master) < 0;

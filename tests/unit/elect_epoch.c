@@ -68,6 +68,26 @@ static void who_waits_for_its_epoch_follows_who_takes_over_meanwhile(void **stat
     cluster_free(c);
 }
 
+static void who_has_no_epoch_on_disk_does_not_ask_for_the_role(void **state)
+{
+    struct cluster *c = cluster_new(2);
+    uint64_t epoch;
+
+    (void)state;
+    cluster_stick_disk(c, 0, true);
+    cluster_begin_all(c);
+    cluster_run(c, MONO_S(5));
+    assert_int_equal(cluster_master(c), 1);
+    epoch = cluster_view(c, 1).epoch;
+    cluster_run(c, MONO_S(120));
+    assert_int_equal(cluster_master(c), 1);
+    assert_int_equal(cluster_view(c, 1).epoch, epoch);
+    cluster_stick_disk(c, 0, false);
+    cluster_run(c, MONO_S(12));
+    assert_int_equal(cluster_master(c), 0);
+    cluster_free(c);
+}
+
 static void after_a_crash_no_epoch_is_used_again(void **state)
 {
     struct cluster *c = cluster_new(1);
@@ -167,6 +187,7 @@ int main(void)
         cmocka_unit_test(epochs_are_on_disk_before_they_are_used),
         cmocka_unit_test(they_are_reserved_ahead_so_that_a_slow_disk_delays_nobody),
         cmocka_unit_test(who_waits_for_its_epoch_follows_who_takes_over_meanwhile),
+        cmocka_unit_test(who_has_no_epoch_on_disk_does_not_ask_for_the_role),
         cmocka_unit_test(after_a_crash_no_epoch_is_used_again),
         cmocka_unit_test(after_a_stop_none_is_left_out),
         cmocka_unit_test(a_master_goes_above_what_a_follower_knows),
