@@ -155,6 +155,7 @@ static void send_ballot(struct cluster *c, size_t node, struct ballot ballot,
     s->adverts += ballot.kind == BALLOT_ADVERT && !ballot.leaving;
     s->leavings += ballot.kind == BALLOT_ADVERT && ballot.leaving;
     s->standings += ballot.kind == BALLOT_STANDING;
+    s->answers += ballot.has_echo;
     s->solicits += ballot.kind == BALLOT_SOLICIT;
     s->asks += ballot.kind == BALLOT_STANDING && ballot.asks;
     if (ballot.kind == BALLOT_ADVERT)

@@ -34,7 +34,7 @@ struct station {
     uint64_t epoch;   /* in the view, ever, in this life */
     uint64_t reigned; /* the highest epoch that it was master with, ever */
     /* What it did: */
-    unsigned roles, again, adverts, solicits, standings, leavings, persists;
+    unsigned roles, again, adverts, solicits, standings, answers, leavings, persists;
     enum reason reason; /* of its last ROLE */
     uint16_t asks;
 };

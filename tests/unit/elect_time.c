@@ -341,55 +341,6 @@ static void intervals_of_ten_milliseconds_work(void **state)
     cluster_free(c);
 }
 
-/* ---- slaves ---------------------------------------------------------------------------------- */
-
-static void a_slave_loses_its_master_and_finds_the_next(void **state)
-{
-    struct cluster *c = cluster_new(3);
-    struct view_tier view;
-
-    (void)state;
-    cluster_make_slave(c, 2);
-    cluster_begin_all(c);
-    cluster_run(c, MONO_S(10));
-    assert_int_equal(cluster_view(c, 2).role, BALLOT_SLAVE);
-    assert_string_equal(cluster_view(c, 2).master, "node0");
-    assert_int_equal(cluster_view(c, 2).reason, REASON_HEARD_MASTER);
-    cluster_cut(c, 2, 0, true);
-    cluster_cut(c, 2, 1, true);
-    cluster_run(c, MONO_S(4));
-    view = cluster_view(c, 2);
-    assert_false(view.has_master);
-    assert_int_equal(view.reason, REASON_LOST_MASTER);
-    cluster_kill(c, 0);
-    cluster_run(c, MONO_S(4));
-    cluster_cut(c, 2, 1, false);
-    cluster_run(c, MONO_MS(1100));
-    assert_string_equal(cluster_view(c, 2).master, "node1");
-    assert_int_equal(c->stations[2].roles, 1);
-    cluster_free(c);
-}
-
-static void who_knows_no_master_asks_for_ever_ever_less_often(void **state)
-{
-    struct cluster *c = cluster_new(3);
-    unsigned first, second, last;
-
-    (void)state;
-    cluster_make_slave(c, 2);
-    cluster_begin(c, 2);
-    cluster_run(c, MONO_S(10));
-    first = c->stations[2].solicits;
-    assert_in_range(first, 2 * 4, 2 * 6); /* after 0.5, 1, 2, 4, 8 s, and a little */
-    cluster_run(c, MONO_S(590));
-    second = c->stations[2].solicits;
-    assert_in_range(second - first, 2 * 8, 2 * 14);
-    cluster_run(c, MONO_S(36000));
-    last = c->stations[2].solicits;
-    assert_in_range(last - second, 2 * 500, 2 * 600);
-    cluster_free(c);
-}
-
 /* ---- lateness -------------------------------------------------------------------------------- */
 
 static void a_backup_that_was_late_gives_the_master_that_time(void **state)
@@ -538,8 +489,6 @@ int main(void)
         cmocka_unit_test(two_masters_that_fall_silent_together_are_not_followed_in_turn),
         cmocka_unit_test(a_master_that_is_lost_makes_way_for_a_worse_one_that_is_heard),
         cmocka_unit_test(intervals_of_ten_milliseconds_work),
-        cmocka_unit_test(a_slave_loses_its_master_and_finds_the_next),
-        cmocka_unit_test(who_knows_no_master_asks_for_ever_ever_less_often),
         cmocka_unit_test(a_backup_that_was_late_gives_the_master_that_time),
         cmocka_unit_test(one_that_is_always_late_takes_over_nevertheless),
         cmocka_unit_test(a_master_that_was_suspended_listens_first),
