@@ -146,11 +146,11 @@ static void count(struct election *election, enum reason reason)
     atomic_fetch_add_explicit(&election->reasons[reason], 1, memory_order_relaxed);
 }
 
-static void post_change(struct election *election, const struct seat *seat, bool again,
-                        enum reason reason, const struct elect_event *event)
+static void post_change(struct election *election, const struct seat *seat, enum ballot_role role,
+                        bool again, enum reason reason, const struct elect_event *event)
 {
     const struct view_tier *view = &seat->shown;
-    struct role_change change = {.queue = queue_of(view->role),
+    struct role_change change = {.queue = queue_of(role),
                                  .again = again,
                                  .ended = event->kind == ELECT_END,
                                  .epoch = view->epoch,
@@ -171,7 +171,7 @@ static void tell_role(struct election *election, struct seat *seat,
     count(election, action->reason);
     if (action->again && event->kind != ELECT_END)
         log_change(&seat->shown, &seat->shown, true, action->reason);
-    post_change(election, seat, action->again, action->reason, event);
+    post_change(election, seat, action->role, action->again, action->reason, event);
 }
 
 /* The role is the same, and another master is followed: whoever acts on the role, as a slave's hook
@@ -267,7 +267,7 @@ void election_act(struct election *election, struct seat *seat, const struct ele
     for (size_t i = 0; i < actions->count; i++)
         act(election, seat, &actions->list[i], event);
     if (*before.tier && follows_another(&before, &seat->shown))
-        post_change(election, seat, true, seat->shown.reason, event);
+        post_change(election, seat, seat->shown.role, true, seat->shown.reason, event);
     if (event->kind == ELECT_END)
         persist_last(election, seat);
 }

@@ -104,7 +104,7 @@ def replayed_while_it_is_dead(net):
     tier.cut(first)
     replay = attacker.start(second.host, first.host, rate=500, seconds=5)
     tier.becomes_master(second, [second, third], seconds=4)
-    equal(tier.view(second)["reason"], "the master was silent for the dead time", "why")
+    equal(tier.view(second)["reason"], "no master was heard for the dead time", "why")
     attacker.send(second.host, first.host)
     tier.stays(second, intervals(second, 3), [second, third])
     replay.wait()
