@@ -382,6 +382,7 @@ static mono_t deadline(const struct elect *m)
         return MONO_NEVER;
     at = mono_earlier(at, mono_earlier(elect_say_next(m), m->ask_again));
     at = mono_earlier(at, mono_earlier(m->wait.solicit, m->wait.seek));
+    at = mono_earlier(at, m->wait.doubt);
     return m->wait.blocked ? at : mono_earlier(at, elect_wait_due(m));
 }
 

@@ -62,6 +62,12 @@
  * was born again, as another than a master) and NAMED end the wait at once, but for the i/8 steps
  * of those who are not the best (PROCESS_DIED) or not named (they wait one dead time).
  *
+ * Doubt. A worse master whose epoch is above that of the one followed has taken over from it, or is
+ * in conflict with it. The one followed is asked at once, and once more: if it says nothing for
+ * i/8 (ELECT_DOUBT_MIN_NS at least, i/2 at most), the newer one is followed (REASON_NEWER_MASTER),
+ * long before the dead time is over; if it answers, the two settle it among themselves. A backup
+ * that is better than the newer one follows it like the others, and asks it.
+ *
  * Lateness. `late` of an event is by how much the driver's loop came later than it should have. A
  * backup's deadline moves by it; but who is always a little late must not wait for ever, so of
  * lateness below the dead time, one dead time at most is forgiven in one wait. A master that was
@@ -101,6 +107,7 @@ enum {
 #define ELECT_STANDING_GAP_NS MONO_MS(20)
 #define ELECT_SOLICIT_GAP_NS MONO_MS(2)
 #define ELECT_CONFLICT_GAP_NS MONO_MS(5)
+#define ELECT_DOUBT_MIN_NS MONO_MS(10)
 #define ELECT_OUTBID_GAP_NS MONO_S(1)
 #define ELECT_OUTBID_MAX_NS MONO_S(30)
 #define ELECT_SEEK_MAX_NS MONO_S(60) /* between the solicits of one who knows no master */

@@ -50,6 +50,7 @@ struct wait {
     mono_t from;      /* the last advert, or since when there is no master */
     int64_t forgiven; /* of our own lateness, since then */
     mono_t solicit;   /* next, of the master that is silent */
+    mono_t doubt;     /* ends: the master has not answered, and a newer one is heard */
     mono_t seek;      /* next solicit of all candidates, where there is no master */
     int64_t seek_gap;
     mono_t called; /* to take over, whatever the silence: MONO_NEVER: not */
@@ -173,6 +174,9 @@ int64_t elect_dead_of(const struct elect *m, struct ballot_pair pair);
 
 void elect_wait_from(struct elect *m, mono_t from);
 void elect_wait_late(struct elect *m, int64_t late, struct elect_actions *out);
+
+/* A worse master with a higher epoch is heard: is the one that is followed still there? */
+void elect_wait_doubt(struct elect *m, struct elect_actions *out);
 
 /* Take over after the i/8 steps of the better ones, or at once. */
 void elect_wait_call(struct elect *m, enum elect_input call, int64_t interval);

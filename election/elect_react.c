@@ -61,6 +61,9 @@ static void hear_advert(struct elect *m, int who, const struct ballot *ballot,
     else if (m->state == ELECT_MASTER || m->master != ELECT_NOBODY)
         input = ballot_compare(&one, &other) < 0 ? INPUT_HEARD_BETTER : INPUT_HEARD_WORSE;
     elect_take(m, input, who, out);
+    if (input == INPUT_HEARD_WORSE && m->state != ELECT_MASTER &&
+        ballot->epoch > m->senders[m->master].epoch)
+        elect_wait_doubt(m, out);
     tell_epoch(m, out);
 }
 

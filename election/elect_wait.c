@@ -53,6 +53,7 @@ void elect_wait_from(struct elect *m, mono_t from)
 
     m->wait = (struct wait){.from = from,
                             .solicit = MONO_NEVER,
+                            .doubt = MONO_NEVER,
                             .seek = MONO_NEVER,
                             .called = MONO_NEVER,
                             .until = from};
@@ -65,6 +66,36 @@ void elect_wait_from(struct elect *m, mono_t from)
     m->wait.seek_gap = interval / 2;
     m->wait.seek =
         mono_after(from, interval / 2 + (int64_t)rng_below(&m->rng, (uint64_t)interval / 8));
+}
+
+static void ask(struct elect *m, struct elect_actions *out)
+{
+    elect_say_solicit(m, m->master, out);
+    m->wait.solicit = mono_after(m->now, solicit_again(m));
+    if (!m->wait.asked)
+        m->wait.until = m->wait.solicit;
+    m->wait.asked = true;
+}
+
+/* It answers within i/8; who adverts often may be as far away as who does not. */
+static int64_t doubt_ns(const struct elect *m)
+{
+    int64_t interval = elect_interval(m), eighth = interval / 8;
+
+    if (eighth < ELECT_DOUBT_MIN_NS)
+        eighth = ELECT_DOUBT_MIN_NS;
+    return eighth < interval / 2 ? eighth : interval / 2;
+}
+
+void elect_wait_doubt(struct elect *m, struct elect_actions *out)
+{
+    int64_t doubt = doubt_ns(m);
+
+    if (m->wait.doubt.ns != MONO_NEVER.ns)
+        return;
+    ask(m, out);
+    m->wait.doubt = mono_after(m->now, doubt);
+    m->wait.solicit = mono_earlier(m->wait.solicit, mono_after(m->now, doubt / 2));
 }
 
 /* i/8 for each that would be a better master and may be alive. */
@@ -126,6 +157,7 @@ void elect_wait_late(struct elect *m, int64_t late, struct elect_actions *out)
     m->wait.forgiven += late;
     m->wait.from = mono_earlier(m->now, mono_after(m->wait.from, late));
     m->wait.solicit = mono_after(m->wait.solicit, late < dead ? late : 0);
+    m->wait.doubt = mono_after(m->wait.doubt, late);
     if (was_due && !mono_reached(m->now, elect_wait_due(m)))
         elect_note(m, REASON_OWN_LATENESS, &m->rules.address, out);
 }
@@ -137,8 +169,8 @@ static bool adverts(const struct elect *m, int row)
            mono_between(m->senders[row].advert, m->now) < elect_dead_of(m, m->members[row].pair);
 }
 
-/* The best of them. */
-static int other_master(const struct elect *m)
+/* The best of them whose epoch is above that. */
+static int other_master(const struct elect *m, uint64_t epoch)
 {
     int best = ELECT_NOBODY;
 
@@ -146,7 +178,7 @@ static int other_master(const struct elect *m)
         int row = (int)i;
         struct ballot_rank one = elect_rank(m, row), other;
 
-        if (!adverts(m, row))
+        if (!adverts(m, row) || m->senders[row].epoch <= epoch)
             continue;
         if (best != ELECT_NOBODY)
             other = elect_rank(m, best);
@@ -168,15 +200,6 @@ static void wait_for_epoch(struct elect *m, enum elect_input input, struct elect
     m->wait.blocked = true;
 }
 
-static void ask(struct elect *m, struct elect_actions *out)
-{
-    elect_say_solicit(m, m->master, out);
-    m->wait.solicit = mono_after(m->now, solicit_again(m));
-    if (!m->wait.asked)
-        m->wait.until = m->wait.solicit;
-    m->wait.asked = true;
-}
-
 void elect_wait_judge(struct elect *m, struct elect_actions *out)
 {
     bool called = mono_reached(m->now, m->wait.called);
@@ -190,7 +213,7 @@ void elect_wait_judge(struct elect *m, struct elect_actions *out)
         ask(m, out);
         return;
     }
-    other = called ? ELECT_NOBODY : other_master(m);
+    other = called ? ELECT_NOBODY : other_master(m, 0);
     if (other != ELECT_NOBODY)
         elect_take(m, INPUT_HEARD_FIRST, other, out);
     else if (m->state == ELECT_SLAVE)
@@ -199,6 +222,18 @@ void elect_wait_judge(struct elect *m, struct elect_actions *out)
         wait_for_epoch(m, input, out);
     else
         elect_take(m, input, ELECT_NOBODY, out);
+}
+
+static void judge_doubt(struct elect *m, struct elect_actions *out)
+{
+    int newer;
+
+    if (!mono_reached(m->now, m->wait.doubt))
+        return;
+    m->wait.doubt = MONO_NEVER;
+    newer = other_master(m, m->senders[m->master].epoch);
+    if (newer != ELECT_NOBODY)
+        elect_take(m, INPUT_HEARD_NEWER, newer, out);
 }
 
 /* Asks all candidates, ever less often. */
@@ -217,6 +252,7 @@ void elect_wait_wake(struct elect *m, struct elect_actions *out)
     if (m->state != ELECT_SLAVE && m->state != ELECT_BACKUP)
         return;
     elect_wait_judge(m, out);
+    judge_doubt(m, out);
     if (mono_reached(m->now, m->wait.solicit))
         ask(m, out);
     if (mono_reached(m->now, m->wait.seek))

@@ -22,7 +22,9 @@
     ROW(REASON_LOST_MASTER, "lost_master",                                                         \
         "the master was silent for the dead time, and nobody "                                     \
         "has taken over yet")                                                                      \
-    ROW(REASON_MASTER_LEFT, "master_left", "the master left")
+    ROW(REASON_MASTER_LEFT, "master_left", "the master left")                                      \
+    ROW(REASON_NEWER_MASTER, "newer_master",                                                       \
+        "a newer master is heard, and the one followed does not answer")
 
 #define REASON_REFUSALS(ROW)                                                                       \
     ROW(REASON_REPLAYED, "replayed", "it was said before")                                         \

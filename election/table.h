@@ -17,6 +17,7 @@
     ROW(INPUT_HEARD_SAME, "the master that is followed adverts")                                   \
     ROW(INPUT_HEARD_BETTER, "a master adverts that is better than the one known, or than us")      \
     ROW(INPUT_HEARD_WORSE, "a master adverts that is worse than the one known, or than us")        \
+    ROW(INPUT_HEARD_NEWER, "a newer master adverts, and the one that is followed does not answer") \
     ROW(INPUT_LEFT, "the master that is followed is master no more")                               \
     ROW(INPUT_DIED, "the process of the master that is followed is gone")                          \
     ROW(INPUT_REMOVED, "the master that is followed is no candidate any more")                     \

@@ -114,7 +114,8 @@ static void check_followed(enum elect_state state, enum elect_input input, struc
 
     if (gone)
         HOLDS(rule.deed == (follower ? DEED_LISTEN : DEED_NONE));
-    if (follower && (input == INPUT_HEARD_FIRST || input == INPUT_HEARD_BETTER))
+    if (follower &&
+        (input == INPUT_HEARD_FIRST || input == INPUT_HEARD_BETTER || input == INPUT_HEARD_NEWER))
         HOLDS(rule.deed == DEED_FOLLOW && rule.next == state);
     if (follower && input == INPUT_HEARD_WORSE)
         HOLDS(rule.deed == DEED_NOTE);
