@@ -133,6 +133,8 @@ static void reign(struct elect *m, const struct elect_rule *rule, struct elect_a
     become(m, rule->next, ELECT_NOBODY, rule->reason, out);
     m->next_advert = m->now;
     elect_say_advert(m, out);
+    /* Once more before the next is due: who lost this one is not to wait for that. */
+    m->next_advert = mono_after(m->now, elect_interval(m) / 8);
 }
 
 static void leave(struct elect *m, const struct elect_rule *rule, int who,

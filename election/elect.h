@@ -37,7 +37,8 @@
  * SHA-256 of the seed and a count, live for one dead time, and are good once; those to a master
  * end when it is followed no longer.
  *
- * Masters. A master adverts every interval, at once on becoming one, on a conflict, and in answer
+ * Masters. A master adverts every interval, at once on becoming one and i/8 later (one of the two
+ * may be lost where others follow a dead master still), on a conflict, and in answer
  * to a solicit (that one to the asker alone, with the echo). A follower (backup, slave) follows the
  * best proven master that it hears; a better one replaces it at once, a worse one is
  * REASON_WORSE_MASTER. A master that hears a better one becomes backup at once. One that hears a
