@@ -178,6 +178,9 @@ void elect_wait_late(struct elect *m, int64_t late, struct elect_actions *out);
 /* A worse master with a higher epoch is heard: is the one that is followed still there? */
 void elect_wait_doubt(struct elect *m, struct elect_actions *out);
 
+/* The best other master that is heard and has a higher epoch than the one that is followed. */
+int elect_newer_master(const struct elect *m);
+
 /* Take over after the i/8 steps of the better ones, or at once. */
 void elect_wait_call(struct elect *m, enum elect_input call, int64_t interval);
 

@@ -6,7 +6,13 @@
 void elect_died(struct elect *m, struct elect_actions *out)
 {
     int64_t interval = elect_interval(m);
+    int newer = elect_newer_master(m);
 
+    /* Its successor was heard before this was known. */
+    if (newer != ELECT_NOBODY) {
+        elect_take(m, INPUT_HEARD_NEWER, newer, out);
+        return;
+    }
     elect_take(m, INPUT_DIED, ELECT_NOBODY, out);
     elect_wait_call(m, INPUT_DUE_DIED, interval);
     if (m->state == ELECT_BACKUP)

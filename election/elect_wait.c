@@ -224,6 +224,11 @@ void elect_wait_judge(struct elect *m, struct elect_actions *out)
         elect_take(m, input, ELECT_NOBODY, out);
 }
 
+int elect_newer_master(const struct elect *m)
+{
+    return other_master(m, m->senders[m->master].epoch);
+}
+
 static void judge_doubt(struct elect *m, struct elect_actions *out)
 {
     int newer;
@@ -231,7 +236,7 @@ static void judge_doubt(struct elect *m, struct elect_actions *out)
     if (!mono_reached(m->now, m->wait.doubt))
         return;
     m->wait.doubt = MONO_NEVER;
-    newer = other_master(m, m->senders[m->master].epoch);
+    newer = elect_newer_master(m);
     if (newer != ELECT_NOBODY)
         elect_take(m, INPUT_HEARD_NEWER, newer, out);
 }

@@ -192,6 +192,22 @@ static void one_that_does_not_preempt_remains_with_it(void **state)
     cluster_free(c);
 }
 
+/* The news of the death came later than the advert of who heard of it first. */
+static void who_learns_of_the_death_last_takes_over_from_nobody(void **state)
+{
+    struct cluster *c = tier_new(1000000);
+
+    (void)state;
+    kill_the_master(c);
+    cluster_run(c, MONO_MS(1));
+    refuse(c, 2, 0);
+    assert_int_equal(followed_by(c, 2), first_byte(1));
+    cluster_run(c, MONO_S(10));
+    assert_int_equal(cluster_master(c), 1);
+    assert_int_equal(c->stations[2].roles, 1);
+    cluster_free(c);
+}
+
 /* It could not have heard the answer: what it was late comes on top. */
 static void one_that_was_late_waits_so_much_longer(void **state)
 {
@@ -222,6 +238,7 @@ int main(void)
         cmocka_unit_test(one_answer_is_enough),
         cmocka_unit_test(a_better_backup_follows_the_newer_one_and_asks_it),
         cmocka_unit_test(one_that_does_not_preempt_remains_with_it),
+        cmocka_unit_test(who_learns_of_the_death_last_takes_over_from_nobody),
         cmocka_unit_test(one_that_was_late_waits_so_much_longer),
     };
     return cmocka_run_group_tests_name("elect_doubt", tests, NULL, NULL);
