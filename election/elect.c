@@ -448,7 +448,9 @@ void elect_step(struct elect *machine, const struct elect_event *event,
         m->now = event->now;
     actions->count = 0;
     judge_lateness(m, event->late, actions);
-    moved = take_event(m, event, actions) || actions->count || event->late;
+    /* A ballot that is refused moves nothing: floods of them are to cost little. */
+    moved = actions->count || event->late;
+    moved = take_event(m, event, actions) || moved;
     if (moved)
         settle(m, actions);
     actions->changed = m->dirty || mono_between(m->shown, m->now) > elect_dead(m) / 4;

@@ -86,6 +86,7 @@ static void begin_asking(struct elect *m, int row)
     sender->ask_left = ELECT_ASKS_AGAIN;
     sender->ask_again = mono_after(m->now, interval / ELECT_STEPS_PER_INTERVAL);
     m->ask_again = mono_earlier(m->ask_again, sender->ask_again);
+    m->deadline = mono_earlier(m->deadline, m->ask_again);
 }
 
 void elect_hear_again(struct elect *m, struct elect_actions *out)
