@@ -6,13 +6,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/log.h"
+#include "src/base/must.h"
 #include "src/base/text.h"
 
-enum { STATE_SIZE_MAX = 256 };
+enum { STATE_SIZE_MAX = 256, STATE_SPREAD = 65536 };
 
 static const char head[] = "carpond state 1\nboot: ";
 
@@ -23,7 +25,7 @@ static bool parse(struct span text, uint64_t *boot)
         return false;
     text.at += sizeof(head) - 1;
     text.len -= sizeof(head);
-    return span_u64(text, UINT64_MAX - 1, boot);
+    return span_u64(text, UINT64_MAX - 1 - STATE_SPREAD, boot);
 }
 
 /* The last boot that was used; 0 where nothing is known of one. */
@@ -72,6 +74,14 @@ static bool write_new(int folder, uint64_t boot)
            fsync(folder) == 0;
 }
 
+static uint64_t some_of_the_spread(void)
+{
+    uint16_t random;
+
+    MUST(getrandom(&random, sizeof(random), 0) == sizeof(random));
+    return random % STATE_SPREAD;
+}
+
 bool state_open(const char *home, wall_t now, uint64_t *boot)
 {
     int folder = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -80,7 +90,7 @@ bool state_open(const char *home, wall_t now, uint64_t *boot)
 
     if (folder >= 0) {
         last = read_last(folder, home);
-        *boot = last >= clock ? last + 1 : clock;
+        *boot = (last >= clock ? last + 1 : clock) + some_of_the_spread();
         good = write_new(folder, *boot);
     }
     if (!good)

@@ -18,6 +18,9 @@
  * given one name by mistake are told apart; and always above the last one, so that a clock that was
  * stepped back strands nobody.
  *
+ * And it is no boot of before, where both are wrong: of a home that was put back, and a clock that
+ * stands where it stood then, the numbers would be the same. So a random part of a minute is added.
+ *
  * False, and the reason logged, where the file cannot be written. A file that is malformed is
  * reported, and counts as lost.
  */

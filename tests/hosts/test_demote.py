@@ -164,7 +164,8 @@ def clock_off(net):
         counter += 1
         for slave, udp in zip(tier.slaves, sockets):
             clock = int((time.time() + seconds_ahead) * 1000)
-            data = wire.notice("whohas", "x", node=slave.name, boot=int(time.time() * 1000),
+            boot = int((time.time() + 3600) * 1000)  # above the one that it had itself
+            data = wire.notice("whohas", "x", node=slave.name, boot=boot,
                                counter=counter, newer=0, tuid=f"{counter}.1@{slave.name}",
                                clock=clock)
             udp.sendto(data, (first.host.v4, PORT))

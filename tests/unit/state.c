@@ -10,6 +10,8 @@
 #include "src/base/log.h"
 #include "tests/unit/unit.h"
 
+enum { MINUTE_MS = 65536 };
+
 static int set_up(void **state)
 {
     char *home = strdup("/tmp/pond-state-XXXXXX");
@@ -62,17 +64,17 @@ static void each_start_is_above_the_last(void **state)
 {
     uint64_t first = start(*state, 1000), second = start(*state, 1000);
 
-    assert_int_equal(first, 1000);
-    assert_int_equal(second, 1001);
-    assert_int_equal(start(*state, 2000), 2000);
+    assert_in_range(first, 1000, 1000 + MINUTE_MS);
+    assert_in_range(second, first + 1, first + 1 + MINUTE_MS);
+    assert_in_range(start(*state, 2000000), 2000000, 2000000 + MINUTE_MS);
 }
 
 static void a_clock_that_was_stepped_back_changes_nothing(void **state)
 {
     uint64_t before = start(*state, 4000000000), after = start(*state, 1);
 
-    assert_int_equal(after, before + 1);
-    assert_int_equal(start(*state, -5), after + 1);
+    assert_in_range(after, before + 1, before + 1 + MINUTE_MS);
+    assert_true(start(*state, -5) > after);
 }
 
 static void a_malformed_file_counts_as_lost(void **state)
@@ -80,20 +82,33 @@ static void a_malformed_file_counts_as_lost(void **state)
     static const char *const wrong[] = {
         "",
         "\n",
-        "boot: 5000\n",
-        "carpond state 1\nboot: 5000",
-        "carpond state 1\nboot: 5000x\n",
+        "boot: 5000000\n",
+        "carpond state 1\nboot: 5000000",
+        "carpond state 1\nboot: 5000000x\n",
         "carpond state 1\nboot: -1\n",
         "carpond state 1\nboot: 18446744073709551615\n",
-        "carpond state 2\nboot: 5000\n",
+        "carpond state 2\nboot: 5000000\n",
     };
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         put_file(*state, wrong[i]);
-        assert_int_equal(start(*state, 100), 100);
+        assert_in_range(start(*state, 100), 100, 100 + MINUTE_MS);
     }
-    put_file(*state, "carpond state 1\nboot: 5000\n");
-    assert_int_equal(start(*state, 100), 5001);
+    put_file(*state, "carpond state 1\nboot: 5000000\n");
+    assert_in_range(start(*state, 100), 5000001, 5000001 + MINUTE_MS);
+}
+
+static void a_home_put_back_under_a_clock_that_stands_gives_other_boots(void **state)
+{
+    uint64_t first, other;
+
+    put_file(*state, "carpond state 1\nboot: 5000000\n");
+    first = other = start(*state, 100);
+    for (int i = 0; i < 8 && other == first; i++) {
+        put_file(*state, "carpond state 1\nboot: 5000000\n");
+        other = start(*state, 100);
+    }
+    assert_int_not_equal(first, other);
 }
 
 static void a_folder_that_is_not_there_is_an_error(void **state)
@@ -112,6 +127,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_clock_that_was_stepped_back_changes_nothing, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_malformed_file_counts_as_lost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_home_put_back_under_a_clock_that_stands_gives_other_boots,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_folder_that_is_not_there_is_an_error, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("state", tests, NULL, NULL);

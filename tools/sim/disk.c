@@ -13,6 +13,8 @@
 static const int64_t WRITE_LEAST_NS = MONO_MS(1), WRITE_MOST_NS = MONO_MS(30);
 static const int64_t RETRY_NS = MONO_S(1);
 
+enum { BOOT_SPREAD = 65536 };
+
 static bool is_failing(const struct sim *sim, const struct disk *disk)
 {
     return sim->now.ns < disk->until.failing;
@@ -31,7 +33,7 @@ bool disk_open(struct sim *sim, struct sim_node *node)
         check_boot(sim, node);
         return true;
     }
-    node->boot = last >= clock ? last + 1 : clock;
+    node->boot = (last >= clock ? last + 1 : clock) + rng_below(&sim->rng, BOOT_SPREAD);
     disk->home.boot = node->boot;
     check_boot(sim, node);
     return true;
