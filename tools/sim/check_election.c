@@ -398,8 +398,11 @@ void check_begins(struct sim *sim, struct sim_node *node, int tier)
 void check_before(struct sim *sim, struct step *step)
 {
     struct elector *elector = elector_of(step);
+    int64_t interval = ballot_interval(elector->rules.pair);
 
     (void)sim;
+    if (elector->seen.interval == 0 || interval < elector->seen.interval)
+        elector->seen.interval = interval;
     elect_view(elector->machine, step->event->now, &step->was);
     if (elector->worthless)
         step->believed = hash_believed(step, &step->was);

@@ -31,8 +31,7 @@ static const char *silence(const struct sim *sim, const struct step *step)
     const struct seen *seen = &node->electors[step->tier].seen;
     const struct elect_rules *rules = &node->electors[step->tier].rules;
     bool follows = seen->master >= 0 && !seen->left && step->was.has_master;
-    int64_t interval =
-        follows ? seen->adverts[seen->master].interval : ballot_interval(rules->pair);
+    int64_t interval = follows ? seen->adverts[seen->master].interval : seen->interval;
     int64_t dead = interval / 1000 * rules->dead_ratio_milli;
     mono_t from = follows ? seen->adverts[seen->master].at : seen->began;
 

@@ -61,6 +61,7 @@ void watch_reset(struct sim *sim, struct sim_node *node, int tier);
  * that are called simulated. */
 struct seen {
     mono_t began;
+    int64_t interval;    /* the shortest of its own since then: what it was due for stays due */
     mono_t master_since; /* simulated */
     bool any_role;       /* something was said of its role; at last: */
     enum ballot_role role;
