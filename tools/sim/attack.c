@@ -135,6 +135,15 @@ static void lie(struct sim *sim, const struct sim_captured *captured, struct tex
         ballots_write(sim->attacker->right_seal, &ballot, OTHER_DOMAIN, (wall_t){0}, text);
 }
 
+static bool is_slave_to_all(const struct sim *sim, int tier, int index)
+{
+    for (int i = 0; i < sim->node_count; i++)
+        if (sim->tiers[tier].parts[index] != SIM_SLAVE ||
+            sim->nodes[i].parts[tier][index] == SIM_CANDIDATE)
+            return false;
+    return true;
+}
+
 /* A slave whose host was taken over calls itself master: from its own address, with its own name,
  * and with the key. */
 static void rogue_slave(struct sim *sim)
@@ -147,7 +156,7 @@ static void rogue_slave(struct sim *sim)
     struct sim_packet packet = {.bytes = bytes, .from = node->address, .port = SIM_ADVERT_PORT};
     struct ballot ballot;
 
-    if (!node->up || sim->tiers[tier].parts[index] != SIM_SLAVE)
+    if (!node->up || !is_slave_to_all(sim, tier, index))
         return;
     ballot = lie_of_master(sim, node, tier);
     ballot.boot = node->boot;

@@ -155,8 +155,7 @@ bool check_ballot_let_in(struct sim *sim, struct sim_node *node, int tier,
     if (strcmp(ballot->tier, sim->tiers[tier].name) != 0)
         sim_fail(sim, "n%d %s: let in what was said in %s", node->index, sim->tiers[tier].name,
                  ballot->tier);
-    if (ballot->kind == BALLOT_ADVERT &&
-        (from < 0 || sim->tiers[tier].parts[from] != SIM_CANDIDATE))
+    if (ballot->kind == BALLOT_ADVERT && (from < 0 || node->parts[tier][from] != SIM_CANDIDATE))
         sim_fail(sim, "n%d %s: let in an advert of one that is no candidate", node->index,
                  sim->tiers[tier].name);
     if (event->to_group && event->hops != ADVERT_HOPS)

@@ -28,6 +28,12 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* Takes its adverts: it counts it among the candidates. */
+static bool knows(const struct sim *sim, int tier, int index, int other)
+{
+    return sim->nodes[index].parts[tier][other] == SIM_CANDIDATE;
+}
+
 /* Since when both lead, run, and hear each other. */
 static int64_t both_since(const struct sim *sim, int tier, int a, int b)
 {
@@ -35,9 +41,10 @@ static int64_t both_since(const struct sim *sim, int tier, int a, int b)
                           elector_at(sim, tier, b)->seen.master_since.ns);
 
     since = later(since, later(sim->nodes[a].resumed.ns, sim->nodes[b].resumed.ns));
+    since = later(since, later(sim->nodes[a].read.ns, sim->nodes[b].read.ns));
     since = later(since, later(sim->trouble[a][b].ns, sim->trouble[b][a].ns));
     return sim_path(sim, a, b) && sim_path(sim, b, a) && !sim->nodes[a].paused &&
-                   !sim->nodes[b].paused
+                   !sim->nodes[b].paused && knows(sim, tier, a, b) && knows(sim, tier, b, a)
                ? since
                : sim->now.ns;
 }

@@ -48,11 +48,11 @@ static bool is_heard(const struct elect *machine, const struct address *address)
 /* To the group; or to each candidate, and to each other member that was heard. */
 static bool is_reached(const struct sim *sim, const struct sim_node *node, int tier, int to)
 {
-    const struct sim_tier *t = &sim->tiers[tier];
+    enum sim_part part = node->parts[tier][to];
 
-    if (to == node->index || t->parts[to] == SIM_STRANGER)
+    if (to == node->index || part == SIM_STRANGER)
         return false;
-    return t->multicast || t->parts[to] == SIM_CANDIDATE ||
+    return sim->tiers[tier].multicast || part == SIM_CANDIDATE ||
            is_heard(node->electors[tier].machine, &sim->nodes[to].address);
 }
 

@@ -237,11 +237,45 @@ static void demote(struct sim *sim)
     soon(sim, MONO_MS(50), MONO_S(60), restore, index)->number = (uint64_t)tier;
 }
 
+static void read_nets(struct sim *sim, struct sim_event *event)
+{
+    sim_node_read_nets(sim, event->node);
+}
+
+static int count_candidates(const struct sim *sim, int tier)
+{
+    int count = 0;
+
+    for (int i = 0; i < sim->node_count; i++)
+        count += sim->tiers[tier].parts[i] == SIM_CANDIDATE;
+    return count;
+}
+
+/* A slave becomes a candidate, or the other way round: all nodes are told, each in its own time. */
+static void change_nets(struct sim *sim)
+{
+    int index = any_node(sim);
+    enum sim_part *part = &sim->tiers[0].parts[index];
+
+    if (sim->tier_count != 1 || (*part == SIM_CANDIDATE && count_candidates(sim, 0) == 1))
+        return;
+    sim_count(sim, SIM_RELOAD);
+    *part = *part == SIM_CANDIDATE ? SIM_SLAVE : SIM_CANDIDATE;
+    sim_note(sim, "n%d is to be a %s", index, *part == SIM_SLAVE ? "slave" : "candidate");
+    for (int i = 0; i < sim->node_count; i++)
+        if (sim->nodes[i].up)
+            sim_at(sim, sim_scale(sim, MONO_MS(1), MONO_S(5)), read_nets, i);
+}
+
 static void reload(struct sim *sim)
 {
     int tier, index;
     struct elect_rules *rules;
 
+    if (sim_chance(sim, 250)) {
+        change_nets(sim);
+        return;
+    }
     if (!any_candidate(sim, &tier, &index))
         return;
     sim_count(sim, SIM_RELOAD);

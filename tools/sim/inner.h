@@ -71,6 +71,8 @@ struct sim_faults {
 
 /* ---- a node ---------------------------------------------------------------------------------- */
 
+enum sim_part { SIM_STRANGER, SIM_CANDIDATE, SIM_SLAVE };
+
 /* A set of numbers, which grows. */
 struct sim_set {
     uint64_t *at;
@@ -140,18 +142,18 @@ struct sim_node {
     struct ballot_box *box; /* signs and judges ballots */
     uint64_t counter;       /* of ballots said in this life */
     struct elector electors[SIM_TIERS_MAX];
-    struct sim_set heard;  /* ballots that were handed in, ever */
-    struct sim_set places; /* of its own ballots: boot and counter */
+    enum sim_part parts[SIM_TIERS_MAX][SIM_NODES_MAX]; /* who is what, as it has read last */
+    mono_t read;                                       /* when that was */
+    struct sim_set heard;                              /* ballots that were handed in, ever */
+    struct sim_set places;                             /* of its own ballots: boot and counter */
 };
 
 /* ---- the world ------------------------------------------------------------------------------- */
 
-enum sim_part { SIM_STRANGER, SIM_CANDIDATE, SIM_SLAVE };
-
 struct sim_tier {
     char name[TIER_SIZE];
-    bool multicast; /* adverts go to a group, else to each */
-    enum sim_part parts[SIM_NODES_MAX];
+    bool multicast;                          /* adverts go to a group, else to each */
+    enum sim_part parts[SIM_NODES_MAX];      /* as its nets file says now */
     struct elect_rules rules[SIM_NODES_MAX]; /* as each node was last told */
     uint16_t demotion[SIM_NODES_MAX];
     bool behind[SIM_NODES_MAX];
@@ -270,6 +272,7 @@ int sim_name_number(const char *name); /* or -1 */
 /* node.c */
 enum sim_home { SIM_HOME_KEPT, SIM_HOME_RESTORED, SIM_HOME_LOST };
 void sim_node_start(struct sim *sim, int index, enum sim_home home);
+void sim_node_read_nets(struct sim *sim, int index); /* while it runs */
 void sim_node_crash(struct sim *sim, int index, bool with_host);
 void sim_node_stop(struct sim *sim, int index); /* in good order */
 void sim_node_pause(struct sim *sim, int index, bool deaf);
@@ -300,7 +303,7 @@ void sim_scenario(struct sim *sim);
 void faults_begin(struct sim *sim, int64_t active_ns);
 void faults_end(struct sim *sim);
 void plan_nodes(struct sim *sim, int count, bool v6);
-void plan_tier(struct sim *sim, int tier);
+void plan_read(struct sim *sim, int index); /* into its rules */
 void settle(struct sim *sim);
 void settle_undisturbed(struct sim *sim);
 void settle_agree(struct sim *sim);

@@ -51,23 +51,23 @@ static size_t list_members(const struct sim *sim, const struct sim_node *node,
         list[count++] = one;
     }
     for (int t = 0; t < sim->tier_count; t++) {
-        const struct sim_tier *tier = &sim->tiers[t];
+        const enum sim_part *parts = node->parts[t];
 
-        if (tier->parts[node->index] == SIM_STRANGER)
+        if (parts[node->index] == SIM_STRANGER)
             continue;
         for (int i = 0; i < sim->node_count; i++) {
-            if (tier->parts[i] == SIM_STRANGER)
+            if (parts[i] == SIM_STRANGER)
                 continue;
             one.network.base = sim->nodes[i].address;
-            one.role = roles[tier->parts[i]];
-            MUST(span_copy(span_of(tier->name), one.tier, sizeof(one.tier)));
+            one.role = roles[parts[i]];
+            MUST(span_copy(span_of(sim->tiers[t].name), one.tier, sizeof(one.tier)));
             list[count++] = one;
         }
     }
     return count;
 }
 
-static struct members *new_members(const struct sim *sim, const struct sim_node *node)
+static void make_members(const struct sim *sim, struct sim_node *node)
 {
     struct member list[SIM_NODES_MAX * (SIM_TIERS_MAX + 1)];
     struct members_options options = {.list = list,
@@ -77,7 +77,10 @@ static struct members *new_members(const struct sim *sim, const struct sim_node 
                                       .nobroadcast = !sim->broadcast};
 
     options.count = list_members(sim, node, list);
-    return members_new(&options);
+    if (node->members)
+        members_replace(node->members, &options);
+    else
+        node->members = members_new(&options);
 }
 
 static void new_edge(struct sim *sim, struct sim_node *node)
@@ -90,7 +93,7 @@ static void new_edge(struct sim *sim, struct sim_node *node)
                                 .boot = node->boot,
                                 .auth = AUTH_ENFORCE};
 
-    node->members = new_members(sim, node);
+    make_members(sim, node);
     gate.members = node->members;
     node->gate = gate_new(&gate);
     node->speaker = speaker_new(&speaker);
@@ -171,11 +174,23 @@ void sim_node_start(struct sim *sim, int index, enum sim_home home)
     node->counter = 0;
     if (empty)
         twin_begin(&node->twin, rng_next(&sim->rng), (size_t)sim->names);
+    plan_read(sim, index);
     new_edge(sim, node);
     begin_exchange(sim, node);
     for (int t = 0; t < sim->tier_count; t++)
         if (sim->tiers[t].parts[index] != SIM_STRANGER)
             elector_begin(sim, node, t);
+}
+
+void sim_node_read_nets(struct sim *sim, int index)
+{
+    struct sim_node *node = &sim->nodes[index];
+
+    sim_note(sim, "n%d reads its nets files anew", index);
+    plan_read(sim, index);
+    make_members(sim, node);
+    for (int t = 0; t < sim->tier_count; t++)
+        elector_rules(sim, node, t);
 }
 
 /* ---- pauses ---------------------------------------------------------------------------------- */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "tools/sim/inner.h"
 
+#include <string.h>
+
 #include "src/base/must.h"
 
 /* A random run: who there is, what they do, and for how long. */
@@ -79,21 +81,23 @@ static void roll_rules(struct sim *sim, struct sim_tier *tier, uint32_t base_us)
     }
 }
 
-/* What the nets file says, to each of its members. */
-void plan_tier(struct sim *sim, int tier)
+/* What the nets files say. */
+void plan_read(struct sim *sim, int index)
 {
-    struct sim_tier *t = &sim->tiers[tier];
+    struct sim_node *node = &sim->nodes[index];
 
-    for (int i = 0; i < sim->node_count; i++) {
-        struct elect_rules *rules = &t->rules[i];
+    node->read = sim->now;
+    for (int t = 0; t < sim->tier_count; t++) {
+        struct elect_rules *rules = &sim->tiers[t].rules[index];
 
-        rules->candidate = t->parts[i] == SIM_CANDIDATE;
-        rules->address = sim->nodes[i].address;
+        memcpy(node->parts[t], sim->tiers[t].parts, sizeof(node->parts[t]));
+        rules->candidate = node->parts[t][index] == SIM_CANDIDATE;
+        rules->address = node->address;
         rules->address.port = SIM_HTTP_PORT;
         rules->candidate_count = 0;
-        for (int other = 0; other < sim->node_count; other++)
-            if (t->parts[other] == SIM_CANDIDATE)
-                rules->candidates[rules->candidate_count++] = sim->nodes[other].address;
+        for (int i = 0; i < sim->node_count; i++)
+            if (node->parts[t][i] == SIM_CANDIDATE)
+                rules->candidates[rules->candidate_count++] = sim->nodes[i].address;
     }
 }
 
@@ -106,7 +110,6 @@ static void roll_tier(struct sim *sim, int tier, const char *name, int from, int
     for (int i = from; i < to; i++)
         t->parts[i] = i < from + candidates ? SIM_CANDIDATE : SIM_SLAVE;
     roll_rules(sim, t, roll_base_us(sim));
-    plan_tier(sim, tier);
 }
 
 /* One tier; or two, of which the lower hangs below the upper: its candidates are slaves there. */

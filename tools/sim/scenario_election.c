@@ -32,7 +32,6 @@ static void tier_of(struct sim *sim, int count, int candidates)
     t = make_tier(sim, 0, "core");
     for (int i = 0; i < count; i++)
         t->parts[i] = i < candidates ? SIM_CANDIDATE : SIM_SLAVE;
-    plan_tier(sim, 0);
 }
 
 static void start(struct sim *sim, int index)
@@ -410,7 +409,6 @@ void scenario_stacked(struct sim *sim)
     t = make_tier(sim, 1, "paris");
     t->parts[1] = t->parts[2] = SIM_CANDIDATE;
     t->parts[3] = SIM_SLAVE;
-    plan_tier(sim, 1);
     for (int i = 0; i < 4; i++)
         start(sim, i);
     pass_s(sim, 12);
