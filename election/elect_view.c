@@ -46,7 +46,9 @@ void elect_view(const struct elect *machine, mono_t now, struct view_tier *out)
     MUST_BE(m, ELECT_MAGIC);
     memset(out, 0, sizeof(*out));
     memcpy(out->tier, m->tier, TIER_SIZE);
-    out->role = m->state == ELECT_BACKUP ? BALLOT_BACKUP : BALLOT_SLAVE;
+    out->role = m->state == ELECT_BACKUP || (m->state == ELECT_OFF && m->rules.candidate)
+                    ? BALLOT_BACKUP
+                    : BALLOT_SLAVE;
     out->address = m->rules.address;
     out->pair = m->rules.pair;
     out->own_demotion = elect_demotion(m);
