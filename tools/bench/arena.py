@@ -31,6 +31,7 @@ class Instruments:
 
     def __init__(self, client, build):
         self.lines, self.host, self.answers, self.moved = [], 0, 0, time.monotonic()
+        self._moves = []
         self._process = subprocess.Popen(
             client.words(*REALTIME, os.path.join(build, "tools/bench/probe"), ADDRESS, PORT),
             stdout=subprocess.PIPE, text=True)
@@ -44,6 +45,8 @@ class Instruments:
                 continue
             self.lines.append((now, words[0], int(words[1])))
             if words[0] == "gap":
+                if words[2] != words[3]:
+                    self._moves.append(now)
                 if words[2] != words[3] or int(words[1]) > NO_GAP_US:
                     self.moved = now
                 self.host = int(words[3])
@@ -52,6 +55,10 @@ class Instruments:
         """The largest figure of that kind since then; 0: none."""
         return max((figure for at, what, figure in list(self.lines)
                     if what == kind and at >= when), default=0)
+
+    def moves_since(self, when):
+        """How often another host has begun to answer."""
+        return sum(1 for at in list(self._moves) if at >= when)
 
     def quiet_for(self):
         """How long the answers have been coming without a gap, from one host."""

@@ -5,6 +5,7 @@ In all three the first host is to be master, and the others are a tenth worse.
 """
 
 import os
+import re
 import signal
 import string
 import subprocess
@@ -23,7 +24,8 @@ def children(pid):
 class Daemon:
     """One process, maybe with children. A subclass says `words()`."""
 
-    binary = None
+    binary, package = None, None
+    mastership = None  # what its log says each time that it becomes master
 
     def __init__(self, host, interval, servers):
         self.host, self.interval, self.servers = host, interval, servers
@@ -41,6 +43,11 @@ class Daemon:
     def pids(self):
         """All of its processes, the parent last."""
         return [*children(self.process.pid), self.process.pid]
+
+    def masterships(self):
+        """How often it has become master."""
+        with open(os.path.join(self.host.folder, "log"), encoding="utf-8", errors="replace") as log:
+            return len(re.findall(self.mastership, log.read()))
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -62,6 +69,7 @@ class Keepalived(Daemon):
     """Moves the address by itself."""
 
     binary, package = "/usr/sbin/keepalived", "keepalived"
+    mastership = "Entering MASTER STATE"
 
     @staticmethod
     def knows(_interval):
@@ -82,6 +90,7 @@ class Ucarp(Daemon):
     """Moves the address by its up and down scripts; whole seconds and 256ths of one."""
 
     binary, package = "/usr/sbin/ucarp", "ucarp"
+    mastership = "Switching to state: MASTER"
 
     @staticmethod
     def knows(interval):
@@ -98,7 +107,7 @@ class Ucarp(Daemon):
 class Carpond(Daemon):
     """Moves the address by its hooks and the shipped tool for that."""
 
-    binary, package = None, None
+    mastership = "tier nets: now master"
 
     @staticmethod
     def knows(_interval):
