@@ -93,6 +93,7 @@ static void become(struct elect *m, enum elect_state next, int master, enum reas
     m->since = m->now;
     m->conflict = false;
     m->dirty = true;
+    m->doubted = ELECT_LONG_AGO;
     if (next != before)
         say_role(m, reason, next == ELECT_OFF && before != ELECT_MASTER, out);
     else

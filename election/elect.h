@@ -33,7 +33,8 @@
  * three standings) is not believed until it has echoed our nonce: it gets a SOLICIT (not more often
  * than each ELECT_SOLICIT_GAP_NS; for an advert, while no answer comes, three times more, every
  * i/8, once in an interval), and what it said so far changes nothing. An echo proves it with
- * whatever boot it has, so that a node that lost its state and its clock is taken again. Nonces are
+ * whatever boot it has, so that a node that lost its state and its clock is taken again, and one
+ * that was set back to an earlier moment (a virtual machine's snapshot). Nonces are
  * SHA-256 of the seed and a count, live for one dead time, and are good once; those to a master
  * end when it is followed no longer.
  *
@@ -66,8 +67,9 @@
  * Doubt. A worse master whose epoch is above that of the one followed has taken over from it, or is
  * in conflict with it. The one followed is asked at once, and once more: if it says nothing for
  * i/8 (ELECT_DOUBT_MIN_NS at least, i/2 at most), the newer one is followed (REASON_NEWER_MASTER),
- * long before the dead time is over; if it answers, the two settle it among themselves. A backup
- * that is better than the newer one follows it like the others, and asks it.
+ * long before the dead time is over; if it answers, the two settle it among themselves, and it is
+ * not doubted again for a dead time: else thousands of slaves would ask it at each advert of the
+ * other. A backup that is better than the newer one follows it like the others, and asks it.
  *
  * Lateness. `late` of an event is by how much the driver's loop came later than it should have. A
  * backup's deadline moves by it; but who is always a little late must not wait for ever, so of

@@ -36,16 +36,19 @@ void elect_forget_nonces(struct elect *m, int row)
     memset(m->senders[row].nonces, 0, sizeof(m->senders[row].nonces));
 }
 
-/* An echo of one of our nonces to this sender, in time? Then none of them is good again. */
-static bool take_nonce(struct elect *m, int row, const struct ballot *ballot)
+/* An echo of one of our nonces to this sender, in time? Then none of them is good again. Where its
+ * counter is not above the one that it had when it was asked, it was `set_back` since. */
+static bool take_nonce(struct elect *m, int row, const struct ballot *ballot, bool *set_back)
 {
     struct sender *sender = &m->senders[row];
     bool found = false;
 
-    for (size_t i = 0; ballot->has_echo && i < ELECT_NONCES; i++)
-        found =
-            found || (!mono_reached(m->now, sender->nonces[i].until) &&
-                      memcmp(&sender->nonces[i].value, &ballot->echo, sizeof(ballot->echo)) == 0);
+    *set_back = false;
+    for (size_t i = 0; ballot->has_echo && !found && i < ELECT_NONCES; i++) {
+        found = !mono_reached(m->now, sender->nonces[i].until) &&
+                memcmp(&sender->nonces[i].value, &ballot->echo, sizeof(ballot->echo)) == 0;
+        *set_back = found && ballot->counter <= sender->nonces[i].counter;
+    }
     if (found)
         elect_forget_nonces(m, row);
     return found;
@@ -117,12 +120,12 @@ static bool hear_voice(struct elect *m, int row, const struct ballot *ballot,
                        struct elect_actions *out)
 {
     struct elect_member *member = &m->members[row];
-    bool same = is_same_life(member, ballot);
+    bool same = is_same_life(member, ballot), set_back;
     /* Also where the counter is enough: recorded, it would prove its sender once more when that is
      * not believed any longer. */
-    bool answers = take_nonce(m, row, ballot);
+    bool answers = take_nonce(m, row, ballot, &set_back);
 
-    if (same && elect_is_believed(m, row)) {
+    if (same && !set_back && elect_is_believed(m, row)) {
         if (ballot->counter <= member->counter) {
             elect_note(m, REASON_REPLAYED, &member->address, out);
             return false;
@@ -134,7 +137,7 @@ static bool hear_voice(struct elect *m, int row, const struct ballot *ballot,
             begin_asking(m, row);
         return false;
     }
-    elect_believe(m, row, ballot, !same, out);
+    elect_believe(m, row, ballot, !same || set_back, out);
     return true;
 }
 

@@ -42,6 +42,7 @@ struct sender {
     struct {
         struct ballot_nonce value;
         mono_t until;
+        uint64_t counter;   /* its last when it was asked */
     } nonces[ELECT_NONCES]; /* ours to it, the younger first */
 };
 
@@ -89,8 +90,9 @@ struct elect {
     uint64_t asked_epoch;
 
     struct wait wait;
-    bool unkept;   /* a candidate's boot is not what was last asked to be kept */
-    mono_t outbid; /* when we last went above a rival */
+    mono_t doubted; /* the master that is followed, last */
+    bool unkept;    /* a candidate's boot is not what was last asked to be kept */
+    mono_t outbid;  /* when we last went above a rival */
     int64_t outbid_gap;
     mono_t steady;      /* since when our demotion is what it is */
     mono_t next_advert; /* of a master */

@@ -137,8 +137,9 @@ void elect_say_answer(struct elect *m, int row, const struct ballot_nonce *nonce
 
 /* A nonce for this sender: the last one again while it is young, so that questions that follow each
  * other faster than answers come do not make each other's answers worthless. */
-static struct ballot_nonce nonce_for(struct elect *m, struct sender *sender, int64_t life)
+static struct ballot_nonce nonce_for(struct elect *m, int row, int64_t life)
 {
+    struct sender *sender = &m->senders[row];
     struct {
         uint8_t seed[32];
         uint64_t count;
@@ -153,6 +154,7 @@ static struct ballot_nonce nonce_for(struct elect *m, struct sender *sender, int
     sender->nonces[1] = sender->nonces[0];
     memcpy(&sender->nonces[0].value, digest.bytes, BALLOT_NONCE_SIZE);
     sender->nonces[0].until = mono_after(m->now, life);
+    sender->nonces[0].counter = m->members[row].counter;
     return sender->nonces[0].value;
 }
 
@@ -169,7 +171,7 @@ void elect_say_solicit(struct elect *m, int row, struct elect_actions *out)
     action->to = m->members[row].address;
     action->ballot.kind = BALLOT_SOLICIT;
     action->ballot.address = m->rules.address;
-    action->ballot.nonce = nonce_for(m, sender, life);
+    action->ballot.nonce = nonce_for(m, row, life);
 }
 
 /* ---- standings ------------------------------------------------------------------------------- */

@@ -91,8 +91,9 @@ void elect_wait_doubt(struct elect *m, struct elect_actions *out)
 {
     int64_t doubt = doubt_ns(m);
 
-    if (m->wait.doubt.ns != MONO_NEVER.ns)
+    if (mono_between(m->doubted, m->now) < elect_dead(m))
         return;
+    m->doubted = m->now;
     ask(m, out);
     m->wait.doubt = mono_after(m->now, doubt);
     m->wait.solicit = mono_earlier(m->wait.solicit, mono_after(m->now, doubt / 2));

@@ -139,6 +139,22 @@ static void one_that_answers_is_kept(void **state)
     cluster_free(c);
 }
 
+/* However often the other one adverts. */
+static void one_that_answers_is_asked_once_in_a_dead_time(void **state)
+{
+    struct cluster *c = tier_new(1000000);
+    unsigned before = c->stations[3].solicits;
+
+    (void)state;
+    cluster_stick_disk(c, 0, true); /* so that it cannot go above the other's epoch for long */
+    cluster_cut(c, 0, 1, true);
+    cluster_run(c, MONO_S(60));
+    assert_int_equal(cluster_masters(c), 2);
+    assert_true(c->stations[3].solicits > before);
+    assert_true(c->stations[3].solicits <= before + 2 * 60 / 3);
+    cluster_free(c);
+}
+
 /* One answer of the two is enough. */
 static void one_answer_is_enough(void **state)
 {
@@ -235,6 +251,7 @@ int main(void)
         cmocka_unit_test(at_ten_milliseconds_half_an_interval_is_enough),
         cmocka_unit_test(at_fifty_it_has_ten_to_answer),
         cmocka_unit_test(one_that_answers_is_kept),
+        cmocka_unit_test(one_that_answers_is_asked_once_in_a_dead_time),
         cmocka_unit_test(one_answer_is_enough),
         cmocka_unit_test(a_better_backup_follows_the_newer_one_and_asks_it),
         cmocka_unit_test(one_that_does_not_preempt_remains_with_it),

@@ -494,6 +494,23 @@ static void the_winner_hears_of_the_other_whoever_speaks_first(void **state)
     }
 }
 
+/* As a virtual machine that goes on from a snapshot: same boot, and counters that were used. */
+static void a_master_that_was_set_back_is_kept(void **state)
+{
+    struct cluster *c = cluster_running(3);
+    mono_t last;
+
+    (void)state;
+    c->stations[0].counter -= 8;
+    cluster_run(c, MONO_MS(2200));
+    last = cluster_view(c, 1).last_advert;
+    assert_true(mono_between(last, c->now) < MONO_MS(1000));
+    cluster_run(c, MONO_S(60));
+    assert_int_equal(cluster_master(c), 0);
+    assert_int_equal(c->stations[1].roles + c->stations[2].roles, 2);
+    cluster_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,6 +539,7 @@ int main(void)
         cmocka_unit_test(nor_does_one_that_only_others_know),
         cmocka_unit_test(a_conflict_ends_when_the_other_falls_silent),
         cmocka_unit_test(the_winner_hears_of_the_other_whoever_speaks_first),
+        cmocka_unit_test(a_master_that_was_set_back_is_kept),
     };
     return cmocka_run_group_tests_name("elect_master", tests, NULL, NULL);
 }
