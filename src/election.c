@@ -279,6 +279,8 @@ static bool join_all(struct election *election, const struct election_options *o
 
 static void clear(struct election *election)
 {
+    workers_free(election->group_looker);
+    election->group_looker = NULL;
     /* Before anything is taken down: letters may still be in the box, and their readers step. */
     if (election->mailbox)
         mailbox_free(election->mailbox);
@@ -307,6 +309,7 @@ struct election *election_new(const struct election_options *options)
     election->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
     MUST(election->loop != NULL);
     election->mailbox = mailbox_new(election->loop);
+    election->group_looker = workers_new(1);
     make_gate(election, options);
     if (!open_sockets(election, options) || !join_all(election, options) ||
         !election_drive_begin(election)) {

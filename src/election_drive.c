@@ -196,10 +196,7 @@ static void judge(struct election *election, mono_t now)
 static void do_chores(struct election *election, mono_t now)
 {
     election->chores = mono_after(now, CHORES_EVERY);
-    for (size_t i = 0; i < ELECTION_TIERS_MAX; i++) {
-        if (election->seats[i].used)
-            (void)election_join_group(election, &election->seats[i]);
-    }
+    election_look_for_groups(election);
     atomic_store_explicit(&election->watched, watch_served(election->watch), memory_order_relaxed);
 }
 

@@ -7,15 +7,18 @@
 #include <stdatomic.h>
 
 #include "src/advert_gate.h"
+#include "src/base/log.h"
 #include "src/election.h"
 #include "src/mailbox.h"
 #include "src/udp.h"
 #include "src/watch.h"
+#include "src/workers.h"
 
 /*
  * What the files of the election's thread share: src/election.c is what others call;
  * src/election_drive.c is the thread: lateness, deadlines, steps; src/election_act.c carries out
- * what the machines want; src/election_send.c speaks; src/election_tiers.c joins and leaves tiers.
+ * what the machines want; src/election_send.c speaks; src/election_group.c joins groups;
+ * src/election_tiers.c joins and leaves tiers.
  */
 enum { ELECTION_MAGIC = 0x656c656e, ELECTION_TIERS_MAX = VIEW_TIERS_MAX };
 
@@ -42,6 +45,18 @@ struct seat {
     bool group_failed;  /* and that was logged */
 };
 
+/* By which interface each tier's group is to be joined: asked by another thread. */
+struct group_look {
+    struct task task;
+    struct letter letter;
+    struct election *election;
+    bool under_way;
+    bool again; /* once more, when this one is over */
+    size_t count;
+    struct election_tier of[ELECTION_TIERS_MAX];
+    unsigned found[ELECTION_TIERS_MAX];
+};
+
 struct election {
     unsigned magic;
     pthread_t thread;
@@ -66,6 +81,8 @@ struct election {
     struct seat seats[ELECTION_TIERS_MAX];
     struct elect_self self; /* of tiers to come */
     struct elect_actions actions;
+    struct workers *group_looker; /* one thread */
+    struct group_look group_look;
 
     /* The loop's clockwork. */
     struct ev_check check;
@@ -125,9 +142,17 @@ void election_send(struct election *election, struct seat *seat, struct ballot *
                    const struct address *to);
 void election_send_all(struct election *election, struct seat *seat, struct ballot *ballot);
 
-/* The group of the tier, joined where that is due; left. False: it is due, and cannot be. */
+/* ---- election_group.c ----------------------------------------------------------------------- */
+
+struct address election_group_of(const struct election *election, const struct seat *seat);
+
+/* The group of the tier, joined where that is due; left. False: it is due, and cannot be. Joining
+ * may wait for the kernel: only before the elections begin. */
 bool election_join_group(struct election *election, struct seat *seat);
 void election_leave_group(struct election *election, struct seat *seat);
+
+/* Has the interfaces of all groups looked for, and joins there where that is not done yet. */
+void election_look_for_groups(struct election *election);
 
 /* ---- election_tiers.c ----------------------------------------------------------------------- */
 

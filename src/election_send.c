@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/advert.h"
-#include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/clock.h"
 #include "src/election_inner.h"
-#include "src/interface.h"
 
 /* The ballot as bytes: with our name and next counter, signed. */
 static void say(struct election *election, struct seat *seat, struct ballot *ballot,
@@ -87,19 +84,11 @@ static void keep_hearers(struct election *election, struct seat *seat)
         list_hearers(election, seat);
 }
 
-static struct address group_of(const struct election *election, const struct seat *seat)
-{
-    struct address group = seat->tier.group;
-
-    group.port = election->port;
-    return group;
-}
-
 void election_send_all(struct election *election, struct seat *seat, struct ballot *ballot)
 {
     char memory[MESSAGE_MAX];
     struct text text = TEXT_OVER(memory);
-    struct address group = group_of(election, seat);
+    struct address group = election_group_of(election, seat);
 
     say(election, seat, ballot, &text);
     atomic_fetch_add_explicit(&election->adverts_sent, 1, memory_order_relaxed);
@@ -111,51 +100,4 @@ void election_send_all(struct election *election, struct seat *seat, struct ball
     keep_hearers(election, seat);
     for (size_t i = 0; i < seat->hearer_count; i++)
         send_to(election, seat, &seat->hearers[i], &text);
-}
-
-/* ---- groups --------------------------------------------------------------------------------- */
-
-static void log_group(struct seat *seat, const char *why)
-{
-    char group[ADDRESS_TEXT_SIZE], own[ADDRESS_TEXT_SIZE];
-    const char *interface = *seat->tier.group_if ? seat->tier.group_if : "the interface of ";
-
-    if (seat->group_failed)
-        return;
-    seat->group_failed = true;
-    log_error("tier %s: cannot take part in the group %s on %s%s: %s: see `advert_addr` and "
-              "`advert_if` in main.cf",
-              seat->tier.tier, address_host_text(&seat->tier.group, group), interface,
-              *seat->tier.group_if ? "" : address_host_text(&seat->tier.rules.address, own), why);
-}
-
-bool election_join_group(struct election *election, struct seat *seat)
-{
-    struct address group = group_of(election, seat);
-    unsigned interface;
-
-    if (address_is_any(&group))
-        return true;
-    interface = interface_find(seat->tier.group_if, &seat->tier.rules.address);
-    if (interface && interface == seat->interface)
-        return true;
-    election_leave_group(election, seat);
-    if (!interface || !udp_join(election->udp, &group, interface)) {
-        log_group(seat, strerror(interface ? errno : ENODEV));
-        return false;
-    }
-    if (seat->group_failed)
-        log_info("tier %s: takes part in its group again", seat->tier.tier);
-    seat->group_failed = false;
-    seat->interface = interface;
-    return true;
-}
-
-void election_leave_group(struct election *election, struct seat *seat)
-{
-    struct address group = group_of(election, seat);
-
-    if (seat->interface)
-        udp_leave(election->udp, &group, seat->interface);
-    seat->interface = 0;
 }

@@ -105,7 +105,6 @@ static void change(struct election *election, struct seat *seat, const struct el
         seat->group_failed = false;
     }
     seat->tier = *tier;
-    (void)election_join_group(election, seat);
     election_step(election, seat,
                   &(struct elect_event){.kind = ELECT_RULES, .rules = &tier->rules});
 }
@@ -122,7 +121,7 @@ void election_apply(struct election *election, const struct election_tier *tiers
         seat = election_join(election, &tiers[i]);
         if (!seat)
             continue;
-        (void)election_join_group(election, seat);
         election_begin(election, seat);
     }
+    election_look_for_groups(election);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "src/base/lock.h"
 #include "src/base/must.h"
 #include "src/signals.h"
 
@@ -59,7 +60,7 @@ struct workers *workers_new(size_t threads)
     workers->magic = WORKERS_MAGIC;
     workers->last = &workers->first;
     workers->count = threads;
-    MUST(pthread_mutex_init(&workers->lock, NULL) == 0);
+    lock_init(&workers->lock);
     MUST(pthread_cond_init(&workers->posted, NULL) == 0);
     signals_block(&before);
     for (size_t i = 0; i < threads; i++)
