@@ -32,7 +32,7 @@ class Node:
     """nets: lines of its nets file, or None for none; keys: lines of its key file, or None."""
 
     def __init__(self, host, nets=None, keys=(KEY,), name=None, folder=None, **settings):
-        self.host, self.process, self.environment = host, None, {}
+        self.host, self.process, self.environment, self.under = host, None, {}, ()
         self.name = name or f"{host.name}.test.example"
         self.folder = folder or host.folder
         self.home = os.path.join(self.folder, "home")
@@ -76,7 +76,7 @@ class Node:
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                self.host.words(self.program("carpond"), "-c", self.config, "-n", self.name),
+                self.host.words(*self.under, self.program("carpond"), "-c", self.config, "-n", self.name),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
                 env={k: v for k, v in os.environ.items() if not k.startswith("IS_")} |
                 self.environment)
