@@ -37,6 +37,8 @@ struct advert_gate *advert_gate_new(const struct advert_gate_options *options)
     gate->boot = options->boot;
     gate->port = options->port;
     gate->auth = options->auth;
+    for (int verdict = 0; verdict < GATE_VERDICT_COUNT; verdict++)
+        gate->floods[verdict].window_ns = ADVERT_FLOOD_WINDOW_NS;
     return gate;
 }
 
@@ -165,6 +167,7 @@ void advert_gate_log(struct advert_gate *gate, mono_t now, enum gate_verdict ver
                              .name = span_of(ballot->tier),
                              .from = &datagram->from,
                              .receiver = gate->node,
+                             .members = gate->members,
                              .reason = datagram->reason};
 
     MUST_BE(gate, ADVERT_GATE_MAGIC);

@@ -27,6 +27,10 @@ struct advert_gate_options {
     enum auth_mode auth;
 };
 
+/* Adverts come at a steady pace, and so do refusals of them, as long as what is wrong lasts: so
+ * many lines of the log as else in a second are for this time. */
+#define ADVERT_FLOOD_WINDOW_NS MONO_S(60)
+
 struct advert_gate;
 struct advert_gate *advert_gate_new(const struct advert_gate_options *options); /* copies texts */
 void advert_gate_free(struct advert_gate *gate);

@@ -306,6 +306,8 @@ struct election *election_new(const struct election_options *options)
 
     MUST(election != NULL);
     set_options(election, options);
+    for (int i = 0; i < REASON_COUNT; i++)
+        election->flood[i].window_ns = ADVERT_FLOOD_WINDOW_NS;
     election->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
     MUST(election->loop != NULL);
     election->mailbox = mailbox_new(election->loop);

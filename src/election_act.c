@@ -23,27 +23,26 @@ static const char *role_name(enum ballot_role role)
 /* Should somebody look? A change by order is none of these, nor the first election. */
 static bool is_alarming(enum reason reason, bool had_master)
 {
-    return reason == REASON_LATE || reason == REASON_CONFLICT ||
+    return reason == REASON_LATE ||
            (had_master && (reason == REASON_SILENCE || reason == REASON_PROCESS_DIED ||
                            reason == REASON_LOST_MASTER));
 }
 
-static void log_change(const struct view_tier *before, const struct view_tier *view, bool again,
-                       enum reason reason)
+static void log_change(const struct view_tier *before, const struct view_tier *view)
 {
-    enum log_level level = is_alarming(reason, before->has_master) ? LEVEL_WARN : LEVEL_INFO;
+    enum log_level level = is_alarming(view->reason, before->has_master) ? LEVEL_WARN : LEVEL_INFO;
     char text[ADDRESS_TEXT_SIZE];
 
     if (view->role == BALLOT_MASTER)
-        log_at(level, "tier %s: %s master, epoch %" PRIu64 ": %s", view->tier,
-               again ? "still" : "now", view->epoch, reason_sentence(reason));
+        log_at(level, "tier %s: now master, epoch %" PRIu64 ": %s", view->tier, view->epoch,
+               reason_sentence(view->reason));
     else if (view->has_master)
         log_at(level, "tier %s: %s of %s, %s, epoch %" PRIu64 ": %s", view->tier,
                role_name(view->role), view->master, address_host_text(&view->master_address, text),
-               view->epoch, reason_sentence(reason));
+               view->epoch, reason_sentence(view->reason));
     else
         log_at(level, "tier %s: %s without a master, epoch %" PRIu64 ": %s", view->tier,
-               role_name(view->role), view->epoch, reason_sentence(reason));
+               role_name(view->role), view->epoch, reason_sentence(view->reason));
 }
 
 static bool is_other(const struct view_tier *a, const struct view_tier *b)
@@ -69,7 +68,7 @@ static void publish(struct election *election, struct seat *seat, const struct e
     elect_view(seat->machine, event->now, &view);
     view_publish(election->view, &view);
     if (event->kind != ELECT_END && (!*seat->shown.tier || is_other(&seat->shown, &view)))
-        log_change(&seat->shown, &view, false, view.reason);
+        log_change(&seat->shown, &view);
     seat->shown = view;
 }
 
@@ -165,12 +164,28 @@ static void post_change(struct election *election, const struct seat *seat, enum
     roles_post(election->roles, &change);
 }
 
+/* Two masters met, and we stay. Who the other one is, its advert says, where it was one that told.
+ */
+static void log_conflict(const struct view_tier *view, const struct elect_action *action,
+                         const struct elect_event *event)
+{
+    const struct ballot *ballot = event->kind == ELECT_HEARD ? event->ballot : NULL;
+    char memory[NODE_SIZE + ADDRESS_TEXT_SIZE + 32] = "", address[ADDRESS_TEXT_SIZE];
+    struct text other = TEXT_OVER(memory);
+
+    if (ballot && ballot->kind == BALLOT_ADVERT)
+        text_printf(&other, " (the other one is %s, %s)", ballot->node,
+                    address_host_text(&event->from, address));
+    log_warn("tier %s: still master, epoch %" PRIu64 ": %s%s", view->tier, view->epoch,
+             reason_sentence(action->reason), memory);
+}
+
 static void tell_role(struct election *election, struct seat *seat,
                       const struct elect_action *action, const struct elect_event *event)
 {
     count(election, action->reason);
     if (action->again && event->kind != ELECT_END)
-        log_change(&seat->shown, &seat->shown, true, action->reason);
+        log_conflict(&seat->shown, action, event);
     post_change(election, seat, action->role, action->again, action->reason, event);
 }
 
@@ -186,8 +201,6 @@ static bool follows_another(const struct view_tier *before, const struct view_ti
 static enum log_level level_of(enum reason reason)
 {
     switch (reason) {
-    case REASON_EPOCH_NOT_KEPT:
-        return LEVEL_WARN;
     case REASON_UNPROVEN:
     case REASON_OTHER_NONCE:
     case REASON_TOO_OFTEN:
@@ -199,19 +212,29 @@ static enum log_level level_of(enum reason reason)
     }
 }
 
+/* Whom the reason is about: us, who wait, or the sender of a ballot that changed nothing. */
+static void put_subject(struct text *out, const struct elect_action *action)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (action->reason == REASON_EPOCH_NOT_KEPT || action->reason == REASON_OWN_LATENESS)
+        text_puts(out, "not master yet: ");
+    else if (!address_is_any(&action->from))
+        text_printf(out, "passes over what %s says: ", address_host_text(&action->from, text));
+}
+
 static void note(struct election *election, struct seat *seat, const struct elect_action *action,
                  mono_t now)
 {
     enum reason reason = action->reason;
-    char memory[ADDRESS_TEXT_SIZE + 16] = "", text[ADDRESS_TEXT_SIZE], more[48] = "";
-    struct text from = TEXT_OVER(memory), held = TEXT_OVER(more);
+    char memory[ADDRESS_TEXT_SIZE + 32] = "", more[48] = "";
+    struct text subject = TEXT_OVER(memory), held = TEXT_OVER(more);
     uint64_t missed;
 
     count(election, reason);
     if (log_level() < level_of(reason) || !log_flood_pass(&election->flood[reason], now, &missed))
         return;
-    if (!address_is_any(&action->from))
-        text_printf(&from, "from %s: ", address_host_text(&action->from, text));
+    put_subject(&subject, action);
     if (missed)
         text_printf(&held, " (and %" PRIu64 " more)", missed);
     log_at(level_of(reason), "tier %s: %s%s%s", seat->tier.tier, memory, reason_sentence(reason),

@@ -249,6 +249,7 @@ void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
                              .name = span_of(notice->name),
                              .from = &datagram->from,
                              .receiver = gate->node,
+                             .members = gate->members,
                              .reason = datagram->reason};
 
     MUST_BE(gate, GATE_MAGIC);
@@ -284,7 +285,8 @@ void gate_log_request(struct gate *gate, mono_t now, enum gate_verdict verdict,
                              .name = name,
                              .from = &request->from,
                              .node = request->is_signed ? request->node : NULL,
-                             .receiver = gate->node};
+                             .receiver = gate->node,
+                             .members = gate->members};
     bool pass;
 
     MUST_BE(gate, GATE_MAGIC);

@@ -96,6 +96,17 @@ bool gate_name_is_known(enum gate_verdict verdict)
     }
 }
 
+/* Whoever reads it has to know where the two are, and what to do. */
+static void add_own_address(struct text *out, const struct gate_line *line)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    struct address own;
+
+    if (members_own_for(line->members, line->from, &own))
+        text_printf(out, ", which is at %s", address_host_text(&own, text));
+    text_puts(out, ": give one of them another (carpond -n NAME)");
+}
+
 void gate_log_line(const struct gate_line *line)
 {
     char memory[2 * ADDRESS_TEXT_SIZE + 4 * LOG_NAME_MAX + 2 * NODE_SIZE + 512];
@@ -110,6 +121,8 @@ void gate_log_line(const struct gate_line *line)
     text_printf(&out, " receiver=%s %s", line->receiver, gate_sentence(line->verdict));
     if (line->reason)
         text_printf(&out, ": %s", line->reason);
+    if (line->verdict == GATE_OWN_NAME)
+        add_own_address(&out, line);
     if (line->missed)
         text_printf(&out, " (and %llu more of the kind)", (unsigned long long)line->missed);
     log_at(line->verdict == GATE_OWN_NAME ? LEVEL_WARN : LEVEL_INFO, "%s", memory);

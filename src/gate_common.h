@@ -43,6 +43,7 @@ struct gate_line {
     const char *receiver; /* our name */
     const char *reason;   /* more closely why, or NULL */
     uint64_t missed;      /* how many of the kind were held back */
+    const struct members *members; /* by which our own address towards the sender is found */
 };
 void gate_log_line(const struct gate_line *line);
 

@@ -265,7 +265,9 @@ void log_quote(struct text *out, struct span s, size_t most)
 
 bool log_flood_pass(struct log_flood *flood, mono_t now, uint64_t *missed)
 {
-    if (flood->seen == 0 || mono_between(flood->since, now) >= MONO_S(1)) {
+    int64_t window = flood->window_ns ? flood->window_ns : MONO_S(1);
+
+    if (flood->seen == 0 || mono_between(flood->since, now) >= window) {
         flood->since = now;
         flood->seen = 0;
     }

@@ -46,15 +46,17 @@ void log_rescue(void);
 void log_quote(struct text *out, struct span s, size_t most);
 
 /*
- * Keeps a flood off the log: the first LOG_BURST lines of one kind within a second are let through,
- * the rest is counted. One of these per kind of line and thread; zero it to begin. Returns whether
- * to log now; *missed is how many were held back since the last that was let through.
+ * Keeps a flood off the log: the first LOG_BURST lines of one kind within a window (a second,
+ * unless it says otherwise) are let through, the rest is counted. One of these per kind of line and
+ * thread; zero it to begin. Returns whether to log now; *missed is how many were held back since
+ * the last that was let through.
  */
 enum { LOG_BURST = 10 };
 struct log_flood {
     mono_t since;
     uint32_t seen;
     uint64_t missed;
+    int64_t window_ns; /* 0: a second */
 };
 bool log_flood_pass(struct log_flood *flood, mono_t now, uint64_t *missed);
 

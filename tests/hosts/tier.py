@@ -10,7 +10,7 @@ from node import Node
 ADVERT_PORT = 65029
 SAID = re.compile(r" tier nets: (?:(?:now|still) master|(?P<role>backup|slave) "
                   r"(?:of (?P<of>[^,]+), \S+|without a master)), epoch (?P<epoch>\d+): "
-                  r"(?P<reason>.*)")
+                  r"(?P<reason>[^(\n]*\b)")
 
 
 class Tier:
