@@ -137,25 +137,47 @@ char *status_json(const struct status_source *source, mono_t now)
 
 /* ---- peers ---------------------------------------------------------------------------------- */
 
-static const char *why_unused(const struct peer *peer, mono_t now)
+static const char *why_unused(const struct peer *peer, const struct elect_member *member,
+                              mono_t now)
 {
     if (!peer_usable(peer, now))
         return peer_fault_sentence(peer->fault);
-    return peer->ever_heard ? NULL : "not heard yet";
+    if (peer->ever_heard)
+        return NULL;
+    return member ? STATUS_HEARD_IN_ELECTION : "not heard yet";
 }
 
-static json_t *peer_json(const struct status_source *source, const struct peer *peer, mono_t now)
+/* By the cache or in an election, whichever is later. */
+static json_t *heard_json(const struct peer *peer, const struct elect_member *member, mono_t now)
 {
+    mono_t heard = peer->ever_heard ? peer->heard : MONO_NEVER;
+
+    if (member && (!peer->ever_heard || mono_reached(member->heard, heard)))
+        heard = member->heard;
+    return heard.ns == MONO_NEVER.ns ? json_null() : json_real(seconds_between(heard, now));
+}
+
+static json_t *name_json(const struct peer *peer, const struct elect_member *member)
+{
+    bool renamed = member && (!peer->ever_heard || mono_reached(member->heard, peer->heard));
+    const char *name = renamed ? member->node : peer->node;
+
+    return name[0] ? json_string(name) : json_null();
+}
+
+static json_t *peer_json(const struct status_source *source, const struct status_roll *roll,
+                         const struct peer *peer, mono_t now)
+{
+    const struct elect_member *member = status_roll_newest(roll, &peer->address);
+    const char *why = why_unused(peer, member, now);
     json_t *json = made(json_object());
-    const char *why = why_unused(peer, now);
     char address[ADDRESS_TEXT_SIZE];
 
-    add(json, "node", peer->node[0] ? json_string(peer->node) : json_null());
+    add(json, "node", name_json(peer, member));
     add(json, "address", json_string(address_host_text(&peer->address, address)));
     add(json, "http_port", json_integer(peer->http_port));
     add(json, "member", json_boolean(members_hold(source->members, &peer->address)));
-    add(json, "heard_s",
-        peer->ever_heard ? json_real(seconds_between(peer->heard, now)) : json_null());
+    add(json, "heard_s", heard_json(peer, member, now));
     add(json, "clock_ahead_s",
         peer->clock_known ? json_real((double)peer->clock_ahead_ms / 1e3) : json_null());
     add(json, "used", json_boolean(why == NULL));
@@ -176,7 +198,7 @@ char *status_peers_json(const struct status_source *source, mono_t now)
     struct status_roll *roll = status_roll_new(source);
 
     for (size_t i = 0; i < peers->count; i++) {
-        json_t *peer = peer_json(source, &peers->list[i], now);
+        json_t *peer = peer_json(source, roll, &peers->list[i], now);
         add(peer, "tiers", status_roll_of(roll, &peers->list[i].address, now));
         json_array_append_new(list, peer);
     }

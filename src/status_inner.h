@@ -52,10 +52,14 @@ static inline void metric(FILE *out, const char *name, const char *type, const c
 json_t *status_tiers(const struct status_source *source, mono_t now);
 void status_tier_metrics(FILE *out, const struct status_source *source, mono_t now);
 
-/* Who is heard in which tiers, for pond peers. `of` tells what is heard of one host, as an array;
+/* Who is heard in which tiers, for pond peers. `newest` is what was
+ * believed last of one host, in any tier; `of` tells all that is heard of it, as an array;
  * `rest` adds a peer for each host that was not asked about. */
+#define STATUS_HEARD_IN_ELECTION "heard in the election alone so far"
 struct status_roll;
 struct status_roll *status_roll_new(const struct status_source *source);
+const struct elect_member *status_roll_newest(const struct status_roll *roll,
+                                              const struct address *host); /* NULL: not heard */
 json_t *status_roll_of(struct status_roll *roll, const struct address *host, mono_t now);
 void status_roll_rest(struct status_roll *roll, json_t *peers, mono_t now);
 void status_roll_free(struct status_roll *roll);

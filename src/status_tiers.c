@@ -38,7 +38,7 @@ static void add_no_pair(json_t *object)
     add(object, "skew", json_null());
 }
 
-/* The causes in words, or null. */
+/* The causes in words, or null: where there are none, and of slaves, who stand for nothing. */
 static json_t *causes_json(uint16_t demotion)
 {
     char memory[256];
@@ -141,7 +141,7 @@ static json_t *tier_json(const struct status_source *source, const struct view_t
     add(json, "unconfirmed", json_integer(view->unconfirmed));
     add(json, "master_demotion", json_integer(view->demotion));
     add(json, "demotion", json_integer(view->own_demotion));
-    add(json, "demoted", causes_json(view->own_demotion));
+    add(json, "demoted", causes_json(view->role == BALLOT_SLAVE ? 0 : view->own_demotion));
     add(json, "by_hand", hand_json(source, view->tier));
     add(json, "stale", json_boolean(mono_reached(now, view->good_until)));
     return json;
@@ -250,6 +250,22 @@ static size_t place_of(const struct status_roll *roll, const struct heard *key)
     return from;
 }
 
+const struct elect_member *status_roll_newest(const struct status_roll *roll,
+                                              const struct address *host)
+{
+    struct heard key = {.member.address = *host};
+    const struct elect_member *newest = NULL;
+
+    for (size_t i = place_of(roll, &key); i < roll->count && by_host(&roll->list[i], &key) == 0;
+         i++) {
+        const struct elect_member *m = &roll->list[i].member;
+        if (m->proven && m->heard.ns != MONO_NEVER.ns &&
+            (!newest || mono_reached(m->heard, newest->heard)))
+            newest = m;
+    }
+    return newest;
+}
+
 json_t *status_roll_of(struct status_roll *roll, const struct address *host, mono_t now)
 {
     struct heard key = {.member.address = *host};
@@ -275,7 +291,7 @@ static json_t *stranger_json(struct status_roll *roll, const struct elect_member
     add(json, "heard_s", m->proven ? ago_json(m->heard, now) : json_null());
     add(json, "clock_ahead_s", json_null());
     add(json, "used", json_false());
-    add(json, "why", json_string("heard in the election alone so far"));
+    add(json, "why", json_string(STATUS_HEARD_IN_ELECTION));
     add(json, "fault", json_string("none"));
     add(json, "faults", json_integer(0));
     add(json, "avoided_for_s", json_real(0));

@@ -134,11 +134,14 @@ def nobody_is_master(net):
     tier = Tier(net, 1, 1)
     master, slave = tier.nodes
     tier.becomes_master(master)
-    wait_until(lambda: [p["member"] for p in master.peers()] == [True], "the slave is a member")
+    wait_until(lambda: [(peer["node"], peer["member"], peer["heard_s"] is not None)
+                        for peer in master.peers()] == [(slave.name, True, True)],
+               "the slave is a member, and heard")
     master.stop()
     wait_until(lambda: slave.status()["tiers"][0]["master"] is None, "the master is gone")
     shown = slave.status()["tiers"][0]
-    equal([shown[name] for name in ("address", "base", "skew")], [None] * 3, "its address and pair")
+    equal([shown[name] for name in ("address", "base", "skew", "demoted")], [None] * 4,
+          "the master's address and pair, and why a slave would be demoted")
 
 
 @test("a slave that is in no line by itself is found by its standing")
