@@ -82,6 +82,7 @@ static void become(struct elect *m, enum elect_state next, int master, enum reas
                    struct elect_actions *out)
 {
     enum elect_state before = m->state;
+    bool keeps = master != ELECT_NOBODY && master == m->master;
 
     MUST(master == ELECT_NOBODY || (size_t)master < m->peers);
     /* Who is followed no longer answers to what is asked from now on, not to what it was asked. */
@@ -98,7 +99,8 @@ static void become(struct elect *m, enum elect_state next, int master, enum reas
         say_role(m, reason, next == ELECT_OFF && before != ELECT_MASTER, out);
     else
         m->counts[reason]++;
-    elect_wait_from(m, master == ELECT_NOBODY ? m->now : m->senders[master].advert);
+    if (!keeps) /* else it goes on waiting as it does, with what it forgave itself */
+        elect_wait_from(m, master == ELECT_NOBODY ? m->now : m->senders[master].advert);
     elect_standing_soon(m);
 }
 

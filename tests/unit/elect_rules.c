@@ -224,6 +224,29 @@ static void a_slave_that_is_made_a_candidate_goes_on_following(void **state)
     cluster_free(c);
 }
 
+/* It was late, and the master is given that time: whatever it becomes meanwhile. */
+static void a_slave_that_is_made_a_candidate_goes_on_waiting(void **state)
+{
+    struct cluster *c = cluster_new(2);
+    struct elect_rules *rules = &c->stations[1].rules;
+
+    (void)state;
+    cluster_make_slave(c, 1);
+    cluster_begin_all(c);
+    cluster_run(c, MONO_MS(5500));
+    assert_int_equal(cluster_master(c), 0);
+    cluster_kill(c, 0);
+    c->now = mono_after(c->now, MONO_S(20));
+    cluster_event(c, 1, (struct elect_event){.kind = ELECT_WAKE, .late = MONO_S(20)});
+    rules->candidates[rules->candidate_count++] = node_address(1);
+    rules->candidate = true;
+    cluster_tell_rules(c, 1);
+    cluster_run(c, MONO_S(1));
+    assert_int_equal(cluster_state(c, 1), ELECT_BACKUP);
+    assert_true(cluster_view(c, 1).has_master);
+    cluster_free(c);
+}
+
 static void a_master_whose_address_changes_leaves_first(void **state)
 {
     struct cluster *c = cluster_running(2);
@@ -259,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_master_that_is_removed_is_followed_no_longer),
         cmocka_unit_test(a_backup_that_is_made_a_slave_goes_on_following),
         cmocka_unit_test(a_slave_that_is_made_a_candidate_goes_on_following),
+        cmocka_unit_test(a_slave_that_is_made_a_candidate_goes_on_waiting),
         cmocka_unit_test(a_master_whose_address_changes_leaves_first),
     };
     return cmocka_run_group_tests_name("elect_rules", tests, NULL, NULL);
