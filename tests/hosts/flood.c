@@ -33,7 +33,8 @@ struct flood {
     uint64_t rate, seconds, from_port, ttl;
     bool one;
     const char *file;
-    struct iovec *datagrams;
+    char *bytes;
+    struct iovec *datagrams; /* in them */
     size_t count, next;
     int socket;
     uint64_t sent, failed;
@@ -83,6 +84,7 @@ static void read_datagrams(struct flood *flood)
     size_t len;
 
     flood->datagrams = calloc(DATAGRAMS_MAX, sizeof(*flood->datagrams));
+    flood->bytes = bytes;
     if (!file || !bytes || !flood->datagrams)
         end(flood->file, strerror(errno));
     len = fread(bytes, 1, FILE_MAX, file);
@@ -249,5 +251,7 @@ int main(int argc, char **argv)
     read_datagrams(&flood);
     open_socket(&flood);
     run(&flood);
+    free(flood.datagrams);
+    free(flood.bytes);
     return flood.sent ? 0 : 1;
 }
