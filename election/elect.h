@@ -35,7 +35,8 @@
  * i/8, once in an interval), and what it said so far changes nothing. An echo proves it with
  * whatever boot it has, so that a node that lost its state and its clock is taken again, and one
  * that was set back to an earlier moment (a virtual machine's snapshot). Nonces are
- * SHA-256 of the seed and a count, live for one dead time, and are good once; those to a master
+ * SHA-256 of the seed and a count, live for one dead time (ELECT_NONCE_NS at least), and are good
+ * once; those to a master
  * end when it is followed no longer.
  *
  * Masters. A master adverts every interval, at once on becoming one and i/8 later (one of the two
@@ -109,6 +110,7 @@ enum {
 #define ELECT_STANDING_NS MONO_S(30)
 #define ELECT_STANDING_GAP_NS MONO_MS(20)
 #define ELECT_SOLICIT_GAP_NS MONO_MS(2)
+#define ELECT_NONCE_NS MONO_S(1) /* that a nonce lives at least */
 #define ELECT_CONFLICT_GAP_NS MONO_MS(5)
 #define ELECT_DOUBT_MIN_NS MONO_MS(10)
 #define ELECT_OUTBID_GAP_NS MONO_S(1)

@@ -158,9 +158,16 @@ static struct ballot_nonce nonce_for(struct elect *m, int row, int64_t life)
     return sender->nonces[0].value;
 }
 
-void elect_say_solicit(struct elect *m, int row, struct elect_actions *out)
+/* The ways may be longer than a dead time of some milliseconds is. */
+static int64_t nonce_life(const struct elect *m)
 {
     int64_t own = elect_dead_of(m, m->rules.pair), life = elect_dead(m) > own ? elect_dead(m) : own;
+
+    return life > ELECT_NONCE_NS ? life : ELECT_NONCE_NS;
+}
+
+void elect_say_solicit(struct elect *m, int row, struct elect_actions *out)
+{
     struct sender *sender = &m->senders[row];
     struct elect_action *action;
 
@@ -171,7 +178,7 @@ void elect_say_solicit(struct elect *m, int row, struct elect_actions *out)
     action->to = m->members[row].address;
     action->ballot.kind = BALLOT_SOLICIT;
     action->ballot.address = m->rules.address;
-    action->ballot.nonce = nonce_for(m, row, life);
+    action->ballot.nonce = nonce_for(m, row, nonce_life(m));
 }
 
 /* ---- standings ------------------------------------------------------------------------------- */

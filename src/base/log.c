@@ -2,6 +2,7 @@
 #include "src/base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -15,7 +16,11 @@
 #include "src/base/lock.h"
 #include "src/base/must.h"
 
-enum { LOG_LINE_MAX = 4096, LOG_PIECE = 16384 /* bytes that go out at once */ };
+enum {
+    LOG_LINE_MAX = 4096,
+    LOG_PIECE = 16384, /* bytes that go out at once */
+    LOG_RESCUE_MS = 500
+};
 
 static _Atomic int level_now = LEVEL_INFO;
 
@@ -87,12 +92,17 @@ static void init_lock(void)
     lock_init(&waiting.lock);
 }
 
-static void lock_waiting(void)
+static pthread_mutex_t *waiting_lock(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, init_lock);
-    pthread_mutex_lock(&waiting.lock);
+    return &waiting.lock;
+}
+
+static void lock_waiting(void)
+{
+    pthread_mutex_lock(waiting_lock());
 }
 
 /* An error means that nobody is left to tell. */
@@ -151,9 +161,9 @@ static bool hand_over(const struct text *line)
     return running;
 }
 
-static size_t take_piece(char piece[LOG_PIECE])
+static size_t take_piece(char *piece, size_t most)
 {
-    size_t len = waiting.count < LOG_PIECE ? waiting.count : LOG_PIECE;
+    size_t len = waiting.count < most ? waiting.count : most;
 
     for (size_t i = 0; i < len; i++)
         piece[i] = ring[(waiting.first + i) % LOG_WAITING_MAX];
@@ -175,7 +185,7 @@ static void *write_all(void *unused)
             pthread_cond_wait(&waiting.more, &waiting.lock);
             continue;
         }
-        len = take_piece(piece);
+        len = take_piece(piece, sizeof(piece));
         if (waiting.lost)
             put_lost();
         pthread_mutex_unlock(&waiting.lock);
@@ -215,15 +225,29 @@ void log_end_thread(void)
     pthread_mutex_unlock(&waiting.lock);
 }
 
-void log_rescue(void)
+/* As much as goes out at once, and no waiting: a pipe that takes anything takes PIPE_BUF (pipe(7)).
+ */
+static bool write_at_once(const char *bytes, size_t len)
 {
-    char piece[LOG_PIECE];
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
 
-    if (pthread_mutex_trylock(&waiting.lock) != 0)
-        return;
-    while (waiting.count)
-        write_out(piece, take_piece(piece));
-    pthread_mutex_unlock(&waiting.lock);
+    MUST(len <= PIPE_BUF);
+    return poll(&out, 1, LOG_RESCUE_MS) == 1 && write(STDERR_FILENO, bytes, len) > 0;
+}
+
+void log_rescue(const char *last)
+{
+    char piece[PIPE_BUF];
+    size_t len = strlen(last);
+    bool out = true;
+
+    if (pthread_mutex_trylock(waiting_lock()) == 0) {
+        while (out && waiting.count)
+            out = write_at_once(piece, take_piece(piece, sizeof(piece)));
+        pthread_mutex_unlock(&waiting.lock);
+    }
+    if (out)
+        (void)write_at_once(last, len < PIPE_BUF ? len : PIPE_BUF);
 }
 
 /* ---- lines ---------------------------------------------------------------------------------- */

@@ -38,8 +38,9 @@ enum { LOG_WAITING_MAX = 256 * 1024, LOG_END_MS = 2000 };
 void log_begin_thread(void);
 void log_end_thread(void);
 
-/* For who is about to abort: writes what waits, as far as that can be had now. */
-void log_rescue(void);
+/* For who is about to abort: writes what waits, and these last words, as far as standard error
+ * takes them: a process that has to die must not hang on who reads its log. */
+void log_rescue(const char *last);
 
 /* Adds s with what is not printable ASCII written as \xHH, and cut after `most` bytes with "...".
  */

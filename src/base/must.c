@@ -6,10 +6,12 @@
 
 #include "src/base/log.h"
 
-void must_failed(const char *file, int line, const char *function, const char *condition)
+void must_failed(const char *file, int line_number, const char *function, const char *condition)
 {
-    log_rescue();
-    fprintf(stderr, "carpond: this is a bug in carpond: %s:%d: %s: %s does not hold\n", file, line,
-            function, condition);
+    char line[1024];
+
+    snprintf(line, sizeof(line), "carpond: this is a bug in carpond: %s:%d: %s: %s does not hold\n",
+             file, line_number, function, condition);
+    log_rescue(line);
     abort();
 }

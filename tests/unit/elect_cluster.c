@@ -231,35 +231,6 @@ void cluster_event(struct cluster *c, size_t node, struct elect_event event)
     event.now = c->now;
     elect_step(s->machine, &event, c->actions);
     s->deadline = c->actions->deadline;
-    if (getenv("TRACE")) {
-        static const char *kinds[] = {"BEGIN", "WAKE",      "HEARD", "REFUSED",
-                                      "SELF",  "PERSISTED", "RULES", "END"};
-        printf("%.4f node%zu %s late %.4f", (double)c->now.ns / 1e9 - 1000, node, kinds[event.kind],
-               (double)event.late / 1e9);
-        if (event.ballot)
-            printf(
-                " from %s kind %d role %d dem %d epoch %llu ctr %llu.%llu leav %d echo %d asks %d",
-                event.ballot->node, event.ballot->kind, event.ballot->role, event.ballot->demotion,
-                (unsigned long long)event.ballot->epoch, (unsigned long long)event.ballot->boot,
-                (unsigned long long)event.ballot->counter, event.ballot->leaving,
-                event.ballot->has_echo, event.ballot->asks);
-        printf(" -> state %d epoch? deadline %.4f\n", elect_state(s->machine),
-               (double)c->actions->deadline.ns / 1e9 - 1000);
-        for (size_t i = 0; i < c->actions->count; i++) {
-            const struct elect_action *a = &c->actions->list[i];
-            static const char *acts[] = {"PERSIST", "ROLE", "SEND", "TO_ALL", "WATCH", "NOTE"};
-            printf("      %s", acts[a->kind]);
-            if (a->kind == ELECT_ROLE)
-                printf(" role %d %s again %d epoch %llu", a->role, reason_name(a->reason), a->again,
-                       (unsigned long long)a->epoch);
-            if (a->kind == ELECT_NOTE)
-                printf(" %s", reason_name(a->reason));
-            if (a->kind == ELECT_SEND || a->kind == ELECT_TO_ALL)
-                printf(" kind %d to %d leaving %d epoch %llu", a->ballot.kind, a->to.ip[15],
-                       a->ballot.leaving, (unsigned long long)a->ballot.epoch);
-            printf("\n");
-        }
-    }
     for (size_t i = 0; i < c->actions->count; i++)
         carry_out(c, node, &c->actions->list[i]);
     elect_view(s->machine, c->now, &view);

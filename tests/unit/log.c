@@ -4,9 +4,14 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "src/base/must.h"
 
 #include "tests/unit/unit.h"
 
@@ -31,10 +36,15 @@ static struct pipe pipe_begin(void)
     return pipe_ends;
 }
 
-static void pipe_end(const struct pipe *pipe_ends)
+static void pipe_end_kept(const struct pipe *pipe_ends)
 {
     assert_true(dup2(pipe_ends->kept, STDERR_FILENO) >= 0);
     close(pipe_ends->kept);
+}
+
+static void pipe_end(const struct pipe *pipe_ends)
+{
+    pipe_end_kept(pipe_ends);
     close(pipe_ends->out);
 }
 
@@ -131,12 +141,37 @@ static void ending_does_not_wait_for_ever(void **state)
     pipe_end(&pipe_ends);
 }
 
+/* In a process of its own, whose standard error is full. */
+static void who_must_die_dies_though_nobody_reads_its_log(void **state)
+{
+    struct pipe pipe_ends;
+    pid_t child;
+    int status = 0;
+
+    (void)state;
+    pipe_ends = pipe_begin();
+    child = fork();
+    if (child == 0) {
+        struct rlimit none = {0, 0};
+        (void)setrlimit(RLIMIT_CORE, &none);
+        log_begin_thread();
+        for (int i = 0; i < LINES_MAX; i++)
+            log_info("a line that is meant to fill the pipe, and the ring behind it: %d", i);
+        MUST(child != 0);
+    }
+    pipe_end_kept(&pipe_ends);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    close(pipe_ends.out);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_writes_all_lines_in_order),
         cmocka_unit_test(nobody_waits_for_a_full_pipe_and_what_is_lost_is_counted),
         cmocka_unit_test(ending_does_not_wait_for_ever),
+        cmocka_unit_test(who_must_die_dies_though_nobody_reads_its_log),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
