@@ -21,6 +21,9 @@ enum ballot_kind {
 
 enum ballot_role { BALLOT_SLAVE, BALLOT_BACKUP, BALLOT_MASTER };
 
+/* As it stands in messages, and as people are told: "slave", "backup", "master". */
+const char *ballot_role_name(enum ballot_role role);
+
 /* Base and skew, CARP's: base + skew/256 seconds is the interval at which a master adverts. */
 struct ballot_pair {
     uint32_t base_us;

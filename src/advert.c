@@ -24,8 +24,6 @@ static const char *const kinds[] = {
 };
 enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
 
-static const char *const roles[] = {[BALLOT_SLAVE] = "slave", [BALLOT_BACKUP] = "backup"};
-
 const char *advert_name(enum ballot_kind kind)
 {
     return kinds[kind];
@@ -106,8 +104,8 @@ static void read_standing(struct fields *fields, struct ballot *out)
 {
     struct span role = fields_text(fields, ROLE);
 
-    out->role = span_is(role, roles[BALLOT_BACKUP]) ? BALLOT_BACKUP : BALLOT_SLAVE;
-    fields_demand(fields, span_is(role, roles[out->role]));
+    out->role = span_is(role, ballot_role_name(BALLOT_BACKUP)) ? BALLOT_BACKUP : BALLOT_SLAVE;
+    fields_demand(fields, span_is(role, ballot_role_name(out->role)));
     out->asks = fields_flag(fields, ASKS);
     out->behind = fields_flag(fields, BEHIND);
     out->unconfirmed = (uint32_t)fields_u64(fields, UNCONFIRMED, 0, UINT32_MAX);
@@ -207,7 +205,7 @@ static void write_advert(const struct ballot *ballot, struct text *out)
 static void write_standing(const struct ballot *ballot, struct text *out)
 {
     MUST(ballot->role != BALLOT_MASTER);
-    message_add(out, ROLE, span_of(roles[ballot->role]));
+    message_add(out, ROLE, span_of(ballot_role_name(ballot->role)));
     message_add_bare_flag(out, ASKS, ballot->asks);
     message_add_bare_flag(out, BEHIND, ballot->behind);
     message_add_bare_u64(out, UNCONFIRMED, ballot->unconfirmed);

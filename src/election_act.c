@@ -12,14 +12,6 @@ enum { KEPT_MAGIC = 0x6b657074 };
 
 /* ---- what is known, and told ---------------------------------------------------------------- */
 
-static const char *role_name(enum ballot_role role)
-{
-    static const char *const names[] = {
-        [BALLOT_SLAVE] = "slave", [BALLOT_BACKUP] = "backup", [BALLOT_MASTER] = "master"};
-
-    return names[role];
-}
-
 /* Should somebody look? A change by order is none of these, nor the first election. */
 static bool is_alarming(enum reason reason, bool had_master)
 {
@@ -38,11 +30,12 @@ static void log_change(const struct view_tier *before, const struct view_tier *v
                reason_sentence(view->reason));
     else if (view->has_master)
         log_at(level, "tier %s: %s of %s, %s, epoch %" PRIu64 ": %s", view->tier,
-               role_name(view->role), view->master, address_host_text(&view->master_address, text),
-               view->epoch, reason_sentence(view->reason));
+               ballot_role_name(view->role), view->master,
+               address_host_text(&view->master_address, text), view->epoch,
+               reason_sentence(view->reason));
     else
         log_at(level, "tier %s: %s without a master, epoch %" PRIu64 ": %s", view->tier,
-               role_name(view->role), view->epoch, reason_sentence(view->reason));
+               ballot_role_name(view->role), view->epoch, reason_sentence(view->reason));
 }
 
 static bool is_other(const struct view_tier *a, const struct view_tier *b)
@@ -283,7 +276,7 @@ void election_act(struct election *election, struct seat *seat, const struct ele
     struct view_tier before = seat->shown;
 
     if (event->kind == ELECT_END)
-        log_info("tier %s: left, as %s", seat->tier.tier, role_name(seat->shown.role));
+        log_info("tier %s: left, as %s", seat->tier.tier, ballot_role_name(seat->shown.role));
     if (actions->changed)
         publish(election, seat, event);
     set_dead_time(election, seat);

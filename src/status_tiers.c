@@ -9,11 +9,6 @@
 
 /* What the elections say of themselves: the tiers of pond status, who is heard in them, metrics. */
 
-static const char *role_word(enum ballot_role role)
-{
-    return role == BALLOT_MASTER ? "master" : role == BALLOT_BACKUP ? "backup" : "slave";
-}
-
 static json_t *host_json(const struct address *host)
 {
     char text[ADDRESS_TEXT_SIZE];
@@ -122,7 +117,7 @@ static json_t *tier_json(const struct status_source *source, const struct view_t
     json_t *json = made(json_object());
 
     add(json, "tier", json_string(view->tier));
-    add(json, "role", json_string(role_word(view->role)));
+    add(json, "role", json_string(ballot_role_name(view->role)));
     add(json, "master", view->has_master ? json_string(view->master) : json_null());
     add(json, "address", view->has_master ? host_json(&view->master_address) : json_null());
     if (view->has_master)
@@ -223,7 +218,7 @@ static json_t *heard_json(const struct heard *heard, mono_t now)
     json_t *json = made(json_object());
 
     add(json, "tier", json_string(heard->tier));
-    add(json, "role", json_string(role_word(m->role)));
+    add(json, "role", json_string(ballot_role_name(m->role)));
     add(json, "candidate", json_boolean(m->candidate));
     add(json, "believed", json_boolean(m->proven));
     add_pair(json, m->pair);
@@ -331,7 +326,7 @@ static void role_metrics(FILE *out, const struct view_tier *tiers, size_t count)
         for (int role = BALLOT_SLAVE; role <= BALLOT_MASTER; role++) {
             fputs("pond_tier_role{tier=\"", out);
             put_label(out, tiers[i].tier);
-            fprintf(out, "\",role=\"%s\"} %d\n", role_word((enum ballot_role)role),
+            fprintf(out, "\",role=\"%s\"} %d\n", ballot_role_name((enum ballot_role)role),
                     (int)tiers[i].role == role);
         }
     }

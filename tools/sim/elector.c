@@ -59,8 +59,6 @@ static bool is_reached(const struct sim *sim, const struct sim_node *node, int t
 static void note_ballot(struct sim *sim, const struct sim_node *node, int tier,
                         const struct ballot *ballot, const char *to)
 {
-    static const char *const roles[] = {"slave", "backup", "master"};
-
     if (!sim->options.hash && !sim->options.trace)
         return;
     if (ballot->kind == BALLOT_ADVERT)
@@ -69,9 +67,9 @@ static void note_ballot(struct sim *sim, const struct sim_node *node, int tier,
                  ballot->has_echo ? ", in answer" : "", to);
     else if (ballot->kind == BALLOT_STANDING)
         sim_note(sim, "n%d %s: standing as %s, epoch %llu%s%s%s, to %s", node->index,
-                 sim->tiers[tier].name, roles[ballot->role], (unsigned long long)ballot->epoch,
-                 ballot->asks ? ", asks" : "", ballot->behind ? ", behind" : "",
-                 ballot->has_echo ? ", in answer" : "", to);
+                 sim->tiers[tier].name, ballot_role_name(ballot->role),
+                 (unsigned long long)ballot->epoch, ballot->asks ? ", asks" : "",
+                 ballot->behind ? ", behind" : "", ballot->has_echo ? ", in answer" : "", to);
     else
         sim_note(sim, "n%d %s: solicit, to %s", node->index, sim->tiers[tier].name, to);
 }
@@ -162,11 +160,10 @@ static void persist(struct sim *sim, struct sim_node *node, int tier,
 static void note_role(struct sim *sim, const struct sim_node *node, int tier,
                       const struct elect_action *action)
 {
-    static const char *const roles[] = {"slave", "backup", "master"};
     const char *again = action->again ? " again" : "";
 
-    sim_note(sim, "n%d %s: %s%s, since %s", node->index, sim->tiers[tier].name, roles[action->role],
-             again, reason_sentence(action->reason));
+    sim_note(sim, "n%d %s: %s%s, since %s", node->index, sim->tiers[tier].name,
+             ballot_role_name(action->role), again, reason_sentence(action->reason));
     if (!action->again)
         sim->changed = sim->now;
 }
