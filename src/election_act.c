@@ -103,24 +103,18 @@ static void on_kept(void *arg, const char *tier, uint64_t reserved)
     mailbox_post(election->mailbox, &kept->letter);
 }
 
+/* What the action reserves ahead of its use; without one, the last of a tier: what was reserved and
+ * not used is free again. */
 static void persist(struct election *election, struct seat *seat, const struct elect_action *action)
 {
     struct remember_post post = {.kept = on_kept, .arg = election};
 
     memcpy(post.tier, seat->tier.tier, sizeof(post.tier));
     elect_memory(seat->machine, &post.memory);
-    post.memory.epoch = action->epoch;
-    post.memory.reserved = action->reserved;
-    remember_post(election->remember, &post);
-}
-
-/* The last of a tier: what was reserved and not used is free again. */
-static void persist_last(struct election *election, struct seat *seat)
-{
-    struct remember_post post = {.kept = on_kept, .arg = election};
-
-    memcpy(post.tier, seat->tier.tier, sizeof(post.tier));
-    elect_memory(seat->machine, &post.memory);
+    if (action) {
+        post.memory.epoch = action->epoch;
+        post.memory.reserved = action->reserved;
+    }
     remember_post(election->remember, &post);
 }
 
@@ -285,5 +279,5 @@ void election_act(struct election *election, struct seat *seat, const struct ele
     if (*before.tier && follows_another(&before, &seat->shown))
         post_change(election, seat, seat->shown.role, true, seat->shown.reason, event);
     if (event->kind == ELECT_END)
-        persist_last(election, seat);
+        persist(election, seat, NULL);
 }
