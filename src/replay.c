@@ -10,10 +10,12 @@
 
 struct heard {
     char node[NODE_SIZE];
-    uint64_t boot;
+    uint64_t boot; /* that was heard last */
     mono_t at;
     struct address from;
-    struct replay_window window;
+    uint64_t highest;           /* boot */
+    struct replay_window top;   /* of the highest */
+    struct replay_window lower; /* of `boot`, where that is a lower one */
 };
 
 struct replay {
@@ -86,8 +88,23 @@ static struct heard *add(struct replay *replay, struct span node, uint64_t hash)
     struct heard *heard = &replay->rows[lru_take(replay->lru, hash, &taken_over)];
 
     MUST(span_copy(node, heard->node, sizeof(heard->node)));
-    heard->window.any = false;
+    heard->boot = heard->highest = 0;
+    heard->top.any = false;
     return heard;
+}
+
+/* The window for what is said under this boot. */
+static struct replay_window *window_of(struct heard *heard, uint64_t boot)
+{
+    if (boot > heard->highest) {
+        heard->highest = boot;
+        heard->top.any = false;
+    }
+    if (boot == heard->highest)
+        return &heard->top;
+    if (boot != heard->boot)
+        heard->lower.any = false;
+    return &heard->lower;
 }
 
 enum replay_verdict replay_take(struct replay *replay, mono_t now, struct span node, uint64_t boot,
@@ -105,11 +122,9 @@ enum replay_verdict replay_take(struct replay *replay, mono_t now, struct span n
             *known = heard->from;
             return REPLAY_OLD_BOOT;
         }
-        if (boot != heard->boot)
-            heard->window.any = false;
         lru_use(replay->lru, row);
     }
-    if (!replay_window_take(&heard->window, counter))
+    if (!replay_window_take(window_of(heard, boot), counter))
         return REPLAY_SEEN;
     heard->boot = boot;
     heard->at = now;

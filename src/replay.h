@@ -16,7 +16,9 @@
  *
  * A higher boot replaces a lower one. A lower one is refused, unless the known one has not been
  * heard for REPLAY_SILENCE: a node whose clock was stepped back and whose state was lost is taken
- * again after that time. While both are heard, from different hosts, two nodes use one name.
+ * again after that time. The window of the highest boot is kept meanwhile, so that what was said
+ * under it is not taken twice for that. While both are heard, from different hosts, two nodes use
+ * one name.
  *
  * Bounded: the node that was unheard for longest makes room. All memory is taken at the start.
  * Give it only what has been found authentic: else strangers fill the table. One thread.

@@ -98,6 +98,21 @@ static void a_lower_boot_is_taken_after_silence(void **state)
     replay_free(replay);
 }
 
+/* A recording of an earlier life is taken after silence; the one of the present life is not. */
+static void what_the_highest_boot_said_is_never_taken_twice(void **state)
+{
+    struct replay *replay = replay_new();
+    mono_t later = mono_after(start, REPLAY_SILENCE);
+
+    (void)state;
+    assert_int_equal(take(replay, start, "a", 8, 5), REPLAY_FRESH);
+    assert_int_equal(take(replay, later, "a", 7, 5), REPLAY_FRESH);
+    assert_int_equal(take(replay, later, "a", 8, 5), REPLAY_SEEN);
+    assert_int_equal(take(replay, later, "a", 7, 5), REPLAY_SEEN);
+    assert_int_equal(take(replay, later, "a", 8, 6), REPLAY_FRESH);
+    replay_free(replay);
+}
+
 static void two_nodes_of_one_name_are_told_apart(void **state)
 {
     struct replay *replay = replay_new();
@@ -136,6 +151,7 @@ int main(void)
         cmocka_unit_test(the_window_never_takes_twice),
         cmocka_unit_test(a_higher_boot_replaces),
         cmocka_unit_test(a_lower_boot_is_taken_after_silence),
+        cmocka_unit_test(what_the_highest_boot_said_is_never_taken_twice),
         cmocka_unit_test(two_nodes_of_one_name_are_told_apart),
         cmocka_unit_test(the_longest_unheard_makes_room),
     };
