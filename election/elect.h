@@ -62,8 +62,9 @@
  * own interval, counted from the start, or from when the master left or was lost; all candidates
  * are solicited after i/2, i, 2i ... up to a minute. A slave loses its master at the same time
  * without i/8 steps. PROCESS_DIED (WATCH_REFUSED from the master followed, or it has proven that it
- * was born again, as another than a master) and NAMED end the wait at once, but for the i/8 steps
- * of those who are not the best (PROCESS_DIED) or not named (they wait one dead time).
+ * was born again, as another than a master) and NAMED (by the latest mastership: an older one's
+ * farewell names nobody) end the wait at once, but for the i/8 steps of those who are not the best
+ * (PROCESS_DIED) or not named (they wait one dead time).
  *
  * Doubt. A worse master whose epoch is above that of the one followed has taken over from it, or is
  * in conflict with it. The one followed is asked at once, and once more: if it says nothing for

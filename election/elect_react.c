@@ -19,19 +19,21 @@ void elect_died(struct elect *m, struct elect_actions *out)
         elect_wait_judge(m, out);
 }
 
+/* A farewell to a mastership that another has followed since names nobody any more: so one that was
+ * its successor, and stood still, does not take over anew by what lay in its socket meanwhile. */
 static void hear_leaving(struct elect *m, int who, const struct ballot *ballot,
                          struct elect_actions *out)
 {
-    bool names_us = memcmp(ballot->successor.ip, m->rules.address.ip, 16) == 0;
+    bool latest = ballot->epoch == m->epoch;
+    bool names_us = latest && memcmp(ballot->successor.ip, m->rules.address.ip, 16) == 0;
 
     if (m->state == ELECT_MASTER || (m->master != ELECT_NOBODY && m->master != who))
         return;
     if (m->master == who)
         elect_take(m, INPUT_LEFT, who, out);
-    if (!names_us || m->state != ELECT_BACKUP)
-        return;
-    elect_wait_call(m, INPUT_DUE_NAMED, 0);
-    elect_wait_judge(m, out);
+    /* Judged like every deadline: another master may be heard behind this. */
+    if (names_us && m->state == ELECT_BACKUP)
+        elect_wait_call(m, INPUT_DUE_NAMED, 0);
 }
 
 /* A follower that knows a higher epoch than its master tells it, so that it goes above. */

@@ -294,6 +294,35 @@ static void one_of_three_leavings_is_enough(void **state)
     cluster_free(c);
 }
 
+/* Of the three, one still lies in the socket of the successor when it goes on. */
+static void a_leaving_that_was_followed_by_another_master_names_nobody(void **state)
+{
+    struct cluster *c = cluster_running(3);
+    struct address from = node_address(0);
+    struct ballot ballot = {.leaving = false};
+    struct elect_event event = {.kind = ELECT_HEARD, .ballot = &ballot, .from_candidate = true};
+    mono_t stopped;
+
+    (void)state;
+    cluster_end(c, 0);
+    for (size_t i = 0; i < c->mail_count; i++)
+        if (c->mail[i].to == 1 && c->mail[i].ballot.leaving)
+            ballot = c->mail[i].ballot;
+    assert_true(ballot.leaving);
+    ballot.counter++; /* the last of them, which nobody has read yet */
+    cluster_run(c, c->delay_ns);
+    assert_int_equal(cluster_state(c, 1), ELECT_MASTER);
+    stopped = c->now;
+    cluster_pause(c, 1);
+    cluster_run(c, MONO_S(10));
+    assert_int_equal(cluster_state(c, 2), ELECT_MASTER);
+    event.from = from;
+    event.late = mono_between(stopped, c->now);
+    cluster_event(c, 1, event);
+    assert_int_equal(cluster_state(c, 1), ELECT_BACKUP);
+    cluster_free(c);
+}
+
 static void leavings_that_are_lost_cost_one_dead_time(void **state)
 {
     struct cluster *c = cluster_running(3);
@@ -529,6 +558,7 @@ int main(void)
         cmocka_unit_test(a_stop_hands_over_in_one_round_trip),
         cmocka_unit_test(what_a_leaving_master_says_and_remembers),
         cmocka_unit_test(one_of_three_leavings_is_enough),
+        cmocka_unit_test(a_leaving_that_was_followed_by_another_master_names_nobody),
         cmocka_unit_test(leavings_that_are_lost_cost_one_dead_time),
         cmocka_unit_test(where_the_successor_dies_too_the_others_wait_one_dead_time),
         cmocka_unit_test(the_successor_is_the_best_of_the_others),
