@@ -32,8 +32,9 @@
  *  - A name that somebody here wants is asked for, again and again within the question's time.
  *    Several who want the same share one question. What nobody has is remembered for a second.
  *  - Every 30 s, jittered, one random peer's catalogue is read from where we left off in it. It is
- *    greeted then, so that it knows of us too; all are at start, and while we know nobody. The
- *    greeting is a question for DOMAIN/.pond, which nobody has.
+ *    greeted then, so that it knows of us too; all are at start, while we know nobody, and, where
+ *    there may be others than we know, by chance now and then. The greeting is a question for
+ *    DOMAIN/.pond, which nobody has.
  *  - Who misbehaved is left alone for a while (cache/peers.h).
  */
 

@@ -177,6 +177,16 @@ static void ask_page(struct exchange *machine, struct peer *peer, struct exchang
     action->since = peer->position;
 }
 
+/* Where a broadcast reaches more than those who are known, all are greeted in their stead now and
+ * then, by one of them for each round of comparisons: two halves of a mesh that all restarted apart
+ * know only their own half, and would never meet otherwise. */
+static bool greets_all(struct exchange *machine, const struct peer *peer)
+{
+    if (!machine->comparing.greeted || !peer)
+        return true;
+    return machine->broadcast && rng_below(&machine->rng, machine->peers.count) == 0;
+}
+
 /* Begins with a peer, and greets it; where there is none, greets whoever may be there. */
 static void run_begin(struct exchange *machine, struct exchange_actions *actions)
 {
@@ -188,10 +198,7 @@ static void run_begin(struct exchange *machine, struct exchange_actions *actions
         ask_page(machine, peer, exchange_act(actions, EXCHANGE_COMPARE));
     else
         run_end(machine);
-    if (!comparing->greeted || !peer)
-        exchange_say_hello(machine, NULL, actions);
-    else
-        exchange_say_hello(machine, &peer->address, actions);
+    exchange_say_hello(machine, greets_all(machine, peer) ? NULL : &peer->address, actions);
     comparing->greeted = true;
 }
 

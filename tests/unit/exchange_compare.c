@@ -229,6 +229,35 @@ static void who_is_compared_with_is_greeted(void **state)
     assert_int_equal(only(bench, EXCHANGE_SEND)->to.ip[15], 2);
 }
 
+/* Of ten comparisons by one that knows three, some greet all where that reaches more. */
+static size_t greetings_to_all(struct bench *bench)
+{
+    size_t to_all = 0;
+
+    for (int peer = 2; peer <= 4; peer++)
+        member(bench, peer);
+    for (int round = 0; round <= 10; round++) {
+        const struct exchange_action *compare = await(bench, EXCHANGE_COMPARE, 60000);
+
+        assert_non_null(compare);
+        to_all += round && only(bench, EXCHANGE_SEND)->to_all;
+        compared(bench, compare->to.ip[15], (struct exchange_page){.store_id = 9, .last = 1});
+    }
+    return to_all;
+}
+
+static void strangers_are_greeted_now_and_then(void **state)
+{
+    size_t to_all = greetings_to_all(*state);
+
+    assert_in_range(to_all, 1, 8);
+}
+
+static void where_there_are_no_strangers_none_are(void **state)
+{
+    assert_int_equal(greetings_to_all(*state), 0);
+}
+
 static void who_joins_later_is_greeted_by_itself(void **state)
 {
     struct bench *bench = *state;
@@ -290,7 +319,10 @@ int main(void)
         CASE(failures_in_a_row_are_retried_ever_later),
         CASE(a_new_voice_is_compared_with_soon),
         CASE(who_knows_nobody_greets_whoever_may_be_there),
-        CASE(who_is_compared_with_is_greeted),
+        cmocka_unit_test_setup_teardown(who_is_compared_with_is_greeted, set_up_alone, tear_down),
+        CASE(strangers_are_greeted_now_and_then),
+        cmocka_unit_test_setup_teardown(where_there_are_no_strangers_none_are, set_up_alone,
+                                        tear_down),
         CASE(who_joins_later_is_greeted_by_itself),
         CASE(who_leaves_is_forgotten),
         CASE(a_member_may_become_a_stranger),

@@ -14,6 +14,7 @@
     ROW("partition", scenario_partition)                                                           \
     ROW("unknown-name", scenario_unknown_name)                                                     \
     ROW("latecomer", scenario_latecomer)                                                           \
+    ROW("islands", scenario_islands)                                                               \
     ROW("elect", scenario_elect)                                                                   \
     ROW("elect-crash", scenario_crash)                                                             \
     ROW("elect-host-crash", scenario_host_crash)                                                   \

@@ -89,3 +89,20 @@ void scenario_latecomer(struct sim *sim)
     sim_node_start(sim, 2, SIM_HOME_KEPT);
     settle_agree(sim);
 }
+
+/* No nets files, and two halves whose nodes all began while they were apart: they meet. */
+void scenario_islands(struct sim *sim)
+{
+    plan_nodes(sim, 4, false);
+    sim->names = 1;
+    sim->broadcast = true;
+    sim->faults.side = 3;
+    start_all(sim);
+    cache_put(sim, 0, 0, false);
+    scenario_pass_ms(sim, 60000);
+    faults_end(sim);
+    scenario_pass_ms(sim, 180000);
+    for (int i = 1; i < 4; i++)
+        if (!sim->nodes[i].twin.entries[0].known)
+            sim_fail(sim, "n%d does not know f0", i);
+}
