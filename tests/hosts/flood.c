@@ -2,19 +2,23 @@
 /*
  * Sends datagrams, many a second, for the tests with hosts:
  *
- *     flood ADDR PORT RATE SECONDS FILE [--from ADDR] [--from-port PORT] [--ttl N] [--one]
+ *     flood ADDR PORT RATE SECONDS FILE [--from ADDR] [--from-port PORT] [--ttl N] [--one] [--run
+ * N]
  *
  * The datagrams of FILE go to ADDR and PORT in turn, RATE a second (0: as fast as can be) for
  * SECONDS. FILE holds datagrams one behind another, each led by its length in two bytes, the high
  * one first, as DNS does over TCP; with --one it is a single datagram as it is. --from may be an
  * address that this host does not have, where the kernel lets us (IP_TRANSPARENT, as root): to
- * forge. --ttl: of what is sent, to one or to a group.
+ * forge. --ttl: of what is sent, to one or to a group. --run: each datagram N times in a row, which
+ * the kernel carries as one as far as the receiver's socket (UDP_SEGMENT): a sender that leaves the
+ * processor to those it attacks.
  *
  * Says "sent N failed N seconds S" on standard output. Exit status 1 where nothing could be sent.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +29,28 @@
 #include "src/base/text.h"
 #include "src/base/time.h"
 
-enum { FILE_MAX = 64 << 20, DATAGRAMS_MAX = 1 << 20, BATCH = 64, TICK_NS = 500000 };
+enum {
+    FILE_MAX = 64 << 20,
+    DATAGRAMS_MAX = 1 << 20,
+    BATCH = 16,   /* runs */
+    RUN_MAX = 64, /* the kernel's own limit (UDP_MAX_SEGMENTS) */
+    RUN_BYTES_MAX = 64000,
+    TICK_NS = 500000,
+};
+
+/* One datagram, so many times in a row. */
+struct run {
+    struct iovec parts[RUN_MAX];
+    union {
+        struct cmsghdr header; /* for its alignment */
+        char bytes[CMSG_SPACE(sizeof(uint16_t))];
+    } length;
+};
 
 struct flood {
     struct address to, from;
     bool has_from;
-    uint64_t rate, seconds, from_port, ttl;
+    uint64_t rate, seconds, from_port, ttl, run;
     bool one;
     const char *file;
     char *bytes;
@@ -147,24 +167,54 @@ static void open_socket(struct flood *flood)
         end("ADDR", strerror(errno));
 }
 
+/* How often this datagram is sent in a row, where `most` are due. */
+static unsigned run_length(const struct flood *flood, const struct iovec *datagram, uint64_t most)
+{
+    uint64_t n = flood->run < most ? flood->run : most;
+    uint64_t fit = RUN_BYTES_MAX / (datagram->iov_len + 1);
+
+    return (unsigned)(n < fit ? n : fit ? fit : 1);
+}
+
+static void make_run(struct msghdr *header, struct run *run, struct iovec datagram, unsigned length)
+{
+    uint16_t segment = (uint16_t)datagram.iov_len;
+    struct cmsghdr *control;
+
+    for (unsigned i = 0; i < length; i++)
+        run->parts[i] = datagram;
+    *header = (struct msghdr){.msg_iov = run->parts, .msg_iovlen = length};
+    if (length == 1)
+        return;
+    memset(&run->length, 0, sizeof(run->length));
+    header->msg_control = run->length.bytes;
+    header->msg_controllen = sizeof(run->length.bytes);
+    control = CMSG_FIRSTHDR(header);
+    control->cmsg_level = IPPROTO_UDP;
+    control->cmsg_type = UDP_SEGMENT;
+    control->cmsg_len = CMSG_LEN(sizeof(segment));
+    memcpy(CMSG_DATA(control), &segment, sizeof(segment));
+}
+
 /* Up to a batch; what the kernel refuses counts as failed, and is not tried again. */
 static void send_some(struct flood *flood, uint64_t most)
 {
+    static struct run runs[BATCH];
     struct mmsghdr batch[BATCH];
-    unsigned count = most < BATCH ? (unsigned)most : BATCH;
+    unsigned lengths[BATCH], count = 0;
     int sent;
 
-    memset(batch, 0, sizeof(batch));
-    for (unsigned i = 0; i < count; i++) {
-        struct msghdr *header = &batch[i].msg_hdr;
-        header->msg_iov = &flood->datagrams[(flood->next + i) % flood->count];
-        header->msg_iovlen = 1;
+    for (; count < BATCH && most; count++) {
+        struct iovec datagram = flood->datagrams[(flood->next + count) % flood->count];
+        lengths[count] = run_length(flood, &datagram, most);
+        make_run(&batch[count].msg_hdr, &runs[count], datagram, lengths[count]);
+        most -= lengths[count];
     }
     sent = sendmmsg(flood->socket, batch, count, 0);
     if (sent < 0)
-        flood->failed++;
-    else
-        flood->sent += (uint64_t)sent;
+        flood->failed += lengths[0];
+    for (int i = 0; i < sent; i++)
+        flood->sent += lengths[i];
     flood->next = (flood->next + (sent < 0 ? 1 : (unsigned)sent)) % flood->count;
 }
 
@@ -179,7 +229,7 @@ static void run(struct flood *flood)
         gone = mono_between(start, at);
         due = (uint64_t)((double)flood->rate * (double)gone / 1e9);
         if (flood->rate == 0)
-            send_some(flood, BATCH);
+            send_some(flood, BATCH * flood->run);
         else if (due > done)
             send_some(flood, due - done);
         else
@@ -215,25 +265,28 @@ static void read_option(struct flood *flood, int option)
     case 't':
         flood->ttl = number(optarg, UINT8_MAX, "--ttl");
         return;
+    case 'r':
+        flood->run = number(optarg, RUN_MAX, "--run");
+        if (!flood->run)
+            end("--run", "is nothing");
+        return;
     case '1':
         flood->one = true;
         return;
     default:
         end("usage", "flood ADDR PORT RATE SECONDS FILE [--from ADDR] [--from-port PORT] "
-                     "[--ttl N] [--one]");
+                     "[--ttl N] [--one] [--run N]");
     }
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"from", required_argument, NULL, 'f'},
-        {"from-port", required_argument, NULL, 'p'},
-        {"ttl", required_argument, NULL, 't'},
-        {"one", no_argument, NULL, '1'},
-        {NULL, 0, NULL, 0},
+        {"from", required_argument, NULL, 'f'}, {"from-port", required_argument, NULL, 'p'},
+        {"ttl", required_argument, NULL, 't'},  {"one", no_argument, NULL, '1'},
+        {"run", required_argument, NULL, 'r'},  {NULL, 0, NULL, 0},
     };
-    struct flood flood = {.rate = 0};
+    struct flood flood = {.run = 1};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)

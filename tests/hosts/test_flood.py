@@ -13,7 +13,7 @@ from node import Node
 from registry import test
 from tier import ADVERT_PORT, Tier, intervals
 
-RATE, SECONDS = 200000, amount(3)
+RATE, SECONDS, RUN = 200000, amount(3), 32
 LATE = 0.02  # seconds that an advert may be late under a flood
 
 
@@ -27,11 +27,14 @@ class Attacker:
             file.write(b"".join(struct.pack("!H", len(data)) + data for data in datagrams))
         self._program = os.path.join(net.build, "tests/hosts/flood")
 
-    def start(self, target, source=None, rate=2000, seconds=1):
-        """Begins to send them all in turn to that host's advert port, as if from `source`."""
+    def start(self, target, source=None, rate=2000, seconds=1, run=1):
+        """Begins to send them all in turn to that host's advert port, as if from `source`, each
+        `run` times in a row."""
         words = [self._program, target.v4, ADVERT_PORT, rate, seconds, self._file]
         if source:
             words += ["--from", source.v4, "--from-port", ADVERT_PORT]
+        if run > 1:
+            words += ["--run", run]
         return self.host.start(*words)
 
     def send(self, target, source=None, rate=2000, seconds=1):
@@ -157,13 +160,18 @@ def flooded(net):
     first, second, third = tier.candidates
     epoch = tier.view(first)["epoch"]
     attacker = Attacker(net, [*headers_edited(advert), advert, os.urandom(400), b"x" * 1400])
-    floods = [attacker.start(target.host, source.host, rate=RATE // 2, seconds=SECONDS)
+    floods = [attacker.start(target.host, source.host, rate=RATE // 2, seconds=SECONDS,
+                             run=RUN)
               for target, source in ((first, second), (second, first))]
     sent = sum(int(flood.communicate()[0].split()[1]) for flood in floods)
     late = longest_gap(ear.since(host=1, kind="advert")) - first.settings["base"]
-    print(f"{sent} sent, {sent / SECONDS:.0f} a second; the latest advert: {1000 * late:.1f} ms")
+    judged = first.refused() + second.refused()
+    print(f"{sent} sent, {sent / SECONDS:.0f} a second, {judged / SECONDS:.0f} of them judged; "
+          f"the latest advert: {1000 * late:.1f} ms")
+    check(judged > 0, "none of them came to the gate")
     tier.stays(first, intervals(first, 3))
     undisturbed(tier, ear, epoch)
     check(len(first.log()) < 10000 * (SECONDS + 2), f"{len(first.log())} bytes of log")
     check(late <= LATE * patience(), f"an advert was {1000 * late:.1f} ms late")
     check(third.status()["tiers"], "the third answers")
+    check(sent >= 0.99 * RATE * SECONDS or "HOSTS_AMOUNT" not in os.environ, f"only {sent} were sent")
