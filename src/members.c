@@ -16,6 +16,11 @@ enum { MEMBERS_MAGIC = 0x6d656d62, BITS_MAX = 128 };
  * lengths that occur, the longest first: a nets file has thousands of lines, but few lengths. A
  * table never changes once it is built.
  */
+struct place {
+    const char *tier; /* in the list */
+    enum member_role role;
+};
+
 struct table {
     _Atomic unsigned users; /* who look up now, and the members while it is theirs */
     struct member *list;
@@ -24,6 +29,8 @@ struct table {
     size_t slot_mask;
     uint8_t lengths[BITS_MAX + 1]; /* those that occur, longest first */
     size_t length_count;
+    struct place places[MEMBERS_TIERS_MAX]; /* ours */
+    size_t place_count;
     struct address *own;
     size_t own_count;
     struct network *monitors;
@@ -172,6 +179,28 @@ static void fill_slots(struct table *table)
     }
 }
 
+static bool has_place(const struct table *table, const char *tier)
+{
+    for (size_t i = table->place_count; i-- > 0;) { /* most lines are of the tier read last */
+        if (strcmp(table->places[i].tier, tier) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What we are in each of our tiers. */
+static void fill_places(struct table *table)
+{
+    for (size_t i = 0; i < table->count && table->place_count < MEMBERS_TIERS_MAX; i++) {
+        const struct member *line = &table->list[i], *own;
+        if (!line->has_own || has_place(table, line->tier))
+            continue;
+        own = find(table, line->tier, &line->own);
+        if (own)
+            table->places[table->place_count++] = (struct place){line->tier, own->role};
+    }
+}
+
 static struct table *table_new(const struct members_options *options)
 {
     struct table *table = calloc(1, sizeof(*table));
@@ -189,6 +218,7 @@ static struct table *table_new(const struct members_options *options)
         .nobroadcast = options->nobroadcast,
     };
     fill_slots(table);
+    fill_places(table);
     return table;
 }
 
@@ -261,6 +291,33 @@ bool members_find_in(const struct members *members, const char *tier, const stru
                      struct member *out)
 {
     return find_out(members, tier, from, out);
+}
+
+/* False: it is not in that tier. */
+static bool pair_in(const struct table *table, const struct place *place,
+                    const struct address *host, struct members_pair *out)
+{
+    const struct member *its = host ? find(table, place->tier, host) : NULL;
+
+    if (host && !its)
+        return false;
+    *out = (struct members_pair){.own = place->role, .its = its ? its->role : place->role};
+    MUST(span_copy(span_of(place->tier), out->tier, sizeof(out->tier)));
+    return true;
+}
+
+size_t members_shared(const struct members *members, const struct address *host,
+                      struct members_pair out[MEMBERS_TIERS_MAX])
+{
+    struct table *table = enter(members);
+    size_t count = 0;
+
+    if (!host || !is_own(table, host)) {
+        for (size_t i = 0; i < table->place_count; i++)
+            count += pair_in(table, &table->places[i], host, &out[count]);
+    }
+    leave(table);
+    return count;
 }
 
 bool members_hold(const struct members *members, const struct address *from)

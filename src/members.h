@@ -50,6 +50,18 @@ bool members_find(const struct members *members, const struct address *from, str
 bool members_find_in(const struct members *members, const char *tier, const struct address *from,
                      struct member *out);
 
+/* What we and another host are in a tier that both of us are in. */
+struct members_pair {
+    char tier[TIER_SIZE];
+    enum member_role own, its;
+};
+enum { MEMBERS_TIERS_MAX = 64 }; /* tiers beyond are not looked at */
+
+/* The tiers that we share with the host; or, with NULL, all of ours (`its` is ours too). None with
+ * ourselves. In the order of `nets`. */
+size_t members_shared(const struct members *members, const struct address *host,
+                      struct members_pair out[MEMBERS_TIERS_MAX]);
+
 /* Does any tier hold the address? */
 bool members_hold(const struct members *members, const struct address *from);
 

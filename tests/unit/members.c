@@ -373,6 +373,41 @@ static void any_thread_reads_while_they_are_replaced(void **state)
     free(crowds[1].list);
 }
 
+static void what_we_share_with_a_host_is_told_tier_by_tier(void **state)
+{
+    const struct address own[] = {address("10.0.0.3"), address("10.27.4.1")};
+    struct member list[] = {member("10.0.0.1", "core"), member("10.0.0.0/24", "core"),
+                            member("10.27.4.1", "paris"), member("10.27.4.2", "paris"),
+                            member("10.27.4.0/24", "paris")};
+    const struct members_options options = {
+        .list = list, .count = sizeof(list) / sizeof(*list), .own = own, .own_count = 2};
+    struct address core1 = address("10.0.0.1"), web7 = address("10.27.4.7");
+    struct address nobody = address("10.9.9.9");
+    struct members_pair out[MEMBERS_TIERS_MAX];
+    struct members *members;
+
+    (void)state;
+    for (size_t i = 0; i < options.count; i++) {
+        list[i].role = i == 1 || i == 4 ? MEMBER_SLAVE : MEMBER_CANDIDATE;
+        list[i].own = own[i >= 2];
+        list[i].has_own = true;
+    }
+    members = members_new(&options);
+    assert_int_equal(members_shared(members, &core1, out), 1);
+    assert_string_equal(out[0].tier, "core");
+    assert_int_equal(out[0].own, MEMBER_SLAVE);
+    assert_int_equal(out[0].its, MEMBER_CANDIDATE);
+    assert_int_equal(members_shared(members, &web7, out), 1);
+    assert_string_equal(out[0].tier, "paris");
+    assert_int_equal(out[0].own, MEMBER_CANDIDATE);
+    assert_int_equal(out[0].its, MEMBER_SLAVE);
+    assert_int_equal(members_shared(members, &nobody, out), 0);
+    assert_int_equal(members_shared(members, &own[0], out), 0);
+    assert_int_equal(members_shared(members, NULL, out), 2);
+    assert_string_equal(out[1].tier, "paris");
+    members_free(members);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +418,7 @@ int main(void)
         cmocka_unit_test(loopback_members_and_monitors_are_known),
         cmocka_unit_test(thousands_are_found_as_one_by_one),
         cmocka_unit_test(within_a_tier_only_its_members_are_found),
+        cmocka_unit_test(what_we_share_with_a_host_is_told_tier_by_tier),
         cmocka_unit_test(what_is_replaced_is_seen_whole),
         cmocka_unit_test(as_many_as_there_may_be_are_put_in_place_at_once),
         cmocka_unit_test(any_thread_reads_while_they_are_replaced),
