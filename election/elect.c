@@ -215,6 +215,8 @@ static void take_self(struct elect *m, const struct elect_self *self, struct ele
 
     if (self->behind != m->self.behind)
         elect_standing_soon(m);
+    else if (self->unconfirmed && !m->self.unconfirmed)
+        elect_standing_unconfirmed(m);
     m->self = *self;
     after = elect_demotion(m);
     if (after == before)
@@ -444,7 +446,7 @@ void elect_step(struct elect *machine, const struct elect_event *event,
                 struct elect_actions *actions)
 {
     struct elect *m = machine;
-    bool moved;
+    bool moved, follows;
 
     MUST_BE(m, ELECT_MAGIC);
     if (event->now.ns > m->now.ns)
@@ -453,7 +455,9 @@ void elect_step(struct elect *machine, const struct elect_event *event,
     judge_lateness(m, event->late, actions);
     /* A ballot that is refused moves nothing: floods of them are to cost little. */
     moved = actions->count || event->late;
-    moved = take_event(m, event, actions) || moved;
+    follows = take_event(m, event, actions);
+    actions->believed = follows && event->kind == ELECT_HEARD;
+    moved = moved || follows;
     if (moved)
         settle(m, actions);
     actions->changed = m->dirty || mono_between(m->shown, m->now) > elect_dead(m) / 4;

@@ -97,9 +97,11 @@
  *
  * Standings. At begin, on a change of role, pair, demotion, `behind`, master or known epoch (not
  * faster than every ELECT_STANDING_GAP_NS; not at once where a leaving went before it; slaves
- * spread over an interval, a second at most), and every standing_ns +-20 %; to each candidate but
+ * spread over an interval, a second at most), when puts come to be unconfirmed where none were (not
+ * faster than every ELECT_UNCONFIRMED_GAP_NS), and every standing_ns +-20 %; to each candidate but
  * ourselves. Backups also tell a candidate that has just been proven. Members that missed three
- * (3.6 standing_ns) are forgotten. The head does not make a standing: the regular ones carry it.
+ * (3.6 standing_ns) are forgotten. The head does not make a standing: the regular ones carry it,
+ * and those of who has something that no candidate has.
  */
 enum {
     ELECT_CANDIDATES_MAX = 64, /* of one tier */
@@ -110,6 +112,7 @@ enum {
 };
 #define ELECT_STANDING_NS MONO_S(30)
 #define ELECT_STANDING_GAP_NS MONO_MS(20)
+#define ELECT_UNCONFIRMED_GAP_NS MONO_S(1)
 #define ELECT_SOLICIT_GAP_NS MONO_MS(2)
 #define ELECT_NONCE_NS MONO_S(1) /* that a nonce lives at least */
 #define ELECT_CONFLICT_GAP_NS MONO_MS(5)
@@ -212,12 +215,14 @@ struct elect_action {
     struct address from;
 };
 
-/* `deadline`: when to call with WAKE at the latest. `changed`: the view is not what it was. */
+/* `deadline`: when to call with WAKE at the latest. `changed`: the view is not what it was.
+ * `believed`: the advert or standing that was heard is. */
 struct elect_actions {
     size_t count;
     struct elect_action list[ELECT_ACTIONS_MAX];
     mono_t deadline;
     bool changed;
+    bool believed;
 };
 
 struct elect;

@@ -217,6 +217,14 @@ void elect_standing_soon(struct elect *m)
     m->next_standing = mono_earlier(m->next_standing, soon);
 }
 
+/* One who puts now and then, and is confirmed each time, says so once in a while. */
+void elect_standing_unconfirmed(struct elect *m)
+{
+    mono_t soon = mono_after(m->last_standing, ELECT_UNCONFIRMED_GAP_NS);
+
+    m->next_standing = mono_earlier(m->next_standing, soon.ns < m->now.ns ? m->now : soon);
+}
+
 static void say_standings(struct elect *m, struct elect_actions *out)
 {
     int64_t fifth = m->standing_ns / 5;
