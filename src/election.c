@@ -257,6 +257,7 @@ static void set_options(struct election *election, const struct election_options
     election->view = options->view;
     election->roles = options->roles;
     election->remember = options->remember;
+    election->ears = options->ears;
     election->boot = options->boot;
     election->port = options->listen[0].port;
     election->self = options->self;

@@ -33,6 +33,18 @@ struct election_tier {
     char group_if[16];    /* advert_if; empty: that of our address in the tier */
 };
 
+/* What the cache wants to know of what is heard. On the election's thread, after the view was
+ * published: they must not wait. */
+struct election_ears {
+    /* The tier's master, its head, or what we are there is another than was told last; or we have
+     * left the tier, and it is in the view no more. Our own head, where we are master, is no news.
+     */
+    void (*viewed)(void *arg, const char *tier, bool other_master);
+    /* A member's standing, believed. */
+    void (*standing)(void *arg, const struct ballot *standing);
+    void *arg;
+};
+
 struct election_options {
     const char *node;
     const char *domain;
@@ -47,7 +59,8 @@ struct election_options {
     struct remember *remember;
     const struct election_tier *tiers;
     size_t tier_count;
-    struct elect_self self; /* of every tier, to begin with */
+    struct elect_self self;    /* of every tier, to begin with */
+    struct election_ears ears; /* NULLs: nobody listens */
 };
 
 /* Logs what failed; NULL then. The elections begin at once. */

@@ -54,12 +54,31 @@ static void set_dead_time(struct election *election, struct seat *seat)
         election_pace(election);
 }
 
+static bool is_other_head(const struct view_tier *a, const struct view_tier *b)
+{
+    return a->head.store != b->head.store || a->head.sequence != b->head.sequence ||
+           !digest_same(&a->head.digest, &b->head.digest);
+}
+
+static void tell_ears(struct election *election, const struct view_tier *before,
+                      const struct view_tier *view)
+{
+    bool other = !*before->tier || is_other(before, view) ||
+                 !address_same(&before->master_address, &view->master_address);
+
+    if (!election->ears.viewed)
+        return;
+    if (other || (view->role != BALLOT_MASTER && is_other_head(before, view)))
+        election->ears.viewed(election->ears.arg, view->tier, other);
+}
+
 static void publish(struct election *election, struct seat *seat, const struct elect_event *event)
 {
     struct view_tier view = {.has_master = false};
 
     elect_view(seat->machine, event->now, &view);
     view_publish(election->view, &view);
+    tell_ears(election, &seat->shown, &view);
     if (event->kind != ELECT_END && (!*seat->shown.tier || is_other(&seat->shown, &view)))
         log_change(&seat->shown, &view);
     seat->shown = view;
@@ -273,6 +292,8 @@ void election_act(struct election *election, struct seat *seat, const struct ele
         log_info("tier %s: left, as %s", seat->tier.tier, ballot_role_name(seat->shown.role));
     if (actions->changed)
         publish(election, seat, event);
+    if (actions->believed && event->ballot->kind == BALLOT_STANDING && election->ears.standing)
+        election->ears.standing(election->ears.arg, event->ballot);
     set_dead_time(election, seat);
     for (size_t i = 0; i < actions->count; i++)
         act(election, seat, &actions->list[i], event);

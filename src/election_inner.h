@@ -72,6 +72,7 @@ struct election {
     struct view *view;
     struct roles *roles;
     struct remember *remember;
+    struct election_ears ears;
     char node[NODE_SIZE];
     char domain[NODE_SIZE];
     uint64_t boot;

@@ -93,6 +93,8 @@ static void leave_others(struct election *election, const struct election_tier *
         seat->leaving = true;
         election_end(election, seat);
         view_withdraw(election->view, seat->tier.tier);
+        if (election->ears.viewed)
+            election->ears.viewed(election->ears.arg, seat->tier.tier, true);
         election_drop(election, seat);
     }
 }

@@ -31,9 +31,12 @@ struct node {
     char home[64];
     struct election_tier tiers[2];
     size_t tier_count;
-    pthread_mutex_t lock; /* guards the next two */
+    pthread_mutex_t lock; /* guards the rest */
     struct role_change changes[CHANGES_MAX];
     size_t change_count;
+    unsigned other_masters, other_heads; /* news of the view */
+    bool hears_no_tier;                  /* when it heard last, it was not in it */
+    struct ballot standings[NODES];      /* heard last, of each */
 };
 
 static struct node nodes[NODES];
@@ -47,6 +50,29 @@ static void on_role(void *arg, const struct role_change *change)
     pthread_mutex_lock(&node->lock);
     if (node->change_count < CHANGES_MAX)
         node->changes[node->change_count++] = *change;
+    pthread_mutex_unlock(&node->lock);
+}
+
+static void on_viewed(void *arg, const char *tier, bool other_master)
+{
+    struct node *node = arg;
+    struct view_tier view;
+
+    pthread_mutex_lock(&node->lock);
+    *(other_master ? &node->other_masters : &node->other_heads) += 1;
+    node->hears_no_tier = !view_find(node->view, tier, &view);
+    pthread_mutex_unlock(&node->lock);
+}
+
+static void on_standing(void *arg, const struct ballot *standing)
+{
+    struct node *node = arg;
+
+    pthread_mutex_lock(&node->lock);
+    for (size_t i = 0; i < NODES; i++) {
+        if (address_same(&standing->address, &nodes[i].address))
+            node->standings[i] = *standing;
+    }
     pthread_mutex_unlock(&node->lock);
 }
 
@@ -101,7 +127,8 @@ static struct election *make_election(struct node *node)
                                        .roles = node->roles,
                                        .remember = node->remember,
                                        .tiers = node->tiers,
-                                       .tier_count = node->tier_count};
+                                       .tier_count = node->tier_count,
+                                       .ears = {on_viewed, on_standing, node}};
 
     listen.port = PORT;
     return election_new(&options);
@@ -118,6 +145,8 @@ static void begin(struct node *node)
     node->view = calloc(1, view_size());
     assert_non_null(node->view);
     node->change_count = 0;
+    node->other_masters = node->other_heads = 0;
+    memset(node->standings, 0, sizeof(node->standings));
     node->election = make_election(node);
     assert_non_null(node->election);
 }
@@ -323,6 +352,55 @@ static void the_head_is_told_to_all(void **state)
     assert_int_equal(view_of(&nodes[3], "paris").head.store, 7);
 }
 
+static struct node heard_by(struct node *node)
+{
+    struct node copy;
+
+    pthread_mutex_lock(&node->lock);
+    copy = *node;
+    pthread_mutex_unlock(&node->lock);
+    return copy;
+}
+
+static void masters_and_their_heads_are_heard(void **state)
+{
+    struct ballot_head head = {.store = 7, .sequence = 1};
+    unsigned masters, heads;
+
+    (void)state;
+    begin_all();
+    UNTIL(agree(&nodes[0], "paris"));
+    UNTIL(heard_by(&nodes[0]).standings[3].boot != 0); /* nothing of the beginning is under way */
+    masters = heard_by(&nodes[3]).other_masters;
+    heads = heard_by(&nodes[0]).other_heads;
+    assert_true(masters > 0);
+    election_head(nodes[0].election, &head);
+    UNTIL(heard_by(&nodes[3]).other_heads == 1);
+    UNTIL(heard_by(&nodes[2]).other_heads == 1);
+    assert_int_equal(heard_by(&nodes[3]).other_masters, masters);
+    assert_int_equal(heard_by(&nodes[0]).other_heads, heads); /* it knows its own */
+    end(&nodes[0]);
+    UNTIL(agree(&nodes[1], "paris") && heard_by(&nodes[3]).other_masters > masters);
+    election_reload(nodes[3].election, NULL, 0, AUTH_ENFORCE);
+    assert_true(heard_by(&nodes[3]).hears_no_tier);
+}
+
+static void standings_are_heard_with_what_nobody_has_confirmed(void **state)
+{
+    struct ballot_head head = {.store = 9, .sequence = 5};
+
+    (void)state;
+    begin_all();
+    UNTIL(agree(&nodes[0], "paris"));
+    election_head(nodes[3].election, &head);
+    election_tell(nodes[3].election, "paris", &(struct elect_self){.unconfirmed = 3});
+    UNTIL(heard_by(&nodes[0]).standings[3].unconfirmed == 3);
+    UNTIL(heard_by(&nodes[1]).standings[3].unconfirmed == 3); /* so does every candidate */
+    assert_int_equal(heard_by(&nodes[0]).standings[3].head.store, 9);
+    assert_int_equal(heard_by(&nodes[0]).standings[3].head.sequence, 5);
+    assert_int_equal(heard_by(&nodes[0]).standings[3].role, BALLOT_SLAVE);
+}
+
 static void a_reload_joins_and_leaves_tiers_and_changes_no_other(void **state)
 {
     struct view_tier before, after;
@@ -402,6 +480,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_is_demoted_hands_over_and_takes_back, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_head_is_told_to_all, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(masters_and_their_heads_are_heard, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(standings_are_heard_with_what_nobody_has_confirmed, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_reload_joins_and_leaves_tiers_and_changes_no_other,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worse_pair_is_given_up_for_a_better_one, set_up,
