@@ -28,6 +28,7 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_WANTED] = "wanted",
     [TABLE_TOMBSTONES] = "tombstones",
     [TABLE_USES] = "uses",
+    [TABLE_UNCONFIRMED] = "unconfirmed",
 };
 
 struct catalogue {

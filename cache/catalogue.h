@@ -21,14 +21,15 @@
  * used again, and the file grows.
  */
 enum table {
-    TABLE_META,       /* "meta" */
-    TABLE_NAMES,      /* name -> record */
-    TABLE_CHANGES,    /* sequence -> name key */
-    TABLE_CONTENTS,   /* sha256 -> holding */
-    TABLE_REFS,       /* sha256, sequence -> nothing: which entries refer to a content */
-    TABLE_WANTED,     /* sequence -> sha256 */
-    TABLE_TOMBSTONES, /* version, hash of the name -> name key: the oldest first */
-    TABLE_USES,       /* used, sha256 -> nothing: what may be dropped, least recently used first */
+    TABLE_META,        /* "meta" */
+    TABLE_NAMES,       /* name -> record */
+    TABLE_CHANGES,     /* sequence -> name key */
+    TABLE_CONTENTS,    /* sha256 -> holding */
+    TABLE_REFS,        /* sha256, sequence -> nothing: which entries refer to a content */
+    TABLE_WANTED,      /* sequence -> sha256 */
+    TABLE_TOMBSTONES,  /* version, hash of the name -> name key: the oldest first */
+    TABLE_USES,        /* class, used, sha256 -> nothing: what may be dropped: see ledger.h */
+    TABLE_UNCONFIRMED, /* sequence -> name key: what no candidate above is known to hold */
     TABLE_COUNT
 };
 

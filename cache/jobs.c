@@ -19,11 +19,11 @@ static enum store_status newest(struct group *group, const char *name, struct re
 
 /* Enters a version that was decided on; the job gets to know it. */
 static enum store_status enter(struct group *group, size_t index, const struct manifest *m,
-                               struct span text, bool held, bool want)
+                               struct span text, struct ledger_marks marks)
 {
     struct store_job *job = group->jobs[index];
     struct store_entry *entry = &group->entries[index];
-    enum store_status status = ledger_change(&group->ledger, m, text, held, want, entry);
+    enum store_status status = ledger_change(&group->ledger, m, text, marks, entry);
 
     if (status != STORE_OK)
         return status;
@@ -40,10 +40,11 @@ static enum store_status enter_own(struct group *group, size_t index, const stru
     char memory[MESSAGE_MAX];
     struct text text = TEXT_OVER(memory);
     struct span one;
+    struct ledger_marks marks = {.held = held, .unconfirmed = group->jobs[index]->unconfirmed};
 
     manifest_write(m, &text);
     MUST(!text.full && group_journal(group, (struct span){text.at, text.len}, &one));
-    return enter(group, index, m, one, held, false);
+    return enter(group, index, m, one, marks);
 }
 
 static struct manifest next_version(struct group *group, const struct store_job *job,
@@ -108,6 +109,7 @@ static enum store_status adopt(struct group *group, size_t index)
 {
     struct store_job *job = group->jobs[index];
     wall_t now = group->store->options.wall();
+    struct ledger_marks marks = {.unconfirmed = job->unconfirmed};
     struct manifest m;
     struct record old;
     struct span text;
@@ -130,8 +132,9 @@ static enum store_status adopt(struct group *group, size_t index)
     if (!group_journal(group, job->text, &text))
         return STORE_WRONG;
     version_seen(&group->store->clock, m.version);
-    return enter(group, index, &m, text, false,
-                 status == STORE_OK && was_wanted_here(group, &old.manifest));
+    marks.want = job->unconfirmed || (atomic_load(&group->store->policy) & POLICY_KEEP_ALL) ||
+                 (status == STORE_OK && was_wanted_here(group, &old.manifest));
+    return enter(group, index, &m, text, marks);
 }
 
 static enum store_status want(struct group *group, size_t index)
@@ -182,6 +185,19 @@ static enum store_status drop(struct group *group, size_t index)
     return status == STORE_OK ? ledger_want(&group->ledger, &record.manifest.sha256, 0) : status;
 }
 
+static enum store_status confirm(struct group *group, size_t index)
+{
+    struct store_job *job = group->jobs[index];
+    struct record record;
+    enum store_status status = newest(group, job->manifest.name, &record);
+
+    if (status != STORE_OK)
+        return status;
+    if (!version_same(record.manifest.version, job->manifest.version))
+        return STORE_NOT_FOUND;
+    return ledger_mark(&group->ledger, &record, false);
+}
+
 static enum store_status errand(struct group *group, size_t index)
 {
     struct errand *errand = (struct errand *)group->jobs[index];
@@ -192,9 +208,9 @@ static enum store_status errand(struct group *group, size_t index)
 enum store_status job_apply(struct group *group, size_t index)
 {
     static enum store_status (*const kinds[])(struct group * group, size_t index) = {
-        [STORE_PUT] = put,     [STORE_REMOVE] = remove_name, [STORE_ADOPT] = adopt,
-        [STORE_WANT] = want,   [STORE_LAND] = land,          [STORE_DROP] = drop,
-        [JOB_ERRAND] = errand,
+        [STORE_PUT] = put,         [STORE_REMOVE] = remove_name, [STORE_ADOPT] = adopt,
+        [STORE_WANT] = want,       [STORE_LAND] = land,          [STORE_DROP] = drop,
+        [STORE_CONFIRM] = confirm, [JOB_ERRAND] = errand,
     };
     size_t kind = (size_t)group->jobs[index]->kind;
 

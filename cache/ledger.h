@@ -30,6 +30,7 @@ struct span ledger_key_of(struct span name, struct ledger_key *out);
 enum store_status ledger_meta(struct view *view, struct meta *out);
 enum store_status ledger_record(struct view *view, struct span name, struct record *out);
 enum store_status ledger_record_at(struct view *view, uint64_t sequence, struct record *out);
+enum store_status ledger_record_of_key(struct view *view, struct span key, struct record *out);
 enum store_status ledger_holding(struct view *view, const struct digest *sha256,
                                  struct holding *out);
 
@@ -51,6 +52,10 @@ bool ledger_holding_is_in_step(struct view *view, const struct digest *sha256,
 /* One of the entries that refer to this content. */
 enum store_status ledger_referrer(struct view *view, const struct digest *sha256,
                                   struct record *out);
+
+/* What may be dropped to make room, in the order of use: fetched content, and behind it what was
+ * put in here. The first byte of the keys of TABLE_USES; the last use and the digest follow. */
+enum { LEDGER_USES_FETCHED = 0, LEDGER_USES_OWN = 1 };
 
 /* Eight bytes that order as the number does. */
 struct span ledger_number(uint64_t n, char out[8]);
@@ -80,10 +85,18 @@ enum store_status ledger_begin(struct ledger *ledger, struct view *view, const c
 enum store_status ledger_end(struct ledger *ledger);
 void ledger_free(struct ledger *ledger);
 
-/* Puts this version in the place of whatever the name had. held: its content is here. want: where
- * it is not here, it should be. `entry` gets what stands now. */
+struct ledger_marks {
+    bool held;        /* the content is here */
+    bool want;        /* where it is not here, it should be */
+    bool unconfirmed; /* no candidate above has said yet that it holds this version */
+};
+
+/* Puts this version in the place of whatever the name had. `entry` gets what stands now. */
 enum store_status ledger_change(struct ledger *ledger, const struct manifest *m, struct span text,
-                                bool held, bool want, struct store_entry *entry);
+                                struct ledger_marks marks, struct store_entry *entry);
+
+/* Is the version that this record is of unconfirmed from now on? The record's text is gone then. */
+enum store_status ledger_mark(struct ledger *ledger, struct record *record, bool unconfirmed);
 
 /* Takes the name with this key out altogether (a tombstone past its time). */
 enum store_status ledger_forget_key(struct ledger *ledger, struct span key);

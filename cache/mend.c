@@ -94,6 +94,7 @@ static enum store_status take_one(struct taking *taking, const struct manifest *
 {
     struct record old;
     struct store_entry entry;
+    struct ledger_marks marks = {0};
     enum store_status status = ledger_record(&taking->view, span_of(m->name), &old);
 
     if (status == STORE_OK && manifest_compare(m, &old.manifest) <= 0)
@@ -101,8 +102,9 @@ static enum store_status take_one(struct taking *taking, const struct manifest *
     if (status != STORE_OK && status != STORE_NOT_FOUND)
         return status;
     taking->taken++;
-    return ledger_change(&taking->ledger, m, text, is_there(&taking->store->home, m), false,
-                         &entry);
+    marks.held = is_there(&taking->store->home, m);
+    marks.unconfirmed = span_is(span_of(m->node), taking->store->options.node);
+    return ledger_change(&taking->ledger, m, text, marks, &entry);
 }
 
 static bool take(void *arg, const struct manifest *m, struct span text, struct journal_place behind)

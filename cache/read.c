@@ -179,8 +179,8 @@ size_t store_list(struct store *store, struct span prefix, struct span after, bo
     return visited;
 }
 
-/* Those behind `after` that are wanted, up to `most`; returns how many. */
-static size_t wanted_batch(struct store *store, uint64_t after, size_t most,
+/* The entries behind `after` whose sequence stands in the table, up to `most`; returns how many. */
+static size_t marked_batch(struct store *store, enum table table, uint64_t after, size_t most,
                            struct store_entry *batch)
 {
     struct view view;
@@ -191,7 +191,7 @@ static size_t wanted_batch(struct store *store, uint64_t after, size_t most,
     size_t count = 0;
 
     view_begin(store->catalogue, &view);
-    scan_begin(&scan, &view, TABLE_WANTED, ledger_number(after + 1, number));
+    scan_begin(&scan, &view, table, ledger_number(after + 1, number));
     while (count < most && scan_next(&scan, &key, &value)) {
         enum store_status status = ledger_record_at(&view, ledger_number_of(key), &record);
         if (status == STORE_OK)
@@ -204,8 +204,8 @@ static size_t wanted_batch(struct store *store, uint64_t after, size_t most,
     return count;
 }
 
-size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store_visit *visit,
-                         void *arg)
+static size_t list_marked(struct store *store, enum table table, uint64_t after, size_t most,
+                          store_visit *visit, void *arg)
 {
     struct store_entry *batch = malloc(LIST_BATCH * sizeof(*batch));
     size_t visited = 0, count, want;
@@ -214,7 +214,7 @@ size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store
     MUST(batch != NULL);
     do {
         want = most - visited < LIST_BATCH ? most - visited : LIST_BATCH;
-        count = after < UINT64_MAX ? wanted_batch(store, after, want, batch) : 0;
+        count = after < UINT64_MAX ? marked_batch(store, table, after, want, batch) : 0;
         for (size_t i = 0; i < count; i++)
             visit(arg, &batch[i]);
         visited += count;
@@ -222,6 +222,18 @@ size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store
     } while (visited < most && count == want);
     free(batch);
     return visited;
+}
+
+size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store_visit *visit,
+                         void *arg)
+{
+    return list_marked(store, TABLE_WANTED, after, most, visit, arg);
+}
+
+size_t store_list_unconfirmed(struct store *store, uint64_t after, size_t most, store_visit *visit,
+                              void *arg)
+{
+    return list_marked(store, TABLE_UNCONFIRMED, after, most, visit, arg);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -269,8 +281,10 @@ void store_figures(struct store *store, struct store_figures *out)
                                   .tombstones = meta.tombstones,
                                   .held = meta.held,
                                   .held_bytes = meta.held_bytes,
+                                  .may_go = policy_may_go(store, &meta),
                                   .limit = store->cache_size,
                                   .wanted = meta.wanted,
+                                  .unconfirmed = meta.unconfirmed,
                                   .health = (enum store_status)atomic_load(&store->health),
                                   .busy_ns = busy_ns(store)};
 }

@@ -3,13 +3,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cache/store_inner.h"
 #include "src/base/must.h"
 
 /*
  * The catalogue made anew: filled from the journal in a folder of its own while the old one is
- * read on, then put in its place. What the old one still tells about what was wanted is kept.
+ * read on, then put in its place. What the journal does not tell and the old one still does, what
+ * was wanted and what unconfirmed, is carried over.
  */
 
 static const char OLD[] = "catalogue", NEW[] = "catalogue.new", ASIDE[] = "catalogue.old";
@@ -49,44 +51,98 @@ static enum store_status put_in_place(struct store *store)
     return store->catalogue ? status : catalogue_open(path, &store->catalogue);
 }
 
-/* ---- what was wanted ------------------------------------------------------------------------- */
+/* ---- what the journal does not tell -----------------------------------------------------------
+ */
 
-enum { WANTED_BATCH = 256 };
+enum { CARRIED_BATCH = 256 };
 
-static size_t wanted_in(struct catalogue *catalogue, uint64_t *after, struct digest *out)
+/* A batch of what the old catalogue has marked. */
+struct carried {
+    struct catalogue *catalogue; /* the new one */
+    uint64_t after;              /* the sequence up to which the old one was read */
+    size_t count;
+    struct digest wanted[CARRIED_BATCH];
+    struct ledger_key unconfirmed[CARRIED_BATCH];
+};
+
+static void take_digest(struct carried *carried, struct span value)
+{
+    if (value.len == sizeof(struct digest))
+        memcpy(&carried->wanted[carried->count++], value.at, value.len);
+}
+
+static void take_key(struct carried *carried, struct span value)
+{
+    struct ledger_key *key = &carried->unconfirmed[carried->count];
+
+    if (value.len > sizeof(key->bytes))
+        return;
+    memcpy(key->bytes, value.at, value.len);
+    key->len = value.len;
+    carried->count++;
+}
+
+/* Reads the next few values of a table that is ordered by sequence; false at its end. */
+static bool gather(struct catalogue *old, enum table table, struct carried *carried,
+                   void (*take)(struct carried *carried, struct span value))
 {
     struct view view;
     struct scan scan;
     struct span key, value;
     char number[8];
-    size_t count = 0;
+    size_t seen = 0;
 
-    view_begin(catalogue, &view);
-    scan_begin(&scan, &view, TABLE_WANTED, ledger_number(*after + 1, number));
-    while (count < WANTED_BATCH && scan_next(&scan, &key, &value)) {
-        *after = ledger_number_of(key);
-        if (value.len == sizeof(*out))
-            out[count++] = *(const struct digest *)value.at;
+    carried->count = 0;
+    view_begin(old, &view);
+    scan_begin(&scan, &view, table, ledger_number(carried->after + 1, number));
+    while (seen < CARRIED_BATCH && scan_next(&scan, &key, &value)) {
+        carried->after = ledger_number_of(key);
+        take(carried, value);
+        seen++;
     }
     scan_end(&scan);
     view_end(&view);
-    return count;
+    return seen > 0;
 }
 
-static enum store_status want_again(struct store *store, struct catalogue *catalogue,
-                                    const struct digest *wanted, size_t count)
+static enum store_status want_again(struct ledger *ledger, const struct carried *carried)
+{
+    struct record record;
+    enum store_status status = STORE_OK;
+
+    for (size_t i = 0; i < carried->count && status == STORE_OK; i++) {
+        if (ledger_referrer(ledger->view, &carried->wanted[i], &record) == STORE_OK)
+            status = ledger_want(ledger, &carried->wanted[i], record.sequence);
+    }
+    return status;
+}
+
+/* Where the journal has a newer version than the old catalogue had, nobody has confirmed that. */
+static enum store_status mark_again(struct ledger *ledger, const struct carried *carried)
+{
+    struct record record;
+    enum store_status status = STORE_OK;
+
+    for (size_t i = 0; i < carried->count && status == STORE_OK; i++) {
+        struct span key = {carried->unconfirmed[i].bytes, carried->unconfirmed[i].len};
+        if (ledger_record_of_key(ledger->view, key, &record) == STORE_OK)
+            status = ledger_mark(ledger, &record, true);
+    }
+    return status;
+}
+
+static enum store_status write_batch(struct store *store, const struct carried *carried,
+                                     enum store_status (*write)(struct ledger *ledger,
+                                                                const struct carried *carried))
 {
     struct view view;
     struct ledger ledger;
-    struct record record;
     enum store_status status;
 
-    change_begin(catalogue, &view);
+    change_begin(carried->catalogue, &view);
     status = ledger_begin(&ledger, &view, store->options.node, store->options.wall(), 0);
-    for (size_t i = 0; i < count && status == STORE_OK; i++) {
-        if (ledger_referrer(&view, &wanted[i], &record) == STORE_OK)
-            status = ledger_want(&ledger, &wanted[i], record.sequence);
-    }
+    if (status == STORE_OK)
+        status = write(&ledger, carried);
     if (status == STORE_OK)
         status = ledger_end(&ledger);
     ledger_free(&ledger);
@@ -96,17 +152,22 @@ static enum store_status want_again(struct store *store, struct catalogue *catal
     return status;
 }
 
-static enum store_status keep_wanted(struct store *store, struct catalogue *catalogue)
+static enum store_status carry_over(struct store *store, struct catalogue *catalogue)
 {
-    struct digest wanted[WANTED_BATCH];
+    struct carried *carried;
     enum store_status status = STORE_OK;
-    uint64_t after = 0;
-    size_t count;
 
     if (!store->catalogue)
         return STORE_OK;
-    while (status == STORE_OK && (count = wanted_in(store->catalogue, &after, wanted)))
-        status = want_again(store, catalogue, wanted, count);
+    carried = calloc(1, sizeof(*carried));
+    MUST(carried != NULL);
+    carried->catalogue = catalogue;
+    while (status == STORE_OK && gather(store->catalogue, TABLE_WANTED, carried, take_digest))
+        status = write_batch(store, carried, want_again);
+    carried->after = 0;
+    while (status == STORE_OK && gather(store->catalogue, TABLE_UNCONFIRMED, carried, take_key))
+        status = write_batch(store, carried, mark_again);
+    free(carried);
     return status;
 }
 
@@ -125,7 +186,7 @@ static enum store_status fill(struct store *store, struct catalogue *catalogue,
     if (status == STORE_OK)
         status = mend_take(store, catalogue, begin, &reading, &taken);
     if (status == STORE_OK)
-        status = keep_wanted(store, catalogue);
+        status = carry_over(store, catalogue);
     if (status == STORE_OK)
         status = catalogue_unsynced(catalogue, false);
     if (status != STORE_OK)

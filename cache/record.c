@@ -6,7 +6,7 @@
 
 #include "src/base/must.h"
 
-enum { FORMAT = 1, CHECKSUM_SIZE = 8, OWN = 1, DELETED = 2 };
+enum { FORMAT = 2, CHECKSUM_SIZE = 8, OWN = 1, DELETED = 2, UNCONFIRMED = 4 };
 
 /* Writing: the place to write to. */
 struct pen {
@@ -119,7 +119,10 @@ struct span record_encode(const struct record *record, struct span key, char out
     const struct manifest *m = &record->manifest;
     struct pen pen = begin(out);
 
-    put_number(&pen, (record->own ? OWN : 0) | (m->deleted ? DELETED : 0), 1);
+    put_number(&pen,
+               (record->own ? OWN : 0) | (m->deleted ? DELETED : 0) |
+                   (record->unconfirmed ? UNCONFIRMED : 0),
+               1);
     put_number(&pen, record->sequence, 8);
     put_number(&pen, m->version.bits, 8);
     put_number(&pen, m->replaces.bits, 8);
@@ -144,6 +147,7 @@ bool record_decode(struct span bytes, struct span key, struct record *out)
 
     out->own = flags & OWN;
     m->deleted = flags & DELETED;
+    out->unconfirmed = flags & UNCONFIRMED;
     out->sequence = take_number(&eye, 8);
     m->version.bits = take_number(&eye, 8);
     m->replaces.bits = take_number(&eye, 8);
@@ -169,6 +173,8 @@ struct span holding_encode(const struct holding *holding, struct span key, char 
     put_number(&pen, holding->wanted, 8);
     put_number(&pen, holding->refs, 4);
     put_number(&pen, holding->owns, 4);
+    put_number(&pen, holding->unconfirmed, 4);
+    put_number(&pen, holding->kept, 4);
     return end(&pen, key, out);
 }
 
@@ -182,6 +188,8 @@ bool holding_decode(struct span bytes, struct span key, struct holding *out)
     out->wanted = take_number(&eye, 8);
     out->refs = (uint32_t)take_number(&eye, 4);
     out->owns = (uint32_t)take_number(&eye, 4);
+    out->unconfirmed = (uint32_t)take_number(&eye, 4);
+    out->kept = (uint32_t)take_number(&eye, 4);
     return all_read(&eye);
 }
 
@@ -201,6 +209,10 @@ struct span meta_encode(const struct meta *meta, struct span key, char out[RECOR
     put_number(&pen, meta->held, 8);
     put_number(&pen, meta->held_bytes, 8);
     put_number(&pen, meta->wanted, 8);
+    for (size_t i = 0; i < 2; i++)
+        put_number(&pen, meta->loose[i], 8);
+    put_number(&pen, meta->unconfirmed, 8);
+    put_number(&pen, meta->conflicts, 8);
     put_number(&pen, meta->live_bytes, 8);
     return end(&pen, key, out);
 }
@@ -221,6 +233,10 @@ bool meta_decode(struct span bytes, struct span key, struct meta *out)
     out->held = take_number(&eye, 8);
     out->held_bytes = take_number(&eye, 8);
     out->wanted = take_number(&eye, 8);
+    for (size_t i = 0; i < 2; i++)
+        out->loose[i] = take_number(&eye, 8);
+    out->unconfirmed = take_number(&eye, 8);
+    out->conflicts = take_number(&eye, 8);
     out->live_bytes = take_number(&eye, 8);
     return all_read(&eye);
 }

@@ -22,6 +22,7 @@ struct record {
     struct manifest manifest;
     uint64_t sequence;
     bool own;
+    bool unconfirmed; /* no candidate above is known to hold it */
     struct span text; /* the manifest as it came; points into the bytes that were decoded */
 };
 
@@ -32,6 +33,8 @@ struct holding {
     uint64_t wanted; /* the sequence of the entry for whose sake it should be here; 0: not wanted */
     uint32_t refs;   /* entries whose newest version has this content */
     uint32_t owns;   /* of these, those that were put in here */
+    uint32_t unconfirmed; /* and those that no candidate above is known to hold */
+    uint32_t kept;        /* conflicts that have this content */
     bool held;
 };
 
@@ -48,6 +51,9 @@ struct meta {
     uint64_t held;
     uint64_t held_bytes;
     uint64_t wanted;
+    uint64_t loose[2]; /* bytes that may be dropped, by class: LEDGER_USES_ */
+    uint64_t unconfirmed;
+    uint64_t conflicts;
     uint64_t live_bytes; /* of manifests, as the journal would hold them if it held nothing else */
 };
 

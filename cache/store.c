@@ -117,7 +117,7 @@ void store_hurry(struct store *store)
 void store_submit(struct store *store, struct store_job *job)
 {
     MUST_BE(store, STORE_MAGIC);
-    MUST(job->kind <= STORE_DROP && job->done);
+    MUST((int)job->kind < JOB_ERRAND && job->done);
     if (job->kind == STORE_LAND || (job->kind == STORE_PUT && draft_size(job->draft) > DRAFT_LARGE))
         porter_add(store, job);
     else

@@ -82,7 +82,8 @@ struct store_entry {
     uint64_t sequence; /* local: grows with each change of the catalogue */
     bool held;         /* the content is here, whole */
     bool wanted;       /* the content should be here and is to be fetched */
-    bool own;          /* put in here: never dropped to make room */
+    bool own;          /* put in here */
+    bool unconfirmed;  /* no candidate above is known to hold this version: never dropped */
 };
 
 enum store_status store_find(struct store *store, struct span name, struct store_entry *out);
@@ -103,6 +104,10 @@ size_t store_list(struct store *store, struct span prefix, struct span after, bo
 /* Likewise for entries that are `wanted`, in the order of their sequence, behind `after`. */
 size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store_visit *visit,
                          void *arg);
+
+/* Likewise for entries that are `unconfirmed`, tombstones included. */
+size_t store_list_unconfirmed(struct store *store, uint64_t after, size_t most, store_visit *visit,
+                              void *arg);
 
 /* What tells two catalogues apart. `digest` covers all (name, version, content digest), in no
  * order: equal digests mean equal catalogues. */
@@ -126,8 +131,10 @@ struct store_figures {
     uint64_t tombstones;
     uint64_t held;       /* of the objects */
     uint64_t held_bytes; /* content on disk; what several names share counts once */
-    uint64_t limit;      /* cache_size */
+    uint64_t may_go;     /* bytes of these, under the policy, that need not be kept */
+    uint64_t limit;      /* cache_size: the bound of may_go */
     uint64_t wanted;
+    uint64_t unconfirmed;     /* names whose newest version no candidate above is known to hold */
     enum store_status health; /* STORE_OK, or why changes fail now */
     int64_t busy_ns;          /* for how long the writer has been at what it does now; 0: idle */
 };
@@ -229,7 +236,9 @@ enum store_job_kind {
     STORE_LAND,   /* manifest and partial, all of whose chunks are there: checked as a whole against
                      manifest.sha256 (STORE_WRONG: thrown away), and becomes held content. The
                      partial stays readable, and is still the owner's to close. */
-    STORE_DROP    /* manifest.name: drops the content, keeps the manifest */
+    STORE_DROP,   /* manifest.name: drops the content, keeps the manifest */
+    STORE_CONFIRM /* manifest.name and version: a candidate above holds it. STORE_NOT_FOUND: what
+                     stands here is another version, or no name at all */
 };
 
 struct store_job {
@@ -238,6 +247,10 @@ struct store_job {
     struct span text;         /* STORE_ADOPT: the caller keeps the bytes until done */
     struct draft *draft;      /* STORE_PUT: taken over */
     struct partial *partial;  /* STORE_LAND */
+    bool unconfirmed; /* STORE_PUT, STORE_REMOVE, STORE_ADOPT: there are candidates above, and
+                         none is known to hold it. Its content is wanted, and never dropped,
+                         until STORE_CONFIRM. A restart keeps the mark; a catalogue made anew
+                         gives it to all that was put in here. */
 
     enum store_status status; /* out */
     bool wanted;              /* out: the content is now wanted here */
@@ -277,6 +290,17 @@ enum store_status store_verify(struct store *store, struct store_report *report,
 /* Makes the catalogue anew from the journal and the content, and puts it in the old one's place,
  * while the store serves on. */
 enum store_status store_rebuild(struct store *store, struct store_report *report);
+
+/*
+ * What is kept beyond what nobody else is known to hold. The rest goes, least recently used first,
+ * where there is more than cache_size. Until a policy was set nothing is dropped. Any thread.
+ */
+struct store_policy {
+    bool keep_all;        /* a candidate of a top tier: nothing is dropped, all content is wanted */
+    bool pin_own;         /* a peer of a flat mesh: what was put in here is not dropped */
+    bool nobody_confirms; /* no candidates above: what waits for them waits no longer */
+};
+void store_set_policy(struct store *store, const struct store_policy *policy);
 
 /* Another cache_size, from the next sweep on; any thread. */
 void store_set_cache_size(struct store *store, uint64_t bytes);

@@ -24,7 +24,7 @@
 enum { STORE_MAGIC = 0x53746f72, GROUP_MAX = 256, USES_MAX = 1024 };
 
 /* A kind of job behind those of store.h: an errand. */
-enum { JOB_ERRAND = STORE_DROP + 1 };
+enum { JOB_ERRAND = STORE_CONFIRM + 1 };
 
 /* A queue of jobs between threads, and the thread that empties it. */
 struct queue {
@@ -36,6 +36,9 @@ struct queue {
 };
 
 struct group;
+
+/* The policy in force, as bits. */
+enum { POLICY_SET = 1, POLICY_KEEP_ALL = 2, POLICY_PIN_OWN = 4, POLICY_NOBODY_CONFIRMS = 8 };
 
 /*
  * Something to be done on the writer's thread. `within` runs inside the transaction of a group, and
@@ -62,6 +65,8 @@ struct store {
     struct shelf *shelf;
 
     _Atomic uint64_t cache_size; /* that of the options, to begin with */
+    _Atomic unsigned policy;     /* POLICY_ bits; 0: none was set */
+    atomic_bool want_anew;       /* all is wanted from now on: go through the names */
     atomic_bool hurried;         /* long checks are ended early */
     _Atomic int health;          /* enum store_status */
     _Atomic int64_t writing;     /* since when the writer is at it (mono_t); 0: idle */
@@ -83,6 +88,9 @@ struct store {
 
     pthread_mutex_t partials_lock;
     struct partial *partials; /* those that are open */
+
+    struct ledger_key want_at; /* the porter's: the name up to which all is wanted */
+    bool wanting;              /* likewise: the end of the names was not reached yet */
 
     mono_t checked_readers; /* the porter's: when sweeps last did what is not done each time */
     mono_t cleaned_partials;
@@ -210,7 +218,8 @@ enum store_status compare_journal(struct store *store, uint64_t sequence, uint32
                                   bool (*go_on)(void *arg, uint64_t bytes), void *arg,
                                   struct comparison *out);
 
-/* ---- rebuild.c, renew.c, strays.c, sweep.c -------------------------------------------------- */
+/* ---- rebuild.c, renew.c, strays.c, policy.c, sweep.c
+ * -------------------------------------------------- */
 
 /* Makes the catalogue anew; at start, or alone on the writer's thread. */
 enum store_status rebuild_catalogue(struct store *store, struct store_report *report);
@@ -228,6 +237,12 @@ void strays_remove(struct store *store, unsigned part);
 
 /* Removes partial content that nobody will go on with. */
 void strays_remove_partials(struct store *store);
+
+/* What the policy wants, and whom it sets free. On the porter's thread. */
+void policy_apply(struct store *store);
+
+/* How many bytes need not be kept. */
+uint64_t policy_may_go(const struct store *store, const struct meta *meta);
 
 enum store_status sweep_run(struct store *store, void *arg);
 

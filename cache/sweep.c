@@ -62,24 +62,62 @@ struct drop {
     size_t count; /* of contents, this time */
 };
 
-/* The least recently used contents that are to go. */
-static size_t oldest_uses(struct group *group, uint64_t limit, struct digest *out)
-{
+/* A walk over the uses of one class, the least recent first. */
+struct line {
     struct scan scan;
+    char class;
+    uint64_t used; /* of the content in front */
+    struct digest sha256;
+    bool ended;
+};
+
+static void line_step(struct line *line)
+{
     struct span key, value;
-    uint64_t bytes = group->ledger.meta.held_bytes;
+
+    line->ended = !scan_next(&line->scan, &key, &value) ||
+                  key.len != 1 + 8 + sizeof(line->sha256) || key.at[0] != line->class;
+    if (line->ended)
+        return;
+    line->used = ledger_number_of((struct span){key.at + 1, 8});
+    memcpy(line->sha256.bytes, key.at + 9, sizeof(line->sha256));
+}
+
+static void line_begin(struct line *line, struct view *view, char class)
+{
+    *line = (struct line){.class = class};
+    scan_begin(&line->scan, view, TABLE_USES, (struct span){&line->class, 1});
+    line_step(line);
+}
+
+/* The one with the less recent use in front; NULL: both have ended. */
+static struct line *older(struct line *a, struct line *b)
+{
+    if (a->ended || b->ended)
+        return !a->ended ? a : !b->ended ? b : NULL;
+    return a->used <= b->used ? a : b;
+}
+
+/* The least recently used contents that are to go. */
+static size_t oldest_uses(struct group *group, const struct drop *drop, struct digest *out)
+{
+    uint64_t bytes = policy_may_go(group->store, &group->ledger.meta);
+    struct line fetched, own, *line;
     struct holding holding;
     size_t count = 0;
 
-    scan_begin(&scan, &group->view, TABLE_USES, (struct span){"", 0});
-    while (bytes > limit && count < DROPS_MAX && scan_next(&scan, &key, &value)) {
-        memcpy(out[count].bytes, key.at + 8, sizeof(out->bytes));
-        if (ledger_holding(&group->view, &out[count], &holding) == STORE_OK) {
+    line_begin(&fetched, &group->view, LEDGER_USES_FETCHED);
+    line_begin(&own, &group->view, LEDGER_USES_OWN);
+    own.ended = own.ended || (atomic_load(&group->store->policy) & POLICY_PIN_OWN);
+    while (bytes > drop->limit && count < DROPS_MAX && (line = older(&fetched, &own))) {
+        if (ledger_holding(&group->view, &line->sha256, &holding) == STORE_OK) {
             bytes -= holding.size < bytes ? holding.size : bytes;
-            count++;
+            out[count++] = line->sha256;
         }
+        line_step(line);
     }
-    scan_end(&scan);
+    scan_end(&fetched.scan);
+    scan_end(&own.scan);
     return count;
 }
 
@@ -88,7 +126,7 @@ static enum store_status make_room(struct group *group, void *arg)
     struct digest oldest[DROPS_MAX];
     struct drop *drop = arg;
 
-    drop->count = oldest_uses(group, drop->limit, oldest);
+    drop->count = oldest_uses(group, drop, oldest);
     for (size_t i = 0; i < drop->count; i++)
         ledger_let_go(&group->ledger, &oldest[i]);
     return drop->count ? STORE_OK : STORE_NOT_FOUND;
@@ -99,12 +137,11 @@ static void keep_limit(struct store *store)
     struct store_figures figures;
     struct drop drop = {.count = DROPS_MAX};
 
-    store_figures(store, &figures);
-    drop.limit = figures.limit;
-    if (!figures.limit || figures.held_bytes <= figures.limit)
-        return;
     for (int round = 0; round < DROP_ROUNDS && drop.count == DROPS_MAX; round++) {
-        if (writer_run(store, make_room, &drop) != STORE_OK)
+        store_figures(store, &figures);
+        drop.limit = figures.limit;
+        if (!figures.limit || figures.may_go <= figures.limit ||
+            writer_run(store, make_room, &drop) != STORE_OK)
             return;
     }
 }
@@ -188,6 +225,7 @@ enum store_status sweep_run(struct store *store, void *arg)
 {
     (void)arg;
     flush_uses(store);
+    policy_apply(store);
     keep_limit(store);
     writer_run(store, forget_tombstones, NULL);
     look_after(store, store->options.mono());

@@ -71,8 +71,10 @@ static bool open_store(struct world *world)
                                     .wall = clock_wall,
                                     .mono = clock_mono};
 
-    return store_open(&options, &world->store) == STORE_OK &&
-           state_open(world->conf->home, clock_wall(), &world->boot);
+    if (store_open(&options, &world->store) != STORE_OK)
+        return false;
+    store_set_policy(world->store, &(struct store_policy){.pin_own = true});
+    return state_open(world->conf->home, clock_wall(), &world->boot);
 }
 
 static void make_gate(struct world *world)

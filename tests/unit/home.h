@@ -61,6 +61,9 @@ static inline void home_make(void)
     home_wall_ms = INT64_C(1795348800000);
 }
 
+/* What a peer of a flat mesh keeps. */
+static const struct store_policy home_policy = {.pin_own = true};
+
 static inline struct store *home_open_limited(uint64_t cache_size)
 {
     struct store_options options = {.home = home_path,
@@ -73,6 +76,8 @@ static inline struct store *home_open_limited(uint64_t cache_size)
 
     if (status != STORE_OK)
         fprintf(stderr, "%s: %s\n", home_path, store_sentence(status));
+    else
+        store_set_policy(store, &home_policy);
     return status == STORE_OK ? store : NULL;
 }
 

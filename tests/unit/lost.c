@@ -72,7 +72,11 @@ static void a_key_that_vanished_is_noticed_in_each_table(void **state)
     struct manifest wanted = home_foreign("example.com/05", 55, BYTES, 1000);
     struct manifest cached = home_foreign("example.com/19", 19, BYTES, 1000);
 
+    struct store_job unconfirmed = {.kind = STORE_REMOVE, .unconfirmed = true};
+
     fill(*state);
+    snprintf(unconfirmed.manifest.name, sizeof(unconfirmed.manifest.name), "%s", name_of(18));
+    assert_int_equal(store_do(*state, &unconfirmed), STORE_OK);
     assert_int_equal(home_adopt(*state, &wanted, NULL), STORE_OK);
     assert_int_equal(home_adopt(*state, &cached, NULL), STORE_OK);
     assert_int_equal(home_figures(*state).wanted, 1);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_CACHE_LEDGER_INNER_H
+#define POND_CACHE_LEDGER_INNER_H
+
+#include "cache/ledger.h"
+
+/* What the files behind ledger.h share: the keys of the tables, and what follows from a holding. */
+
+enum { REF_KEY = 32 + 8, TOMBSTONE_KEY = 8 + 8, USE_KEY = 1 + 8 + 32 };
+
+static const struct span ledger_meta_key = {"meta", 4};
+
+struct span ledger_digest_key(const struct digest *sha256);
+struct span ledger_ref_key(const struct digest *sha256, uint64_t sequence, char out[REF_KEY]);
+struct span ledger_tombstone_key(const struct manifest *m, char out[TOMBSTONE_KEY]);
+
+/* Where the content stands among the uses. */
+struct span ledger_use_key(const struct digest *sha256, const struct holding *holding,
+                           char out[USE_KEY]);
+
+/* May the content be dropped to make room? Then it stands among the uses. */
+bool ledger_can_go(const struct holding *holding);
+
+/* In which class of TABLE_USES it stands then: LEDGER_USES_. */
+int ledger_class(const struct holding *holding);
+
+/* Takes out of the sum what ledger_sum_add has added. */
+void ledger_sum_subtract(uint64_t digest[4], const struct manifest *m);
+
+#endif
