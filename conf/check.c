@@ -8,7 +8,6 @@
 #include "conf/arena.h"
 #include "conf/compose.h"
 #include "conf/conf.h"
-#include "conf/file.h"
 #include "conf/print.h"
 #include "conf/tiers.h"
 #include "conf/tree.h"
@@ -31,6 +30,7 @@ static const struct conf *check_subject(struct check *check, const struct subjec
 
     check->hosts[check->host_count++] = conf;
     tiers_add_host(check->tiers, conf, check->report);
+    compose_check_tiers(check->tree, conf, check->report);
     unsupported_settings(conf, check->later);
     return conf;
 }
@@ -70,28 +70,6 @@ static bool is_meant(const struct check *check, const struct subject *subject, c
     return host || tree_sections(check->tree) == 0 || subject->section < tree_sections(check->tree);
 }
 
-static bool is_tier(const struct check *check, const char *name)
-{
-    for (size_t i = 0; i < check->host_count; i++)
-        for (size_t j = 0; j < check->hosts[i]->nets.count; j++)
-            if (strcmp(file_base_name(check->hosts[i]->nets.list[j]), name) == 0)
-                return true;
-    return false;
-}
-
-/* Settings for a tier that no host is in: most likely its name is not written right. */
-static void warn_no_tier(const struct check *check)
-{
-    for (size_t i = 0; i < check->host_count; i++)
-        for (size_t j = 0; j < check->hosts[i]->tiers.count; j++) {
-            const struct conf_tier *tier = &check->hosts[i]->tiers.list[j];
-            if (!is_tier(check, tier->name))
-                report_warn(check->report, tier->at.file, tier->at.line,
-                            "no host is in a tier %s: it would be named after its nets file",
-                            tier->name);
-        }
-}
-
 static int check_tree(struct check *check, const char *host, FILE *out)
 {
     const struct conf *conf = NULL;
@@ -105,7 +83,6 @@ static int check_tree(struct check *check, const char *host, FILE *out)
             conf = check_subject(check, &subject);
     }
     tiers_check(check->tiers, check->report);
-    warn_no_tier(check);
     if (host && conf && report_errors(check->report) == 0)
         print_conf(conf, out);
     return report_errors(check->report) + report_errors(check->later) == 0 ? 0 : 1;

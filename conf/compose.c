@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/env.h"
+#include "conf/file.h"
 #include "conf/layer.h"
 #include "conf/local.h"
 #include "conf/settle.h"
@@ -92,6 +93,8 @@ struct conf *compose(const struct tree *tree, const struct subject *subject, str
         keys = subject->in_force->keys.count > 0;
     settle_by_keys(conf, keys, report);
     settle_own(conf, subject->local);
+    if (subject->local)
+        settle_interfaces(conf, report);
     read_nets(conf, pool, report);
     tiers_check_host(conf, report);
     return conf;
@@ -104,5 +107,43 @@ void compose_check_sections(const struct tree *tree, struct report *report)
         struct conf *scratch = layer_defaults(tree_file(tree), report);
         tree_lay_section(tree, i, scratch, report);
         conf_free(scratch);
+    }
+}
+
+static bool makes_tier(const struct conf *conf, const char *name)
+{
+    for (size_t i = 0; i < conf->nets.count; i++)
+        if (strcmp(file_base_name(conf->nets.list[i]), name) == 0)
+            return true;
+    return false;
+}
+
+/* Is a host of any section in it? */
+static bool is_known_tier(const struct tree *tree, const char *name)
+{
+    struct report *reported = report_new(); /* already, by who read the sections */
+    bool known = false;
+
+    for (size_t i = 0; i <= tree_sections(tree) && !known; i++) {
+        struct conf *scratch = layer_defaults(tree_file(tree), reported);
+        if (i < tree_sections(tree))
+            tree_lay_section(tree, i, scratch, reported);
+        else
+            tree_lay_defaults(tree, scratch, reported);
+        known = makes_tier(scratch, name);
+        conf_free(scratch);
+    }
+    report_free(reported);
+    return known;
+}
+
+void compose_check_tiers(const struct tree *tree, const struct conf *conf, struct report *report)
+{
+    for (size_t i = 0; i < conf->tiers.count; i++) {
+        const struct conf_tier *tier = &conf->tiers.list[i];
+        if (!makes_tier(conf, tier->name) && !is_known_tier(tree, tier->name))
+            report_warn(report, tier->at.file, tier->at.line,
+                        "no host is in a tier %s: it would be named after its nets file",
+                        tier->name);
     }
 }

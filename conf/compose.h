@@ -32,4 +32,8 @@ struct conf *compose(const struct tree *tree, const struct subject *subject, str
 /* Every section by itself, so that faults are found in those too that are for other hosts. */
 void compose_check_sections(const struct tree *tree, struct report *report);
 
+/* Warns of settings for tiers of which neither this host nor any section of main.cf names the nets
+ * file: most likely the tier's name is not written right. */
+void compose_check_tiers(const struct tree *tree, const struct conf *conf, struct report *report);
+
 #endif

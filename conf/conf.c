@@ -32,6 +32,7 @@ static struct conf *load(const struct tree *tree, const char *name, const struct
         tiers_add_host(tiers, conf, report);
         tiers_check(tiers, report);
         tiers_free(tiers);
+        compose_check_tiers(tree, conf, report);
     }
     arena_free(arena);
     return conf;

@@ -2,6 +2,7 @@
 #include "conf/local.h"
 
 #include <ifaddrs.h>
+#include <net/if.h>
 #include <stddef.h>
 #include <sys/utsname.h>
 
@@ -31,4 +32,9 @@ struct conf_addresses local_addresses(struct conf_arena *arena)
             found.count++;
     freeifaddrs(all);
     return found;
+}
+
+bool local_interface(const char *name)
+{
+    return if_nametoindex(name) != 0;
 }

@@ -15,4 +15,7 @@ const char *local_name(struct conf_arena *arena);
 /* All addresses of all interfaces, in the order of the system. */
 struct conf_addresses local_addresses(struct conf_arena *arena);
 
+/* Is there one of that name? */
+bool local_interface(const char *name);
+
 #endif

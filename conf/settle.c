@@ -127,6 +127,23 @@ static void check_groups(const struct conf *conf, struct report *report)
     }
 }
 
+static void warn_interface(const char *interface, struct conf_origin origin, struct report *report)
+{
+    if (!origin.file || !interface || strlen(interface) >= IF_NAMESIZE ||
+        local_interface(interface))
+        return;
+    report_warn(report, origin.file, origin.line,
+                "advert_if: this host has no interface %s now (`ip link` lists them)", interface);
+}
+
+void settle_interfaces(const struct conf *conf, struct report *report)
+{
+    warn_interface(conf->advert_if, at(conf, CONF_TIER_advert_if), report);
+    for (size_t i = 0; i < conf->tiers.count; i++)
+        warn_interface(conf->tiers.list[i].advert_if, conf->tiers.list[i].from[CONF_TIER_advert_if],
+                       report);
+}
+
 void settle_checks(const struct conf *conf, struct report *report)
 {
     check_domain(conf, report);

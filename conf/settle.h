@@ -14,6 +14,9 @@ void settle_checks(const struct conf *conf, struct report *report);
  * there are some, or they could not be read, which was reported. */
 void settle_by_keys(struct conf *conf, bool keys, struct report *report);
 
+/* Warns of interfaces that this host, where it is read, does not have (now). */
+void settle_interfaces(const struct conf *conf, struct report *report);
+
 /* Fills in `own`. `local`: the settings are for this very host. */
 void settle_own(struct conf *conf, bool local);
 

@@ -246,6 +246,10 @@ void tree_check(const struct tree *tree, struct report *report)
     const config_setting_t *root = config_root_setting(&tree->config);
     size_t sections = tree_sections(tree);
 
+    if (config_setting_length(root) == 0)
+        report_warn(report, tree->file, 0,
+                    "no setting is in it, so all are at their defaults: `man main.cf` shows an "
+                    "example");
     for (int i = 0; i < config_setting_length(root); i++)
         check_top(tree, config_setting_get_elem(root, (unsigned)i), report);
     for (size_t i = 0; i < sections; i++)

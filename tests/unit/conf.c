@@ -344,6 +344,37 @@ static void home_is_found_whatever_else_is_wrong(void **state)
     find_home("main.cf", CONF_DEFAULT_HOME);
 }
 
+static bool is_said(const struct report *report, const char *line)
+{
+    bool warning;
+
+    for (size_t i = 0; i < report_count(report); i++)
+        if (strstr(report_line(report, i, &warning), line))
+            return true;
+    return false;
+}
+
+/* pond reload says the same as pond check; what belongs to other hosts' tiers is no mistake. */
+static void what_is_sound_and_hardly_meant_is_warned_of(void **state)
+{
+    struct report *report = report_new();
+    struct conf *conf;
+
+    (void)state;
+    put("mesh", "udp 127.0.0.1\n");
+    put("main.cf", "defaults = { advert_if = \"nosuch0\";\n"
+                   "tiers = { pariss = { skew = 3; };\n paris = { skew = 4; }; }; };\n"
+                   "hosts = ( { match = \"a\"; nets = \"mesh\"; },\n"
+                   " { match = \"b\"; nets = \"paris\"; } );\n");
+    conf = conf_load("main.cf", "a", report);
+    assert_non_null(conf);
+    assert_true(is_said(report, "main.cf:1: warning: advert_if: this host has no interface"));
+    assert_true(is_said(report, "main.cf:2: warning: no host is in a tier pariss:"));
+    assert_false(is_said(report, "tier paris:"));
+    conf_free(conf);
+    report_free(report);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, take_down)
@@ -363,6 +394,7 @@ int main(void)
         TEST(what_is_not_done_yet_is_refused),
         TEST(a_reload_tells_what_waits_for_the_next_start),
         TEST(home_is_found_whatever_else_is_wrong),
+        TEST(what_is_sound_and_hardly_meant_is_warned_of),
     };
     return cmocka_run_group_tests_name("conf", tests, NULL, NULL);
 }
