@@ -285,10 +285,15 @@ static void seek(struct flight *flight, mono_t now, struct flight_actions *out)
 
 static bool out_of_patience(const struct flight *flight, const struct flight_event *event)
 {
+    int64_t hungry_ns;
+
     if (flight->rounds == 0)
         return false;
-    return event->readers == 0 || flight->rounds >= FLIGHT_ROUNDS_MAX ||
-           mono_between(flight->hungry_since, event->now) >= FLIGHT_PATIENCE_NS;
+    hungry_ns = mono_between(flight->hungry_since, event->now);
+    if (event->readers == 0 || hungry_ns >= FLIGHT_AWAIT_NS)
+        return true;
+    return !flight->awaited &&
+           (flight->rounds >= FLIGHT_ROUNDS_MAX || hungry_ns >= FLIGHT_PATIENCE_NS);
 }
 
 /* Nobody can be asked now. */
@@ -386,6 +391,7 @@ static void on_sources(struct flight *flight, const struct flight_event *event,
 {
     for (size_t i = 0; i < event->source_count; i++)
         take_source(flight, &event->sources[i]);
+    flight->awaited = event->awaited;
     if (flight->state != FLIGHT_SEEKING && flight->state != FLIGHT_RESTING)
         return;
     if (event->superseded && !pick_source(flight, event->now))

@@ -28,7 +28,8 @@
  *    sends what is wrong is not asked again. What is had is never asked for again.
  *  - Without a source it asks for some (FLIGHT_NEED). Without readers it ends when there are none;
  *    with readers it asks again, ever less often, until FLIGHT_PATIENCE_NS have brought nothing, or
- *    a newer version took the place of this one.
+ *    a newer version took the place of this one. Where somebody is awaited who would serve it (a
+ *    tier elects its next master), readers wait for FLIGHT_AWAIT_NS.
  */
 enum {
     FLIGHT_SOURCES_MAX = 16,
@@ -42,6 +43,7 @@ enum {
 /* Longer than the first time that a peer is set aside (cache/peers.h), so that readers outlive the
  * restart of the only source. */
 #define FLIGHT_PATIENCE_NS MONO_S(15)
+#define FLIGHT_AWAIT_NS MONO_S(60)
 #define FLIGHT_NEED_NS MONO_S(5) /* an unanswered FLIGHT_NEED counts as "none" */
 #define FLIGHT_BUSY_LEAST_NS MONO_S(1)
 #define FLIGHT_BUSY_MOST_NS MONO_S(30)
@@ -91,6 +93,7 @@ struct flight_event {
     const struct address *sources;
     size_t source_count;
     bool superseded; /* with SOURCES: a newer version is known, so no others will come to hold it */
+    bool awaited;    /* with SOURCES: there will be a better source before long */
     enum flight_outcome outcome;
     enum peer_fault fault;
     int64_t retry_ns;
@@ -166,6 +169,7 @@ struct flight {
 
     uint32_t rounds;     /* NEEDs since it last got any further */
     mono_t hungry_since; /* of the first of these; MONO_NEVER: of none */
+    bool awaited;        /* as SOURCES told last */
     mono_t rest;
 };
 

@@ -30,6 +30,7 @@
 #include "src/reload.h"
 #include "src/remember.h"
 #include "src/roles.h"
+#include "src/routes.h"
 #include "src/speak.h"
 #include "src/state.h"
 #include "src/wires.h"
@@ -53,6 +54,7 @@ struct world {
     struct store *store;
     struct fetch *fetch;
     struct view *view;
+    struct routes routes;
     struct remember *remember;
     struct roles *roles;
     struct hooks *hooks;
@@ -62,6 +64,15 @@ struct world {
 };
 
 /* ---- building, in the order of need --------------------------------------------------------- */
+
+static void make_routes(struct world *world)
+{
+    world->view = calloc(1, view_size());
+    MUST(world->view != NULL);
+    world->routes = (struct routes){.members = world->own.members,
+                                    .view = world->view,
+                                    .http_port = (uint16_t)world->conf->http_port};
+}
 
 static bool open_store(struct world *world)
 {
@@ -108,7 +119,7 @@ static bool may_ask(void *arg, const struct address *server)
 {
     struct world *world = arg;
 
-    return members_take_datagram(world->own.members, server);
+    return route_ask(routes_to(&world->routes, clock_mono(), server)) != ROUTE_ASK_NEVER;
 }
 
 static void make_speaker_and_fetch(struct world *world)
@@ -233,8 +244,6 @@ static bool make_roles(struct world *world)
     free(tiers);
     for (int queue = 0; queue < ROLES_QUEUE_COUNT; queue++)
         roles_register(world->roles, (enum roles_queue)queue, wires_role, &world->wires);
-    world->view = calloc(1, view_size());
-    MUST(world->view != NULL);
     world->remember = remember_open(world->conf->home);
     return world->remember != NULL;
 }
@@ -406,6 +415,7 @@ static bool build(struct world *world)
     world->wires.mailbox = mailbox_new(world->loop);
     world->wires.recent = recent_new();
     world->wires.store = world->store;
+    make_routes(world);
     make_reload(world);
     make_gate(world);
     make_speaker_and_fetch(world);
@@ -462,7 +472,6 @@ static void end_elections(struct world *world)
         remember_close(world->remember);
     roles_free(world->roles);
     hooks_free(world->hooks);
-    free(world->view);
 }
 
 /* Nothing new from outside; those who wait inside are answered; then the threads end, those first
@@ -520,6 +529,7 @@ void world_free(struct world *world)
     keyring_free(world->keyring);
     recent_free(wires->recent);
     wires_clear(wires);
+    free(world->view);
     own_clear(&world->own);
     world->magic = 0;
     free(world);

@@ -341,6 +341,38 @@ static void readers_wait_until_patience_ends(void **state)
     assert_in_range(needs, 3, FLIGHT_ROUNDS_MAX);
 }
 
+/* A tier elects its next master: readers wait for it, but not for ever. */
+static void readers_wait_longer_for_whom_is_awaited(void **state)
+{
+    static struct bench b;
+    mono_t began;
+
+    (void)state;
+    open_with(&b, 3, false, NULL);
+    began = b.now;
+    while (b.flight.state != FLIGHT_OVER) {
+        if (b.flight.state == FLIGHT_SEEKING)
+            step(&b, (struct flight_event){.kind = FLIGHT_SOURCES, .awaited = true});
+        else
+            wake_after(&b, MONO_S(1));
+    }
+    assert_true(mono_between(began, b.now) >= FLIGHT_AWAIT_NS);
+    assert_true(mono_between(began, b.now) <= FLIGHT_AWAIT_NS + MONO_S(4));
+}
+
+/* Who rests since nobody could be asked goes on at once with whom it is told of. */
+static void a_new_master_ends_the_rest(void **state)
+{
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 3, false, NULL);
+    step(&b, (struct flight_event){.kind = FLIGHT_SOURCES, .awaited = true});
+    assert_int_equal(b.flight.state, FLIGHT_RESTING);
+    sources(&b, 7, 1);
+    expect_only(&b, FLIGHT_ASK_LIST);
+}
+
 /* A newer version took its place: readers had better come again for that one, and at once. */
 static void what_was_superseded_ends_with_its_sources(void **state)
 {
@@ -413,6 +445,8 @@ int main(void)
         cmocka_unit_test(busy_for_ever_is_lost),
         cmocka_unit_test(nobody_waits_it_ends_at_once),
         cmocka_unit_test(readers_wait_until_patience_ends),
+        cmocka_unit_test(readers_wait_longer_for_whom_is_awaited),
+        cmocka_unit_test(a_new_master_ends_the_rest),
         cmocka_unit_test(what_was_superseded_ends_with_its_sources),
         cmocka_unit_test(an_unanswered_need_is_none),
         cmocka_unit_test(a_broken_disk_ends_it),
