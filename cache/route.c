@@ -9,14 +9,14 @@ enum { PLACES = ROUTE_AS_MASTER + 1 };
 static const unsigned relations[PLACES][PLACES] = {
     [ROUTE_AS_PEER] = {[ROUTE_AS_PEER] = ROUTE_MESH},
     [ROUTE_AS_SLAVE] = {[ROUTE_AS_SLAVE] = ROUTE_SIBLING,
-                        [ROUTE_AS_BACKUP] = ROUTE_CANDIDATE,
-                        [ROUTE_AS_MASTER] = ROUTE_FOLLOWED},
+                        [ROUTE_AS_BACKUP] = ROUTE_CANDIDATE | ROUTE_ABOVE,
+                        [ROUTE_AS_MASTER] = ROUTE_FOLLOWED | ROUTE_ABOVE},
     [ROUTE_AS_BACKUP] = {[ROUTE_AS_SLAVE] = ROUTE_SLAVE,
-                         [ROUTE_AS_BACKUP] = ROUTE_FELLOW,
-                         [ROUTE_AS_MASTER] = ROUTE_FOLLOWED},
+                         [ROUTE_AS_BACKUP] = ROUTE_FELLOW | ROUTE_BESIDE,
+                         [ROUTE_AS_MASTER] = ROUTE_FOLLOWED | ROUTE_BESIDE},
     [ROUTE_AS_MASTER] = {[ROUTE_AS_SLAVE] = ROUTE_LED,
-                         [ROUTE_AS_BACKUP] = ROUTE_LED,
-                         [ROUTE_AS_MASTER] = ROUTE_LED},
+                         [ROUTE_AS_BACKUP] = ROUTE_LED | ROUTE_BESIDE,
+                         [ROUTE_AS_MASTER] = ROUTE_LED | ROUTE_BESIDE},
 };
 
 unsigned route_relation(enum route_as own, enum route_as its)
@@ -63,6 +63,8 @@ unsigned route_audiences(enum route_as own, enum route_as its, bool has_master)
         audiences |= AUDIENCE_UP;
     if (is_candidate(own) && is_candidate(its))
         audiences |= AUDIENCE_FELLOWS;
+    if (own == ROUTE_AS_SLAVE && is_candidate(its))
+        audiences |= AUDIENCE_ABOVE;
     return audiences;
 }
 
@@ -73,13 +75,23 @@ void route_place_add(struct route_place *place, enum route_as own, bool has_mast
     place->mesh |= own == ROUTE_AS_PEER;
     place->leads |= own == ROUTE_AS_MASTER;
     place->above |= own == ROUTE_AS_SLAVE;
-    place->top |= is_candidate(own);
+    place->candidate |= is_candidate(own);
     place->follows |= follows;
     place->headless |= follows && !has_master;
 }
 
 void route_place_end(struct route_place *place)
 {
-    place->top &= !place->above;
+    place->top = place->candidate && !place->above;
     place->mesh |= !place->follows && !place->leads;
+}
+
+bool route_confirms(const struct route_place *place, unsigned relation)
+{
+    return relation & (place->above ? ROUTE_ABOVE : ROUTE_BESIDE);
+}
+
+unsigned route_confirmers(const struct route_place *place)
+{
+    return place->above ? AUDIENCE_ABOVE : AUDIENCE_FELLOWS;
 }

@@ -23,7 +23,11 @@ enum route_relation {
     ROUTE_FELLOW = 8,     /* we are a backup of a tier, and it is another */
     ROUTE_SLAVE = 16,     /* we are a backup of a tier, and it is a slave there */
     ROUTE_CANDIDATE = 32, /* we are a slave of a tier, and it is a backup there */
-    ROUTE_SIBLING = 64    /* both slaves of a tier */
+    ROUTE_SIBLING = 64,   /* both slaves of a tier */
+
+    /* Whatever we think of who is master: */
+    ROUTE_ABOVE = 128, /* we are a slave of a tier, and it is a candidate there */
+    ROUTE_BESIDE = 256 /* both candidates of a tier */
 };
 
 /* What one tier makes of it. Of two masters the one that we know best is ourselves. */
@@ -56,10 +60,11 @@ enum route_ask route_ask(unsigned relations);
 
 /* To whom datagrams go: a set. */
 enum route_audience {
-    AUDIENCE_MESH = 1,   /* the flat meshes that we are in, and the broadcast address */
-    AUDIENCE_UP = 2,     /* the masters that we follow; of a tier without one, its candidates */
-    AUDIENCE_DOWN = 4,   /* all members of the tiers that we lead */
-    AUDIENCE_FELLOWS = 8 /* the other candidates of the tiers in which we are one */
+    AUDIENCE_MESH = 1,    /* the flat meshes that we are in, and the broadcast address */
+    AUDIENCE_UP = 2,      /* the masters that we follow; of a tier without one, its candidates */
+    AUDIENCE_DOWN = 4,    /* all members of the tiers that we lead */
+    AUDIENCE_FELLOWS = 8, /* the other candidates of the tiers in which we are one */
+    AUDIENCE_ABOVE = 16   /* the candidates of the tier in which we are a slave */
 };
 
 /* The audiences to which it belongs by one tier. has_master: does the tier have one? */
@@ -67,16 +72,22 @@ unsigned route_audiences(enum route_as own, enum route_as its, bool has_master);
 
 /* Where we stand in all our tiers together. */
 struct route_place {
-    bool mesh;     /* in a flat mesh: a tier without roles, or no tiers at all */
-    bool follows;  /* slave or backup of a tier, though it may have no master at the moment */
-    bool leads;    /* master of a tier */
-    bool above;    /* slave of a tier: another one is above ours, and confirms what we put */
-    bool top;      /* candidate of a tier, and slave of none: keeps everything */
-    bool headless; /* a tier that we should follow has no master: who knows what is newest? */
+    bool mesh;      /* in a flat mesh: a tier without roles, or no tiers at all */
+    bool follows;   /* slave or backup of a tier, though it may have no master at the moment */
+    bool leads;     /* master of a tier */
+    bool above;     /* slave of a tier: another one is above ours, and confirms what we put */
+    bool candidate; /* of a tier */
+    bool top;       /* candidate of a tier, and slave of none: keeps everything */
+    bool headless;  /* a tier that we should follow has no master: who knows what is newest? */
 };
 
 /* has_master: does that tier have one? `top` counts once route_place_end was called. */
 void route_place_add(struct route_place *place, enum route_as own, bool has_master);
 void route_place_end(struct route_place *place);
+
+/* Whose word that it holds what we put confirms it: a candidate of the tier above, or, where there
+ * is none, another of our own tier. And how all of these are reached. */
+bool route_confirms(const struct route_place *place, unsigned relations);
+unsigned route_confirmers(const struct route_place *place); /* of enum route_audience */
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "tests/unit/unit.h"
 
-enum { PLACES = ROUTE_AS_MASTER + 1, SETS = 2 * ROUTE_SIBLING };
+enum { PLACES = ROUTE_AS_MASTER + 1, SETS = 2 * ROUTE_BESIDE };
 
 /* Section 9, row by row: who we are, who asks, what it gets without and with a master. */
 static void every_row_of_the_table_holds(void **state)
@@ -85,8 +85,9 @@ static void datagrams_go_to_those_they_concern(void **state)
         unsigned without, with;
     } rows[] = {
         {ROUTE_AS_PEER, ROUTE_AS_PEER, AUDIENCE_MESH, AUDIENCE_MESH},
-        {ROUTE_AS_SLAVE, ROUTE_AS_MASTER, AUDIENCE_UP, AUDIENCE_UP},
-        {ROUTE_AS_SLAVE, ROUTE_AS_BACKUP, AUDIENCE_UP, 0},
+        {ROUTE_AS_SLAVE, ROUTE_AS_MASTER, AUDIENCE_UP | AUDIENCE_ABOVE,
+         AUDIENCE_UP | AUDIENCE_ABOVE},
+        {ROUTE_AS_SLAVE, ROUTE_AS_BACKUP, AUDIENCE_UP | AUDIENCE_ABOVE, AUDIENCE_ABOVE},
         {ROUTE_AS_SLAVE, ROUTE_AS_SLAVE, 0, 0},
         {ROUTE_AS_BACKUP, ROUTE_AS_BACKUP, AUDIENCE_UP | AUDIENCE_FELLOWS, AUDIENCE_FELLOWS},
         {ROUTE_AS_BACKUP, ROUTE_AS_MASTER, AUDIENCE_UP | AUDIENCE_FELLOWS,
@@ -135,6 +136,24 @@ static void the_place_is_that_of_all_tiers(void **state)
     assert_false(place.follows || place.leads || place.above || place.top || place.headless);
 }
 
+/* A gateway's own tier does not confirm what is to go further up. */
+static void the_tier_above_confirms_or_our_own(void **state)
+{
+    static const enum route_as gateway[] = {ROUTE_AS_SLAVE, ROUTE_AS_MASTER};
+    static const enum route_as top[] = {ROUTE_AS_MASTER};
+    struct route_place place = place_of(gateway, 2, true);
+
+    (void)state;
+    assert_true(route_confirms(&place, route_relation(ROUTE_AS_SLAVE, ROUTE_AS_BACKUP)));
+    assert_true(route_confirms(&place, route_relation(ROUTE_AS_SLAVE, ROUTE_AS_MASTER)));
+    assert_false(route_confirms(&place, route_relation(ROUTE_AS_MASTER, ROUTE_AS_BACKUP)));
+    assert_int_equal(route_confirmers(&place), AUDIENCE_ABOVE);
+    place = place_of(top, 1, true);
+    assert_true(route_confirms(&place, route_relation(ROUTE_AS_MASTER, ROUTE_AS_BACKUP)));
+    assert_false(route_confirms(&place, route_relation(ROUTE_AS_MASTER, ROUTE_AS_SLAVE)));
+    assert_int_equal(route_confirmers(&place), AUDIENCE_FELLOWS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +163,7 @@ int main(void)
         cmocka_unit_test(who_is_asked_answers_with_content),
         cmocka_unit_test(datagrams_go_to_those_they_concern),
         cmocka_unit_test(the_place_is_that_of_all_tiers),
+        cmocka_unit_test(the_tier_above_confirms_or_our_own),
     };
     return cmocka_run_group_tests_name("route", tests, NULL, NULL);
 }

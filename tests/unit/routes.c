@@ -110,17 +110,17 @@ static void hosts_are_what_nets_files_and_elections_say(void **state)
     struct paris *p = *state;
 
     assert_int_equal(to(p, noon, "192.168.0.9"), ROUTE_MESH);
-    assert_int_equal(to(p, noon, "10.0.0.1"), ROUTE_FOLLOWED);
-    assert_int_equal(to(p, noon, "10.0.0.2"), ROUTE_CANDIDATE);
+    assert_int_equal(to(p, noon, "10.0.0.1"), ROUTE_FOLLOWED | ROUTE_ABOVE);
+    assert_int_equal(to(p, noon, "10.0.0.2"), ROUTE_CANDIDATE | ROUTE_ABOVE);
     assert_int_equal(to(p, noon, "10.0.0.21"), ROUTE_SIBLING);
-    assert_int_equal(to(p, noon, "10.27.4.1"), ROUTE_FOLLOWED);
-    assert_int_equal(to(p, noon, "10.27.4.3"), ROUTE_FELLOW);
+    assert_int_equal(to(p, noon, "10.27.4.1"), ROUTE_FOLLOWED | ROUTE_BESIDE);
+    assert_int_equal(to(p, noon, "10.27.4.3"), ROUTE_FELLOW | ROUTE_BESIDE);
     assert_int_equal(to(p, noon, "10.27.4.77"), ROUTE_SLAVE);
     assert_int_equal(to(p, noon, "10.27.4.2"), 0);
     assert_int_equal(to(p, noon, "10.9.9.9"), 0);
 
     publish(p, "paris", BALLOT_MASTER, "10.27.4.2");
-    assert_int_equal(to(p, noon, "10.27.4.1"), ROUTE_LED);
+    assert_int_equal(to(p, noon, "10.27.4.1"), ROUTE_LED | ROUTE_BESIDE);
     assert_int_equal(to(p, noon, "10.27.4.77"), ROUTE_LED);
 }
 
@@ -133,8 +133,8 @@ static void a_view_counts_until_it_is_stale(void **state)
     publish(p, "paris", BALLOT_MASTER, "10.27.4.2");
     assert_int_equal(to(p, good_until, "10.27.4.77"), ROUTE_LED);
     assert_int_equal(to(p, later, "10.27.4.77"), ROUTE_SLAVE);
-    assert_int_equal(to(p, later, "10.27.4.1"), ROUTE_FELLOW);
-    assert_int_equal(to(p, later, "10.0.0.1"), ROUTE_CANDIDATE);
+    assert_int_equal(to(p, later, "10.27.4.1"), ROUTE_FELLOW | ROUTE_BESIDE);
+    assert_int_equal(to(p, later, "10.0.0.1"), ROUTE_CANDIDATE | ROUTE_ABOVE);
     assert_false(routes_place(&p->routes, good_until).headless);
     assert_true(routes_place(&p->routes, later).headless);
     assert_false(routes_place(&p->routes, later).leads);
