@@ -26,6 +26,7 @@ void exchange_init(struct exchange *machine, const struct exchange_options *opti
     machine->magic = EXCHANGE_MAGIC;
     MUST(span_copy(span_of(options->node), machine->node, sizeof(machine->node)));
     name_hello(options->domain, machine->hello);
+    machine->place.mesh = true;
     machine->broadcast = options->broadcast;
     machine->http_port = options->http_port;
     machine->compare_ns = options->compare_ns;
@@ -304,8 +305,15 @@ static void take(struct exchange *machine, const struct exchange_event *event,
     case EXCHANGE_LEFT:
         peers_forget(&machine->peers, &event->from);
         break;
+    case EXCHANGE_PLACE:
+        machine->place = event->place;
+        break;
     case EXCHANGE_HEARD:
         heard(machine, event);
+        break;
+    case EXCHANGE_HEAD:
+    case EXCHANGE_LANDED:
+    case EXCHANGE_AGAIN:
         break;
     case EXCHANGE_CHANGED:
         changed(machine, event);

@@ -9,6 +9,7 @@
 #include "cache/name.h"
 #include "cache/notice.h"
 #include "cache/peers.h"
+#include "cache/route.h"
 #include "cache/version.h"
 #include "src/base/address.h"
 #include "src/base/digest.h"
@@ -16,26 +17,38 @@
 #include "src/base/time.h"
 
 /*
- * The exchange decides who is asked, answered, told and compared with, so that every node of a flat
- * mesh comes to know every name's newest version, and finds whoever has the content. It is a pure
- * machine: one call, exchange_step(machine, event, actions). The event carries the time; the
- * actions are data that the driver carries out in their order. No clock, dice, allocation or
- * descriptor in it; all tables are inside the struct and bounded. One thread.
+ * The exchange decides who is asked, answered, told and compared with, so that every node comes to
+ * know every name's newest version, and finds whoever has the content. It is a pure machine: one
+ * call, exchange_step(machine, event, actions). The event carries the time; the actions are data
+ * that the driver carries out in their order. No clock, dice, allocation or descriptor in it; all
+ * tables are inside the struct and bounded. One thread.
  *
- * What it decides:
+ * In all places:
  *  - A whohas is answered with an ihave where we know better than the asker; at once where it was
  *    asked of one, after a random part of the question's `spread` where it was asked of many.
  *  - An ihave that answers a question of ours goes to that question. One that announces a version
  *    newer than ours is learned (its manifest fetched, then adopted by the store, which fetches the
- *    content where it held the older one); an older one is answered with our own.
- *  - A local change is announced to all, and once more a little later.
+ *    content where it held the older one); an older one is answered with our own. Only of those
+ *    who may be asked for content (cache/route.h) anything is learned.
+ *  - A local change is announced, and once more a little later.
  *  - A name that somebody here wants is asked for, again and again within the question's time.
  *    Several who want the same share one question. What nobody has is remembered for a second.
- *  - Every 30 s, jittered, one random peer's catalogue is read from where we left off in it. It is
- *    greeted then, so that it knows of us too; all are at start, while we know nobody, and, where
- *    there may be others than we know, by chance now and then. The greeting is a question for
- *    DOMAIN/.pond, which nobody has.
  *  - Who misbehaved is left alone for a while (cache/peers.h).
+ *
+ * In a flat mesh everyone is asked and told. Every 30 s, jittered, one random peer's catalogue is
+ * read from where we left off in it. It is greeted then, so that it knows of us too; all are at
+ * start, while we know nobody, and, where there may be others than we know, by chance now and then.
+ * The greeting is a question for DOMAIN/.pond, which nobody has.
+ *
+ * In tiers with roles:
+ *  - Questions go up alone, to the masters that we follow. What a member asks us, whom we lead, and
+ *    we do not know better, is relayed up under its tuid; it is answered when we have learned it.
+ *    No tuid is relayed twice. Who follows nobody knows at once that nobody knows a name.
+ *  - A local change is announced up and down. What was learned singly, and was new to us, is
+ *    announced onward: from below or beside up, down and to the fellow candidates; from above down.
+ *    What came by pages of a catalogue the heads tell of.
+ *  - A catalogue is read where its head tells of changes that we have not seen.
+ *  - Who asks an ihave to be confirmed is answered as soon as we hold that version.
  */
 
 /* What the driver knows of a name when the event happens, looked up in the store. */
@@ -46,7 +59,8 @@ struct exchange_local {
     struct version version;
     struct digest sha256;
     uint64_t size;
-    int64_t mtime; /* seconds */
+    int64_t mtime;    /* seconds */
+    bool unconfirmed; /* no candidate of the tier above ours, or of our own, has it for certain */
 };
 
 /* What an ASKED wants to know; `found` of its ANSWER in brackets. */
@@ -56,7 +70,10 @@ enum exchange_ask {
                              name is known now) */
     EXCHANGE_ASK_CONTENT, /* who holds the content of the version that we know? (somebody does, or
                              it came meanwhile) */
-    EXCHANGE_ASK_SURVEY   /* pond whohas: everyone's answers, when the time is up (there was one) */
+    EXCHANGE_ASK_SURVEY,  /* pond whohas: everyone's answers, when the time is up (there was one) */
+    EXCHANGE_ASK_COPIES   /* pond put --copies: as many candidates hold this version, or a newer one
+                             (they do, before `until`); its sources are those who do. Sent again and
+                             again */
 };
 
 /* Every table is bounded. What finds no room is dropped and counted; what was dropped is made good
@@ -70,6 +87,10 @@ enum {
     EXCHANGE_REPLIES_MAX = 1024, /* ihaves to one, whose time has not come */
     EXCHANGE_CORRECTIONS_MAX = 256,
     EXCHANGE_ANNOUNCEMENTS_MAX = 1024,
+    EXCHANGE_RELAYS_MAX = 512,       /* questions from below, under way up */
+    EXCHANGE_CONFIRMS_MAX = 1024,    /* who waits for us to hold what */
+    EXCHANGE_COMPARISONS_MAX = 512,  /* hosts whose catalogue is to be read */
+    EXCHANGE_COMPARES_IN_FLIGHT = 4, /* of them; half of them at most with those below or beside */
     EXCHANGE_LEARNS_MAX = 1024,
     EXCHANGE_LEARNS_IN_FLIGHT = 16
 };
@@ -79,11 +100,18 @@ enum exchange_event_kind {
     EXCHANGE_MEMBER,   /* from: a member with a single address, at start or from now on */
     EXCHANGE_STRANGER, /* from: it is no member any more, and may be heard like anyone */
     EXCHANGE_LEFT,     /* from: it is not to be heard any more, and forgotten */
+    EXCHANGE_PLACE,    /* place: where we stand now; at start, and whenever that changes, or who the
+                          masters are */
     EXCHANGE_HEARD,    /* from, notice, local: a datagram that the gate let in */
-    EXCHANGE_CHANGED,  /* name, local: our own put or rm is in the store; tell the others */
-    EXCHANGE_ASKED,    /* ticket, ask, name, local: somebody here wants it */
-    EXCHANGE_DROPPED,  /* ticket: they do not want it any more */
-    EXCHANGE_LEARNED,  /* name, from, result, fault, local: a LEARN is done; local: as it is now */
+    EXCHANGE_HEAD,    /* from, head, own: the head of a master that we follow (from the view), or of
+                         a member that we lead (from its standing); and that of our own catalogue */
+    EXCHANGE_CHANGED, /* name, local: our own put or rm is in the store; tell the others */
+    EXCHANGE_LANDED,  /* name, local, from: its content is complete here; from: where the last of
+                         it came from, or all zero */
+    EXCHANGE_AGAIN,   /* name, local: what we put is still unconfirmed; announce it upward */
+    EXCHANGE_ASKED,   /* ticket, ask, name, local, copies, until: somebody here wants it */
+    EXCHANGE_DROPPED, /* ticket: they do not want it any more */
+    EXCHANGE_LEARNED, /* name, from, result, fault, local: a LEARN is done; local: as it is now */
     EXCHANGE_COMPARED, /* from, result, fault, page: a COMPARE is done */
     EXCHANGE_BLAMED    /* from, fault: somebody else found it misbehaving, or good (PEER_FINE) */
 };
@@ -106,31 +134,52 @@ struct exchange_page {
     uint64_t retry; /* where `ahead`: a position before the first of these; `since` will do */
 };
 
+/* The head of a catalogue, as adverts and standings tell it. */
+struct exchange_head {
+    uint64_t store;
+    uint64_t sequence;
+    struct digest digest; /* over all names and versions */
+};
+
 struct exchange_event {
     enum exchange_event_kind kind;
     mono_t now;
     wall_t wall;
     struct address from; /* datagrams: as received; HTTP: with the HTTP port */
+    unsigned relations;  /* what `from` is to us now, in every event that has one: of
+                            enum route_relation; 0: a stranger, who is told and asked nothing */
+    struct route_place place;
     const struct notice *notice;
     struct span name;
     struct exchange_local local;
     uint64_t ticket;
     enum exchange_ask ask;
+    size_t copies; /* 1 to EXCHANGE_COPIES_MAX, our own counted where we are a candidate */
+    mono_t until;
     enum exchange_result result;
     enum peer_fault fault;
     struct exchange_page page;
+    struct exchange_head head;
+    struct digest own; /* of our own head */
 };
 
 enum exchange_action_kind {
-    EXCHANGE_SEND,    /* notice (but for its sender, which the driver fills in), to, or to_all */
+    EXCHANGE_SEND,    /* notice (but for its sender, which the driver fills in), to, or audiences */
     EXCHANGE_LEARN,   /* name, to: GET its manifest, adopt it, report LEARNED, always */
-    EXCHANGE_COMPARE, /* to, store_id, since: GET a page of its catalogue, adopt what is in it,
-                         report COMPARED, always */
+    EXCHANGE_COMPARE, /* to, store_id, since: GET what changed in its catalogue, a page or more,
+                         adopt what is in it, report COMPARED, always. store_id 0: its store was
+                         never read, or is not trusted to have been: the driver may compare by
+                         ranges, and report the whole as one page */
     EXCHANGE_ANSWER,  /* ticket, found, busy, sources: the end of an ASKED */
-    EXCHANGE_FAULT    /* to, fault: a peer was found misbehaving: for the log and the counters */
+    EXCHANGE_CONFIRMED, /* name, version, to: a candidate of the tier above (of our own, where none
+                           is) holds this version, which the event had as unconfirmed */
+    EXCHANGE_FAULT      /* to, fault: a peer was found misbehaving: for the log and the counters */
 };
 
 enum { EXCHANGE_SOURCES_MAX = 8, EXCHANGE_SURVEY_MAX = 64, EXCHANGE_ACTIONS_MAX = 64 };
+
+/* A put can wait for so many copies: one answer each, and our own. */
+enum { EXCHANGE_COPIES_MAX = EXCHANGE_SOURCES_MAX + 1 };
 
 /* One answer to a question. */
 struct exchange_source {
@@ -146,9 +195,10 @@ struct exchange_source {
 struct exchange_action {
     enum exchange_action_kind kind;
     struct address to;
-    bool to_all; /* the broadcast address and the members, as section 3's table has it */
+    unsigned audiences; /* of enum route_audience, each host once; 0: `to` alone */
     struct notice notice;
     char name[NAME_SIZE];
+    struct version version;
     uint64_t store_id;
     uint64_t since;
     uint64_t ticket;
@@ -172,19 +222,20 @@ struct exchange_options {
     uint64_t seed;
     const char *node;   /* our name, for the ids of questions; copied */
     const char *domain; /* the cluster's; copied */
-    bool broadcast;     /* `to_all` reaches more than the peers that are known */
+    bool broadcast;     /* AUDIENCE_MESH reaches more than the peers that are known */
     uint16_t http_port; /* ours, to tell others; and theirs, as long as they have not told us */
     int64_t compare_ns; /* 30 s */
     mono_t now;
 };
 
+/* Before the first PLACE it is in a flat mesh alone. */
 struct exchange;
 size_t exchange_size(void); /* bytes of a machine: the caller provides the memory, zeroed */
 void exchange_init(struct exchange *machine, const struct exchange_options *options);
 void exchange_step(struct exchange *machine, const struct exchange_event *event,
                    struct exchange_actions *actions);
 
-/* Does `to_all` reach more than the peers that are known, from now on? */
+/* Does AUDIENCE_MESH reach more than the peers that are known, from now on? */
 void exchange_set_broadcast(struct exchange *machine, bool broadcast);
 
 /*
@@ -215,12 +266,15 @@ struct exchange_figures {
     size_t tickets;
     size_t replies;
     size_t announcements;
+    size_t relays;
+    size_t confirms;
     size_t learns; /* waiting and under way */
     size_t learns_in_flight;
     uint64_t tickets_refused; /* answered as busy */
     uint64_t replies_dropped;
     uint64_t announcements_dropped;
     uint64_t learns_dropped;
+    uint64_t relays_dropped;
     uint64_t faults; /* times that a peer was set aside */
 };
 void exchange_figures(const struct exchange *machine, struct exchange_figures *out);

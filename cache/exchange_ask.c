@@ -263,6 +263,7 @@ static bool found_now(const struct question *question)
         return question->source_count > 0;
     case EXCHANGE_ASK_NAME:
     case EXCHANGE_ASK_NEWEST:
+    case EXCHANGE_ASK_COPIES:
         break;
     }
     return question->local.known;
@@ -458,7 +459,7 @@ static void question_send(struct exchange *machine, int slot, struct exchange_ac
     const struct plan *plan = &plans[question->ask];
     struct notice *notice = &action->notice;
 
-    action->to_all = true;
+    action->audiences = AUDIENCE_MESH;
     notice->kind = NOTICE_WHOHAS;
     exchange_copy_name(notice->name, question->name);
     memcpy(notice->tuid, question->tuid, TUID_SIZE);

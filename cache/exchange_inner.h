@@ -201,6 +201,7 @@ struct exchange {
     uint32_t magic;
     char node[NODE_SIZE];
     char hello[NAME_SIZE]; /* the name that a greeting asks for */
+    struct route_place place;
     bool broadcast;
     uint16_t http_port;
     uint64_t serial; /* of the last question or greeting */

@@ -119,7 +119,7 @@ void exchange_say_hello(struct exchange *machine, const struct address *to,
     struct exchange_action *action = exchange_act(actions, EXCHANGE_SEND);
 
     MUST(action);
-    action->to_all = !to;
+    action->audiences = to ? 0 : AUDIENCE_MESH;
     if (to)
         action->to = *to;
     action->notice.kind = NOTICE_WHOHAS;
@@ -249,7 +249,7 @@ static void announcement_work(struct exchange *machine, struct exchange_actions 
 
         if (!action)
             return;
-        action->to_all = true;
+        action->audiences = AUDIENCE_MESH;
         tell(machine, announcement->name, &announcement->local, &action->notice);
         action->notice.spread_ms = announcement_spread_ms(machine);
         announcement_pace(machine);

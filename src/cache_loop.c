@@ -120,7 +120,7 @@ static void send_notice(struct cache_loop *cache, const struct exchange_action *
 
     speaker_say(cache->options.speaker, &action->notice, clock_wall(), &text);
     bytes = (struct span){text.at, text.len};
-    if (action->to_all)
+    if (action->audiences)
         send_to_all(cache, bytes);
     else
         send_to(cache, &action->to, bytes);
@@ -155,6 +155,8 @@ static void carry_out(struct cache_loop *cache, const struct exchange_action *ac
     case EXCHANGE_FAULT:
         tell_fault(cache, action);
         break;
+    case EXCHANGE_CONFIRMED:
+        break;
     }
 }
 
@@ -181,6 +183,7 @@ static void step(struct cache_loop *cache, struct exchange_event *event)
         return; /* stopped: nothing is decided any more */
     event->now = clock_mono();
     event->wall = clock_wall();
+    event->relations = ROUTE_MESH;
     for (;;) {
         exchange_step(cache->exchange, event, &cache->actions);
         for (size_t i = 0; i < cache->actions.count; i++)

@@ -13,7 +13,7 @@ static void a_newer_version_is_learned_an_older_corrected(void **state)
     hear(bench, 2, ihave(4, true), knows(5, true));
     action = only(bench, EXCHANGE_SEND);
     assert_non_null(action);
-    assert_false(action->to_all);
+    assert_int_equal(action->audiences, 0);
     assert_true(version_same(action->notice.version, version_of(5)));
     assert_string_equal(action->notice.tuid, "");
     hear(bench, 2, ihave(4, true), knows(5, true)); /* but not for ever */
@@ -106,7 +106,7 @@ static size_t count_announcements(const struct bench *bench)
     for (size_t i = 0; i < bench->actions.count; i++) {
         const struct exchange_action *action = &bench->actions.list[i];
         count += action->kind == EXCHANGE_SEND && action->notice.kind == NOTICE_IHAVE &&
-                 action->to_all && action->notice.held;
+                 action->audiences && action->notice.held;
     }
     return count;
 }

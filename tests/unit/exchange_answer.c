@@ -32,7 +32,7 @@ static void a_whohas_is_answered_where_we_know_better(void **state)
         assert_int_equal(sent != NULL, rows[i].answered);
         if (!sent)
             continue;
-        assert_false(sent->to_all);
+        assert_int_equal(sent->audiences, 0);
         assert_true(address_same(&sent->to, &asker));
         assert_int_equal(sent->notice.kind, NOTICE_IHAVE);
         assert_string_equal(sent->notice.tuid, "1.77@there");

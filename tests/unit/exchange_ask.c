@@ -11,7 +11,7 @@ static void an_unknown_name_is_asked_for_thrice_within_2_s(void **state)
     for (size_t i = 0; i < 3; i++) {
         const struct exchange_action *sent = await(bench, EXCHANGE_SEND, 2000);
         assert_non_null(sent);
-        assert_true(sent->to_all);
+        assert_int_equal(sent->audiences, AUDIENCE_MESH);
         assert_int_equal(sent->notice.kind, NOTICE_WHOHAS);
         assert_int_equal(sent->notice.content, i == 0);
         assert_true(mono_between(asked, bench->now) == MONO_MS(sends_ms[i]));

@@ -35,6 +35,7 @@ static int set_up_with(void **state, bool broadcast)
 
     options.broadcast = broadcast;
     bench->machine = calloc(1, exchange_size());
+    bench->relations = ROUTE_MESH;
     bench->now = options.now = BEGIN;
     exchange_init(bench->machine, &options);
     *state = bench;
@@ -71,6 +72,8 @@ void step(struct bench *bench, struct exchange_event event)
 {
     event.now = bench->now;
     event.wall = wall_of(bench, 0);
+    if (!event.relations)
+        event.relations = bench->relations;
     exchange_step(bench->machine, &event, &bench->actions);
 }
 

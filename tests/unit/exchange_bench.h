@@ -17,6 +17,7 @@ struct bench {
     struct exchange_actions actions;
     mono_t now;
     uint64_t counter;
+    unsigned relations;   /* what everyone is to it, where an event does not say */
     int64_t clock_set_ms; /* by how much its wall clock was set ahead */
 };
 

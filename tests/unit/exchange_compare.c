@@ -209,7 +209,7 @@ static void who_knows_nobody_greets_whoever_may_be_there(void **state)
     for (int i = 0; i < 3; i++) {
         const struct exchange_action *hello = await(bench, EXCHANGE_SEND, 40000);
         assert_non_null(hello);
-        assert_true(hello->to_all);
+        assert_int_equal(hello->audiences, AUDIENCE_MESH);
         assert_int_equal(hello->notice.kind, NOTICE_WHOHAS);
         assert_string_equal(hello->notice.name, "example.com/.pond");
         bench->actions.count = 0;
@@ -222,10 +222,10 @@ static void who_is_compared_with_is_greeted(void **state)
 
     member(bench, 2);
     assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
-    assert_true(only(bench, EXCHANGE_SEND)->to_all); /* all are, at start */
+    assert_true(only(bench, EXCHANGE_SEND)->audiences); /* all are, at start */
     compared(bench, 2, (struct exchange_page){.store_id = 9, .last = 1});
     assert_non_null(await(bench, EXCHANGE_COMPARE, 60000));
-    assert_false(only(bench, EXCHANGE_SEND)->to_all);
+    assert_false(only(bench, EXCHANGE_SEND)->audiences);
     assert_int_equal(only(bench, EXCHANGE_SEND)->to.ip[15], 2);
 }
 
@@ -240,7 +240,7 @@ static size_t greetings_to_all(struct bench *bench)
         const struct exchange_action *compare = await(bench, EXCHANGE_COMPARE, 60000);
 
         assert_non_null(compare);
-        to_all += round && only(bench, EXCHANGE_SEND)->to_all;
+        to_all += round && only(bench, EXCHANGE_SEND)->audiences;
         compared(bench, compare->to.ip[15], (struct exchange_page){.store_id = 9, .last = 1});
     }
     return to_all;
@@ -270,7 +270,7 @@ static void who_joins_later_is_greeted_by_itself(void **state)
     member(bench, 3);
     hello = only(bench, EXCHANGE_SEND);
     assert_non_null(hello);
-    assert_false(hello->to_all);
+    assert_int_equal(hello->audiences, 0);
     assert_int_equal(hello->to.ip[15], 3);
     assert_int_equal(await(bench, EXCHANGE_COMPARE, 5000)->to.ip[15], 3);
     member(bench, 3); /* it is one already */

@@ -62,12 +62,12 @@ static void send_notice(struct sim *sim, struct sim_node *node,
     check_said(sim, &said);
     sim_note(sim, "n%d says %s %s to %s", node->index,
              said.kind == NOTICE_WHOHAS ? "whohas" : "ihave", said.name,
-             action->to_all ? "all" : sim->nodes[sim_node_at(sim, &action->to)].name);
+             action->audiences ? "all" : sim->nodes[sim_node_at(sim, &action->to)].name);
     packet.len = text.len;
     sim->said_by_caches++;
     for (int to = 0; to < sim->node_count; to++)
-        if (action->to_all ? to != node->index || sim->broadcast
-                           : address_same_host(&sim->nodes[to].address, &action->to))
+        if (action->audiences ? to != node->index || sim->broadcast
+                              : address_same_host(&sim->nodes[to].address, &action->to))
             sim_send(sim, node, to, &packet);
     sim_capture(sim, node, &packet);
 }
@@ -180,6 +180,7 @@ static void carry_out(struct sim *sim, struct sim_node *node)
         case EXCHANGE_ANSWER:
             answer(sim, node, action);
             break;
+        case EXCHANGE_CONFIRMED:
         case EXCHANGE_FAULT:
             break; /* for people alone */
         }
@@ -192,6 +193,7 @@ void cache_step(struct sim *sim, struct sim_node *node, struct exchange_event *e
 {
     event->now = sim_node_mono(sim, node);
     event->wall = sim_node_wall(sim, node);
+    event->relations = ROUTE_MESH;
     do {
         exchange_step(node->machine, event, node->actions);
         sim->result->steps++;
