@@ -223,6 +223,7 @@ enum store_status rebuild_catalogue(struct store *store, struct store_report *re
         return status;
     }
     atomic_store(&store->suspect, false);
+    atomic_store(&store->want_anew, true); /* whatever of the old one could not be read */
     for (unsigned part = 0; part < 256; part++)
         strays_remove(store, part);
     log_info("store: made the catalogue anew: %" PRIu64 " names", report->recovered);

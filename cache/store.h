@@ -126,6 +126,30 @@ void store_head(struct store *store, struct store_head *out);
 enum store_status store_changes(struct store *store, uint64_t since, struct text *out,
                                 uint64_t *last, bool *more);
 
+/*
+ * The catalogue by ranges of names, to find where two catalogues differ. The order of names is that
+ * of their bytes, as far as these go (cache/ledger.h), and the same on all nodes. A range goes from
+ * its first name up to, not including, where the next one begins; an empty name is the begin or the
+ * end of all. Tombstones count.
+ *
+ * Cuts what lies between `from` and `to` into at most `parts` ranges of about as many names each,
+ * the first of which begins with `from`, and calls `visit` for each, even for one without names.
+ * `visit` must not call the store. What changes meanwhile may be in one range, in two or in none.
+ */
+struct store_range {
+    struct span first;
+    uint64_t count;
+    struct digest digest; /* as in the head: equal where all (name, version, content) are */
+};
+typedef void store_range_visit(void *arg, const struct store_range *range);
+enum store_status store_ranges(struct store *store, struct span from, struct span to, size_t parts,
+                               store_range_visit *visit, void *arg);
+
+/* Manifest texts one after another, in the order of names, as many as fit into `out`. `next` gets
+ * the name from which to go on; empty: that was all. */
+enum store_status store_range_page(struct store *store, struct span from, struct span to,
+                                   struct text *out, char next[NAME_SIZE]);
+
 struct store_figures {
     uint64_t objects; /* names that are not tombstones */
     uint64_t tombstones;

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+
+#include "cache/store_inner.h"
+#include "src/base/must.h"
+
+/* The catalogue by ranges of names, for whoever compares it with another one. */
+
+enum { RANGE_BATCH = 1024 }; /* names that are looked at in one view */
+
+/* A walk over the keys from `at` on, up to but not including `end`. */
+struct walk {
+    struct store *store;
+    struct ledger_key at;
+    struct ledger_key end;
+    bool bounded; /* there is an end */
+    bool behind;  /* the key `at` itself was seen */
+    bool ended;
+    enum store_status status;
+};
+
+static void walk_start(struct walk *walk, struct store *store, struct span from, struct span to)
+{
+    *walk = (struct walk){.store = store, .bounded = to.len > 0};
+    ledger_key_of(from, &walk->at);
+    ledger_key_of(to, &walk->end);
+}
+
+static bool is_end(const struct walk *walk, struct span key)
+{
+    size_t least = key.len < walk->end.len ? key.len : walk->end.len;
+    int order = memcmp(key.at, walk->end.bytes, least);
+
+    return walk->bounded && (order > 0 || (order == 0 && key.len >= walk->end.len));
+}
+
+static bool was_seen(const struct walk *walk, struct span key)
+{
+    return walk->behind && key.len == walk->at.len && memcmp(key.at, walk->at.bytes, key.len) == 0;
+}
+
+/* Shows the next names to `take`, until it wants no more (false: that one will come again), or
+ * enough were seen for one view. */
+static void walk_batch(struct walk *walk,
+                       bool (*take)(void *arg, struct span key, struct span value), void *arg)
+{
+    struct view view;
+    struct scan scan;
+    struct span key, value;
+
+    view_begin(walk->store->catalogue, &view);
+    scan_begin(&scan, &view, TABLE_NAMES, (struct span){walk->at.bytes, walk->at.len});
+    for (size_t i = 0; i < RANGE_BATCH; i++) {
+        walk->ended = !scan_next(&scan, &key, &value) || is_end(walk, key);
+        if (walk->ended || (!was_seen(walk, key) && !take(arg, key, value)))
+            break;
+        memcpy(walk->at.bytes, key.at, key.len);
+        walk->at.len = key.len;
+        walk->behind = true;
+    }
+    scan_end(&scan);
+    walk->status = view.status;
+    view_end(&view);
+    if (walk->status != STORE_OK)
+        walk->ended = true;
+}
+
+/* ---- digests -------------------------------------------------------------------------------- */
+
+static bool count_one(void *arg, struct span key, struct span value)
+{
+    (void)key;
+    (void)value;
+    ++*(uint64_t *)arg;
+    return true;
+}
+
+static enum store_status count_names(struct store *store, struct span from, struct span to,
+                                     uint64_t *count)
+{
+    struct walk walk;
+
+    *count = 0;
+    walk_start(&walk, store, from, to);
+    while (!walk.ended)
+        walk_batch(&walk, count_one, count);
+    return walk.status;
+}
+
+struct cutting {
+    struct store *store;
+    uint64_t each; /* names to a range */
+    size_t left;   /* ranges that may still be begun */
+    char first[NAME_SIZE];
+    uint64_t count;
+    uint64_t digest[4];
+    store_range_visit *visit;
+    void *arg;
+};
+
+static void end_range(struct cutting *cutting)
+{
+    struct store_range range = {.first = span_of(cutting->first), .count = cutting->count};
+
+    for (size_t i = 0; i < 4; i++)
+        ledger_number(cutting->digest[i], (char *)range.digest.bytes + 8 * i);
+    cutting->visit(cutting->arg, &range);
+}
+
+static void begin_range(struct cutting *cutting, struct span first)
+{
+    MUST(span_copy(first, cutting->first, sizeof(cutting->first)));
+    cutting->count = 0;
+    memset(cutting->digest, 0, sizeof(cutting->digest));
+    cutting->left--;
+}
+
+static bool add_to_range(void *arg, struct span key, struct span value)
+{
+    struct cutting *cutting = arg;
+    struct record record;
+
+    if (!record_decode(value, key, &record)) {
+        store_note_fault(cutting->store, STORE_ROTTEN);
+        return true;
+    }
+    if (cutting->count == cutting->each && cutting->left) {
+        end_range(cutting);
+        begin_range(cutting, span_of(record.manifest.name));
+    }
+    cutting->count++;
+    ledger_sum_add(cutting->digest, &record.manifest);
+    return true;
+}
+
+enum store_status store_ranges(struct store *store, struct span from, struct span to, size_t parts,
+                               store_range_visit *visit, void *arg)
+{
+    struct cutting cutting = {.store = store, .left = parts, .visit = visit, .arg = arg};
+    struct walk walk;
+    uint64_t count = 0;
+    enum store_status status = STORE_OK;
+
+    MUST_BE(store, STORE_MAGIC);
+    MUST(parts > 0 && from.len < NAME_SIZE);
+    if (parts > 1)
+        status = count_names(store, from, to, &count);
+    if (status != STORE_OK)
+        return status;
+    cutting.each = (count + parts - 1) / parts;
+    begin_range(&cutting, from);
+    walk_start(&walk, store, from, to);
+    while (!walk.ended)
+        walk_batch(&walk, add_to_range, &cutting);
+    if (walk.status == STORE_OK)
+        end_range(&cutting);
+    return walk.status;
+}
+
+/* ---- manifests ------------------------------------------------------------------------------ */
+
+struct page {
+    struct store *store;
+    struct text *out;
+    char *next;
+    bool full;
+};
+
+static bool add_to_page(void *arg, struct span key, struct span value)
+{
+    struct page *page = arg;
+    struct record record;
+
+    if (!record_decode(value, key, &record)) {
+        store_note_fault(page->store, STORE_ROTTEN);
+        return true;
+    }
+    page->full = record.text.len >= page->out->cap - page->out->len;
+    if (page->full)
+        MUST(span_copy(span_of(record.manifest.name), page->next, NAME_SIZE));
+    else
+        text_add(page->out, record.text.at, record.text.len);
+    return !page->full;
+}
+
+enum store_status store_range_page(struct store *store, struct span from, struct span to,
+                                   struct text *out, char next[NAME_SIZE])
+{
+    struct page page = {.store = store, .out = out, .next = next};
+    struct walk walk;
+
+    MUST_BE(store, STORE_MAGIC);
+    next[0] = '\0';
+    walk_start(&walk, store, from, to);
+    while (!walk.ended && !page.full)
+        walk_batch(&walk, add_to_page, &page);
+    return walk.status;
+}
