@@ -12,6 +12,7 @@
 #include "src/fetch.h"
 #include "src/fetch_answer.h"
 #include "src/mailbox.h"
+#include "src/told.h"
 
 /* What the files of the fetcher (src/fetch*.c) share; nobody else includes it. */
 
@@ -34,6 +35,7 @@ struct fetch {
     struct challenge_client *challenges;
     struct transfer *transfers;
     struct log_flood flood;
+    struct told told;
     bool stopping;
 };
 
@@ -70,6 +72,9 @@ struct transfer {
  * transfer_ended. */
 void fetch_loop_open(struct fetch *fetch);
 void fetch_loop_close(struct fetch *fetch);
+
+/* fetch_log.c: what of a transfer that ends is worth a line. */
+void fetch_log(struct transfer *transfer, struct fetch_verdict verdict);
 
 /* fetch_transfer.c */
 struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request);

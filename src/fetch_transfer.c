@@ -15,8 +15,7 @@
 enum {
     BUFFER_BYTES = 512 * 1024,
     BODY_FIRST_CAP = 4096,
-    REFUSAL_MAX = 64 * 1024, /* bytes of a body that only explains */
-    LOG_TARGET_MAX = 200
+    REFUSAL_MAX = 64 * 1024 /* bytes of a body that only explains */
 };
 
 static struct fetch_verdict verdict_of(enum fetch_result result, enum peer_fault fault,
@@ -374,22 +373,6 @@ void transfer_ended(struct transfer *transfer, CURLcode code)
         transfer_finish(transfer, judge_body(transfer));
 }
 
-static void log_fault(struct transfer *transfer, struct fetch_verdict verdict)
-{
-    char server[ADDRESS_TEXT_SIZE], memory[LOG_TARGET_MAX * 4 + 4];
-    struct text target = TEXT_OVER(memory);
-    uint64_t missed;
-
-    if (verdict.fault == PEER_FINE ||
-        !log_flood_pass(&transfer->fetch->flood, clock_mono(), &missed))
-        return;
-    if (missed)
-        log_warn("fetch: %" PRIu64 " more faults were not logged", missed);
-    log_quote(&target, span_of(transfer->request->target), LOG_TARGET_MAX);
-    log_warn("fetch: %s: %s (asked for %s: %s)", address_text(&transfer->request->server, server),
-             peer_fault_sentence(verdict.fault), target.at, verdict.why);
-}
-
 static void unlink_transfer(struct transfer *transfer)
 {
     if (transfer->prev)
@@ -434,8 +417,7 @@ void transfer_finish(struct transfer *transfer, struct fetch_verdict verdict)
     request->fault = verdict.fault;
     request->inner = NULL;
     hand_out_body(transfer, verdict.result);
-    if (verdict.result == FETCH_FAULT)
-        log_fault(transfer, verdict);
+    fetch_log(transfer, verdict);
     transfer_free(transfer);
     request->done(request); /* the request may be gone after this */
 }
