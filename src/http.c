@@ -295,17 +295,19 @@ static struct MHD_Daemon *start_without_signals(struct http *http)
     return daemon;
 }
 
-/* Each connection may have a file open beside its socket. */
+/* Each connection may have a file open beside its socket, though few have at any time: people are
+ * told only where not even the sockets find room. */
 static void want_descriptors(unsigned max_connections)
 {
-    rlim_t wanted = 2 * (rlim_t)max_connections + 512;
+    enum { OTHERS = 512 };
+    rlim_t wanted = 2 * (rlim_t)max_connections + OTHERS;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < wanted)
+    if (limit.rlim_cur < (rlim_t)max_connections + OTHERS)
         log_warn("http: max_connections is %u, but only %llu files may be open: raise the limit "
                  "(LimitNOFILE=, ulimit -n) to %llu",
                  max_connections, (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
