@@ -25,6 +25,7 @@
     ROW(GATE_FORM, "form", "the message is malformed", 400)                                        \
     ROW(GATE_NAME, "name", "the name is not a valid one below this cluster's domain", 400)         \
     ROW(GATE_NOT_MEMBER, "not_member", "not a member", 403)                                        \
+    ROW(GATE_SIBLING, "sibling", "a slave serves no other slave: ask the master of the tier", 403) \
     ROW(GATE_OTHER_DOMAIN, "other_domain", "it belongs to another domain", 403)                    \
     ROW(GATE_UNSIGNED, "unsigned", "it is not signed with a key of this cluster", 401)             \
     ROW(GATE_WRONG_KEY, "wrong_key", "it is signed with a key that this node does not have", 403)  \

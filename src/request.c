@@ -215,6 +215,20 @@ bool request_is_circle(const struct request_head *head, const char *node)
     return false;
 }
 
+bool request_has_directive(const struct request_head *head, const char *directive)
+{
+    for (size_t i = 0; i < head->count; i++) {
+        struct span rest = head->headers[i].value;
+        if (!is_word(head->headers[i].name, "Cache-Control"))
+            continue;
+        while (rest.len) {
+            if (is_word(span_trim(span_take(&rest, ',')), directive))
+                return true;
+        }
+    }
+    return false;
+}
+
 /* ---- query ----------------------------------------------------------------------------------- */
 
 static bool unescape(struct span value, char *out, size_t cap)

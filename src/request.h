@@ -65,6 +65,9 @@ bool request_is_forwarded(const struct request_head *head, const char *const *ho
 /* Does Via name `node` already, as "1.1 NODE (carpond)"? Then it runs in a circle. */
 bool request_is_circle(const struct request_head *head, const char *node);
 
+/* Is the directive ("no-cache") among those of Cache-Control (RFC 9111, 5.2)? */
+bool request_has_directive(const struct request_head *head, const char *directive);
+
 /* The value of an argument of the query, its escapes read. False where it is not there, is
  * malformed or does not fit. */
 bool request_query(struct span query, const char *name, char *out, size_t cap);

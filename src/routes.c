@@ -118,6 +118,8 @@ struct routes_answer routes_serve(const struct routes *routes, mono_t now,
 {
     struct look look = look_at(routes, now, host);
 
+    if (members_is_own(routes->members, host))
+        return (struct routes_answer){.serve = ROUTE_SERVE_HELD};
     return (struct routes_answer){.serve = route_serve(look.relations, look.has_master),
                                   .master = look.master};
 }

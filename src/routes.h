@@ -27,7 +27,8 @@ struct routes {
 /* The set of enum route_relation; 0 for strangers, and for our own addresses. */
 unsigned routes_to(const struct routes *routes, mono_t now, const struct address *host);
 
-/* How a request for content from that host is answered. */
+/* How a request for content from that host is answered. What comes from our own addresses, and yet
+ * is not our own host's (src/gate.h), was let in for what we hold. */
 struct routes_answer {
     enum route_serve serve;
     struct address master; /* ROUTE_REDIRECT: with its HTTP port */
