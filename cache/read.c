@@ -334,8 +334,8 @@ enum store_status store_chunk_list(struct store *store, const struct manifest *m
     return status == STORE_NOT_FOUND ? STORE_NOT_HELD : status;
 }
 
-enum store_status store_chunk_list_by_digest(struct store *store, const struct digest *sha256,
-                                             struct digest **list, uint32_t *count)
+enum store_status store_find_content(struct store *store, const struct digest *sha256,
+                                     struct manifest *out)
 {
     struct view view;
     struct record record;
@@ -346,7 +346,16 @@ enum store_status store_chunk_list_by_digest(struct store *store, const struct d
     status = ledger_referrer(&view, sha256, &record);
     view_end(&view);
     store_note_fault(store, status);
-    if (status != STORE_OK)
-        return status == STORE_ROTTEN ? STORE_NOT_FOUND : status;
-    return store_chunk_list(store, &record.manifest, list, count);
+    if (status == STORE_OK)
+        *out = record.manifest;
+    return status == STORE_ROTTEN ? STORE_NOT_FOUND : status;
+}
+
+enum store_status store_chunk_list_by_digest(struct store *store, const struct digest *sha256,
+                                             struct digest **list, uint32_t *count)
+{
+    struct manifest manifest;
+    enum store_status status = store_find_content(store, sha256, &manifest);
+
+    return status == STORE_OK ? store_chunk_list(store, &manifest, list, count) : status;
 }

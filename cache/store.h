@@ -198,6 +198,10 @@ enum store_status store_chunk_list(struct store *store, const struct manifest *m
 enum store_status store_chunk_list_by_digest(struct store *store, const struct digest *sha256,
                                              struct digest **list, uint32_t *count);
 
+/* The newest manifest of some name with this content; STORE_NOT_FOUND. */
+enum store_status store_find_content(struct store *store, const struct digest *sha256,
+                                     struct manifest *out);
+
 /* ---- putting content in --------------------------------------------------------------------- */
 
 /* Content that comes in piece by piece: begin, write, then a STORE_PUT job, which takes it over; or

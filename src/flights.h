@@ -68,6 +68,10 @@ enum { FLIGHT_WAIT = 0, FLIGHT_FAILED = -1 };
  * (`wake` will come), or FLIGHT_FAILED for good. What is waited for is fetched next. */
 ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, size_t len);
 
+/* Waits for the chunk list, which the store gives out from then on: 1, FLIGHT_WAIT or
+ * FLIGHT_FAILED, as above. For content of several chunks. */
+int flights_await_list(struct flight_reader *reader);
+
 /* Forgets a wait: after this no wake comes for it, and none is under way. So the caller must hold
  * no lock that `wake` takes. Leaving does it too. */
 void flights_unwait(struct flight_reader *reader);

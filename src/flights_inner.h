@@ -132,7 +132,8 @@ void flying_stop(struct flying *flying);
 
 /* ---- flights_readers.c ---------------------------------------------------------------------- */
 
-/* Wakes those who wait for the chunk; all who wait. */
+/* Wakes those who wait for the chunk, or for the list; all who wait. */
+#define FLYING_LIST UINT32_MAX /* in the place of a chunk */
 void flying_wake(struct flying *flying, uint32_t chunk);
 void flying_wake_all(struct flying *flying);
 

@@ -168,6 +168,27 @@ ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, s
     return n;
 }
 
+int flights_await_list(struct flight_reader *reader)
+{
+    struct flying *flying = reader->flying;
+    struct partial *partial;
+    int result = 1;
+
+    MUST_BE(reader, READER_MAGIC);
+    pthread_mutex_lock(&flying->lock);
+    partial = flying->partial;
+    if (flying->state == FLYING_FAILED)
+        result = FLIGHT_FAILED;
+    if (flying->state == FLYING_ALOFT && !(partial && partial_has_list(partial))) {
+        start_waiting(reader, FLYING_LIST);
+        result = FLIGHT_WAIT;
+    } else {
+        stop_waiting(reader);
+    }
+    pthread_mutex_unlock(&flying->lock);
+    return result;
+}
+
 void flights_unwait(struct flight_reader *reader)
 {
     struct flying *flying = reader->flying;

@@ -143,6 +143,7 @@ static void opened(void *arg)
         end(flying, FLYING_FAILED, false, store_sentence(flying->status));
         return;
     }
+    flying_wake(flying, FLYING_LIST); /* an earlier life may have left it */
     step_with_had(flying, FLIGHT_OPENED);
 }
 
@@ -257,6 +258,7 @@ static void listed(void *arg)
     flying->request.body = NULL;
     if (flying->status == STORE_OK) {
         flying->busy = FLYING_IDLE;
+        flying_wake(flying, FLYING_LIST);
         if (!is_ending(flying))
             step_with_had(flying, FLIGHT_LISTED);
         return;
