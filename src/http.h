@@ -12,6 +12,7 @@
 #include "src/flights.h"
 #include "src/gate.h"
 #include "src/reaper.h"
+#include "src/routes.h"
 #include "src/skew.h"
 #include "src/vitals.h"
 
@@ -31,6 +32,7 @@ struct http_world {
     struct store *store;
     struct flights *flights;
     struct gate *gate;
+    const struct routes *routes;
     struct challenge_server *challenges;
     const struct skew *skew;
     const struct keyring *keyring; /* NULL: unsigned */

@@ -14,7 +14,6 @@ enum { API_LIST_PAGE = 1000, API_CATALOGUE_PAGE = 256 * 1024, API_ARG_SIZE = 3 *
 
 static const char json_body[] = "application/json";
 static const char text_body[] = "text/plain; charset=utf-8";
-static const char bytes_body[] = "application/octet-stream";
 
 static enum step send_json(struct request *r, json_t *json)
 {
@@ -91,10 +90,9 @@ static enum step gate_step(struct request *r)
                                   "rules", "verdicts", verdicts));
 }
 
-/* ---- manifests, chunk lists, catalogue pages: for other nodes -------------------------------- */
+/* ---- manifests, catalogue pages: for other nodes --------------------------------------------- */
 
 #define ROUTE_MANIFEST "/.pond/manifest/"
-#define ROUTE_CHUNKS "/.pond/chunks/"
 
 static enum step manifest_step(struct request *r)
 {
@@ -111,23 +109,6 @@ static enum step manifest_step(struct request *r)
         return reply_store(r, status);
     reply_begin(&reply, r, MHD_HTTP_OK);
     return reply_text(&reply, text_body, text.at, text.len);
-}
-
-static enum step chunks_step(struct request *r)
-{
-    size_t skip = sizeof(ROUTE_CHUNKS) - 1;
-    struct digest sha256, *list = NULL;
-    enum store_status status;
-    struct reply reply;
-    uint32_t count = 0;
-
-    if (!digest_parse((struct span){r->path.at + skip, r->path.len - skip}, &sha256))
-        return reply_refuse(r, 400, "a SHA-256 is 64 hexadecimal digits");
-    status = store_chunk_list_by_digest(r->http->options.world.store, &sha256, &list, &count);
-    if (status != STORE_OK)
-        return reply_store(r, status);
-    reply_begin(&reply, r, MHD_HTTP_OK);
-    return reply_memory(&reply, bytes_body, (char *)list, (size_t)count * sizeof(*list));
 }
 
 static bool number_arg(const struct request *r, const char *name, uint64_t *out)
@@ -369,28 +350,27 @@ struct route {
     const char *path; /* one that ends in a slash goes on behind it */
     const char *allow;
     enum gate_message message;
-    bool monitor;  /* monitors may read it */
-    bool own_only; /* for this node's own host alone */
+    unsigned admit; /* a set of enum admit */
     enum step (*step)(struct request *r);
 };
 
 static const struct route routes[] = {
-    {"/.pond/status", "GET, HEAD", GATE_READ_API, true, false, status_step},
-    {"/.pond/metrics", "GET, HEAD", GATE_READ_API, true, false, metrics_step},
-    {ROUTE_MANIFEST, "GET, HEAD", GATE_READ_API, false, false, manifest_step},
-    {ROUTE_CHUNKS, "GET, HEAD", GATE_READ_API, false, false, chunks_step},
-    {"/.pond/catalogue", "GET, HEAD", GATE_READ_API, false, false, catalogue_step},
-    {"/.pond/peers", "GET, HEAD", GATE_READ_API, false, true, peers_step},
-    {"/.pond/gate", "GET, HEAD", GATE_READ_API, false, true, gate_step},
-    {"/.pond/list", "GET, HEAD", GATE_READ_API, false, true, list_step},
-    {"/.pond/whohas", "GET, HEAD", GATE_READ_API, false, true, whohas_step},
-    {"/.pond/events", "GET", GATE_READ_API, false, true, events_step},
-    {"/.pond/verify", "POST", GATE_CONTROL, false, false, verify_step},
-    {"/.pond/rebuild", "POST", GATE_CONTROL, false, false, rebuild_step},
-    {"/.pond/reload", "POST", GATE_CONTROL, false, false, reload_step},
-    {"/.pond/log-level", "POST", GATE_CONTROL, false, false, log_level_step},
-    {"/.pond/demote", "POST", GATE_CONTROL, false, false, demote_step},
-    {"/.pond/restore", "POST", GATE_CONTROL, false, false, restore_step},
+    {"/.pond/status", "GET, HEAD", GATE_READ_API, ADMIT_MONITORS, status_step},
+    {"/.pond/metrics", "GET, HEAD", GATE_READ_API, ADMIT_MONITORS, metrics_step},
+    {ROUTE_MANIFEST, "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, manifest_step},
+    {HTTP_CHUNKS, "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, chunks_step},
+    {"/.pond/catalogue", "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, catalogue_step},
+    {"/.pond/peers", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, peers_step},
+    {"/.pond/gate", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, gate_step},
+    {"/.pond/list", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, list_step},
+    {"/.pond/whohas", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, whohas_step},
+    {"/.pond/events", "GET", GATE_READ_API, ADMIT_OWN_ONLY, events_step},
+    {"/.pond/verify", "POST", GATE_CONTROL, 0, verify_step},
+    {"/.pond/rebuild", "POST", GATE_CONTROL, 0, rebuild_step},
+    {"/.pond/reload", "POST", GATE_CONTROL, 0, reload_step},
+    {"/.pond/log-level", "POST", GATE_CONTROL, 0, log_level_step},
+    {"/.pond/demote", "POST", GATE_CONTROL, 0, demote_step},
+    {"/.pond/restore", "POST", GATE_CONTROL, 0, restore_step},
 };
 
 static const struct route *find_route(struct span path)
@@ -423,7 +403,7 @@ enum step api_begin(struct request *r)
         return reply_refuse(r, 404, "there is nothing of that name below /.pond/");
     if (!allows(route->allow, r->head.method))
         return reply_not_allowed(r, route->allow);
-    if (!request_admit(r, route->message, route->monitor, route->own_only, what))
+    if (!request_admit(r, route->message, route->admit, what))
         return STEP_DONE;
     r->step = route->step;
     return STEP_WAIT;

@@ -18,7 +18,7 @@
  * requests. For src/http*.c alone.
  *
  * The way of a request: http.c takes it from libmicrohttpd, http_request.c checks its shape, finds
- * its signer and asks the gate; http_object.c, http_put.c and
+ * its signer, asks the gate, and how the routes answer the asker; http_object.c, http_put.c and
  * http_api.c then answer through http_reply.c. A request that has to wait is suspended; whoever
  * ends the wait calls request_wake, from any thread.
  */
@@ -85,6 +85,8 @@ struct request {
     bool has_body;
     bool body_over; /* all of it has come */
     bool own_host;
+    bool may_fetch;   /* what is not at hand is fetched for it */
+    bool cached_only; /* it wants nothing to be fetched: only-if-cached */
     bool is_signed;
     bool is_head;
     struct challenge_claim claim; /* where is_signed */
@@ -136,10 +138,14 @@ struct span request_header(const struct request *r, const char *name);
 /* Reads the head; refuses what has a wrong shape. False: it was answered. */
 bool request_read(struct request *r, const char *method, const char *version);
 
-/* Signature and gate; `own_only`: taken from this node's own host alone. `name` is what is asked
- * for, for the log. False: it was answered. */
-bool request_admit(struct request *r, enum gate_message message, bool monitor, bool own_only,
-                   struct span name);
+/* Signature, gate, and what the asker is to us. `name` is what is asked for, for the log. False: it
+ * was answered. */
+enum admit {
+    ADMIT_MONITORS = 1, /* monitors may read it */
+    ADMIT_OWN_ONLY = 2, /* taken from this node's own host alone */
+    ADMIT_ROUTED = 4    /* content, and what leads to it: section 9 says who answers whom */
+};
+bool request_admit(struct request *r, enum gate_message message, unsigned admit, struct span name);
 
 /* The value of an argument of the query, unescaped. False where it is not there, is malformed, or
  * does not fit. */
@@ -156,6 +162,8 @@ enum step put_begin(struct request *r);     /* PUT */
 enum step remove_begin(struct request *r);  /* DELETE */
 enum step api_begin(struct request *r);     /* /.pond/... */
 
+#define HTTP_CHUNKS "/.pond/chunks/"
+enum step chunks_step(struct request *r);  /* /.pond/chunks/... */
 enum step events_step(struct request *r);  /* /.pond/events */
 enum step verify_step(struct request *r);  /* /.pond/verify */
 enum step rebuild_step(struct request *r); /* /.pond/rebuild */

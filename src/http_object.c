@@ -7,12 +7,14 @@
 
 #include "src/base/must.h"
 #include "src/base/stats.h"
+#include "src/clock.h"
 #include "src/http_reply.h"
 
 /*
  * GET and HEAD of an object. What is at hand is served to anyone who was let in; this node's own
- * host also gets what is not: an unknown name is asked for, missing content is fetched, and the
- * answer streams as the chunks come in. Whatever leaves here was checked.
+ * host, and the members of the tiers that it leads, also get what is not: an unknown name is asked
+ * for, missing content is fetched, and the answer streams as the chunks come in. Whatever leaves
+ * here was checked.
  */
 enum { OBJECT_MAGIC = 0x6f626a65, OBJECT_SMALL = 64 * 1024 };
 
@@ -63,11 +65,18 @@ static void add_validators(struct reply *reply, const struct object *o)
     reply_add(reply, "Pond-Version", version_text(m->version, version));
 }
 
+/* Without a master nobody knows what is newest; what is at hand is served all the same. */
+static bool is_stale(const struct http *http)
+{
+    return routes_place(http->options.world.routes, clock_mono()).headless;
+}
+
 static void add_cache_status(struct reply *reply, bool hit)
 {
     struct http *http = reply->request->http;
 
-    reply_addf(reply, "Cache-Status", "%s; %s", http->cache_name, hit ? "hit" : "fwd=miss; stored");
+    reply_addf(reply, "Cache-Status", "%s; %s%s", http->cache_name,
+               hit ? "hit" : "fwd=miss; stored", is_stale(http) ? "; detail=stale" : "");
     reply_addf(reply, MHD_HTTP_HEADER_VIA, "1.1 %s (carpond)", http->node);
 }
 
@@ -247,10 +256,11 @@ static enum step join_flight(struct request *r, struct object *o)
 
 /* ---- which content, and whether any ---------------------------------------------------------- */
 
+/* Who wants nothing to be fetched is told that more is known than is at hand: RFC 9111, 5.2.1.7. */
 static enum step not_at_hand(struct request *r)
 {
     stat_add(STAT_MISSES, 1);
-    return reply_refuse(r, 404, store_sentence(STORE_NOT_HELD));
+    return reply_refuse(r, r->cached_only ? 504 : 404, store_sentence(STORE_NOT_HELD));
 }
 
 static enum step serve(struct request *r, struct object *o)
@@ -258,7 +268,7 @@ static enum step serve(struct request *r, struct object *o)
     struct reply reply;
 
     if (r->is_head || o->len == 0) {
-        if (!r->own_host && !o->entry.held)
+        if (!r->may_fetch && !o->entry.held)
             return not_at_hand(r);
         if (o->len == 0 && !o->entry.held && !r->is_head) /* to be at hand for others from now on */
             (void)flights_start(r->http->options.world.flights, &o->entry.manifest);
@@ -267,7 +277,7 @@ static enum step serve(struct request *r, struct object *o)
     }
     if (o->entry.held && open_content(r, o))
         return send_content(r, o);
-    return r->own_host ? join_flight(r, o) : not_at_hand(r);
+    return r->may_fetch ? join_flight(r, o) : not_at_hand(r);
 }
 
 static enum step not_modified(struct request *r, const struct object *o)
@@ -335,7 +345,7 @@ static enum step find(struct request *r, struct object *o)
     enum store_status status =
         store_find(r->http->options.world.store, span_of(o->name), &o->entry);
 
-    if (status == STORE_NOT_FOUND && r->own_host && !o->asked_name) {
+    if (status == STORE_NOT_FOUND && r->may_fetch && !o->asked_name) {
         o->asked_name = true;
         return ask(r, o, EXCHANGE_ASK_NAME);
     }
@@ -377,11 +387,10 @@ static enum step object_step(struct request *r)
 /* "?newest=1", or what a browser sends for a reload. */
 static bool wants_newest(const struct request *r)
 {
-    struct span control = request_header(r, MHD_HTTP_HEADER_CACHE_CONTROL);
     char text[8] = "";
 
     return (request_arg(r, "newest", text, sizeof(text)) && strcmp(text, "1") == 0) ||
-           span_is(control, "no-cache");
+           request_has_directive(&r->head, "no-cache");
 }
 
 enum step object_begin(struct request *r)
@@ -398,7 +407,7 @@ enum step object_begin(struct request *r)
     verdict = name_from_target(r->path, r->http->domain, o->name);
     if (verdict != NAME_OK)
         return reply_refuse(r, verdict == NAME_OTHER_DOMAIN ? 404 : 400, name_sentence(verdict));
-    if (!request_admit(r, GATE_SENDME, false, false, span_of(o->name)))
+    if (!request_admit(r, GATE_SENDME, ADMIT_ROUTED, span_of(o->name)))
         return STEP_DONE;
     o->version_given = request_arg(r, "version", text, sizeof(text));
     if (o->version_given && !version_parse(span_of(text), &o->version))

@@ -112,7 +112,7 @@ static bool admit(struct request *r, enum gate_message message, char name[NAME_S
     enum name_verdict verdict = name_from_target(r->path, r->http->domain, name);
 
     if (verdict == NAME_OK)
-        return request_admit(r, message, false, false, span_of(name));
+        return request_admit(r, message, 0, span_of(name));
     (void)reply_refuse(r, verdict == NAME_OTHER_DOMAIN ? 404 : 400, name_sentence(verdict));
     return false;
 }

@@ -234,6 +234,23 @@ enum step reply_refuse(struct request *r, unsigned status, const char *sentence)
     return say(&reply, sentence);
 }
 
+/* No node asks with a longer target than its fetcher takes. The scope of a link-local address is
+ * the asker's own affair. */
+enum step reply_redirect(struct request *r, const struct address *master)
+{
+    struct address there = *master;
+    char host[ADDRESS_TEXT_SIZE];
+    struct reply reply;
+
+    if (r->head.target.len >= FETCH_TARGET_SIZE)
+        return reply_refuse(r, MHD_HTTP_URI_TOO_LONG, "the target is longer than any name");
+    there.scope = 0;
+    reply_begin(&reply, r, MHD_HTTP_TEMPORARY_REDIRECT);
+    reply_addf(&reply, MHD_HTTP_HEADER_LOCATION, "http://%s%s", address_text(&there, host),
+               r->target_text);
+    return say(&reply, "this node is not the master of the tier: ask the one in Location");
+}
+
 enum step reply_not_allowed(struct request *r, const char *allow)
 {
     struct reply reply;

@@ -9,7 +9,7 @@
  * Answers: a status and headers are collected, then one of the ends below gives the body, signs
  * what is to be signed, and hands all of it to libmicrohttpd. On the request's worker.
  */
-enum { REPLY_HEADERS_MAX = 24, REPLY_MEMORY = 3 * 1024 };
+enum { REPLY_HEADERS_MAX = 24, REPLY_MEMORY = 6 * 1024 };
 
 struct reply {
     struct request *request;
@@ -48,6 +48,7 @@ enum step reply_stream(struct reply *reply, uint64_t len, MHD_ContentReaderCallb
 /* One plain sentence. Where the body of the request is still to come, it is read first, up to
  * HTTP_SWALLOW_MAX, so that the client gets to read the answer. */
 enum step reply_refuse(struct request *r, unsigned status, const char *sentence);
+enum step reply_redirect(struct request *r, const struct address *master);      /* 307 */
 enum step reply_not_allowed(struct request *r, const char *allow);              /* 405 */
 enum step reply_challenge(struct request *r, bool stale, const char *sentence); /* 401 */
 enum step reply_store(struct request *r, enum store_status status); /* what the store refused */

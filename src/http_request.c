@@ -144,8 +144,60 @@ static bool refuse(struct request *r, enum gate_verdict verdict, const struct ga
     return false;
 }
 
-bool request_admit(struct request *r, enum gate_message message, bool monitor, bool own_only,
-                   struct span name)
+/* ---- what the asker is to us ----------------------------------------------------------------- */
+
+static bool is_monitor(const struct request *r, unsigned admit)
+{
+    return admit & ADMIT_MONITORS &&
+           members_is_monitor(r->http->options.world.routes->members, &r->visitor->from);
+}
+
+static bool refuse_for_now(struct request *r)
+{
+    (void)reply_refuse(r, 503, "the tier has no master at the moment: ask again in a second");
+    return false;
+}
+
+/* Section 9. Whoever passed the gate is a member where we are in a flat mesh; where we are not, it
+ * is yet to be seen, and how it stands to us. False: it was answered. */
+static bool route(struct request *r, unsigned admit, const struct gate_request *asked,
+                  struct span name)
+{
+    struct routes_answer answer =
+        routes_serve(r->http->options.world.routes, clock_mono(), &r->visitor->from);
+
+    if (answer.serve == ROUTE_REFUSE) {
+        r->closes = true;
+        return refuse(r, GATE_NOT_MEMBER, asked, false, name);
+    }
+    r->may_fetch = answer.serve == ROUTE_SERVE_FETCH && !r->cached_only;
+    if (!(admit & ADMIT_ROUTED))
+        return true;
+    switch (answer.serve) {
+    case ROUTE_REDIRECT:
+        (void)reply_redirect(r, &answer.master);
+        return false;
+    case ROUTE_NO_MASTER:
+        return refuse_for_now(r);
+    case ROUTE_REFUSE_SIBLING:
+        return refuse(r, GATE_SIBLING, asked, false, name);
+    default:
+        return true;
+    }
+}
+
+static bool answer_to(struct request *r, unsigned admit, const struct gate_request *asked,
+                      struct span name)
+{
+    r->cached_only = request_has_directive(&r->head, "only-if-cached");
+    if (r->own_host) {
+        r->may_fetch = !r->cached_only;
+        return true;
+    }
+    return is_monitor(r, admit) || route(r, admit, asked, name);
+}
+
+bool request_admit(struct request *r, enum gate_message message, unsigned admit, struct span name)
 {
     struct gate *gate = r->http->options.world.gate;
     struct gate_request asked = {
@@ -154,7 +206,7 @@ bool request_admit(struct request *r, enum gate_message message, bool monitor, b
         .forwarded = is_forwarded(r),
         .from = r->visitor->from,
         .to = r->visitor->to,
-        .monitor_may_read = monitor,
+        .monitor_may_read = admit & ADMIT_MONITORS,
     };
     enum gate_verdict verdict;
     bool stale;
@@ -167,7 +219,7 @@ bool request_admit(struct request *r, enum gate_message message, bool monitor, b
     if (verdict == GATE_PASS)
         verdict = gate_request(gate, &asked);
     r->own_host = asked.own_host;
-    if (verdict == GATE_PASS && own_only && !asked.own_host)
+    if (verdict == GATE_PASS && admit & ADMIT_OWN_ONLY && !asked.own_host)
         verdict = GATE_NOT_LOCAL;
     if (verdict != GATE_PASS)
         return refuse(r, verdict, &asked, stale, name);
@@ -175,7 +227,7 @@ bool request_admit(struct request *r, enum gate_message message, bool monitor, b
         (void)reply_refuse(r, 508, "the request has come through this node already");
         return false;
     }
-    return true;
+    return answer_to(r, admit, &asked, name);
 }
 
 /* ---- whose it is ----------------------------------------------------------------------------- */

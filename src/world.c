@@ -208,6 +208,7 @@ static bool make_http(struct world *world)
                                    .world = {.store = world->store,
                                              .flights = world->wires.flights,
                                              .gate = world->gate,
+                                             .routes = &world->routes,
                                              .challenges = world->challenges,
                                              .skew = &world->wires.skew,
                                              .keyring = world->keyring,

@@ -30,6 +30,7 @@ static struct {
     size_t had;
     bool failed;
     bool full; /* no reader is let in */
+    bool listed;
     struct flight_reader readers[READERS_MAX];
     unsigned joined, left, started;
 } script = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -78,6 +79,19 @@ ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, s
     }
     pthread_mutex_unlock(&script.lock);
     return n;
+}
+
+int flights_await_list(struct flight_reader *reader)
+{
+    int result = 1;
+
+    pthread_mutex_lock(&script.lock);
+    if (!script.listed) {
+        reader->waits = true;
+        result = FLIGHT_WAIT;
+    }
+    pthread_mutex_unlock(&script.lock);
+    return result;
 }
 
 void flights_unwait(struct flight_reader *reader)
@@ -165,13 +179,27 @@ static void adopt(size_t size)
     assert_int_equal(store_do(site.store, &job), STORE_OK);
 }
 
+/* We are the master of paris. */
+static void start_again(void)
+{
+    site_start(&site, NULL);
+    site_publish(&site, "paris", BALLOT_MASTER, "127.0.0.1", MONO_NEVER);
+}
+
 static int start(void **state)
 {
+    static struct member tier[2]; /* for other starts of the site too */
+
+    tier[0] = site_member("127.0.0.1", MEMBER_CANDIDATE, "paris");
+    tier[1] = site_member("127.0.0.0/24", MEMBER_SLAVE, "paris");
     (void)state;
     for (size_t i = 0; i < sizeof(script.bytes); i++)
         script.bytes[i] = (char)(i * 2654435761u >> 11);
     site_start(&site, &(struct site_options){
-                          .limits = {.head_ns = MONO_MS(1000), .window_ns = MONO_MS(1000)}});
+                          .limits = {.head_ns = MONO_MS(1000), .window_ns = MONO_MS(1000)},
+                          .members = tier,
+                          .member_count = sizeof(tier) / sizeof(*tier)});
+    site_publish(&site, "paris", BALLOT_MASTER, "127.0.0.1", MONO_NEVER);
     return 0;
 }
 
@@ -189,7 +217,7 @@ static int begin(void **state)
     until(&script.left, count_of(&script.joined)); /* of the test before */
     pthread_mutex_lock(&script.lock);
     script.had = 0;
-    script.failed = script.full = false;
+    script.failed = script.full = script.listed = false;
     script.joined = script.left = script.started = 0;
     pthread_mutex_unlock(&script.lock);
     adopt(sizeof(script.bytes));
@@ -383,7 +411,7 @@ static int ask_for_rotten(off_t at)
     snprintf(path, sizeof(path), "%s/content/%.2s/%s", site.folder, hex, hex);
     assert_int_equal(chmod(path, 0600), 0);
     write_at(path, at);
-    site_start(&site, NULL);
+    start_again();
     return ask("GET", "");
 }
 
@@ -456,7 +484,69 @@ static void stopping_ends_those_who_wait(void **state)
         answer_free(&a);
         close(fds[i]);
     }
-    site_start(&site, NULL);
+    start_again();
+}
+
+/* ---- for the members of the tier that we lead ------------------------------------------------ */
+
+static void what_a_member_lacks_is_fetched_for_it(void **state)
+{
+    int fd = site_connect_from(&site, "127.0.0.7");
+    struct answer a;
+
+    (void)state;
+    send_text(fd, "GET /" NAME " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    until(&script.joined, 1);
+    let_in(sizeof(script.bytes), false);
+    read_answer(fd, false, &a);
+    expect(&a, 200, NULL);
+    assert_memory_equal(a.body, script.bytes, sizeof(script.bytes));
+    answer_free(&a);
+    close(fd);
+}
+
+/* Neither for a member nor for the own host: it wants to know what is at hand. */
+static void nothing_is_fetched_for_who_wants_the_cached_only(void **state)
+{
+    static const char *const hosts[] = {"127.0.0.1", "127.0.0.7"};
+    struct answer a;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+        ask_from(&site, hosts[i], "GET", "/" NAME,
+                 "Cache-Control: no-transform, only-if-cached\r\n", &a);
+        expect(&a, 504, NULL);
+        answer_free(&a);
+        ask_from(&site, hosts[i], "HEAD", "/" NAME, "Cache-Control: Only-If-Cached\r\n", &a);
+        assert_int_equal(a.status, 504);
+        answer_free(&a);
+    }
+    assert_int_equal(count_of(&script.joined), 0);
+}
+
+static void the_list_of_a_flight_is_waited_for(void **state)
+{
+    struct store_entry entry;
+    char hex[DIGEST_HEX_SIZE], text[256];
+    struct answer a;
+    int fd = site_connect_from(&site, "127.0.0.7");
+
+    (void)state;
+    adopt(sizeof(script.bytes) - 1); /* of which no test before has left a list */
+    assert_int_equal(store_find(site.store, span_of(NAME), &entry), STORE_OK);
+    snprintf(text, sizeof(text), "GET /.pond/chunks/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+             digest_hex(&entry.manifest.sha256, hex));
+    send_text(fd, text);
+    until(&script.joined, 1);
+    pthread_mutex_lock(&script.lock);
+    script.listed = true;
+    wake_readers();
+    pthread_mutex_unlock(&script.lock);
+    read_answer(fd, false, &a);
+    expect(&a, 404, NULL); /* the flight is a script: its list is in no store */
+    answer_free(&a);
+    close(fd);
+    until(&script.left, 1);
 }
 
 int main(void)
@@ -473,6 +563,9 @@ int main(void)
         cmocka_unit_test_setup(rot_is_never_served, begin),
         cmocka_unit_test_setup(many_readers_get_all_of_it, begin),
         cmocka_unit_test_setup(stopping_ends_those_who_wait, begin),
+        cmocka_unit_test_setup(what_a_member_lacks_is_fetched_for_it, begin),
+        cmocka_unit_test_setup(nothing_is_fetched_for_who_wants_the_cached_only, begin),
+        cmocka_unit_test_setup(the_list_of_a_flight_is_waited_for, begin),
     };
     return cmocka_run_group_tests_name("http_flight", tests, start, stop);
 }

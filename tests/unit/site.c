@@ -86,6 +86,7 @@ static struct http *start_http(struct site *site)
             {
                 .store = site->store,
                 .gate = site->gate,
+                .routes = &site->routes,
                 .challenges = site->challenges,
                 .skew = &site->skew,
                 .keyring = site->keyring,
@@ -129,7 +130,15 @@ static void make_gate(struct site *site)
 
     assert_true(address_parse(span_of("127.0.0.1"), 0, &own));
     site->keyring = site->options.key ? keyring_new(&key, 1, false) : NULL;
-    site->members = members_new(&(struct members_options){.own = &own, .own_count = 1});
+    site->members =
+        members_new(&(struct members_options){.list = site->options.members,
+                                              .count = site->options.member_count,
+                                              .own = &own,
+                                              .own_count = 1,
+                                              .nets_given = site->options.member_count > 0});
+    site->view = calloc(1, view_size());
+    assert_non_null(site->view);
+    site->routes = (struct routes){.members = site->members, .view = site->view};
     site->gate = gate_new(&(struct gate_options){
         .members = site->members,
         .keyring = site->keyring,
@@ -174,6 +183,7 @@ void site_stop(struct site *site, int64_t drain_ns)
     challenge_server_free(site->challenges);
     gate_free(site->gate);
     members_free(site->members);
+    free(site->view);
     if (site->keyring)
         keyring_free(site->keyring);
     store_close(site->store);
@@ -223,12 +233,49 @@ int site_connect(const struct site *site)
     return connected(socket(AF_INET, SOCK_STREAM, 0), &to.any, len);
 }
 
+int site_connect_from(const struct site *site, const char *host)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    union sockaddr_any to, from;
+    struct address own;
+    socklen_t len;
+
+    assert_true(fd >= 0 && address_parse(span_of(host), 0, &own));
+    len = address_to_socket(&own, &from);
+    if (bind(fd, &from.any, len) != 0)
+        fail_msg("%s: %s", host, strerror(errno));
+    len = address_to_socket(&site->address, &to);
+    return connected(fd, &to.any, len);
+}
+
 int site_control(const struct site *site)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
 
     assert_true(span_copy(span_of(site->socket_path), to.sun_path, sizeof(to.sun_path)));
     return connected(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&to, sizeof(to));
+}
+
+struct member site_member(const char *network, enum member_role role, const char *tier)
+{
+    struct member m = {.role = role, .has_own = true};
+    bool differs;
+
+    assert_true(network_parse(span_of(network), &m.network, &differs));
+    assert_true(address_parse(span_of("127.0.0.1"), 0, &m.own));
+    assert_true(span_copy(span_of(tier), m.tier, sizeof(m.tier)));
+    return m;
+}
+
+void site_publish(struct site *site, const char *tier, enum ballot_role role, const char *master,
+                  mono_t good_until)
+{
+    struct view_tier view = {.role = role, .has_master = master != NULL, .good_until = good_until};
+
+    assert_true(span_copy(span_of(tier), view.tier, sizeof(view.tier)));
+    if (master)
+        assert_true(address_parse(span_of(master), 65028, &view.master_address));
+    view_publish(site->view, &view);
 }
 
 void send_all(int fd, const char *bytes, size_t len)
@@ -382,6 +429,12 @@ void ask_tcp(const struct site *site, const char *method, const char *target, co
              struct answer *answer)
 {
     ask_on(site_connect(site), method, target, headers, "", answer);
+}
+
+void ask_from(const struct site *site, const char *host, const char *method, const char *target,
+              const char *headers, struct answer *answer)
+{
+    ask_on(site_connect_from(site, host), method, target, headers, "", answer);
 }
 
 void ask_control(const struct site *site, const char *method, const char *target,

@@ -21,6 +21,8 @@ struct site_options {
     unsigned threads;         /* 0: 2 */
     struct reaper_limits limits;
     const char *key; /* NULL: a cluster without keys */
+    const struct member *members;
+    size_t member_count; /* 0: no tiers */
 };
 
 struct site {
@@ -31,6 +33,8 @@ struct site {
     struct store *store;
     struct keyring *keyring;
     struct members *members;
+    struct view *view;
+    struct routes routes;
     struct gate *gate;
     struct challenge_server *challenges;
     struct skew skew;
@@ -51,6 +55,13 @@ void site_remove(struct site *site);                 /* the folder */
 
 /* Stores `len` bytes under the name, directly. */
 void site_put(struct site *site, const char *name, const void *bytes, size_t len);
+
+/* A line of a nets file; ours in every tier is 127.0.0.1. */
+struct member site_member(const char *network, enum member_role role, const char *tier);
+
+/* What an election says; `master` NULL: there is none. */
+void site_publish(struct site *site, const char *tier, enum ballot_role role, const char *master,
+                  mono_t good_until);
 
 /* ---- the client ------------------------------------------------------------------------------ */
 
@@ -79,6 +90,10 @@ void expect_header(const struct answer *a, const char *name, const char *value);
 /* The value of a header, or NULL; good until the next call. */
 const char *answer_header(const struct answer *answer, const char *name);
 bool is_closed(int fd); /* does the other end close within 10 s, having sent nothing more? */
+
+int site_connect_from(const struct site *site, const char *host); /* from 127.x.x.x */
+void ask_from(const struct site *site, const char *host, const char *method, const char *target,
+              const char *headers, struct answer *answer);
 
 /* A request on a connection of its own. `headers`: lines, each with its \r\n, or "". */
 void ask_tcp(const struct site *site, const char *method, const char *target, const char *headers,

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+
+#include "src/base/must.h"
+#include "src/http_reply.h"
+
+/*
+ * The chunk list of some content, by which its chunks are checked as they come in. Who may have the
+ * content fetched gets the list of the flight as soon as that has it: so lists go through all tiers
+ * ahead of the content.
+ */
+static enum step send_list(struct request *r, const struct digest *sha256)
+{
+    struct digest *list = NULL;
+    enum store_status status;
+    struct reply reply;
+    uint32_t count = 0;
+
+    status = store_chunk_list_by_digest(r->http->options.world.store, sha256, &list, &count);
+    if (status == STORE_NOT_HELD && r->cached_only)
+        return reply_refuse(r, 504, store_sentence(status));
+    if (status != STORE_OK)
+        return reply_store(r, status);
+    reply_begin(&reply, r, MHD_HTTP_OK);
+    return reply_memory(&reply, "application/octet-stream", (char *)list,
+                        (size_t)count * sizeof(*list));
+}
+
+static void leave(void *work)
+{
+    flights_unwait(work);
+    flights_leave(work);
+}
+
+static void wake(void *arg)
+{
+    request_wake(arg);
+}
+
+/* Is it known, and not here, and may we fetch it for the asker? */
+static bool is_to_be_fetched(const struct request *r, const struct digest *sha256,
+                             struct manifest *manifest)
+{
+    struct store *store = r->http->options.world.store;
+    struct digest *list = NULL;
+    enum store_status status;
+    uint32_t count;
+
+    if (!r->may_fetch || store_find_content(store, sha256, manifest) != STORE_OK)
+        return false;
+    status = store_chunk_list(store, manifest, &list, &count);
+    free(list);
+    return status == STORE_NOT_HELD;
+}
+
+static enum step await_list(struct request *r, const struct digest *sha256)
+{
+    if (flights_await_list(r->work) == FLIGHT_WAIT)
+        return STEP_WAIT;
+    return send_list(r, sha256);
+}
+
+enum step chunks_step(struct request *r)
+{
+    size_t skip = sizeof(HTTP_CHUNKS) - 1;
+    struct manifest manifest;
+    struct digest sha256;
+
+    if (!digest_parse((struct span){r->path.at + skip, r->path.len - skip}, &sha256))
+        return reply_refuse(r, 400, "a SHA-256 is 64 hexadecimal digits");
+    if (!r->work && is_to_be_fetched(r, &sha256, &manifest)) {
+        r->work = flights_join(r->http->options.world.flights, &manifest, wake, r);
+        if (!r->work)
+            return reply_refuse(r, 503, "this node fetches as much as it can at a time");
+        r->work_end = leave;
+    }
+    return r->work ? await_list(r, &sha256) : send_list(r, &sha256);
+}

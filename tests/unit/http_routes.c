@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/clock.h"
+#include "tests/unit/site.h"
+#include "tests/unit/unit.h"
+
+/*
+ * Section 9 over HTTP: a node that is backup or slave of a tier and a flat mesh's neighbour of
+ * nobody, asked from addresses of loopback that are candidates, slaves and strangers.
+ */
+#define HELD "/example.com/held"
+#define SLAVE_HOST "127.0.0.77"
+#define MASTER_HOST "127.0.0.2"
+#define BACKUP_HOST "127.0.0.3"
+#define STRANGER_HOST "127.9.9.9"
+
+static struct site site;
+
+static int start_as(enum member_role own)
+{
+    const struct member tier[] = {
+        site_member("127.0.0.1", own, "paris"),
+        site_member(MASTER_HOST, MEMBER_CANDIDATE, "paris"),
+        site_member(BACKUP_HOST, MEMBER_CANDIDATE, "paris"),
+        site_member("127.0.0.0/24", MEMBER_SLAVE, "paris"),
+    };
+
+    site_start(&site, &(struct site_options){.members = tier, .member_count = 4});
+    site_put(&site, HELD + 1, "pond", 4);
+    return 0;
+}
+
+static int start_backup(void **state)
+{
+    (void)state;
+    start_as(MEMBER_CANDIDATE);
+    site_publish(&site, "paris", BALLOT_BACKUP, MASTER_HOST, MONO_NEVER);
+    return 0;
+}
+
+static int start_slave(void **state)
+{
+    (void)state;
+    start_as(MEMBER_SLAVE);
+    site_publish(&site, "paris", BALLOT_SLAVE, MASTER_HOST, MONO_NEVER);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    site_stop(&site, 0);
+    site_remove(&site);
+    return 0;
+}
+
+static void expect_from(const char *host, const char *target, unsigned status, const char *body)
+{
+    struct answer a;
+
+    ask_from(&site, host, "GET", target, "", &a);
+    expect(&a, status, body);
+    answer_free(&a);
+}
+
+static void candidates_are_served_what_is_held(void **state)
+{
+    static const char *const hosts[] = {MASTER_HOST, BACKUP_HOST};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+        expect_from(hosts[i], HELD, 200, "pond");
+        expect_from(hosts[i], "/.pond/manifest" HELD, 200, NULL);
+        expect_from(hosts[i], "/.pond/catalogue", 200, NULL);
+        expect_from(hosts[i], "/example.com/unknown", 404, NULL);
+    }
+    assert_int_equal(site.asked, 0); /* nobody is asked for another's sake */
+}
+
+static void a_backup_sends_slaves_to_the_master(void **state)
+{
+    static const char *const targets[] = {HELD "?version=1.0", "/.pond/manifest" HELD,
+                                          "/.pond/catalogue?since=7"};
+    char location[128];
+    struct answer a;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++) {
+        ask_from(&site, SLAVE_HOST, "GET", targets[i], "", &a);
+        expect(&a, 307, "this node is not the master of the tier: ask the one in Location\n");
+        snprintf(location, sizeof(location), "http://" MASTER_HOST ":65028%s", targets[i]);
+        expect_header(&a, "Location", location);
+        answer_free(&a);
+    }
+}
+
+/* Such a request is not worth an answer of its own length, and must not fell the node. */
+static void a_target_beyond_all_names_is_not_repeated(void **state)
+{
+    char target[8192] = HELD "?";
+    struct answer a;
+
+    (void)state;
+    memset(target + strlen(target), 'x', sizeof(target) - 1 - strlen(target));
+    ask_from(&site, SLAVE_HOST, "GET", target, "", &a);
+    expect(&a, 414, NULL);
+    answer_free(&a);
+}
+
+static void without_a_master_slaves_are_told_to_come_again(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    site_publish(&site, "paris", BALLOT_BACKUP, NULL, MONO_NEVER);
+    ask_from(&site, SLAVE_HOST, "GET", HELD, "", &a);
+    expect(&a, 503, "the tier has no master at the moment: ask again in a second\n");
+    expect_header(&a, "Retry-After", "1");
+    answer_free(&a);
+    site_publish(&site, "paris", BALLOT_BACKUP, MASTER_HOST, (mono_t){0}); /* it stands still */
+    expect_from(SLAVE_HOST, HELD, 503, NULL);
+}
+
+static void without_a_master_what_is_at_hand_is_stale(void **state)
+{
+    static const char *const hosts[] = {"127.0.0.1", BACKUP_HOST};
+    struct answer a;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+        site_publish(&site, "paris", BALLOT_BACKUP, MASTER_HOST, MONO_NEVER);
+        ask_from(&site, hosts[i], "GET", HELD, "", &a);
+        expect(&a, 200, "pond");
+        expect_header(&a, "Cache-Status", SITE_NODE "; hit");
+        answer_free(&a);
+        site_publish(&site, "paris", BALLOT_BACKUP, NULL, MONO_NEVER);
+        ask_from(&site, hosts[i], "GET", HELD, "", &a);
+        expect(&a, 200, "pond");
+        expect_header(&a, "Cache-Status", SITE_NODE "; hit; detail=stale");
+        answer_free(&a);
+    }
+}
+
+static void strangers_are_refused_and_closed(void **state)
+{
+    static const char *const targets[] = {HELD, "/.pond/catalogue", "/.pond/status"};
+    struct answer a;
+    int fd;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++) {
+        char text[256];
+        fd = site_connect_from(&site, STRANGER_HOST);
+        snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", targets[i]);
+        send_text(fd, text);
+        read_answer(fd, false, &a);
+        expect(&a, 403, "not a member\n");
+        assert_true(is_closed(fd));
+        answer_free(&a);
+        close(fd);
+    }
+}
+
+static void a_slave_serves_candidates_but_no_slave(void **state)
+{
+    (void)state;
+    expect_from(MASTER_HOST, HELD, 200, "pond");
+    expect_from(BACKUP_HOST, HELD, 200, "pond");
+    expect_from(SLAVE_HOST, HELD, 403,
+                "a slave serves no other slave: ask the master of the tier\n");
+    expect_from(SLAVE_HOST, "/.pond/catalogue", 403, NULL);
+    expect_from(SLAVE_HOST, "/.pond/status", 200, NULL); /* that is no content */
+    expect_from(STRANGER_HOST, HELD, 403, "not a member\n");
+    assert_int_equal(gate_count(GATE_SIBLING), 2);
+}
+
+static void of_what_is_not_held_the_cached_is_told_at_once(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    ask_from(&site, MASTER_HOST, "GET", HELD, "Cache-Control: only-if-cached\r\n", &a);
+    expect(&a, 200, "pond");
+    answer_free(&a);
+    ask_from(&site, MASTER_HOST, "GET", "/example.com/unknown", "Cache-Control: only-if-cached\r\n",
+             &a);
+    expect(&a, 404, NULL);
+    answer_free(&a);
+}
+
+static void a_circle_is_told(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    ask_from(&site, MASTER_HOST, "GET", HELD,
+             "Via: 1.1 gw1 (carpond), 1.1 " SITE_NODE " (carpond), 1.1 gw2 (carpond)\r\n", &a);
+    expect(&a, 508, NULL);
+    answer_free(&a);
+}
+
+int main(void)
+{
+#define BACKUP(test) cmocka_unit_test_setup_teardown(test, start_backup, stop)
+#define SLAVE(test) cmocka_unit_test_setup_teardown(test, start_slave, stop)
+    const struct CMUnitTest tests[] = {
+        BACKUP(candidates_are_served_what_is_held),
+        BACKUP(a_backup_sends_slaves_to_the_master),
+        BACKUP(a_target_beyond_all_names_is_not_repeated),
+        BACKUP(without_a_master_slaves_are_told_to_come_again),
+        BACKUP(without_a_master_what_is_at_hand_is_stale),
+        BACKUP(strangers_are_refused_and_closed),
+        SLAVE(a_slave_serves_candidates_but_no_slave),
+        SLAVE(of_what_is_not_held_the_cached_is_told_at_once),
+        BACKUP(a_circle_is_told),
+    };
+    return cmocka_run_group_tests_name("http_routes", tests, NULL, NULL);
+}
