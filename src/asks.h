@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cache/exchange.h"
+#include "src/base/time.h"
 #include "src/mailbox.h"
 
 /*
@@ -18,8 +19,10 @@ enum { ASKS_MAX = 4096 };
 struct ask {
     enum exchange_ask kind;
     char name[NAME_SIZE];
-    bool found;                                          /* out */
-    bool busy;                                           /* out: not found, but later perhaps */
+    size_t copies; /* EXCHANGE_ASK_COPIES: so many, ours counted where we are a candidate, */
+    mono_t until;  /* by then */
+    bool found;    /* out */
+    bool busy;     /* out: not found, but later perhaps */
     struct exchange_source sources[EXCHANGE_SURVEY_MAX]; /* out */
     size_t source_count;
     void (*done)(struct ask *ask); /* once; the ask is the caller's again */

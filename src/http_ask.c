@@ -32,7 +32,7 @@ static void on_answer(struct ask *ask)
     let_go(q);
 }
 
-struct question *question_ask(struct request *r, enum exchange_ask kind, struct span name)
+static struct question *question_new(struct request *r, enum exchange_ask kind, struct span name)
 {
     struct http *http = r->http;
     struct question *q;
@@ -50,7 +50,28 @@ struct question *question_ask(struct request *r, enum exchange_ask kind, struct 
     q->request = r;
     request_hold(r);
     atomic_store(&q->owners, 2);
-    http->options.world.ask(http->options.world.arg, &q->ask);
+    return q;
+}
+
+struct question *question_ask(struct request *r, enum exchange_ask kind, struct span name)
+{
+    struct question *q = question_new(r, kind, name);
+
+    if (q)
+        r->http->options.world.ask(r->http->options.world.arg, &q->ask);
+    return q;
+}
+
+struct question *question_ask_copies(struct request *r, struct span name, size_t copies,
+                                     mono_t until)
+{
+    struct question *q = question_new(r, EXCHANGE_ASK_COPIES, name);
+
+    if (!q)
+        return NULL;
+    q->ask.copies = copies;
+    q->ask.until = until;
+    r->http->options.world.ask(r->http->options.world.arg, &q->ask);
     return q;
 }
 

@@ -9,7 +9,13 @@
 #include "src/http_reply.h"
 
 /* PUT and DELETE: what changes the catalogue. */
-enum { CHANGE_MAGIC = 0x63686e67, CHANGE_MODE = 0644 };
+enum {
+    CHANGE_MAGIC = 0x63686e67,
+    CHANGE_MODE = 0644,
+    COPIES_S = 60,
+    COPIES_MOST_S = 30 * 86400,
+    WHY_SIZE = 256
+};
 
 /* One change. The request owns it, and the store while the job is under way; the last one frees. */
 struct change {
@@ -18,13 +24,19 @@ struct change {
     _Atomic unsigned owners;
     _Atomic bool done;
     bool submitted;
-    bool is_new; /* the name was not there before */
+    bool is_new;     /* the name was not there before */
+    uint64_t copies; /* that candidates must hold; 0: this host's is enough */
+    uint64_t time_s; /* for that */
+    bool time_given; /* it counts from the begin of the request then, else from when it is here */
+    mono_t begun;
+    struct question *question; /* who holds it */
     bool digest_given;
     struct digest digest;      /* what the body should have */
     enum store_status written; /* how the writing of the body went */
     struct draft *draft;
     struct store_job job;
     char skewed[SKEW_SENTENCE_SIZE]; /* why the clock forbids it */
+    char why[WHY_SIZE];              /* it has no copies, or not enough */
 };
 
 static void let_go(struct change *c)
@@ -41,6 +53,7 @@ static void change_end(void *work)
     struct change *c = work;
 
     MUST_BE(c, CHANGE_MAGIC);
+    question_end(c->question);
     if (c->draft)
         draft_drop(c->draft);
     c->draft = NULL;
@@ -74,12 +87,21 @@ static void on_done(struct store_job *job)
     let_go(c);
 }
 
+/* Those who can confirm it; nobody in a flat mesh. */
+static struct routes_copies can_confirm(const struct request *r)
+{
+    const struct routes *routes = r->http->options.world.routes;
+
+    return routes ? routes_copies(routes, clock_mono()) : (struct routes_copies){.others = 0};
+}
+
 static enum step submit(struct request *r, struct change *c)
 {
     c->submitted = true;
     c->job.done = on_done;
     c->job.owner = c;
     c->job.draft = c->draft;
+    c->job.unconfirmed = can_confirm(r).others > 0;
     c->draft = NULL;
     atomic_fetch_add(&c->owners, 1);
     store_submit(r->http->options.world.store, &c->job);
@@ -156,7 +178,7 @@ static const char *read_headers(struct request *r, struct change *c)
 {
     struct manifest *m = &c->job.manifest;
     struct span mtime = request_header(r, "Pond-Mtime"), mode = request_header(r, "Pond-Mode"),
-                copies = request_header(r, "Pond-Copies");
+                copies = request_header(r, "Pond-Copies"), time = request_header(r, "Pond-Timeout");
 
     m->mtime_ns = clock_wall().ms * 1000000;
     m->mode = CHANGE_MODE;
@@ -164,13 +186,36 @@ static const char *read_headers(struct request *r, struct change *c)
         return "Pond-Mtime is nanoseconds since 1970";
     if (mode.at && !read_octal(mode, &m->mode))
         return "Pond-Mode is octal permission bits, 0 to 7777";
-    if (copies.at && !span_is(copies, "0"))
-        return "there are no candidates to confirm copies in a flat mesh: put it without --copies";
+    if (copies.at && !span_u64(copies, UINT64_MAX, &c->copies))
+        return "Pond-Copies is a number of candidates";
+    c->time_given = time.at != NULL;
+    c->time_s = COPIES_S;
+    if (time.at && (!span_u64(time, COPIES_MOST_S, &c->time_s) || c->time_s == 0))
+        return "Pond-Timeout is a number of seconds, 30 days at most";
     if (!read_digest(r, "Repr-Digest", c) || !read_digest(r, "Content-Digest", c))
         return "a digest is sha-256=:BASE64: (RFC 9530)";
     if (r->is_signed && !request_header(r, "Content-Digest").at)
         return "a signed PUT says by Content-Digest what its body is";
     return NULL;
+}
+
+/* Are there as many? What is wrong, or NULL. */
+static const char *check_copies(const struct request *r, struct change *c)
+{
+    struct routes_copies there = can_confirm(r);
+    struct text why = TEXT_OVER(c->why);
+    size_t all = there.others + there.own;
+
+    if (there.others + there.own == 0)
+        return "copies are confirmed by elected candidates, and this host is in a flat mesh, which "
+               "has none: put it without --copies";
+    if (all > EXCHANGE_COPIES_MAX)
+        all = EXCHANGE_COPIES_MAX;
+    if (c->copies <= all)
+        return NULL;
+    text_printf(&why, "%" PRIu64 " copies are more than can be confirmed: %zu candidate%s can%s",
+                c->copies, all, all == 1 ? "" : "s", there.own ? ", this host among them" : "");
+    return c->why;
 }
 
 /* If-Match and If-None-Match; also learns whether the name is new. */
@@ -192,6 +237,21 @@ static enum step refuse_condition(struct request *r)
     return reply_refuse(r, 412, "the object does not stand as If-Match or If-None-Match wants it");
 }
 
+/* The object stays, and is announced on: whoever put it may wait, or put it again. */
+static enum step refuse_copies(struct request *r, struct change *c, const struct ask *ask)
+{
+    size_t held = can_confirm(r).own ? 1 : 0;
+    struct text why = TEXT_OVER(c->why);
+
+    for (size_t i = 0; i < ask->source_count; i++)
+        held += ask->sources[i].held;
+    text_printf(&why,
+                "it is safe on this host, but only %zu of %" PRIu64 " copies were confirmed in "
+                "time: it stays, and goes on to the others as they can be reached",
+                held, c->copies);
+    return reply_refuse(r, 504, c->why);
+}
+
 /* A failure is told when the rest of the body, which is thrown away, is over. */
 static void put_take(struct request *r, const char *bytes, size_t len)
 {
@@ -203,6 +263,25 @@ static void put_take(struct request *r, const char *bytes, size_t len)
         r->take = NULL;
 }
 
+/* It is safe here. The first time asks the candidates, the next ones look for their answers. */
+static enum step copies_step(struct request *r, struct change *c)
+{
+    mono_t until = mono_after(c->time_given ? c->begun : clock_mono(), MONO_S(c->time_s));
+    const struct ask *ask;
+
+    if (!c->question)
+        c->question =
+            question_ask_copies(r, span_of(c->job.manifest.name), (size_t)c->copies, until);
+    if (c->question && !question_answered(c->question))
+        return STEP_WAIT;
+    ask = c->question ? question_ask_of(c->question) : NULL;
+    if (!ask || ask->busy)
+        return reply_refuse(r, 503,
+                            "it is safe on this host; who else holds it cannot be asked now, since "
+                            "too many questions wait for an answer");
+    return ask->found ? answer(r, c, c->is_new ? 201 : 200) : refuse_copies(r, c, ask);
+}
+
 static enum step put_step(struct request *r)
 {
     struct change *c = r->work;
@@ -211,8 +290,10 @@ static enum step put_step(struct request *r)
     if (c->submitted) {
         if (!atomic_load(&c->done))
             return STEP_WAIT;
-        if (c->job.status == STORE_OK)
+        if (c->job.status == STORE_OK && !c->question)
             stat_add(STAT_PUTS, 1);
+        if (c->job.status == STORE_OK && c->copies)
+            return copies_step(r, c);
         return answer(r, c, c->is_new ? 201 : 200);
     }
     if (c->written == STORE_OK)
@@ -239,7 +320,10 @@ enum step put_begin(struct request *r)
     if (!admit(r, GATE_PUT, name))
         return STEP_DONE;
     c = change_new(r, STORE_PUT, name);
+    c->begun = clock_mono();
     wrong = read_headers(r, c);
+    if (!wrong && c->copies)
+        wrong = check_copies(r, c);
     if (wrong)
         return reply_refuse(r, 400, wrong);
     if (clock_is_off(r, c))

@@ -234,3 +234,14 @@ size_t routes_singles(const struct routes *routes, mono_t now, unsigned audience
     }
     return count;
 }
+
+struct routes_copies routes_copies(const struct routes *routes, mono_t now)
+{
+    struct route_place place = routes_place(routes, now);
+    struct address *singles;
+    struct routes_copies copies = {.own = place.top};
+
+    copies.others = routes_singles(routes, now, route_confirmers(&place), &singles);
+    free(singles);
+    return copies;
+}

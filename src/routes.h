@@ -42,6 +42,14 @@ bool routes_knows_candidate(const struct routes *routes, const struct address *h
 
 struct route_place routes_place(const struct routes *routes, mono_t now);
 
+/* Who can confirm what is put in here: `others` candidates, of the tier above, or of our own where
+ * none is above; and ourselves where we are one of these. */
+struct routes_copies {
+    size_t others;
+    bool own;
+};
+struct routes_copies routes_copies(const struct routes *routes, mono_t now);
+
 /* ---- whom to ask ---------------------------------------------------------------------------- */
 
 enum { ROUTES_MAX = 128 };

@@ -87,13 +87,31 @@ def case_put_unreadable(home, here):
 
 
 def case_put_options(home, here):
-    """--copies wants candidates, --timeout seconds"""
+    """--copies is a number, --timeout seconds"""
     path = write(here, "x", b"x")
     with Fake(home) as fake:
-        expect(pond(home, here, "put", path, "--copies", "2"), USAGE, "elected candidates")
+        for wrong in ("0", "-1", "x", "1.5"):
+            expect(pond(home, here, "put", path, "--copies", wrong), USAGE, "number of candidates")
         for wrong in ("0", "-1", "x", "1.5", "99999999999"):
             expect(pond(home, here, "put", path, "--timeout", wrong), USAGE, "whole seconds")
         equal(fake.seen, [])
+
+
+def case_put_copies(home, here):
+    """--copies and its time go to the daemon, which judges both; its sentences are passed on"""
+    path = write(here, "x", b"x")
+    with Fake(home) as fake:
+        fake.on("PUT", "/example.com/x", lambda h: (h.body(), h.whole(201, b"{}")))
+        expect(pond(home, here, "put", path, "--copies", "2"), DONE)
+        expect(pond(home, here, "put", path, "--copies", "2", "--timeout", "7"), DONE)
+        expect(pond(home, here, "put", path, "--timeout", "7"), DONE)
+        asked = [(headers.get("Pond-Copies"), headers.get("Pond-Timeout"))
+                 for method, _, headers in fake.seen if method == "PUT"]
+        equal(asked, [("2", None), ("2", "7"), (None, None)])
+        fake.on("PUT", "/example.com/x", lambda h: (h.body(), h.say(504, "only 1 of 2 copies")))
+        expect(pond(home, here, "put", path, "--copies", "2"), FAILED, "only 1 of 2 copies")
+        fake.on("PUT", "/example.com/x", lambda h: (h.body(), h.say(400, "9 are more than")))
+        expect(pond(home, here, "put", path, "--copies", "9"), USAGE, "9 are more than")
 
 
 def case_put_refused(home, here):

@@ -256,6 +256,32 @@ static void the_place_is_told(void **state)
     assert_true(routes_place(&p->routes, noon).leads);
 }
 
+/* A slave's puts are confirmed by the candidates above; those of a top candidate by its fellows. */
+static void copies_are_confirmed_above_or_beside(void **state)
+{
+    struct paris *p = *state;
+    struct member core[] = {line("10.0.0.1", MEMBER_CANDIDATE, "core", "10.0.0.1"),
+                            line("10.0.0.2", MEMBER_CANDIDATE, "core", "10.0.0.1"),
+                            line("10.0.0.0/24", MEMBER_SLAVE, "core", "10.0.0.1")};
+    struct address own = address("10.0.0.1");
+    struct members *top = members_new(&(struct members_options){
+        .list = core, .count = 3, .own = &own, .own_count = 1, .nets_given = true});
+    struct members *mesh = make_members(OFFICE, true);
+    struct routes above = {top, p->view, HTTP_PORT}, flat = {mesh, NULL, HTTP_PORT};
+    struct routes_copies copies = routes_copies(&p->routes, noon);
+
+    assert_int_equal(copies.others, 2);
+    assert_false(copies.own);
+    copies = routes_copies(&above, noon);
+    assert_int_equal(copies.others, 1);
+    assert_true(copies.own);
+    copies = routes_copies(&flat, noon);
+    assert_int_equal(copies.others, 0);
+    assert_false(copies.own);
+    members_free(top);
+    members_free(mesh);
+}
+
 int main(void)
 {
 #define ON_PARIS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -268,6 +294,7 @@ int main(void)
         ON_PARIS(a_master_asks_above_then_its_own_backups),
         ON_PARIS(audiences_follow_the_elections),
         ON_PARIS(the_place_is_told),
+        ON_PARIS(copies_are_confirmed_above_or_beside),
     };
     return cmocka_run_group_tests_name("routes", tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@
     ROW(OPTION_FORCE, 'f', NULL, NULL, "overwrite the file if there is one")                       \
     ROW(OPTION_NEWEST, 0, "newest", NULL, "ask the network for a newer version first")             \
     ROW(OPTION_VERSION, 0, "version", "V", "this version, as pond ls prints it, not the newest")   \
-    ROW(OPTION_COPIES, 0, "copies", "N", "wait until N candidates hold it, where a tier has some") \
+    ROW(OPTION_COPIES, 0, "copies", "N", "wait until N candidates hold it")                        \
     ROW(OPTION_TIMEOUT, 0, "timeout", "S", "give up after S seconds")                              \
     ROW(OPTION_FOR, 0, "for", "TIME", "for so long: 90s, 15m, 2h, 1d")                             \
     ROW(OPTION_HOST, 0, "host", "NAME", "print what the host NAME would be")                       \

@@ -14,7 +14,12 @@
 #include "src/clock.h"
 #include "tools/pond/progress.h"
 
-enum { TIMEOUT_MAX_S = 30 * 86400, HEADER_SIZE = 64 };
+enum {
+    TIMEOUT_MAX_S = 30 * 86400,
+    COPIES_MAX = 1000000, /* the daemon knows how many there are */
+    ANSWER_S = 5,         /* for its answer, once the time is up */
+    HEADER_SIZE = 64
+};
 
 struct upload {
     const char *file; /* as messages name it */
@@ -125,34 +130,74 @@ static enum pond_exit open_file(const char *file, struct upload *out)
     return POND_DONE;
 }
 
-/* --copies and --timeout. */
-static enum pond_exit read_options(const struct args *args, unsigned *most_s)
+/* What --copies and --timeout ask for; 0: nothing. */
+struct patience {
+    uint64_t copies;
+    uint64_t timeout_s;
+};
+
+static enum pond_exit read_options(const struct args *args, struct patience *out)
 {
     const char *copies = args->value[OPTION_COPIES], *timeout = args->value[OPTION_TIMEOUT];
-    uint64_t n = 0;
 
-    if (copies)
-        return say_exit(POND_USAGE,
-                        "--copies %s: copies are confirmed by elected candidates alone, and a flat "
-                        "mesh has none: leave --copies out",
-                        copies);
-    if (timeout && (!span_u64(span_of(timeout), TIMEOUT_MAX_S, &n) || n == 0))
+    if (copies && (!span_u64(span_of(copies), COPIES_MAX, &out->copies) || out->copies == 0))
+        return say_exit(POND_USAGE, "--copies %s: give a number of candidates, from 1 on", copies);
+    if (timeout &&
+        (!span_u64(span_of(timeout), TIMEOUT_MAX_S, &out->timeout_s) || out->timeout_s == 0))
         return say_exit(POND_USAGE, "--timeout %s: give whole seconds, from 1 to %d", timeout,
                         TIMEOUT_MAX_S);
-    *most_s = (unsigned)n;
     return POND_DONE;
 }
 
-static enum pond_exit send_file(struct pond *pond, struct upload *upload, const char *name,
-                                unsigned most_s)
+/* With --copies it is the daemon that looks at the time, and says how many there are when it is up.
+ */
+static unsigned most_s_of(const struct patience *patience)
 {
-    char target[TARGET_SIZE], mtime[HEADER_SIZE], mode[HEADER_SIZE], what[NAME_SIZE + 8];
+    return (unsigned)patience->timeout_s + (patience->timeout_s && patience->copies ? ANSWER_S : 0);
+}
+
+/* The headers that go with it: their memory, and the list of those that are used. */
+struct put_headers {
+    char mtime[HEADER_SIZE], mode[HEADER_SIZE], copies[HEADER_SIZE], timeout[HEADER_SIZE];
+    const char *list[5];
+};
+
+static void set_headers(struct put_headers *out, const struct upload *upload,
+                        const struct patience *patience)
+{
+    size_t n = 0;
+
+    if (upload->sized) {
+        snprintf(out->mtime, HEADER_SIZE, "Pond-Mtime: %" PRId64,
+                 (int64_t)upload->before.st_mtim.tv_sec * 1000000000 +
+                     upload->before.st_mtim.tv_nsec);
+        snprintf(out->mode, HEADER_SIZE, "Pond-Mode: %o", (unsigned)upload->before.st_mode & 07777);
+        out->list[n++] = out->mtime;
+        out->list[n++] = out->mode;
+    }
+    if (patience->copies) {
+        snprintf(out->copies, HEADER_SIZE, "Pond-Copies: %" PRIu64, patience->copies);
+        out->list[n++] = out->copies;
+    }
+    if (patience->copies && patience->timeout_s) {
+        snprintf(out->timeout, HEADER_SIZE, "Pond-Timeout: %" PRIu64, patience->timeout_s);
+        out->list[n++] = out->timeout;
+    }
+    out->list[n] = NULL;
+}
+
+static enum pond_exit send_file(struct pond *pond, struct upload *upload, const char *name,
+                                const struct patience *patience)
+{
+    char target[TARGET_SIZE], what[NAME_SIZE + 8];
     struct text text = TEXT_OVER(target);
-    const char *headers[] = {mtime, mode, NULL};
+    unsigned most_s = most_s_of(patience);
+    struct put_headers headers;
     struct call call = {.method = "PUT",
                         .target = target,
                         .source = give,
                         .arg = upload,
+                        .headers = headers.list,
                         .source_size = upload->sized ? upload->before.st_size : -1,
                         .most_s = most_s};
     struct answer answer;
@@ -160,18 +205,12 @@ static enum pond_exit send_file(struct pond *pond, struct upload *upload, const 
 
     name_to_target(span_of(name), &text);
     snprintf(what, sizeof(what), "put %s", name);
-    if (upload->sized) {
-        snprintf(mtime, sizeof(mtime), "Pond-Mtime: %" PRId64,
-                 (int64_t)upload->before.st_mtim.tv_sec * 1000000000 +
-                     upload->before.st_mtim.tv_nsec);
-        snprintf(mode, sizeof(mode), "Pond-Mode: %o", (unsigned)upload->before.st_mode & 07777);
-        call.headers = headers;
-    }
+    set_headers(&headers, upload, patience);
     upload->deadline = most_s ? mono_after(clock_mono(), MONO_S(most_s)) : MONO_NEVER;
     progress_begin(&upload->progress, name);
     status = pond_do(pond, what, &call, &answer);
     progress_end(&upload->progress);
-    if (status == POND_FAILED && upload->whole)
+    if (status == POND_FAILED && upload->whole && !patience->copies)
         say("all of it had been sent: pond ls tells whether it is in");
     return status;
 }
@@ -182,8 +221,8 @@ int cmd_put(struct pond *pond)
     const char *file = args->words[0], *typed = args->words[1];
     char name[NAME_SIZE];
     struct upload upload;
-    unsigned most_s = 0;
-    enum pond_exit status = read_options(args, &most_s);
+    struct patience patience = {0};
+    enum pond_exit status = read_options(args, &patience);
 
     if (status != POND_DONE)
         return status;
@@ -193,7 +232,7 @@ int cmd_put(struct pond *pond)
     if (status == POND_DONE)
         status = pond_name(pond, typed ? typed : name_base(span_of(file)).at, name);
     if (status == POND_DONE)
-        status = send_file(pond, &upload, name, most_s);
+        status = send_file(pond, &upload, name, &patience);
     if (upload.fd > STDIN_FILENO)
         close(upload.fd);
     return status;

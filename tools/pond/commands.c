@@ -16,7 +16,9 @@ static const struct command rows[] = {
     {"put", "FILE|- [NAME]", "put a file in, for every host to get",
      "Without a NAME the file's base name is used. FILE may be - for standard input, which needs "
      "a\n"
-     "NAME. It returns once the object is safe on this host's disk.",
+     "NAME. It returns once the object is safe on this host's disk, or with --copies once N\n"
+     "candidates hold it; if they do not within 60 s (--timeout), it stays, and the exit status is "
+     "1.",
      OPTION_BIT(OPTION_COPIES) | OPTION_BIT(OPTION_TIMEOUT), 1, 2, cmd_put},
     {"get", "NAME", "get a file, from wherever in the network it is",
      "Without -o it is written here, under its base name. It appears whole and checked, or not at\n"
