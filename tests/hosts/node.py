@@ -177,11 +177,13 @@ class Node:
         return made
 
     def put_many(self, names):
-        """Puts a small object under each name, over one connection."""
+        """Puts an object under each name, over one connection: {name: bytes}, or names alone, and
+        each is its object's content."""
+        contents = names if isinstance(names, dict) else {name: name.encode() for name in names}
         connection = http.client.HTTPConnection("localhost")
         connection.sock = self.socket()
-        for name in names:
-            connection.request("PUT", f"/{DOMAIN}/{name}", body=name.encode())
+        for name, content in contents.items():
+            connection.request("PUT", f"/{DOMAIN}/{name}", body=content)
             answer = connection.getresponse()
             body = answer.read()
             check(answer.status in (200, 201, 204), f"PUT {name}: {answer.status} {body!r}")
