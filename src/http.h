@@ -35,7 +35,6 @@ struct http_world {
     const struct routes *routes;
     struct challenge_server *challenges;
     const struct skew *skew;
-    const struct routes *routes;   /* NULL: a flat mesh */
     const struct keyring *keyring; /* NULL: unsigned */
     const char *node;
     const char *domain;

@@ -90,9 +90,7 @@ static void on_done(struct store_job *job)
 /* Those who can confirm it; nobody in a flat mesh. */
 static struct routes_copies can_confirm(const struct request *r)
 {
-    const struct routes *routes = r->http->options.world.routes;
-
-    return routes ? routes_copies(routes, clock_mono()) : (struct routes_copies){.others = 0};
+    return routes_copies(r->http->options.world.routes, clock_mono());
 }
 
 static enum step submit(struct request *r, struct change *c)

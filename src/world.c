@@ -211,7 +211,6 @@ static bool make_http(struct world *world)
                                              .routes = &world->routes,
                                              .challenges = world->challenges,
                                              .skew = &world->wires.skew,
-                                             .routes = &world->routes,
                                              .keyring = world->keyring,
                                              .node = conf->node,
                                              .domain = conf->domain,
