@@ -81,6 +81,44 @@ mono_t exchange_within(struct exchange *machine, int64_t ns)
     return mono_after(machine->now, (int64_t)rng_below(&machine->rng, (uint64_t)ns));
 }
 
+uint64_t exchange_host_key(const struct exchange *machine, const struct address *host)
+{
+    char hex[2 * sizeof(host->ip) + 1];
+    struct text text = TEXT_OVER(hex);
+
+    text_hex(&text, host->ip, sizeof(host->ip));
+    return exchange_key(machine, hex);
+}
+
+unsigned exchange_audiences(const struct exchange *machine, unsigned audiences)
+{
+    const struct route_place *place = &machine->place;
+    unsigned have = 0;
+
+    have |= place->mesh ? AUDIENCE_MESH : 0;
+    have |= place->follows ? AUDIENCE_UP : 0;
+    have |= place->leads ? AUDIENCE_DOWN : 0;
+    have |= place->candidate ? AUDIENCE_FELLOWS : 0;
+    have |= place->above ? AUDIENCE_ABOVE : 0;
+    return audiences & have;
+}
+
+/* So many may come at once; of more, each is given a millisecond. */
+uint16_t exchange_spread_ms(const struct exchange *machine, unsigned audiences, int64_t most_ms)
+{
+    enum { SPREAD_FREE_PEERS = 4 };
+    size_t peers = machine->peers.count;
+
+    if (!(audiences & (AUDIENCE_MESH | AUDIENCE_DOWN)) || peers <= SPREAD_FREE_PEERS)
+        return 0;
+    return (uint16_t)(peers < (size_t)most_ms ? peers : (size_t)most_ms);
+}
+
+bool exchange_asks(const struct peer *peer)
+{
+    return route_ask(peer->relations) != ROUTE_ASK_NEVER;
+}
+
 int exchange_order(const struct exchange_local *local, struct version version,
                    const struct digest *sha256)
 {
@@ -140,19 +178,20 @@ void exchange_judge(struct exchange *machine, const struct exchange_event *event
         exchange_blame(machine, &event->from, event->fault);
 }
 
-/* All are greeted together once, when we begin; who joins later is greeted by itself, so that it
- * knows of us, and asked for what it has. */
-static void member(struct exchange *machine, const struct address *address,
+/* All of a flat mesh are greeted together once, when we begin; who joins later is greeted by
+ * itself, so that it knows of us, and asked for what it has. */
+static void member(struct exchange *machine, const struct exchange_event *event,
                    struct exchange_actions *actions)
 {
-    struct peer *peer = peers_learn(&machine->peers, address, machine->now);
+    struct peer *peer = peers_learn(&machine->peers, &event->from, machine->now);
     bool joins = !peer->member && machine->comparing.greeted;
 
     peer->member = true;
-    if (!joins)
+    peer->relations = event->relations;
+    if (!joins || !(peer->relations & ROUTE_MESH))
         return;
-    exchange_say_hello(machine, address, actions);
-    exchange_compare_soon(machine, address);
+    exchange_say_hello(machine, &event->from, actions);
+    exchange_compare_soon(machine, &event->from);
 }
 
 static void stranger(struct exchange *machine, const struct address *address)
@@ -169,16 +208,27 @@ void exchange_set_broadcast(struct exchange *machine, bool broadcast)
     machine->broadcast = broadcast;
 }
 
-/* Notes who spoke. One that is new, or restarted, may know what we missed. */
+/* It has what we missed. */
+static void compare_soon(struct exchange *machine, const struct peer *peer)
+{
+    if (peer->relations & ROUTE_MESH)
+        exchange_compare_soon(machine, &peer->address);
+    else if (exchange_asks(peer))
+        exchange_heads_soon(machine, peer);
+}
+
+/* Notes who spoke. One of a flat mesh that is new, or restarted, may know what we missed; in tiers
+ * its head tells. */
 static struct peer *note_sender(struct exchange *machine, const struct exchange_event *event)
 {
     const struct notice_sender *sender = &event->notice->sender;
     struct peer *peer = peers_learn(&machine->peers, &event->from, machine->now);
     bool restarted = peer->ever_heard && peer->boot != sender->boot;
 
+    peer->relations = event->relations;
     if (restarted)
         peer_serves(peer);
-    if (!peer->ever_heard || restarted)
+    if (peer->relations & ROUTE_MESH && (!peer->ever_heard || restarted))
         exchange_compare_soon(machine, &event->from);
     peer->address = event->from;
     peer->ever_heard = true;
@@ -210,7 +260,7 @@ static struct exchange_source source_of(const struct exchange *machine, const st
 /* A version that we lack: at once where somebody waits for it or it answers a question of ours,
  * else as spread out as the announcer asks for, for all who heard it come to it. */
 static void learn_from(struct exchange *machine, const struct exchange_event *event,
-                       const struct learn_candidate *candidate)
+                       const struct peer *peer, const struct learn_candidate *candidate)
 {
     const struct notice *notice = event->notice;
     mono_t due = machine->now;
@@ -220,11 +270,11 @@ static void learn_from(struct exchange *machine, const struct exchange_event *ev
     if (exchange_ask_waits(machine, notice->name))
         due = machine->now;
     if (!exchange_learn_want(machine, notice->name, candidate, due))
-        exchange_compare_soon(machine, &event->from);
+        compare_soon(machine, peer);
 }
 
 static void heard_ihave(struct exchange *machine, const struct exchange_event *event,
-                        struct peer *peer)
+                        const struct peer *peer, struct exchange_actions *actions)
 {
     const struct notice *notice = event->notice;
     struct exchange_source source = source_of(machine, peer, notice);
@@ -233,17 +283,21 @@ static void heard_ihave(struct exchange *machine, const struct exchange_event *e
     bool usable = answers ? peer_credible(peer, machine->now) : peer_usable(peer, machine->now);
     int order = exchange_order(&event->local, notice->version, &notice->sha256);
 
+    if (peer_credible(peer, machine->now))
+        exchange_confirm_heard(machine, event, actions);
     if (!notice->version.bits)
         usable = false; /* an ISconf host's: no manifest vouches for what it has */
     if (version_is_ahead(notice->version, event->wall)) {
         exchange_blame(machine, &event->from, PEER_AHEAD);
         usable = false;
     }
+    usable &= exchange_asks(peer);
     exchange_ask_heard(machine, event, &source, usable);
+    exchange_confirm_asked(machine, event);
     if (order > 0 && !*notice->tuid && notice->version.bits)
         exchange_say_correction(machine, event);
     if (order < 0 && usable)
-        learn_from(machine, event, &candidate);
+        learn_from(machine, event, peer, &candidate);
 }
 
 /* One who asks for what is newer than a version that we lack tells us of it. */
@@ -256,19 +310,44 @@ static void heard_whohas(struct exchange *machine, const struct exchange_event *
                  (!event->local.known || version_newer(notice->version, event->local.version));
 
     exchange_say_asked(machine, event);
-    if (newer && peer_usable(peer, machine->now) && !version_is_ahead(notice->version, event->wall))
-        learn_from(machine, event, &candidate);
+    if (newer && exchange_asks(peer) && peer_usable(peer, machine->now) &&
+        !version_is_ahead(notice->version, event->wall))
+        learn_from(machine, event, peer, &candidate);
 }
 
-static void heard(struct exchange *machine, const struct exchange_event *event)
+/* What the store says of a name now, for all who wait for it. */
+static void refresh(struct exchange *machine, const char *name, const struct exchange_local *local)
 {
-    struct peer *peer = note_sender(machine, event);
+    exchange_ask_refresh(machine, name, local);
+    exchange_relay_refresh(machine, name, local);
+    exchange_confirm_refresh(machine, name, local);
+}
 
-    exchange_ask_refresh(machine, event->notice->name, &event->local);
+/* Strangers and siblings are neither told nor asked anything. */
+static void heard(struct exchange *machine, const struct exchange_event *event,
+                  struct exchange_actions *actions)
+{
+    const struct peer *peer = note_sender(machine, event);
+
+    if (!(event->relations & ~(unsigned)ROUTE_SIBLING))
+        return;
+    refresh(machine, event->notice->name, &event->local);
     if (event->notice->kind == NOTICE_WHOHAS)
         heard_whohas(machine, event, peer);
     else
-        heard_ihave(machine, event, peer);
+        heard_ihave(machine, event, peer, actions);
+}
+
+/* Whom it concerns that a node told us what we did not know. */
+static unsigned onward(unsigned relations)
+{
+    unsigned audiences = 0;
+
+    if (relations & ROUTE_FOLLOWED)
+        audiences |= AUDIENCE_DOWN;
+    if (relations & (ROUTE_LED | ROUTE_FELLOW | ROUTE_SLAVE))
+        audiences |= AUDIENCE_UP | AUDIENCE_DOWN | AUDIENCE_FELLOWS;
+    return audiences;
 }
 
 static void learned(struct exchange *machine, const struct exchange_event *event)
@@ -277,17 +356,65 @@ static void learned(struct exchange *machine, const struct exchange_event *event
 
     MUST(span_copy(event->name, name, sizeof(name)));
     exchange_judge(machine, event);
-    exchange_learn_done(machine, event, name);
-    exchange_ask_refresh(machine, name, &event->local);
+    if (exchange_learn_done(machine, event, name))
+        exchange_say_announce(machine, name, &event->local, onward(event->relations), true);
+    refresh(machine, name, &event->local);
 }
 
 static void changed(struct exchange *machine, const struct exchange_event *event)
 {
     char name[NAME_SIZE];
 
-    MUST(span_copy(event->name, name, sizeof(name)));
-    exchange_say_changed(machine, event);
-    exchange_ask_refresh(machine, name, &event->local);
+    MUST(span_copy(event->name, name, sizeof(name)) && event->local.known);
+    exchange_say_announce(machine, name, &event->local, AUDIENCE_MESH | AUDIENCE_UP | AUDIENCE_DOWN,
+                          false);
+    refresh(machine, name, &event->local);
+}
+
+static void again(struct exchange *machine, const struct exchange_event *event)
+{
+    char name[NAME_SIZE];
+
+    MUST(span_copy(event->name, name, sizeof(name)) && event->local.known);
+    exchange_say_announce(machine, name, &event->local, AUDIENCE_UP, true);
+}
+
+/* A candidate tells whoever put it that it is safe here; the master tells its backups, so that they
+ * mirror it; and what is to go further up can be had from us now. */
+static void landed(struct exchange *machine, const struct exchange_event *event)
+{
+    const struct peer *peer = peers_find(&machine->peers, &event->from);
+    unsigned below = event->relations & (ROUTE_LED | ROUTE_FELLOW | ROUTE_SLAVE);
+    char name[NAME_SIZE];
+
+    MUST(span_copy(event->name, name, sizeof(name)) && event->local.known);
+    refresh(machine, name, &event->local);
+    if (!machine->place.candidate)
+        return;
+    if (peer && (peer->ever_heard || peer->member) && (below || event->relations & ROUTE_BESIDE))
+        exchange_say_reply(machine, &peer->address, name, "", &event->local, 0);
+    if (below || machine->place.leads)
+        exchange_say_announce(machine, name, &event->local,
+                              AUDIENCE_FELLOWS | (event->local.unconfirmed ? AUDIENCE_UP : 0),
+                              true);
+}
+
+static void place(struct exchange *machine, const struct exchange_event *event)
+{
+    machine->place = event->place;
+    exchange_ask_again(machine);
+}
+
+static void compared(struct exchange *machine, const struct exchange_event *event)
+{
+    if (!exchange_heads_done(machine, event))
+        exchange_compare_done(machine, event);
+}
+
+static void left(struct exchange *machine, const struct address *host)
+{
+    exchange_heads_forget(machine, host);
+    peers_forget(&machine->peers, host);
 }
 
 static void take(struct exchange *machine, const struct exchange_event *event,
@@ -297,23 +424,28 @@ static void take(struct exchange *machine, const struct exchange_event *event,
     case EXCHANGE_WAKE:
         break;
     case EXCHANGE_MEMBER:
-        member(machine, &event->from, actions);
+        member(machine, event, actions);
         break;
     case EXCHANGE_STRANGER:
         stranger(machine, &event->from);
         break;
     case EXCHANGE_LEFT:
-        peers_forget(&machine->peers, &event->from);
+        left(machine, &event->from);
         break;
     case EXCHANGE_PLACE:
-        machine->place = event->place;
+        place(machine, event);
         break;
     case EXCHANGE_HEARD:
-        heard(machine, event);
+        heard(machine, event, actions);
         break;
     case EXCHANGE_HEAD:
+        exchange_heads_heard(machine, event);
+        break;
     case EXCHANGE_LANDED:
+        landed(machine, event);
+        break;
     case EXCHANGE_AGAIN:
+        again(machine, event);
         break;
     case EXCHANGE_CHANGED:
         changed(machine, event);
@@ -328,7 +460,7 @@ static void take(struct exchange *machine, const struct exchange_event *event,
         learned(machine, event);
         break;
     case EXCHANGE_COMPARED:
-        exchange_compare_done(machine, event);
+        compared(machine, event);
         break;
     case EXCHANGE_BLAMED:
         exchange_blame(machine, &event->from, event->fault);
@@ -340,6 +472,9 @@ static mono_t deadline(const struct exchange *machine)
 {
     mono_t due = slots_due(&machine->asking.slots);
 
+    due = mono_earlier(due, exchange_relay_due(machine));
+    due = mono_earlier(due, exchange_confirm_due(machine));
+    due = mono_earlier(due, exchange_heads_due(machine));
     due = mono_earlier(due, exchange_say_due(machine));
     due = mono_earlier(due, exchange_learn_due(machine));
     return mono_earlier(due, exchange_compare_due(machine));
@@ -357,8 +492,11 @@ void exchange_step(struct exchange *machine, const struct exchange_event *event,
     take(machine, event, actions);
     tell_fault(machine, actions);
     exchange_ask_work(machine, actions);
+    exchange_relay_work(machine, actions);
+    exchange_confirm_work(machine);
     exchange_say_work(machine, actions);
     exchange_learn_work(machine, actions);
+    exchange_heads_work(machine, actions);
     exchange_compare_work(machine, actions);
     actions->deadline = deadline(machine);
 }
@@ -377,6 +515,8 @@ void exchange_figures(const struct exchange *machine, struct exchange_figures *o
     out->tickets = machine->asking.tickets_used;
     out->replies = machine->saying.reply_slots.used;
     out->announcements = machine->saying.announcement_slots.used;
+    out->relays = machine->relaying.slots.used;
+    out->confirms = machine->confirming.slots.used;
     out->learns = machine->learning.slots.used;
     out->learns_in_flight = machine->learning.in_flight;
 }

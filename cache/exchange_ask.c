@@ -19,13 +19,11 @@ static const struct plan plans[] = {
     [EXCHANGE_ASK_NEWEST] = {{0, MONO_MS(200)}, 2, MONO_MS(500), 200},
     [EXCHANGE_ASK_CONTENT] = {{0, MONO_MS(250), MONO_S(1)}, 3, MONO_S(2), 500},
     [EXCHANGE_ASK_SURVEY] = {{0, MONO_S(1)}, 2, MONO_S(2), 500},
+    [EXCHANGE_ASK_COPIES] = {.spread_max_ms = 0}, /* asked until its time is up */
 };
 
-/* So many may answer at once; of more, each is given a millisecond. */
-enum { SPREAD_FREE_PEERS = 4 };
-
-static const int64_t NOBODY_NS = MONO_S(1);
-static const int64_t RECENT_NS = MONO_S(5);
+/* COPIES is asked until its time is up: after this, and twice as long each time, up to the most. */
+static const int64_t COPIES_FIRST_NS = MONO_MS(250), COPIES_MOST_NS = MONO_S(2);
 
 /* How much longer a question stays open for a manifest that is on its way. */
 static const int64_t LEARN_PATIENCE_NS = MONO_S(10);
@@ -61,95 +59,6 @@ static uint64_t ticket_remove(struct asking *asking, uint16_t *link)
     asking->free_tickets = place;
     asking->tickets_used--;
     return ticket->id;
-}
-
-/* ---- what was heard lately ------------------------------------------------------------------ */
-
-static int nobody_find(const struct exchange *machine, const char *name)
-{
-    const struct asking *asking = &machine->asking;
-    uint64_t key = exchange_key(machine, name);
-    int slot = slots_find(&asking->nobody_slots, key, 0);
-
-    while (slot != SLOTS_NONE && strcmp(asking->nobody[slot], name) != 0)
-        slot = slots_find(&asking->nobody_slots, key, slot + 1);
-    return slot;
-}
-
-static bool nobody_has(const struct exchange *machine, const char *name)
-{
-    int slot = nobody_find(machine, name);
-
-    return slot != SLOTS_NONE &&
-           !mono_reached(machine->now, machine->asking.nobody_slots.due[slot]);
-}
-
-static void nobody_forget(struct exchange *machine, const char *name)
-{
-    int slot = nobody_find(machine, name);
-
-    if (slot != SLOTS_NONE)
-        slots_free(&machine->asking.nobody_slots, slot);
-}
-
-static void nobody_remember(struct exchange *machine, const char *name)
-{
-    struct asking *asking = &machine->asking;
-    int slot;
-
-    nobody_forget(machine, name);
-    slot = slots_take_over(&asking->nobody_slots, EXCHANGE_NOBODY_MAX, exchange_key(machine, name),
-                           mono_after(machine->now, NOBODY_NS));
-    exchange_copy_name(asking->nobody[slot], name);
-}
-
-static void recent_remember(struct exchange *machine, const char *name,
-                            const struct exchange_source *source)
-{
-    struct asking *asking = &machine->asking;
-    uint64_t key = exchange_key(machine, name);
-    mono_t due = mono_after(machine->now, RECENT_NS);
-    int slot = slots_find(&asking->recent_slots, key, 0);
-
-    while (slot != SLOTS_NONE && (!address_same(&asking->recent[slot].source.http, &source->http) ||
-                                  strcmp(asking->recent[slot].name, name) != 0))
-        slot = slots_find(&asking->recent_slots, key, slot + 1);
-    if (slot == SLOTS_NONE)
-        slot = slots_take_over(&asking->recent_slots, EXCHANGE_RECENT_MAX, key, due);
-    asking->recent_slots.due[slot] = due;
-    exchange_copy_name(asking->recent[slot].name, name);
-    asking->recent[slot].source = *source;
-}
-
-static bool holds(const struct exchange_source *source, const struct exchange_local *local)
-{
-    return source->held && local->known && version_same(source->version, local->version) &&
-           digest_same(&source->sha256, &local->sha256);
-}
-
-/* Who lately said that it holds this version. Each is given out once: one who asks again found
- * them wanting, and the network is asked anew. */
-static size_t recent_take(struct exchange *machine, const char *name,
-                          const struct exchange_local *local, struct exchange_source *out,
-                          size_t most)
-{
-    struct asking *asking = &machine->asking;
-    uint64_t key = exchange_key(machine, name);
-    size_t count = 0;
-
-    for (int slot = slots_find(&asking->recent_slots, key, 0); slot != SLOTS_NONE && count < most;
-         slot = slots_find(&asking->recent_slots, key, slot + 1)) {
-        const struct recent *recent = &asking->recent[slot];
-        bool fresh = !mono_reached(machine->now, asking->recent_slots.due[slot]);
-        const struct peer *peer = peers_find(&machine->peers, &recent->source.http);
-
-        if (strcmp(recent->name, name) != 0)
-            continue;
-        if (fresh && holds(&recent->source, local) && peer && peer_usable(peer, machine->now))
-            out[count++] = recent->source;
-        slots_free(&asking->recent_slots, slot);
-    }
-    return count;
 }
 
 /* ---- questions ------------------------------------------------------------------------------ */
@@ -191,7 +100,7 @@ static void question_free(struct asking *asking, int slot)
 
 /* A new question, due at once, or SLOTS_NONE. */
 static int question_new(struct exchange *machine, const char *name, enum exchange_ask ask,
-                        const struct exchange_local *local)
+                        const struct exchange_event *event)
 {
     struct asking *asking = &machine->asking;
     struct survey *survey = ask == EXCHANGE_ASK_SURVEY ? survey_take(asking) : NULL;
@@ -207,7 +116,12 @@ static int question_new(struct exchange *machine, const char *name, enum exchang
         return slot;
     }
     question = &asking->questions[slot];
-    *question = (struct question){.ask = ask, .local = *local, .asked = machine->now};
+    *question = (struct question){.ask = ask,
+                                  .local = event->local,
+                                  .asked = machine->now,
+                                  .copies = event->copies,
+                                  .version = event->local.version,
+                                  .until = event->until};
     question->sources = survey ? survey->sources : question->few;
     exchange_copy_name(question->name, name);
     exchange_make_tuid(machine, question->tuid);
@@ -238,8 +152,22 @@ static size_t count_holders(const struct question *question)
     size_t count = 0;
 
     for (size_t i = 0; i < question->source_count; i++)
-        count += holds(&question->sources[i], &question->local);
+        count += exchange_holds(&question->sources[i], &question->local);
     return count;
+}
+
+/* Where one has a newer version, the one that was put is no longer wanted. */
+static bool covers(const struct exchange_source *source, struct version version)
+{
+    return (source->held || source->deleted) && !version_newer(version, source->version);
+}
+
+/* Do as many candidates hold it as are asked for? */
+static bool has_copies(const struct exchange *machine, const struct question *question)
+{
+    bool own = machine->place.top && (question->local.held || question->local.deleted);
+
+    return question->source_count + own >= question->copies;
 }
 
 /* Whoever does not hold the version that is the newest now is no source for it. */
@@ -248,22 +176,23 @@ static void keep_holders(struct question *question)
     size_t kept = 0;
 
     for (size_t i = 0; i < question->source_count; i++)
-        if (holds(&question->sources[i], &question->local))
+        if (exchange_holds(&question->sources[i], &question->local))
             question->sources[kept++] = question->sources[i];
     question->source_count = kept;
 }
 
 /* The answer, as far as it can be told now. */
-static bool found_now(const struct question *question)
+static bool found_now(const struct exchange *machine, const struct question *question)
 {
     switch (question->ask) {
     case EXCHANGE_ASK_CONTENT:
         return question->local.held || count_holders(question) > 0;
     case EXCHANGE_ASK_SURVEY:
         return question->source_count > 0;
+    case EXCHANGE_ASK_COPIES:
+        return has_copies(machine, question);
     case EXCHANGE_ASK_NAME:
     case EXCHANGE_ASK_NEWEST:
-    case EXCHANGE_ASK_COPIES:
         break;
     }
     return question->local.known;
@@ -273,11 +202,11 @@ static void question_end(struct exchange *machine, int slot)
 {
     struct question *question = &machine->asking.questions[slot];
 
-    question->found = found_now(question);
-    if (question->ask != EXCHANGE_ASK_SURVEY)
+    question->found = found_now(machine, question);
+    if (question->ask != EXCHANGE_ASK_SURVEY && question->ask != EXCHANGE_ASK_COPIES)
         keep_holders(question);
     if (question->ask == EXCHANGE_ASK_NAME && !question->found)
-        nobody_remember(machine, question->name);
+        exchange_nobody_remember(machine, question->name);
     question->state = QUESTION_ENDED;
     machine->asking.slots.due[slot] = machine->now;
 }
@@ -288,10 +217,24 @@ static void question_consider(struct exchange *machine, int slot)
     const struct question *question = &machine->asking.questions[slot];
     bool in_vain = question->ask == EXCHANGE_ASK_CONTENT && question->local.deleted;
 
-    if (question->ask != EXCHANGE_ASK_NAME && question->ask != EXCHANGE_ASK_CONTENT)
+    if (question->ask == EXCHANGE_ASK_NEWEST || question->ask == EXCHANGE_ASK_SURVEY)
         return;
-    if (found_now(question) || in_vain)
+    if (found_now(machine, question) || in_vain)
         question_end(machine, slot);
+}
+
+/* When it is given up. */
+static mono_t question_end_at(const struct question *question)
+{
+    return question->ask == EXCHANGE_ASK_COPIES
+               ? question->until
+               : mono_after(question->asked, plans[question->ask].end);
+}
+
+static bool question_sends(const struct exchange *machine, const struct question *question)
+{
+    return question->ask == EXCHANGE_ASK_COPIES ? !mono_reached(machine->now, question->until)
+                                                : question->sent < plans[question->ask].send_count;
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -308,6 +251,16 @@ static void answer_at_once(struct exchange *machine, const struct exchange_event
     action->source_count = source_count;
 }
 
+/* The open question that one more may wait for: each put has its own. */
+static int question_shared(const struct exchange *machine, const char *name, enum exchange_ask ask)
+{
+    int slot = ask == EXCHANGE_ASK_COPIES ? SLOTS_NONE : question_find(machine, name, 0);
+
+    while (slot != SLOTS_NONE && machine->asking.questions[slot].ask != ask)
+        slot = question_find(machine, name, slot + 1);
+    return slot;
+}
+
 static void answer_busy(struct exchange *machine, const struct exchange_event *event,
                         struct exchange_actions *actions)
 {
@@ -316,18 +269,36 @@ static void answer_busy(struct exchange *machine, const struct exchange_event *e
     machine->figures.tickets_refused++;
 }
 
+/* Who is asked, and is there somebody. A name goes up alone. Content somebody beside us may have,
+ * and at the last those below. */
+static unsigned ask_audiences(const struct exchange *machine, enum exchange_ask ask, bool last)
+{
+    unsigned audiences = AUDIENCE_MESH | AUDIENCE_UP;
+    bool meshes = machine->broadcast || machine->peers.count;
+
+    if (ask == EXCHANGE_ASK_COPIES)
+        audiences = route_confirmers(&machine->place);
+    if (ask == EXCHANGE_ASK_CONTENT || ask == EXCHANGE_ASK_SURVEY)
+        audiences |= AUDIENCE_FELLOWS;
+    if (ask == EXCHANGE_ASK_SURVEY || (ask == EXCHANGE_ASK_CONTENT && last))
+        audiences |= AUDIENCE_DOWN;
+    return exchange_audiences(machine, meshes ? audiences : audiences & ~AUDIENCE_MESH);
+}
+
 /* What needs no asking. */
 static bool answered_at_once(struct exchange *machine, const struct exchange_event *event,
                              enum exchange_ask ask, const char *name,
                              struct exchange_actions *actions)
 {
     const struct exchange_local *local = &event->local;
-    bool alone = !machine->broadcast && !machine->peers.count;
+    bool alone = !ask_audiences(machine, ask, true);
+    bool own = machine->place.top && (local->held || local->deleted);
     size_t sources = 0;
 
     if (ask == EXCHANGE_ASK_CONTENT && !local->held && !local->deleted)
-        sources = recent_take(machine, name, local, machine->asking.at_once, EXCHANGE_SOURCES_MAX);
-    if (ask == EXCHANGE_ASK_NAME && (local->known || alone || nobody_has(machine, name)))
+        sources = exchange_recent_take(machine, name, local, machine->asking.at_once,
+                                       EXCHANGE_SOURCES_MAX);
+    if (ask == EXCHANGE_ASK_NAME && (local->known || alone || exchange_nobody_has(machine, name)))
         answer_at_once(machine, event, local->known, 0, actions);
     else if (ask == EXCHANGE_ASK_CONTENT && (local->held || local->deleted || alone || sources))
         answer_at_once(machine, event, local->held || sources, sources, actions);
@@ -335,6 +306,8 @@ static bool answered_at_once(struct exchange *machine, const struct exchange_eve
         answer_at_once(machine, event, local->known, 0, actions);
     else if (ask == EXCHANGE_ASK_SURVEY && alone)
         answer_at_once(machine, event, false, 0, actions);
+    else if (ask == EXCHANGE_ASK_COPIES && (!local->known || (own && event->copies == 1)))
+        answer_at_once(machine, event, local->known, 0, actions);
     else
         return false;
     return true;
@@ -349,16 +322,15 @@ void exchange_ask_begin(struct exchange *machine, const struct exchange_event *e
     int slot;
 
     MUST(span_copy(event->name, name, sizeof(name)));
-    if (!event->local.known && ask != EXCHANGE_ASK_SURVEY)
+    MUST(ask != EXCHANGE_ASK_COPIES || (event->copies && event->copies <= EXCHANGE_COPIES_MAX));
+    if (!event->local.known && ask != EXCHANGE_ASK_SURVEY && ask != EXCHANGE_ASK_COPIES)
         ask = EXCHANGE_ASK_NAME;
     exchange_ask_refresh(machine, name, &event->local);
     if (answered_at_once(machine, event, ask, name, actions))
         return;
-    slot = question_find(machine, name, 0);
-    while (slot != SLOTS_NONE && asking->questions[slot].ask != ask)
-        slot = question_find(machine, name, slot + 1);
+    slot = question_shared(machine, name, ask);
     if (slot == SLOTS_NONE)
-        slot = question_new(machine, name, ask, &event->local);
+        slot = question_new(machine, name, ask, event);
     if (slot == SLOTS_NONE) {
         answer_busy(machine, event, actions);
     } else if (!ticket_add(asking, slot, event->ticket)) {
@@ -389,20 +361,31 @@ void exchange_ask_drop(struct exchange *machine, uint64_t ticket)
         question_free(asking, slot);
 }
 
+/* What a candidate that we may not ask for content says that it holds still counts as a copy. */
+static bool worth_adding(const struct exchange *machine, const struct question *question,
+                         const struct exchange_event *event, const struct exchange_source *source,
+                         bool usable)
+{
+    if (question->ask == EXCHANGE_ASK_COPIES)
+        return route_confirms(&machine->place, event->relations) &&
+               covers(source, question->version);
+    return usable || question->ask == EXCHANGE_ASK_SURVEY;
+}
+
 void exchange_ask_heard(struct exchange *machine, const struct exchange_event *event,
                         const struct exchange_source *source, bool usable)
 {
     const char *name = event->notice->name;
 
     if (usable)
-        nobody_forget(machine, name);
+        exchange_nobody_forget(machine, name);
     if (usable && source->held)
-        recent_remember(machine, name, source);
+        exchange_recent_remember(machine, name, source);
     for (int slot = question_find(machine, name, 0); slot != SLOTS_NONE;
          slot = question_find(machine, name, slot + 1)) {
         struct question *question = &machine->asking.questions[slot];
 
-        if (usable || question->ask == EXCHANGE_ASK_SURVEY)
+        if (worth_adding(machine, question, event, source, usable))
             source_add(question, source);
         question_consider(machine, slot);
     }
@@ -414,14 +397,14 @@ void exchange_ask_refresh(struct exchange *machine, const char *name,
     struct asking *asking = &machine->asking;
 
     if (local->known)
-        nobody_forget(machine, name);
+        exchange_nobody_forget(machine, name);
     for (int slot = question_find(machine, name, 0); slot != SLOTS_NONE;
          slot = question_find(machine, name, slot + 1)) {
         struct question *question = &asking->questions[slot];
 
         question->local = *local;
         question_consider(machine, slot);
-        if (mono_reached(machine->now, mono_after(question->asked, plans[question->ask].end)))
+        if (mono_reached(machine->now, question_end_at(question)))
             asking->slots.due[slot] = machine->now; /* it waited for this manifest alone */
     }
 }
@@ -430,21 +413,40 @@ bool exchange_ask_waits(const struct exchange *machine, const char *name)
 {
     int slot = question_find(machine, name, 0);
 
-    while (slot != SLOTS_NONE && machine->asking.questions[slot].ask == EXCHANGE_ASK_SURVEY)
+    while (slot != SLOTS_NONE && (machine->asking.questions[slot].ask == EXCHANGE_ASK_SURVEY ||
+                                  machine->asking.questions[slot].ask == EXCHANGE_ASK_COPIES))
         slot = question_find(machine, name, slot + 1);
     return slot != SLOTS_NONE;
 }
 
-/* ---- work ----------------------------------------------------------------------------------- */
-
-static uint16_t spread_ms(const struct exchange *machine, const struct plan *plan)
+bool exchange_ask_is_ours(const struct exchange *machine, const char *name, const char *tuid)
 {
-    size_t peers = machine->peers.count;
+    int slot = question_find(machine, name, 0);
 
-    if (peers <= SPREAD_FREE_PEERS)
-        return 0;
-    return (uint16_t)(peers < (size_t)plan->spread_max_ms ? peers : (size_t)plan->spread_max_ms);
+    while (slot != SLOTS_NONE && strcmp(machine->asking.questions[slot].tuid, tuid) != 0)
+        slot = question_find(machine, name, slot + 1);
+    return slot != SLOTS_NONE;
 }
+
+/* Once more at least, and at once; when it is given up stays as it was. */
+void exchange_ask_again(struct exchange *machine)
+{
+    struct asking *asking = &machine->asking;
+
+    for (size_t slot = 0; slot < asking->slots.end; slot++) {
+        struct question *question = &asking->questions[slot];
+
+        if (!asking->slots.key[slot] || question->state != QUESTION_OPEN ||
+            question->ask == EXCHANGE_ASK_SURVEY ||
+            mono_reached(machine->now, question_end_at(question)))
+            continue;
+        if (question->sent && !question_sends(machine, question))
+            question->sent--;
+        asking->slots.due[slot] = machine->now;
+    }
+}
+
+/* ---- work ----------------------------------------------------------------------------------- */
 
 /* A name is asked for among the holders of its content first, who are few; then of all who know. */
 static bool wants_content(const struct question *question)
@@ -453,27 +455,51 @@ static bool wants_content(const struct question *question)
            (question->ask == EXCHANGE_ASK_NAME && !question->sent);
 }
 
+static void write_question(struct exchange *machine, struct question *question,
+                           struct notice *notice)
+{
+    notice->kind = NOTICE_WHOHAS;
+    exchange_copy_name(notice->name, question->name);
+    notice->content = wants_content(question);
+    notice->port = machine->http_port;
+    if (question->ask != EXCHANGE_ASK_SURVEY && question->local.known) {
+        notice->version = question->local.version;
+        notice->time = question->local.mtime;
+    }
+}
+
+/* When it is sent again, or given up. */
+static mono_t next_send(const struct exchange *machine, const struct question *question)
+{
+    const struct plan *plan = &plans[question->ask];
+    int64_t wait = COPIES_FIRST_NS;
+
+    if (question->ask != EXCHANGE_ASK_COPIES)
+        return mono_after(question->asked, question->sent < plan->send_count
+                                               ? plan->sends[question->sent]
+                                               : plan->end);
+    for (size_t i = 1; i < question->sent && wait < COPIES_MOST_NS; i++)
+        wait *= 2;
+    return mono_earlier(question->until, mono_after(machine->now, wait));
+}
+
 static void question_send(struct exchange *machine, int slot, struct exchange_action *action)
 {
     struct question *question = &machine->asking.questions[slot];
     const struct plan *plan = &plans[question->ask];
     struct notice *notice = &action->notice;
 
-    action->audiences = AUDIENCE_MESH;
-    notice->kind = NOTICE_WHOHAS;
-    exchange_copy_name(notice->name, question->name);
+    action->audiences =
+        ask_audiences(machine, question->ask, question->sent + 1 >= plan->send_count);
+    if (question->ask == EXCHANGE_ASK_COPIES)
+        exchange_say_write(machine, question->name, &question->local, notice);
+    else
+        write_question(machine, question, notice);
+    notice->confirm = question->ask == EXCHANGE_ASK_COPIES;
+    notice->spread_ms = exchange_spread_ms(machine, action->audiences, plan->spread_max_ms);
     memcpy(notice->tuid, question->tuid, TUID_SIZE);
-    notice->content = wants_content(question);
-    notice->spread_ms = spread_ms(machine, plan);
-    notice->port = machine->http_port;
-    if (question->ask != EXCHANGE_ASK_SURVEY && question->local.known) {
-        notice->version = question->local.version;
-        notice->time = question->local.mtime;
-    }
     question->sent++;
-    machine->asking.slots.due[slot] =
-        mono_after(question->asked,
-                   question->sent < plan->send_count ? plan->sends[question->sent] : plan->end);
+    machine->asking.slots.due[slot] = next_send(machine, question);
 }
 
 /* Its time is up: the end, but for a manifest that is on its way. */
@@ -481,8 +507,8 @@ static void question_expire(struct exchange *machine, int slot)
 {
     struct question *question = &machine->asking.questions[slot];
     mono_t patience = mono_after(question->asked, plans[question->ask].end + LEARN_PATIENCE_NS);
-    bool pending =
-        question->ask != EXCHANGE_ASK_SURVEY && exchange_learn_pending(machine, question->name);
+    bool pending = question->ask != EXCHANGE_ASK_SURVEY && question->ask != EXCHANGE_ASK_COPIES &&
+                   exchange_learn_pending(machine, question->name);
 
     if (pending && !mono_reached(machine->now, patience))
         machine->asking.slots.due[slot] = patience;
@@ -514,7 +540,7 @@ void exchange_ask_work(struct exchange *machine, struct exchange_actions *action
     while (slot != SLOTS_NONE && mono_reached(machine->now, asking->slots.due[slot])) {
         struct question *question = &asking->questions[slot];
         bool ended = question->state == QUESTION_ENDED;
-        bool sends = !ended && question->sent < plans[question->ask].send_count;
+        bool sends = !ended && question_sends(machine, question);
         struct exchange_action *action = NULL;
 
         if (ended || sends) {

@@ -4,11 +4,10 @@
 #include "src/base/must.h"
 
 /*
- * The comparison with one random peer at a time: its catalogue is read from where we left off in
- * it. This alone suffices for every node to come to know everything; all the rest is for speed.
+ * In a flat mesh, the comparison with one random peer at a time: its catalogue is read from where
+ * we left off in it. This alone suffices for every node to come to know everything; all the rest is
+ * for speed.
  */
-enum { PAGES_MAX = 1024 }; /* of one peer at a stretch: then it is another's turn */
-
 static const int64_t FIRST_NS = MONO_S(2);
 static const int64_t RETRY_NS = MONO_S(2);
 
@@ -45,8 +44,15 @@ void exchange_compare_soon(struct exchange *machine, const struct address *host)
         return;
     comparing->hinted = true;
     comparing->hint = *host;
-    if (!comparing->run)
+    if (!comparing->reading.run)
         comparing->due = mono_earlier(comparing->due, about(machine, soon_ns(machine)));
+}
+
+/* Of a flat mesh, fit for use, and not read for its head already. */
+static bool is_fit(const struct exchange *machine, const struct peer *peer)
+{
+    return peer->relations & ROUTE_MESH && peer_usable(peer, machine->now) &&
+           !exchange_heads_busy(machine, &peer->address);
 }
 
 /* A random one of those that can be used now. */
@@ -58,7 +64,7 @@ static struct peer *choose(struct exchange *machine)
     for (size_t i = 0; i < machine->peers.count; i++) {
         struct peer *peer = &machine->peers.list[i];
 
-        if (peer_usable(peer, machine->now) && rng_below(&machine->rng, ++usable) == 0)
+        if (is_fit(machine, peer) && rng_below(&machine->rng, ++usable) == 0)
             chosen = peer;
     }
     return chosen;
@@ -72,14 +78,14 @@ static struct peer *next_peer(struct exchange *machine)
     if (comparing->hinted)
         peer = peers_find(&machine->peers, &comparing->hint);
     comparing->hinted = false;
-    return peer && peer_usable(peer, machine->now) ? peer : choose(machine);
+    return peer && is_fit(machine, peer) ? peer : choose(machine);
 }
 
 static void run_end(struct exchange *machine)
 {
     struct comparing *comparing = &machine->comparing;
 
-    comparing->run = false;
+    comparing->reading.run = false;
     comparing->failures = 0;
     comparing->due = about(machine, comparing->hinted ? soon_ns(machine) : machine->compare_ns);
 }
@@ -92,89 +98,29 @@ static void run_failed(struct exchange *machine)
 
     for (unsigned i = 0; i < comparing->failures && wait < machine->compare_ns; i++)
         wait *= 2;
-    comparing->run = false;
+    comparing->reading.run = false;
     comparing->failures++;
     comparing->due = about(machine, wait < machine->compare_ns ? wait : machine->compare_ns);
 }
 
-/* Where the page begins: at its beginning, if it is another store's than we asked for. */
-static uint64_t page_since(const struct comparing *comparing, const struct exchange_page *page)
-{
-    return page->store_id == comparing->store_id ? comparing->since : 0;
-}
-
-/* Is it a page that may follow what we asked for? */
-static bool page_sound(const struct comparing *comparing, const struct exchange_page *page)
-{
-    uint64_t since = page_since(comparing, page);
-
-    return page->more ? page->last > since : page->last >= since;
-}
-
-static void note_position(struct peer *peer, const struct exchange_page *page, uint64_t asked_since)
-{
-    bool other_store = peer->store_id != page->store_id;
-
-    if (other_store)
-        peer->ahead = false;
-    if (page->ahead && !peer->ahead) {
-        peer->ahead = true;
-        peer->retry = other_store && asked_since ? 0 : page->retry;
-    }
-    peer->store_id = page->store_id;
-    peer->position = page->last;
-    if (page->more || !peer->ahead)
-        return;
-    peer->position = peer->retry < page->last ? peer->retry : page->last;
-    peer->ahead = false;
-}
-
-static void page_taken(struct exchange *machine, struct peer *peer,
-                       const struct exchange_page *page)
+bool exchange_compare_done(struct exchange *machine, const struct exchange_event *event)
 {
     struct comparing *comparing = &machine->comparing;
 
-    note_position(peer, page, comparing->since);
-    peer->compared = machine->now;
-    peer->ever_compared = true;
-    if (page->more && ++comparing->pages < PAGES_MAX)
+    if (!exchange_compare_busy(machine, &event->from))
+        return false;
+    switch (exchange_read_take(machine, &comparing->reading, event)) {
+    case READING_ON:
         comparing->due = machine->now;
-    else
+        break;
+    case READING_ENDED:
         run_end(machine);
-}
-
-void exchange_compare_done(struct exchange *machine, const struct exchange_event *event)
-{
-    struct comparing *comparing = &machine->comparing;
-    struct peer *peer = peers_find(&machine->peers, &event->from);
-    bool taken = event->result == EXCHANGE_DONE || event->result == EXCHANGE_AHEAD;
-
-    if (!comparing->in_flight || !address_same_host(&event->from, &comparing->host))
-        return;
-    comparing->in_flight = false;
-    exchange_judge(machine, event);
-    if (peer && taken && page_sound(comparing, &event->page)) {
-        page_taken(machine, peer, &event->page);
-        return;
+        break;
+    case READING_FAILED:
+        run_failed(machine);
+        break;
     }
-    if (taken)
-        exchange_blame(machine, &event->from, PEER_WRONG_ANSWER);
-    run_failed(machine);
-}
-
-/* One page of it, the first or the next. */
-static void ask_page(struct exchange *machine, struct peer *peer, struct exchange_action *action)
-{
-    struct comparing *comparing = &machine->comparing;
-
-    comparing->run = true;
-    comparing->in_flight = true;
-    comparing->host = peer->address;
-    comparing->store_id = peer->store_id;
-    comparing->since = peer->position;
-    action->to = exchange_http(machine, peer);
-    action->store_id = peer->store_id;
-    action->since = peer->position;
+    return true;
 }
 
 /* Where a broadcast reaches more than those who are known, all are greeted in their stead now and
@@ -193,36 +139,49 @@ static void run_begin(struct exchange *machine, struct exchange_actions *actions
     struct comparing *comparing = &machine->comparing;
     struct peer *peer = next_peer(machine);
 
-    comparing->pages = 0;
-    if (peer)
-        ask_page(machine, peer, exchange_act(actions, EXCHANGE_COMPARE));
-    else
+    if (peer) {
+        exchange_read_begin(&comparing->reading, peer);
+        exchange_read_ask(machine, &comparing->reading, peer,
+                          exchange_act(actions, EXCHANGE_COMPARE));
+    } else {
         run_end(machine);
+    }
     exchange_say_hello(machine, greets_all(machine, peer) ? NULL : &peer->address, actions);
     comparing->greeted = true;
 }
 
 void exchange_compare_work(struct exchange *machine, struct exchange_actions *actions)
 {
-    struct comparing *comparing = &machine->comparing;
+    struct reading *reading = &machine->comparing.reading;
     struct peer *peer = NULL;
 
-    if (comparing->in_flight || !mono_reached(machine->now, comparing->due))
+    if (!mono_reached(machine->now, exchange_compare_due(machine)))
         return;
     if (actions->count + 2 > EXCHANGE_ACTIONS_MAX) {
         actions->more = true;
         return;
     }
-    if (comparing->run)
-        peer = peers_find(&machine->peers, &comparing->host);
-    comparing->run = false;
-    if (peer)
-        ask_page(machine, peer, exchange_act(actions, EXCHANGE_COMPARE));
-    else
+    if (reading->run)
+        peer = peers_find(&machine->peers, &reading->host);
+    reading->run = false;
+    if (peer) {
+        reading->run = true;
+        exchange_read_ask(machine, reading, peer, exchange_act(actions, EXCHANGE_COMPARE));
+    } else {
         run_begin(machine, actions);
+    }
 }
 
 mono_t exchange_compare_due(const struct exchange *machine)
 {
-    return machine->comparing.in_flight ? MONO_NEVER : machine->comparing.due;
+    bool idle = machine->place.mesh && !machine->comparing.reading.in_flight;
+
+    return idle ? machine->comparing.due : MONO_NEVER;
+}
+
+bool exchange_compare_busy(const struct exchange *machine, const struct address *host)
+{
+    const struct reading *reading = &machine->comparing.reading;
+
+    return reading->in_flight && address_same_host(host, &reading->host);
 }

@@ -7,11 +7,13 @@
 
 /*
  * What the files of the exchange share: exchange.c takes the events and has each part of the
- * machine do its share of the work; exchange_ask.c keeps the questions of this node,
- * exchange_say.c what it tells others, exchange_learn.c the manifests that it fetches, and
- * exchange_compare.c the comparison of catalogues; exchange_clock.c judges our clock by those of
- * the others. An event only changes these tables; what is due in them becomes actions afterwards,
- * as many as fit.
+ * machine do its share of the work; exchange_ask.c keeps the questions of this node, with what was
+ * heard lately in exchange_lately.c, and exchange_relay.c those of others that go on up;
+ * exchange_say.c what it tells others, exchange_confirm.c who waits to hear that we hold what,
+ * exchange_learn.c the manifests that it fetches; exchange_compare.c and exchange_heads.c whose
+ * catalogue is read in a flat mesh and in tiers, exchange_read.c how; exchange_clock.c judges our
+ * clock by those of the others. An event only changes these tables; what is due in them becomes
+ * actions afterwards, as many as fit.
  */
 enum { EXCHANGE_MAGIC = 0x45786368 };
 
@@ -31,6 +33,9 @@ struct question {
     struct exchange_local local; /* the latest that is known of it */
     mono_t asked;
     size_t sent;
+    size_t copies;          /* COPIES: how many others are to hold `version`, and until when */
+    struct version version; /* it waits */
+    mono_t until;
     bool found;
     uint16_t tickets; /* the first: place + 1; 0: none */
     struct exchange_source *sources;
@@ -88,11 +93,89 @@ void exchange_ask_heard(struct exchange *machine, const struct exchange_event *e
 void exchange_ask_refresh(struct exchange *machine, const char *name,
                           const struct exchange_local *local);
 
+/* Was that asked by us? */
+bool exchange_ask_is_ours(const struct exchange *machine, const char *name, const char *tuid);
+
+/* Our masters have changed: whatever is open is asked of the new ones. */
+void exchange_ask_again(struct exchange *machine);
+
 /* Does somebody here wait for news of the name? */
 bool exchange_ask_waits(const struct exchange *machine, const char *name);
 
 void exchange_ask_work(struct exchange *machine, struct exchange_actions *actions);
 void exchange_ask_free_spent(struct exchange *machine);
+
+/* ---- what was heard lately: exchange_lately.c ------------------------------------------------ */
+
+bool exchange_nobody_has(const struct exchange *machine, const char *name);
+void exchange_nobody_forget(struct exchange *machine, const char *name);
+void exchange_nobody_remember(struct exchange *machine, const char *name);
+
+/* Somebody said that it holds some version of the name. */
+void exchange_recent_remember(struct exchange *machine, const char *name,
+                              const struct exchange_source *source);
+
+/* Who lately said that it holds this version. Each is given out once: one who asks again found
+ * them wanting, and the network is asked anew. */
+size_t exchange_recent_take(struct exchange *machine, const char *name,
+                            const struct exchange_local *local, struct exchange_source *out,
+                            size_t most);
+
+/* Does it hold the version that we know? */
+bool exchange_holds(const struct exchange_source *source, const struct exchange_local *local);
+
+/* ---- questions that go on up: exchange_relay.c ----------------------------------------------- */
+
+struct relay {
+    char name[NAME_SIZE];
+    char tuid[TUID_SIZE];
+    struct address to;      /* who asked us */
+    struct version version; /* that it knows */
+    int64_t time;
+    bool content;
+    bool speaks; /* no other row asks for the name in its stead */
+    bool answered;
+    mono_t asked;
+    size_t sent;
+};
+
+struct relaying {
+    struct slots slots;
+    struct relay relays[EXCHANGE_RELAYS_MAX];
+};
+
+/* A whohas came from one whom we lead, and we know no better. */
+void exchange_relay_asked(struct exchange *machine, const struct exchange_event *event);
+void exchange_relay_refresh(struct exchange *machine, const char *name,
+                            const struct exchange_local *local);
+void exchange_relay_work(struct exchange *machine, struct exchange_actions *actions);
+mono_t exchange_relay_due(const struct exchange *machine);
+
+/* ---- confirmations: exchange_confirm.c --------------------------------------------------------
+ */
+
+struct confirm {
+    char name[NAME_SIZE];
+    char tuid[TUID_SIZE];
+    struct version version;
+    struct address to;
+};
+
+struct confirming {
+    struct slots slots; /* due: when it is given up */
+    struct confirm confirms[EXCHANGE_CONFIRMS_MAX];
+};
+
+/* An ihave came: does its sender want to know when we hold that? */
+void exchange_confirm_asked(struct exchange *machine, const struct exchange_event *event);
+void exchange_confirm_refresh(struct exchange *machine, const char *name,
+                              const struct exchange_local *local);
+
+/* An ihave came: does it confirm what we put? To be called before there are other actions. */
+void exchange_confirm_heard(struct exchange *machine, const struct exchange_event *event,
+                            struct exchange_actions *actions);
+void exchange_confirm_work(struct exchange *machine);
+mono_t exchange_confirm_due(const struct exchange *machine);
 
 /* ---- answers and announcements: exchange_say.c ---------------------------------------------- */
 
@@ -106,7 +189,8 @@ struct reply {
 struct announcement {
     char name[NAME_SIZE];
     struct exchange_local local;
-    bool repeated;
+    unsigned audiences;
+    bool once; /* not to be repeated, or the repetition itself */
 };
 
 struct saying {
@@ -130,7 +214,17 @@ void exchange_say_hello(struct exchange *machine, const struct address *to,
 /* An announcement came of a version older than ours. */
 void exchange_say_correction(struct exchange *machine, const struct exchange_event *event);
 
-void exchange_say_changed(struct exchange *machine, const struct exchange_event *event);
+/* To those of the audiences that we have; what is unconfirmed asks to be. `once`: not repeated. */
+void exchange_say_announce(struct exchange *machine, const char *name,
+                           const struct exchange_local *local, unsigned audiences, bool once);
+
+/* To one, within `ns`; `tuid` is empty where nothing was asked. */
+void exchange_say_reply(struct exchange *machine, const struct address *to, const char *name,
+                        const char *tuid, const struct exchange_local *local, int64_t ns);
+
+/* An ihave of what we know. */
+void exchange_say_write(const struct exchange *machine, const char *name,
+                        const struct exchange_local *local, struct notice *out);
 void exchange_say_work(struct exchange *machine, struct exchange_actions *actions);
 mono_t exchange_say_due(const struct exchange *machine);
 
@@ -161,22 +255,38 @@ struct learning {
 /* `candidate` has a version that we lack: fetch its manifest when it is due. False: no room. */
 bool exchange_learn_want(struct exchange *machine, const char *name,
                          const struct learn_candidate *candidate, mono_t due);
-void exchange_learn_done(struct exchange *machine, const struct exchange_event *event,
+
+/* True: we have learned what was asked for. */
+bool exchange_learn_done(struct exchange *machine, const struct exchange_event *event,
                          const char *name);
 bool exchange_learn_pending(const struct exchange *machine, const char *name);
 void exchange_learn_work(struct exchange *machine, struct exchange_actions *actions);
 mono_t exchange_learn_due(const struct exchange *machine);
 
-/* ---- the comparison: exchange_compare.c ----------------------------------------------------- */
+/* ---- one catalogue: exchange_read.c ---------------------------------------------------------- */
 
-struct comparing {
-    mono_t due;
-    bool in_flight;
+enum reading_state { READING_ON, READING_ENDED, READING_FAILED };
+
+struct reading {
     bool run; /* of one peer's catalogue, page by page */
+    bool in_flight;
     struct address host;
     uint64_t store_id; /* what the page under way was asked for */
     uint64_t since;
     size_t pages;
+};
+
+void exchange_read_begin(struct reading *reading, const struct peer *peer);
+void exchange_read_ask(struct exchange *machine, struct reading *reading, const struct peer *peer,
+                       struct exchange_action *action);
+enum reading_state exchange_read_take(struct exchange *machine, struct reading *reading,
+                                      const struct exchange_event *event);
+
+/* ---- the comparison in a flat mesh: exchange_compare.c --------------------------------------- */
+
+struct comparing {
+    mono_t due;
+    struct reading reading;
     unsigned failures; /* in a row */
     bool greeted;      /* everyone, at start */
     bool hinted;       /* `hint` is to be next, if it is usable */
@@ -185,9 +295,41 @@ struct comparing {
 
 void exchange_compare_init(struct exchange *machine);
 void exchange_compare_soon(struct exchange *machine, const struct address *host);
-void exchange_compare_done(struct exchange *machine, const struct exchange_event *event);
+
+/* False: it was not this one's page. */
+bool exchange_compare_done(struct exchange *machine, const struct exchange_event *event);
 void exchange_compare_work(struct exchange *machine, struct exchange_actions *actions);
 mono_t exchange_compare_due(const struct exchange *machine);
+bool exchange_compare_busy(const struct exchange *machine, const struct address *host);
+
+/* ---- the comparisons in tiers: exchange_heads.c -----------------------------------------------
+ */
+
+struct head_row {
+    struct address host;
+    bool above;
+    uint64_t store; /* its head's */
+    uint64_t sequence;
+    unsigned failures; /* in a row */
+};
+
+struct heads {
+    struct slots slots; /* due: MONO_NEVER while it is being read */
+    struct head_row rows[EXCHANGE_COMPARISONS_MAX];
+    struct reading readings[EXCHANGE_COMPARES_IN_FLIGHT];
+};
+
+void exchange_heads_heard(struct exchange *machine, const struct exchange_event *event);
+
+/* It has something that we missed. */
+void exchange_heads_soon(struct exchange *machine, const struct peer *peer);
+
+/* False: it was not a page of these. */
+bool exchange_heads_done(struct exchange *machine, const struct exchange_event *event);
+void exchange_heads_forget(struct exchange *machine, const struct address *host);
+void exchange_heads_work(struct exchange *machine, struct exchange_actions *actions);
+mono_t exchange_heads_due(const struct exchange *machine);
+bool exchange_heads_busy(const struct exchange *machine, const struct address *host);
 
 /* ---- clocks: exchange_clock.c --------------------------------------------------------------- */
 
@@ -215,8 +357,11 @@ struct exchange {
     struct peers peers;
     struct asking asking;
     struct saying saying;
+    struct relaying relaying;
+    struct confirming confirming;
     struct learning learning;
     struct comparing comparing;
+    struct heads heads;
     struct exchange_figures figures;
 };
 
@@ -225,6 +370,17 @@ struct exchange_action *exchange_act(struct exchange_actions *actions,
                                      enum exchange_action_kind kind);
 
 uint64_t exchange_key(const struct exchange *machine, const char *name);
+
+uint64_t exchange_host_key(const struct exchange *machine, const struct address *host);
+
+/* What of these audiences there is, from where we stand. */
+unsigned exchange_audiences(const struct exchange *machine, unsigned audiences);
+
+/* How far what goes to them should be spread out by those who hear it, where `most_ms` at most. */
+uint16_t exchange_spread_ms(const struct exchange *machine, unsigned audiences, int64_t most_ms);
+
+/* May we ask it for anything, by the routes? */
+bool exchange_asks(const struct peer *peer);
 
 void exchange_copy_name(char out[NAME_SIZE], const char *name);
 

@@ -92,16 +92,19 @@ static bool still_promising(const struct learn *learn, const struct learn_candid
            (event->result == EXCHANGE_DONE && candidate_order(candidate, &learn->asked) > 0);
 }
 
-void exchange_learn_done(struct exchange *machine, const struct exchange_event *event,
+bool exchange_learn_done(struct exchange *machine, const struct exchange_event *event,
                          const char *name)
 {
     struct learning *learning = &machine->learning;
     int slot = learn_find(machine, name);
     struct learn *learn;
+    bool learned;
 
     if (slot == SLOTS_NONE || !learning->learns[slot].in_flight)
-        return;
+        return false;
     learn = &learning->learns[slot];
+    learned = event->result == EXCHANGE_DONE &&
+              exchange_order(&event->local, learn->asked.version, &learn->asked.sha256) >= 0;
     learn->in_flight = false;
     learning->in_flight--;
     for (size_t i = learn->count; i-- > 0;)
@@ -111,6 +114,7 @@ void exchange_learn_done(struct exchange *machine, const struct exchange_event *
         learning->slots.due[slot] = machine->now;
     else
         slots_free(&learning->slots, slot);
+    return learned;
 }
 
 bool exchange_learn_pending(const struct exchange *machine, const char *name)

@@ -22,8 +22,8 @@ static const int64_t CORRECTION_NS = MONO_S(5);
 
 /* ---- replies: to one peer, when their time has come ----------------------------------------- */
 
-static bool reply_waits(const struct exchange *machine, uint64_t key, const struct notice *notice,
-                        const struct address *to)
+static bool reply_waits(const struct exchange *machine, uint64_t key, const struct address *to,
+                        const char *name, const char *tuid)
 {
     const struct saying *saying = &machine->saying;
 
@@ -31,34 +31,43 @@ static bool reply_waits(const struct exchange *machine, uint64_t key, const stru
          slot = slots_find(&saying->reply_slots, key, slot + 1)) {
         const struct reply *reply = &saying->replies[slot];
 
-        if (address_same(&reply->to, to) && strcmp(reply->tuid, notice->tuid) == 0 &&
-            strcmp(reply->name, notice->name) == 0)
+        if (address_same(&reply->to, to) && strcmp(reply->tuid, tuid) == 0 &&
+            strcmp(reply->name, name) == 0)
             return true;
     }
     return false;
 }
 
-static void reply_later(struct exchange *machine, const struct exchange_event *event)
+void exchange_say_reply(struct exchange *machine, const struct address *to, const char *name,
+                        const char *tuid, const struct exchange_local *local, int64_t ns)
 {
-    const struct notice *notice = event->notice;
     struct saying *saying = &machine->saying;
-    uint64_t key = exchange_key(machine, notice->name);
+    uint64_t key = exchange_key(machine, name);
     struct reply *reply;
     int slot;
 
-    if (reply_waits(machine, key, notice, &event->from))
+    if (reply_waits(machine, key, to, name, tuid))
         return;
     slot = slots_take(&saying->reply_slots, EXCHANGE_REPLIES_MAX, key,
-                      exchange_within(machine, MONO_MS(notice->spread_ms)));
+                      ns ? exchange_within(machine, ns) : machine->now);
     if (slot == SLOTS_NONE) {
         machine->figures.replies_dropped++;
         return;
     }
     reply = &saying->replies[slot];
-    reply->to = event->from;
-    reply->local = event->local;
-    exchange_copy_name(reply->name, notice->name);
-    memcpy(reply->tuid, notice->tuid, sizeof(reply->tuid));
+    reply->to = *to;
+    reply->local = *local;
+    exchange_copy_name(reply->name, name);
+    MUST(span_copy(span_of(tuid), reply->tuid, sizeof(reply->tuid)));
+}
+
+/* What a notice asks for, or lacks, within the spread that it asks for. */
+static void reply_to(struct exchange *machine, const struct exchange_event *event)
+{
+    const struct notice *notice = event->notice;
+
+    exchange_say_reply(machine, &event->from, notice->name, notice->tuid, &event->local,
+                       MONO_MS(notice->spread_ms));
 }
 
 /* An ISconf host, which says neither node nor version, asks for content with a later mtime. */
@@ -68,15 +77,16 @@ static bool worth_an_isconf_answer(const struct notice *question,
     return local->held && !local->deleted && local->mtime > question->time;
 }
 
-/* Do we know what the asker wants to know? */
-static bool worth_an_answer(const struct notice *question, const struct exchange_local *local)
+/* Do we know what the asker wants to know? For one whom we lead we fetch what we know of. */
+static bool worth_an_answer(const struct notice *question, const struct exchange_local *local,
+                            bool led)
 {
     if (!local->known)
         return false;
     if (!*question->sender.node)
         return worth_an_isconf_answer(question, local);
     if (!question->version.bits)
-        return !question->content || local->held || local->deleted;
+        return led || !question->content || local->held || local->deleted;
     if (version_newer(local->version, question->version))
         return true;
     return question->content && local->held && version_same(local->version, question->version);
@@ -84,8 +94,12 @@ static bool worth_an_answer(const struct notice *question, const struct exchange
 
 void exchange_say_asked(struct exchange *machine, const struct exchange_event *event)
 {
-    if (worth_an_answer(event->notice, &event->local))
-        reply_later(machine, event);
+    bool led = event->relations & ROUTE_LED;
+
+    if (worth_an_answer(event->notice, &event->local, led))
+        reply_to(machine, event);
+    else if (led)
+        exchange_relay_asked(machine, event);
 }
 
 static bool corrected_lately(struct exchange *machine, uint64_t key)
@@ -103,14 +117,11 @@ static bool corrected_lately(struct exchange *machine, uint64_t key)
 
 void exchange_say_correction(struct exchange *machine, const struct exchange_event *event)
 {
-    char host[2 * sizeof(event->from.ip) + 1];
-    struct text text = TEXT_OVER(host);
     uint64_t key = exchange_key(machine, event->notice->name);
 
-    text_hex(&text, event->from.ip, sizeof(event->from.ip));
-    key ^= exchange_key(machine, host);
+    key ^= exchange_host_key(machine, &event->from);
     if (!corrected_lately(machine, key ? key : 1))
-        reply_later(machine, event);
+        reply_to(machine, event);
 }
 
 void exchange_say_hello(struct exchange *machine, const struct address *to,
@@ -129,7 +140,7 @@ void exchange_say_hello(struct exchange *machine, const struct address *to,
     exchange_make_tuid(machine, action->notice.tuid);
 }
 
-/* ---- announcements: to all ------------------------------------------------------------------ */
+/* ---- announcements: to many ------------------------------------------------------------------ */
 
 static int announcement_find(const struct exchange *machine, const char *name)
 {
@@ -142,7 +153,8 @@ static int announcement_find(const struct exchange *machine, const char *name)
     return slot;
 }
 
-/* Where no room is, the repetition of another gives way: it is due last. */
+/* Where no room is, the repetition of another gives way: it is due last; and what is said once is
+ * made good by heads. */
 static int announcement_take(struct exchange *machine, uint64_t key)
 {
     struct saying *saying = &machine->saying;
@@ -150,37 +162,41 @@ static int announcement_take(struct exchange *machine, uint64_t key)
 
     for (int i = 0; slots->used == EXCHANGE_ANNOUNCEMENTS_MAX && i < EXCHANGE_ANNOUNCEMENTS_MAX;
          i++)
-        if (saying->announcements[i].repeated)
+        if (saying->announcements[i].once)
             slots_free(slots, i);
     return slots_take(slots, EXCHANGE_ANNOUNCEMENTS_MAX, key, machine->now);
 }
 
-void exchange_say_changed(struct exchange *machine, const struct exchange_event *event)
+void exchange_say_announce(struct exchange *machine, const char *name,
+                           const struct exchange_local *local, unsigned audiences, bool once)
 {
     struct saying *saying = &machine->saying;
+    int slot = announcement_find(machine, name);
     struct announcement *announcement;
-    char name[NAME_SIZE];
-    int slot;
 
-    MUST(span_copy(event->name, name, sizeof(name)) && event->local.known);
-    slot = announcement_find(machine, name);
-    if (slot == SLOTS_NONE)
-        slot = announcement_take(machine, exchange_key(machine, name));
-    if (slot == SLOTS_NONE) {
-        machine->figures.announcements_dropped++;
+    audiences = exchange_audiences(machine, audiences);
+    if (!audiences)
         return;
+    if (slot == SLOTS_NONE) {
+        slot = announcement_take(machine, exchange_key(machine, name));
+        if (slot == SLOTS_NONE) {
+            machine->figures.announcements_dropped++;
+            return;
+        }
+        saying->announcements[slot] = (struct announcement){.once = once};
+        exchange_copy_name(saying->announcements[slot].name, name);
     }
     announcement = &saying->announcements[slot];
-    exchange_copy_name(announcement->name, name);
-    announcement->local = event->local;
-    announcement->repeated = false;
+    announcement->local = *local;
+    announcement->audiences |= audiences;
+    announcement->once &= once;
     saying->announcement_slots.due[slot] = machine->now;
 }
 
 /* ---- work ----------------------------------------------------------------------------------- */
 
-static void tell(const struct exchange *machine, const char *name,
-                 const struct exchange_local *local, struct notice *out)
+void exchange_say_write(const struct exchange *machine, const char *name,
+                        const struct exchange_local *local, struct notice *out)
 {
     out->kind = NOTICE_IHAVE;
     exchange_copy_name(out->name, name);
@@ -205,35 +221,30 @@ static void reply_work(struct exchange *machine, struct exchange_actions *action
         if (!action)
             return;
         action->to = reply->to;
-        tell(machine, reply->name, &reply->local, &action->notice);
+        exchange_say_write(machine, reply->name, &reply->local, &action->notice);
         memcpy(action->notice.tuid, reply->tuid, sizeof(action->notice.tuid));
         slots_free(&saying->reply_slots, slot);
         slot = slots_first(&saying->reply_slots);
     }
 }
 
-/* All who hear of it come for the manifest: over so much time. */
-static uint16_t announcement_spread_ms(const struct exchange *machine)
+/* Upward there are few. */
+static int64_t announcement_gap_ns(const struct exchange *machine, unsigned audiences)
 {
-    enum { FREE_PEERS = 4, MOST_MS = NOTICE_SPREAD_MAX_MS };
-    size_t peers = machine->peers.count;
+    enum { FEW = 4 };
+    bool many = audiences & (AUDIENCE_MESH | AUDIENCE_DOWN);
 
-    return peers <= FREE_PEERS ? 0 : (uint16_t)(peers < MOST_MS ? peers : MOST_MS);
-}
-
-static int64_t announcement_gap_ns(const struct exchange *machine)
-{
-    return MONO_S(1) * (int64_t)(machine->peers.count + 1) / ANNOUNCE_DATAGRAMS_PER_S;
+    return MONO_S(1) * (int64_t)(many ? machine->peers.count + 1 : FEW) / ANNOUNCE_DATAGRAMS_PER_S;
 }
 
 /* Takes the next place in time. */
-static void announcement_pace(struct exchange *machine)
+static void announcement_pace(struct exchange *machine, unsigned audiences)
 {
     mono_t *from = &machine->saying.announce_from;
 
     if (mono_between(*from, machine->now) > ANNOUNCE_SLACK_NS)
         *from = mono_after(machine->now, -ANNOUNCE_SLACK_NS);
-    *from = mono_after(*from, announcement_gap_ns(machine));
+    *from = mono_after(*from, announcement_gap_ns(machine, audiences));
 }
 
 static void announcement_work(struct exchange *machine, struct exchange_actions *actions)
@@ -249,14 +260,16 @@ static void announcement_work(struct exchange *machine, struct exchange_actions 
 
         if (!action)
             return;
-        action->audiences = AUDIENCE_MESH;
-        tell(machine, announcement->name, &announcement->local, &action->notice);
-        action->notice.spread_ms = announcement_spread_ms(machine);
-        announcement_pace(machine);
-        if (announcement->repeated) {
+        action->audiences = announcement->audiences;
+        exchange_say_write(machine, announcement->name, &announcement->local, &action->notice);
+        action->notice.confirm = announcement->local.unconfirmed;
+        action->notice.spread_ms =
+            exchange_spread_ms(machine, announcement->audiences, NOTICE_SPREAD_MAX_MS);
+        announcement_pace(machine, announcement->audiences);
+        if (announcement->once) {
             slots_free(slots, slot);
         } else {
-            announcement->repeated = true;
+            announcement->once = true;
             slots->due[slot] =
                 mono_after(machine->now, REPEAT_NS + (int64_t)rng_below(&machine->rng, REPEAT_NS));
         }

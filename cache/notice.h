@@ -52,6 +52,7 @@ struct notice {
     /* ihave: */
     bool held;    /* the sender has the content, whole and checked */
     bool deleted; /* this version is a tombstone */
+    bool confirm; /* `confirm`: who is a candidate is to answer as soon as it holds this version */
     uint64_t size;
     struct digest sha256; /* of the content; zeros for a tombstone */
 };

@@ -44,7 +44,8 @@ const char *peer_fault_sentence(enum peer_fault fault);
 struct peer {
     struct address address; /* with the port that its datagrams come from or go to */
     uint16_t http_port;
-    bool member; /* named by a nets file with a single address */
+    unsigned relations; /* what it was to us when last looked at: of enum route_relation */
+    bool member;        /* named by a nets file with a single address */
     bool ever_heard;
     char node[NODE_SIZE]; /* empty until heard */
     uint64_t boot;
@@ -61,6 +62,8 @@ struct peer {
     uint64_t retry; /* once its catalogue is read to the end, reading goes on from here */
     mono_t compared;
     bool ever_compared;
+    bool differing; /* its catalogue, read to its head, from ours: since `differs_since` */
+    mono_t differs_since;
 };
 
 /* Zero it to begin. A peer stays where it is until one is forgotten, or makes room for another. */

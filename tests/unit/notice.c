@@ -37,6 +37,7 @@ static void assert_same(const struct notice *a, const struct notice *b)
     assert_int_equal(a->content, b->content);
     assert_int_equal(a->held, b->held);
     assert_int_equal(a->deleted, b->deleted);
+    assert_int_equal(a->confirm, b->confirm);
     assert_int_equal(a->size, b->size);
     assert_true(digest_same(&a->sha256, &b->sha256));
 }
@@ -89,7 +90,10 @@ static void what_is_written_is_read_back(void **state)
     assert_survives(&answer);
     answer.held = false;
     *answer.tuid = '\0';
+    answer.confirm = true;
     assert_survives(&answer);
+    assert_survives(&tombstone);
+    tombstone.confirm = true;
     assert_survives(&tombstone);
 }
 
@@ -104,6 +108,7 @@ static void the_longest_notice_fits_a_message(void **state)
                        .port = UINT16_MAX,
                        .spread_ms = NOTICE_SPREAD_MAX_MS,
                        .held = true,
+                       .confirm = true,
                        .size = INT64_MAX};
 
     (void)state;

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+#include "cache/exchange_inner.h"
+
+/* One peer's catalogue is read, page by page: what both kinds of comparison have in common. */
+
+enum { PAGES_MAX = 1024 }; /* of one peer at a stretch: then it is another's turn */
+
+void exchange_read_begin(struct reading *reading, const struct peer *peer)
+{
+    *reading = (struct reading){.run = true, .host = peer->address};
+}
+
+void exchange_read_ask(struct exchange *machine, struct reading *reading, const struct peer *peer,
+                       struct exchange_action *action)
+{
+    reading->in_flight = true;
+    reading->store_id = peer->store_id;
+    reading->since = peer->position;
+    action->to = exchange_http(machine, peer);
+    action->store_id = peer->store_id;
+    action->since = peer->position;
+}
+
+/* Where the page begins: at its beginning, if it is another store's than we asked for. */
+static uint64_t page_since(const struct reading *reading, const struct exchange_page *page)
+{
+    return page->store_id == reading->store_id ? reading->since : 0;
+}
+
+/* Is it a page that may follow what we asked for? */
+static bool page_sound(const struct reading *reading, const struct exchange_page *page)
+{
+    uint64_t since = page_since(reading, page);
+
+    return page->more ? page->last > since : page->last >= since;
+}
+
+static void note_position(struct peer *peer, const struct exchange_page *page, uint64_t asked_since)
+{
+    bool other_store = peer->store_id != page->store_id;
+
+    if (other_store)
+        peer->ahead = false;
+    if (page->ahead && !peer->ahead) {
+        peer->ahead = true;
+        peer->retry = other_store && asked_since ? 0 : page->retry;
+    }
+    peer->store_id = page->store_id;
+    peer->position = page->last;
+    if (page->more || !peer->ahead)
+        return;
+    peer->position = peer->retry < page->last ? peer->retry : page->last;
+    peer->ahead = false;
+}
+
+enum reading_state exchange_read_take(struct exchange *machine, struct reading *reading,
+                                      const struct exchange_event *event)
+{
+    struct peer *peer = peers_find(&machine->peers, &event->from);
+    bool taken = event->result == EXCHANGE_DONE || event->result == EXCHANGE_AHEAD;
+
+    reading->in_flight = false;
+    exchange_judge(machine, event);
+    if (!peer || !taken || !page_sound(reading, &event->page)) {
+        if (taken)
+            exchange_blame(machine, &event->from, PEER_WRONG_ANSWER);
+        reading->run = false;
+        return READING_FAILED;
+    }
+    note_position(peer, &event->page, reading->since);
+    peer->compared = machine->now;
+    peer->ever_compared = true;
+    reading->run = event->page.more && ++reading->pages < PAGES_MAX;
+    return reading->run ? READING_ON : READING_ENDED;
+}
