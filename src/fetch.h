@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cache/peers.h"
+#include "cache/route.h"
 #include "src/base/address.h"
 #include "src/base/digest.h"
 #include "src/base/text.h"
@@ -27,9 +28,12 @@ struct fetch_options {
     const struct keyring *keyring; /* NULL: unsigned */
     bool sign;                     /* false with auth = "receive-only" */
     bool must_be_signed;           /* answers: auth = "enforce" */
-    /* May this server be asked? Looked at before each request, and by fetch_recheck. May be NULL.
-     */
-    bool (*may_ask)(void *arg, const struct address *server);
+    /* May this server be asked, and may it fetch for us? If not, requests tell it so:
+     * `Cache-Control: only-if-cached`. Looked at before each request, and by fetch_recheck: what
+     * was asked of one that may do less by now is ended. NULL: any may be asked for anything. */
+    enum route_ask (*may_ask)(void *arg, const struct address *server);
+    /* May a redirect lead there: is it a candidate that we know? NULL: none is followed. */
+    bool (*may_follow)(void *arg, const struct address *server);
     /* Which own address to speak from to `to`; false: the kernel's choice. May be NULL. */
     bool (*source_for)(void *arg, const struct address *to, struct address *out);
     void *arg;
@@ -60,7 +64,7 @@ void fetch_recheck(struct fetch *fetch);
 
 enum fetch_result {
     FETCH_OK,
-    FETCH_NOT_FOUND, /* 404: it does not have it */
+    FETCH_NOT_FOUND, /* 404, 504: it does not have it; 508: it would have to ask us */
     FETCH_CHANGED,   /* 412: it has another version by now */
     FETCH_BUSY,      /* 503, or any answer that says later */
     FETCH_FAULT,     /* see `fault` */
@@ -69,17 +73,18 @@ enum fetch_result {
     FETCH_STOPPED
 };
 
-enum { FETCH_TARGET_SIZE = 3 * NAME_MAX_LEN + 64, FETCH_ETAG_SIZE = 80 };
+enum { FETCH_TARGET_SIZE = 3 * NAME_MAX_LEN + 64, FETCH_ETAG_SIZE = 80, FETCH_VIA_SIZE = 512 };
 
 /* One request; the caller's memory, until `done`. All callbacks are made on the fetch thread. */
 struct fetch_request {
-    struct address server;
+    struct address server;          /* one redirect may put another in its place: who answered */
     char target[FETCH_TARGET_SIZE]; /* from its slash on, percent-encoded */
     bool range;        /* ask for bytes from..to, and take nothing but 206 with just those */
     uint64_t from, to; /* inclusive */
     uint64_t total;    /* with range: the length of the whole, as the answer must have it */
     char etag[FETCH_ETAG_SIZE]; /* with its quotes. Not empty: If-Match, so that another version is
                                    FETCH_CHANGED */
+    char via[FETCH_VIA_SIZE];   /* Via of the request for whose sake we ask; empty: for ours */
     bool content;  /* a manifest vouches for the body: it is not in the answer's signature */
     uint64_t most; /* bytes of body; one more is PEER_ENDLESS_BODY */
 

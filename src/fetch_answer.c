@@ -241,6 +241,11 @@ struct fetch_verdict fetch_answer_judge(const struct fetch_answer *answer,
         return (struct fetch_verdict){FETCH_NOT_FOUND, PEER_FINE, "it does not have it"};
     case 412:
         return (struct fetch_verdict){FETCH_CHANGED, PEER_FINE, "it has another version by now"};
+    case 504:
+        return (struct fetch_verdict){FETCH_NOT_FOUND, PEER_FINE, "it does not hold it"};
+    case 508:
+        return (struct fetch_verdict){FETCH_NOT_FOUND, PEER_FINE, "it would have to ask us"};
+    case 307:
     case 429:
         break;
     default:
@@ -251,6 +256,43 @@ struct fetch_verdict fetch_answer_judge(const struct fetch_answer *answer,
     return (struct fetch_verdict){FETCH_BUSY, PEER_FINE, "it says later"};
 }
 
+/* ---- redirects ------------------------------------------------------------------------------ */
+
+/* "10.27.4.1:65028", "[fd00::1]:65028" */
+static bool parse_authority(struct span text, struct address *out)
+{
+    struct span host;
+    uint64_t port;
+
+    if (span_begins(text, "[")) {
+        text.at++, text.len--;
+        host = span_take(&text, ']');
+        if (!span_begins(text, ":"))
+            return false;
+        text.at++, text.len--;
+    } else {
+        host = span_take(&text, ':');
+    }
+    return span_u64(text, UINT16_MAX, &port) && port > 0 &&
+           address_parse(host, (uint16_t)port, out);
+}
+
+bool fetch_answer_location(const struct fetch_answer *answer, const struct fetch_request *request,
+                           struct address *out)
+{
+    static const char scheme[] = "http://";
+    struct span value, rest;
+
+    if (answer->status != 307 || !fetch_answer_header(answer, "location", &value) ||
+        value.at == NULL || !span_begins(value, scheme))
+        return false;
+    rest = (struct span){value.at + sizeof(scheme) - 1, value.len - (sizeof(scheme) - 1)};
+    if (!parse_authority(span_take(&rest, '/'), out))
+        return false;
+    out->scope = request->server.scope;
+    return span_is(rest, request->target + 1);
+}
+
 /* ---- signatures ----------------------------------------------------------------------------- */
 
 bool fetch_answer_needs_signature(const struct fetch_answer *answer)
@@ -258,9 +300,12 @@ bool fetch_answer_needs_signature(const struct fetch_answer *answer)
     switch (answer->status) {
     case 200:
     case 206:
+    case 307:
     case 404:
     case 410:
     case 412:
+    case 504:
+    case 508:
         return true;
     default:
         return false;

@@ -56,6 +56,11 @@ struct fetch_verdict {
 struct fetch_verdict fetch_answer_judge(const struct fetch_answer *answer,
                                         struct fetch_request *request, uint64_t *length);
 
+/* Where a redirect leads: the same target at another address, given as a literal with its port. The
+ * scope is that of the server which sent it. False: nowhere that could be followed. */
+bool fetch_answer_location(const struct fetch_answer *answer, const struct fetch_request *request,
+                           struct address *out);
+
 /* Must an answer of this status be signed where answers must be? Those by which a host turns away
  * whom it does not know cannot be. */
 bool fetch_answer_needs_signature(const struct fetch_answer *answer);

@@ -56,10 +56,14 @@ struct transfer {
     bool was_signed;
     unsigned tries; /* times that 401 was answered by signing */
 
+    enum route_ask ask;  /* what its server was, when it was asked */
+    bool redirected;     /* to one that may_follow holds for */
+    struct address goal; /* where it is sent, once `again` */
+
     struct fetch_answer answer;
     struct fetch_verdict verdict; /* settled by the head or the body, once `judged` */
     bool judged;
-    bool again; /* to be asked again, signed with the nonce that came */
+    bool again; /* to be asked again: signed with the nonce that came, or of `goal` */
     char error[CURL_ERROR_SIZE];
     uint64_t length;           /* that the head promises, or UINT64_MAX */
     uint64_t got;              /* bytes of body */
@@ -75,6 +79,9 @@ void fetch_loop_close(struct fetch *fetch);
 
 /* fetch_log.c: what of a transfer that ends is worth a line. */
 void fetch_log(struct transfer *transfer, struct fetch_verdict verdict);
+
+/* fetch_headers.c: what we say in the head of the request, signed where that can be. */
+void transfer_write_headers(struct transfer *transfer);
 
 /* fetch_transfer.c */
 struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request);

@@ -30,88 +30,6 @@ static void settle(struct transfer *transfer, struct fetch_verdict verdict)
     transfer->judged = true;
 }
 
-/* ---- the request ---------------------------------------------------------------------------- */
-
-/* The headers that we send and that decide; the rest is curl's. */
-struct outgoing {
-    char range[64];
-    char etag[FETCH_ETAG_SIZE];
-};
-
-static struct span outgoing_value(const struct outgoing *outgoing, const char *name)
-{
-    if (strcasecmp(name, "range") == 0)
-        return span_of(outgoing->range);
-    if (strcasecmp(name, "if-match") == 0)
-        return span_of(outgoing->etag);
-    return (struct span){"", 0};
-}
-
-static void add_header(struct transfer *transfer, const char *name, const char *value)
-{
-    char memory[2048];
-    struct text line = TEXT_OVER(memory);
-    struct curl_slist *longer;
-
-    if (value[0] == '\0')
-        return;
-    text_printf(&line, "%s: %s", name, value);
-    MUST(!line.full);
-    longer = curl_slist_append(transfer->headers, line.at);
-    MUST(longer != NULL);
-    transfer->headers = longer;
-}
-
-/* Where no nonce of the server's is known, one that is nobody's asks for one: the answer is 401
- * with a nonce, from those too who would serve us unsigned, and could then not sign. */
-static void ask_for_nonce(const struct fetch *fetch, struct text *value)
-{
-    static const uint8_t no_mac[MAC256_LEN];
-
-    text_printf(value, "Pond node=\"%s\", domain=\"%s\", nonce=\"none\", nc=1, mac=\"",
-                fetch->options.node, fetch->options.domain);
-    text_hex(value, no_mac, sizeof(no_mac));
-    text_puts(value, "\"");
-}
-
-static void authorize(struct transfer *transfer, const struct outgoing *outgoing)
-{
-    struct fetch *fetch = transfer->fetch;
-    struct challenge_request signed_part = {.method = span_of("GET"),
-                                            .target = span_of(transfer->request->target)};
-    char server[ADDRESS_TEXT_SIZE], memory[1536];
-    struct text value = TEXT_OVER(memory);
-
-    transfer->was_signed = false;
-    if (!fetch->seal || !fetch->sign)
-        return;
-    for (size_t i = 0; i < challenge_request_header_count; i++)
-        signed_part.values[i] = outgoing_value(outgoing, challenge_request_headers[i]);
-    address_text(&transfer->request->server, server);
-    transfer->was_signed = challenge_authorize(fetch->challenges, fetch->seal, span_of(server),
-                                               &signed_part, &transfer->claim, &value);
-    if (!transfer->was_signed)
-        ask_for_nonce(fetch, &value);
-    MUST(!value.full);
-    add_header(transfer, "Authorization", value.at);
-}
-
-static void write_headers(struct transfer *transfer)
-{
-    const struct fetch_request *request = transfer->request;
-    struct outgoing outgoing = {.range = ""};
-    struct text range = TEXT_OVER(outgoing.range);
-
-    if (request->range)
-        text_printf(&range, "bytes=%" PRIu64 "-%" PRIu64, request->from, request->to);
-    MUST(span_copy(span_of(request->etag), outgoing.etag, sizeof(outgoing.etag)));
-    curl_slist_free_all(transfer->headers);
-    transfer->headers = NULL;
-    add_header(transfer, "Range", outgoing.range);
-    add_header(transfer, "If-Match", outgoing.etag);
-    authorize(transfer, &outgoing);
-}
-
 /* ---- the head of the answer ----------------------------------------------------------------- */
 
 static bool must_be_signed(const struct fetch *fetch)
@@ -186,6 +104,20 @@ static struct fetch_verdict judge_digest(struct transfer *transfer)
     return verdict_of(FETCH_OK, PEER_FINE, "");
 }
 
+/* One redirect is followed, to a candidate that we know; what it answers is final. */
+static struct fetch_verdict judge_redirect(struct transfer *transfer)
+{
+    const struct fetch_options *options = &transfer->fetch->options;
+
+    if (!fetch_answer_location(&transfer->answer, transfer->request, &transfer->goal))
+        return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "its redirect leads nowhere");
+    if (transfer->redirected || !options->may_follow ||
+        !options->may_follow(options->arg, &transfer->goal))
+        return verdict_of(FETCH_BUSY, PEER_FINE, "it sends us where we do not go");
+    transfer->redirected = transfer->again = true;
+    return verdict_of(FETCH_BUSY, PEER_FINE, "it sends us to the master");
+}
+
 static struct fetch_verdict judge_head(struct transfer *transfer)
 {
     struct fetch_verdict verdict;
@@ -193,6 +125,8 @@ static struct fetch_verdict judge_head(struct transfer *transfer)
     if (transfer->answer.status == 401)
         return judge_401(transfer);
     verdict = judge_signature(transfer);
+    if (verdict.result == FETCH_OK && transfer->answer.status == 307)
+        return judge_redirect(transfer);
     if (verdict.result == FETCH_OK)
         verdict = fetch_answer_judge(&transfer->answer, transfer->request, &transfer->length);
     if (verdict.result == FETCH_OK)
@@ -277,6 +211,48 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
     return go_on ? len : 0;
 }
 
+/* ---- where it goes --------------------------------------------------------------------------- */
+
+/* A new socket of curl's, before it connects: it speaks from the address that the nets files have
+ * for us there. Where that cannot be, the kernel chooses. */
+static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+    struct transfer *transfer = arg;
+    const struct fetch_options *options = &transfer->fetch->options;
+    struct address from;
+    union sockaddr_any any;
+    char text[ADDRESS_TEXT_SIZE];
+
+    (void)purpose;
+    MUST_BE(transfer, TRANSFER_MAGIC);
+    if (!options->source_for ||
+        !options->source_for(options->arg, &transfer->request->server, &from))
+        return CURL_SOCKOPT_OK;
+    from.port = 0;
+    if (bind(fd, &any.any, address_to_socket(&from, &any)) != 0)
+        log_warn("fetch: cannot speak from %s: %s", address_host_text(&from, text),
+                 strerror(errno));
+    return CURL_SOCKOPT_OK;
+}
+
+#define SET(easy, option, value) MUST(curl_easy_setopt(easy, option, value) == CURLE_OK)
+
+static void set_address(struct transfer *transfer)
+{
+    const struct fetch_request *request = transfer->request;
+    struct address plain = request->server;
+    char host[ADDRESS_TEXT_SIZE], memory[FETCH_TARGET_SIZE + ADDRESS_TEXT_SIZE + 16];
+    struct text url = TEXT_OVER(memory);
+
+    plain.scope = 0; /* has an option of its own */
+    text_printf(&url, "http://%s%s", address_text(&plain, host), request->target);
+    MUST(!url.full && request->target[0] == '/');
+    SET(transfer->easy, CURLOPT_URL, url.at);
+    SET(transfer->easy, CURLOPT_ADDRESS_SCOPE, (long)request->server.scope);
+    SET(transfer->easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
+    SET(transfer->easy, CURLOPT_SOCKOPTDATA, transfer);
+}
+
 /* ---- the end -------------------------------------------------------------------------------- */
 
 /* Did all come that was promised, and is it that? */
@@ -339,13 +315,23 @@ static struct fetch_verdict judge_code(const struct transfer *transfer, CURLcode
     return verdict_of(FETCH_FAULT, fault, why);
 }
 
+static void ask_another(struct transfer *transfer)
+{
+    transfer->request->server = transfer->goal;
+    transfer->tries = 0; /* its nonces are others */
+    set_address(transfer);
+}
+
 static void again(struct transfer *transfer)
 {
-    transfer->tries++;
+    if (transfer->answer.status == 307)
+        ask_another(transfer);
+    else
+        transfer->tries++;
     transfer->again = transfer->judged = false;
     transfer->got = 0;
     fetch_answer_begin(&transfer->answer);
-    write_headers(transfer);
+    transfer_write_headers(transfer);
     MUST(curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK);
     MUST(curl_multi_add_handle(transfer->fetch->multi, transfer->easy) == CURLM_OK);
     transfer->added = true;
@@ -424,46 +410,6 @@ void transfer_finish(struct transfer *transfer, struct fetch_verdict verdict)
 
 /* ---- the beginning -------------------------------------------------------------------------- */
 
-/* A new socket of curl's, before it connects: it speaks from the address that the nets files have
- * for us there. Where that cannot be, the kernel chooses. */
-static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
-{
-    struct transfer *transfer = arg;
-    const struct fetch_options *options = &transfer->fetch->options;
-    struct address from;
-    union sockaddr_any any;
-    char text[ADDRESS_TEXT_SIZE];
-
-    (void)purpose;
-    MUST_BE(transfer, TRANSFER_MAGIC);
-    if (!options->source_for ||
-        !options->source_for(options->arg, &transfer->request->server, &from))
-        return CURL_SOCKOPT_OK;
-    from.port = 0;
-    if (bind(fd, &any.any, address_to_socket(&from, &any)) != 0)
-        log_warn("fetch: cannot speak from %s: %s", address_host_text(&from, text),
-                 strerror(errno));
-    return CURL_SOCKOPT_OK;
-}
-
-#define SET(easy, option, value) MUST(curl_easy_setopt(easy, option, value) == CURLE_OK)
-
-static void set_address(struct transfer *transfer)
-{
-    const struct fetch_request *request = transfer->request;
-    struct address plain = request->server;
-    char host[ADDRESS_TEXT_SIZE], memory[FETCH_TARGET_SIZE + ADDRESS_TEXT_SIZE + 16];
-    struct text url = TEXT_OVER(memory);
-
-    plain.scope = 0; /* has an option of its own */
-    text_printf(&url, "http://%s%s", address_text(&plain, host), request->target);
-    MUST(!url.full && request->target[0] == '/');
-    SET(transfer->easy, CURLOPT_URL, url.at);
-    SET(transfer->easy, CURLOPT_ADDRESS_SCOPE, (long)request->server.scope);
-    SET(transfer->easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
-    SET(transfer->easy, CURLOPT_SOCKOPTDATA, transfer);
-}
-
 static void set_manners(struct transfer *transfer)
 {
     CURL *easy = transfer->easy;
@@ -504,11 +450,21 @@ static void set_callbacks(struct transfer *transfer)
     SET(easy, CURLOPT_HTTPHEADER, transfer->headers);
 }
 
+static enum route_ask ask_now(const struct transfer *transfer)
+{
+    const struct fetch_options *options = &transfer->fetch->options;
+
+    return options->may_ask ? options->may_ask(options->arg, &transfer->request->server)
+                            : ROUTE_ASK_ANY;
+}
+
 bool transfer_allowed(const struct transfer *transfer)
 {
     const struct fetch_options *options = &transfer->fetch->options;
 
-    return !options->may_ask || options->may_ask(options->arg, &transfer->request->server);
+    if (transfer->redirected)
+        return options->may_follow(options->arg, &transfer->request->server);
+    return ask_now(transfer) <= transfer->ask;
 }
 
 struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request)
@@ -519,6 +475,7 @@ struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request
     transfer->magic = TRANSFER_MAGIC;
     transfer->fetch = fetch;
     transfer->request = request;
+    transfer->ask = ROUTE_ASK_HELD; /* at the least */
     return transfer;
 }
 
@@ -532,9 +489,10 @@ void transfer_begin(struct transfer *transfer)
         transfer->next->prev = transfer;
     fetch->transfers = transfer;
 
+    transfer->ask = ask_now(transfer);
     transfer->easy = curl_easy_init();
     MUST(transfer->easy != NULL);
-    write_headers(transfer);
+    transfer_write_headers(transfer);
     set_address(transfer);
     set_manners(transfer);
     set_limits(transfer);

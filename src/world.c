@@ -115,11 +115,18 @@ static bool source_for(void *arg, const struct address *to, struct address *out)
     return members_own_for(world->own.members, to, out);
 }
 
-static bool may_ask(void *arg, const struct address *server)
+static enum route_ask may_ask(void *arg, const struct address *server)
 {
     struct world *world = arg;
 
-    return route_ask(routes_to(&world->routes, clock_mono(), server)) != ROUTE_ASK_NEVER;
+    return route_ask(routes_to(&world->routes, clock_mono(), server));
+}
+
+static bool may_follow(void *arg, const struct address *server)
+{
+    struct world *world = arg;
+
+    return routes_knows_candidate(&world->routes, server);
 }
 
 static void make_speaker_and_fetch(struct world *world)
@@ -136,6 +143,7 @@ static void make_speaker_and_fetch(struct world *world)
                                   .sign = apply_signs(conf),
                                   .must_be_signed = apply_must_be_signed(conf),
                                   .may_ask = may_ask,
+                                  .may_follow = may_follow,
                                   .source_for = source_for,
                                   .arg = world};
 

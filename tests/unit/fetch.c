@@ -406,33 +406,41 @@ static void what_waits_can_be_cancelled(void **state)
     serve_stop(serve);
 }
 
-static bool may_ask(void *arg, const struct address *server)
+static enum route_ask may_ask(void *arg, const struct address *server)
 {
     (void)server;
-    return atomic_load((atomic_bool *)arg);
+    return (enum route_ask)atomic_load((atomic_int *)arg);
 }
 
-static void who_may_not_be_asked_any_more_is_left(void **state)
+static void leave_who_becomes(enum route_ask from, enum route_ask to)
 {
     struct serve *serve = serve_start(play_and_wait, text(HEAD_206 "Content-Length: 4\r\n\r\na"));
-    atomic_bool allowed = true;
+    atomic_int allowed = from;
     struct taker taker = {.fetch = fetch_new(&(struct fetch_options){
                               .node = "a", .domain = "b", .may_ask = may_ask, .arg = &allowed})};
 
-    (void)state;
     prepare(&taker.waiting, serve_address(serve), "/");
     ask_for_range(&taker.waiting, 2, 5, 10);
     fetch_submit(taker.fetch, &taker.waiting.request);
     fetch_recheck(taker.fetch); /* it still may */
-    allowed = false;
+    allowed = to;
     fetch_recheck(taker.fetch);
     wait_for(&taker.waiting);
     assert_int_equal(taker.waiting.request.result, FETCH_BARRED);
+    allowed = ROUTE_ASK_NEVER;
     prepare(&taker.waiting, serve_address(serve), "/");
     carry_out(taker.fetch, &taker.waiting);
     assert_int_equal(taker.waiting.request.result, FETCH_BARRED);
     fetch_free(taker.fetch);
     serve_stop(serve);
+}
+
+static void who_may_not_be_asked_any_more_is_left(void **state)
+{
+    (void)state;
+    leave_who_becomes(ROUTE_ASK_HELD, ROUTE_ASK_NEVER);
+    leave_who_becomes(ROUTE_ASK_ANY, ROUTE_ASK_NEVER);
+    leave_who_becomes(ROUTE_ASK_ANY, ROUTE_ASK_HELD); /* it may wait for us by now */
 }
 
 static void stopping_ends_all(void **state)
