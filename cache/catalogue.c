@@ -29,6 +29,8 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_TOMBSTONES] = "tombstones",
     [TABLE_USES] = "uses",
     [TABLE_UNCONFIRMED] = "unconfirmed",
+    [TABLE_CONFLICTS] = "conflicts",
+    [TABLE_RIVALS] = "rivals",
 };
 
 struct catalogue {

@@ -30,6 +30,8 @@ enum table {
     TABLE_TOMBSTONES,  /* version, hash of the name -> name key: the oldest first */
     TABLE_USES,        /* class, used, sha256 -> nothing: what may be dropped: see ledger.h */
     TABLE_UNCONFIRMED, /* sequence -> name key: what no candidate above is known to hold */
+    TABLE_CONFLICTS,   /* number -> record: the oldest first */
+    TABLE_RIVALS,      /* hash of the name, version, begin of sha256 -> number of the conflict */
     TABLE_COUNT
 };
 

@@ -34,6 +34,7 @@ static void begin(struct group *group, struct store_job **jobs, size_t count)
     memset(group->new_content, 0, sizeof(group->new_content));
     memset(group->new_chunks, 0, sizeof(group->new_chunks));
     memset(group->changed, 0, sizeof(group->changed));
+    group->kept = false;
     for (size_t i = 0; i < count; i++) {
         jobs[i]->status = STORE_OK;
         jobs[i]->wanted = false;
@@ -188,7 +189,7 @@ static enum store_status carry_out(struct group *group)
     change_begin(store->catalogue, &group->view);
     status = ledger_begin(&group->ledger, &group->view, store->options.node, store->options.wall(),
                           store_fresh_id());
-    if (status == STORE_OK && apply_jobs(group) == 0)
+    if (status == STORE_OK && apply_jobs(group) == 0 && !group->kept)
         status = STORE_NOT_FOUND;
     if (group->view.status != STORE_OK)
         status = group->view.status;

@@ -32,6 +32,7 @@ struct group {
     bool new_chunks[256];
     struct store_entry entries[GROUP_MAX]; /* by job: what changed, to tell about it */
     bool changed[GROUP_MAX];
+    bool kept; /* a conflict is new: to be committed, whatever the job's status */
     char memory[(GROUP_MAX + 4 * KEEP_MAX) * MESSAGE_MAX + 1];
 };
 

@@ -47,15 +47,19 @@ static enum store_status enter_own(struct group *group, size_t index, const stru
     return enter(group, index, m, one, marks);
 }
 
+/* old: what it replaces, if there is something. */
 static struct manifest next_version(struct group *group, const struct store_job *job,
-                                    struct version newest_version)
+                                    const struct manifest *old)
 {
     struct store *store = group->store;
-    struct manifest m = {.replaces = newest_version};
+    struct manifest m = {0};
+
+    if (old)
+        manifest_replace(&m, old);
 
     MUST(span_copy(span_of(job->manifest.name), m.name, sizeof(m.name)));
     MUST(span_copy(span_of(store->options.node), m.node, sizeof(m.node)));
-    m.version = version_next(&store->clock, store->options.wall(), newest_version);
+    m.version = version_next(&store->clock, store->options.wall(), m.replaces);
     return m;
 }
 
@@ -68,7 +72,7 @@ static enum store_status put(struct group *group, size_t index)
 
     if (status != STORE_OK && status != STORE_NOT_FOUND)
         return status;
-    m = next_version(group, job, status == STORE_OK ? old.manifest.version : VERSION_NONE);
+    m = next_version(group, job, status == STORE_OK ? &old.manifest : NULL);
     m.mode = job->manifest.mode & 07777;
     m.mtime_ns = job->manifest.mtime_ns;
     draft_describe(job->draft, &m);
@@ -91,7 +95,7 @@ static enum store_status remove_name(struct group *group, size_t index)
         return status;
     if (old.manifest.deleted)
         return STORE_NOT_FOUND;
-    m = next_version(group, job, old.manifest.version);
+    m = next_version(group, job, &old.manifest);
     m.deleted = true;
     return enter_own(group, index, &m, false);
 }
@@ -105,14 +109,45 @@ static bool was_wanted_here(struct group *group, const struct manifest *m)
            (holding.held || holding.wanted);
 }
 
+/* An older version than the one that stands here. It changes nothing, except that it may have to be
+ * kept beside that. */
+static enum store_status adopt_older(struct group *group, size_t index, const struct manifest *m,
+                                     const struct manifest *newest)
+{
+    struct store_job *job = group->jobs[index];
+    struct record older = {.manifest = *m};
+
+    job->manifest = *newest;
+    if (conflicts_with(&older, newest) && group_journal(group, job->text, &older.text)) {
+        ledger_keep(&group->ledger, &older);
+        group->kept = true;
+    }
+    return STORE_NOT_NEWER;
+}
+
+static enum store_status adopt_newer(struct group *group, size_t index, const struct manifest *m,
+                                     const struct record *old)
+{
+    struct store_job *job = group->jobs[index];
+    struct ledger_marks marks = {.unconfirmed = job->unconfirmed};
+    struct span text;
+
+    if (!group_journal(group, job->text, &text))
+        return STORE_WRONG;
+    version_seen(&group->store->clock, m->version);
+    marks.want = job->unconfirmed || (atomic_load(&group->store->policy) & POLICY_KEEP_ALL) ||
+                 (old && was_wanted_here(group, &old->manifest));
+    if (old && conflicts_with(old, m))
+        ledger_keep(&group->ledger, old);
+    return enter(group, index, m, text, marks);
+}
+
 static enum store_status adopt(struct group *group, size_t index)
 {
     struct store_job *job = group->jobs[index];
     wall_t now = group->store->options.wall();
-    struct ledger_marks marks = {.unconfirmed = job->unconfirmed};
     struct manifest m;
     struct record old;
-    struct span text;
     enum store_status status;
 
     if (manifest_read(job->text, &m) != MESSAGE_OK)
@@ -123,18 +158,11 @@ static enum store_status adopt(struct group *group, size_t index)
     status = newest(group, m.name, &old);
     if (status != STORE_OK && status != STORE_NOT_FOUND)
         return status;
-    if (status == STORE_OK && manifest_compare(&m, &old.manifest) <= 0) {
-        job->manifest = old.manifest;
-        return STORE_NOT_NEWER;
-    }
+    if (status == STORE_OK && manifest_compare(&m, &old.manifest) <= 0)
+        return adopt_older(group, index, &m, &old.manifest);
     if (m.deleted && tombstone_is_old(&m, now))
         return STORE_NOT_NEWER; /* forgotten here on purpose */
-    if (!group_journal(group, job->text, &text))
-        return STORE_WRONG;
-    version_seen(&group->store->clock, m.version);
-    marks.want = job->unconfirmed || (atomic_load(&group->store->policy) & POLICY_KEEP_ALL) ||
-                 (status == STORE_OK && was_wanted_here(group, &old.manifest));
-    return enter(group, index, &m, text, marks);
+    return adopt_newer(group, index, &m, status == STORE_OK ? &old : NULL);
 }
 
 static enum store_status want(struct group *group, size_t index)

@@ -79,6 +79,11 @@ struct span ledger_tombstone_key(const struct manifest *m, char out[TOMBSTONE_KE
     return (struct span){out, TOMBSTONE_KEY};
 }
 
+bool ledger_is_known(const struct holding *holding)
+{
+    return holding->refs > 0 || holding->kept > 0;
+}
+
 bool ledger_can_go(const struct holding *holding)
 {
     return holding->held && holding->unconfirmed == 0 && holding->kept == 0;
@@ -86,7 +91,7 @@ bool ledger_can_go(const struct holding *holding)
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-static enum store_status rotten(const char *what, struct span key)
+enum store_status ledger_rotten(const char *what, struct span key)
 {
     char quoted[256];
     struct text text = TEXT_OVER(quoted);
@@ -110,7 +115,8 @@ enum store_status ledger_meta(struct view *view, struct meta *out)
 
     if (!view_get(view, TABLE_META, ledger_meta_key, &value))
         return absent(view);
-    return meta_decode(value, ledger_meta_key, out) ? STORE_OK : rotten("summary", ledger_meta_key);
+    return meta_decode(value, ledger_meta_key, out) ? STORE_OK
+                                                    : ledger_rotten("summary", ledger_meta_key);
 }
 
 enum store_status ledger_record_of_key(struct view *view, struct span key, struct record *out)
@@ -119,7 +125,7 @@ enum store_status ledger_record_of_key(struct view *view, struct span key, struc
 
     if (!view_get(view, TABLE_NAMES, key, &value))
         return absent(view);
-    return record_decode(value, key, out) ? STORE_OK : rotten("record", key);
+    return record_decode(value, key, out) ? STORE_OK : ledger_rotten("record", key);
 }
 
 enum store_status ledger_record(struct view *view, struct span name, struct record *out)
@@ -145,7 +151,7 @@ enum store_status ledger_record_at(struct view *view, uint64_t sequence, struct 
         return absent(view);
     status = ledger_record_of_key(view, key, out);
     if (status == STORE_OK && out->sequence != sequence)
-        return rotten("order of changes", key);
+        return ledger_rotten("order of changes", key);
     return status;
 }
 
@@ -158,7 +164,7 @@ enum store_status ledger_holding(struct view *view, const struct digest *sha256,
         return absent(view);
     return holding_decode(value, ledger_digest_key(sha256), out)
                ? STORE_OK
-               : rotten("holding", ledger_digest_key(sha256));
+               : ledger_rotten("holding", ledger_digest_key(sha256));
 }
 
 bool ledger_lets_go(struct view *view, const struct digest *sha256)
@@ -206,6 +212,8 @@ enum store_status ledger_referrer(struct view *view, const struct digest *sha256
         memcmp(key.at, sha256->bytes, 32) == 0)
         sequence = ledger_number_of((struct span){key.at + 32, 8});
     scan_end(&scan);
+    if (sequence & LEDGER_CONFLICT)
+        return ledger_conflict(view, sequence, out);
     return sequence ? ledger_record_at(view, sequence, out) : absent(view);
 }
 

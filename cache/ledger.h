@@ -30,6 +30,13 @@ struct span ledger_key_of(struct span name, struct ledger_key *out);
 enum store_status ledger_meta(struct view *view, struct meta *out);
 enum store_status ledger_record(struct view *view, struct span name, struct record *out);
 enum store_status ledger_record_at(struct view *view, uint64_t sequence, struct record *out);
+
+/* Conflicts have numbers of their own, above all sequences, by which contents know who refers to
+ * them. */
+#define LEDGER_CONFLICT (UINT64_C(1) << 63)
+enum store_status ledger_conflict(struct view *view, uint64_t number, struct record *out);
+enum store_status ledger_conflict_of(struct view *view, struct span name, struct version version,
+                                     struct record *out);
 enum store_status ledger_record_of_key(struct view *view, struct span key, struct record *out);
 enum store_status ledger_holding(struct view *view, const struct digest *sha256,
                                  struct holding *out);
@@ -46,10 +53,11 @@ enum store_status ledger_entry_of(struct view *view, const struct record *record
 /* Does all that is derived from a record with this key, or from a holding, stand where it should?
  */
 bool ledger_is_in_step(struct view *view, const struct record *record, struct span key);
+bool ledger_conflict_is_in_step(struct view *view, const struct record *record);
 bool ledger_holding_is_in_step(struct view *view, const struct digest *sha256,
                                const struct holding *holding);
 
-/* One of the entries that refer to this content. */
+/* One of the entries that refer to this content; a conflict where there is no other. */
 enum store_status ledger_referrer(struct view *view, const struct digest *sha256,
                                   struct record *out);
 
@@ -97,6 +105,11 @@ enum store_status ledger_change(struct ledger *ledger, const struct manifest *m,
 
 /* Is the version that this record is of unconfirmed from now on? The record's text is gone then. */
 enum store_status ledger_mark(struct ledger *ledger, struct record *record, bool unconfirmed);
+
+/* Keeps this version, which another one has replaced or will replace in this change, as a conflict;
+ * and keeps it no longer. Until then its content is not dropped where it is here. */
+enum store_status ledger_keep(struct ledger *ledger, const struct record *record);
+enum store_status ledger_keep_no_longer(struct ledger *ledger, uint64_t number);
 
 /* Takes the name with this key out altogether (a tombstone past its time). */
 enum store_status ledger_forget_key(struct ledger *ledger, struct span key);

@@ -76,19 +76,13 @@ static void move_want(struct view *view, const struct digest *sha256, const stru
                  ledger_digest_key(sha256));
 }
 
-static bool is_known(const struct holding *h)
-{
-    return h->refs > 0 || h->kept > 0;
-}
-
-/* The one writer of a holding: brings all that is derived from it from `before` to `after`. */
-static void holding_change(struct ledger *ledger, const struct digest *sha256,
+void ledger_holding_change(struct ledger *ledger, const struct digest *sha256,
                            const struct holding *before, const struct holding *after)
 {
     struct meta *meta = &ledger->meta;
     char bytes[RECORD_MAX];
 
-    if (!is_known(after))
+    if (!ledger_is_known(after))
         view_delete(ledger->view, TABLE_CONTENTS, ledger_digest_key(sha256));
     else
         view_put(ledger->view, TABLE_CONTENTS, ledger_digest_key(sha256),
@@ -106,8 +100,8 @@ static void holding_change(struct ledger *ledger, const struct digest *sha256,
         note_gone(ledger, sha256);
 }
 
-/* Reads a holding to change it; one that is rotten is begun anew. */
-static enum store_status holding_take(struct ledger *ledger, const struct digest *sha256,
+/* One that is rotten is begun anew. */
+enum store_status ledger_holding_take(struct ledger *ledger, const struct digest *sha256,
                                       struct holding *out)
 {
     enum store_status status = ledger_holding(ledger->view, sha256, out);
@@ -127,12 +121,12 @@ static void refer(struct ledger *ledger, const struct record *record, bool held,
     struct holding before, after;
     char key[REF_KEY];
 
-    holding_take(ledger, &m->sha256, &before);
+    ledger_holding_take(ledger, &m->sha256, &before);
     after = before;
     after.refs++;
     after.owns += record->own;
     after.unconfirmed += record->unconfirmed;
-    if (!is_known(&before) || held)
+    if (!ledger_is_known(&before) || held)
         after.size = m->size; /* else the first who told it is believed, until it has come */
     after.held = before.held || held;
     if (want && !after.wanted)
@@ -142,7 +136,7 @@ static void refer(struct ledger *ledger, const struct record *record, bool held,
     if (!before.held && after.held)
         after.used = ledger->now;
     view_put(ledger->view, TABLE_REFS, ledger_ref_key(&m->sha256, record->sequence, key), empty);
-    holding_change(ledger, &m->sha256, &before, &after);
+    ledger_holding_change(ledger, &m->sha256, &before, &after);
 }
 
 /* The sequence of the first entry that refers to the content, or 0. */
@@ -150,7 +144,9 @@ static uint64_t first_referrer(struct view *view, const struct digest *sha256)
 {
     struct record record;
 
-    return ledger_referrer(view, sha256, &record) == STORE_OK ? record.sequence : 0;
+    if (ledger_referrer(view, sha256, &record) != STORE_OK)
+        return 0;
+    return record.sequence & LEDGER_CONFLICT ? 0 : record.sequence;
 }
 
 static void unrefer(struct ledger *ledger, const struct record *old)
@@ -160,17 +156,17 @@ static void unrefer(struct ledger *ledger, const struct record *old)
     char key[REF_KEY];
 
     view_delete(ledger->view, TABLE_REFS, ledger_ref_key(sha256, old->sequence, key));
-    if (holding_take(ledger, sha256, &before) != STORE_OK)
+    if (ledger_holding_take(ledger, sha256, &before) != STORE_OK)
         return;
     after = before;
     after.refs -= after.refs > 0;
     after.owns -= old->own && after.owns > 0;
     after.unconfirmed -= old->unconfirmed && after.unconfirmed > 0;
-    if (!is_known(&after))
+    if (!ledger_is_known(&after))
         after = (struct holding){0};
     else if (after.wanted == old->sequence)
         after.wanted = first_referrer(ledger->view, sha256);
-    holding_change(ledger, sha256, &before, &after);
+    ledger_holding_change(ledger, sha256, &before, &after);
 }
 
 /* Takes what stands under the name out of all that is derived from it; the record itself stays. */
@@ -298,21 +294,21 @@ enum store_status ledger_mark(struct ledger *ledger, struct record *record, bool
         return ledger->view->status;
     write_mark(ledger, record, unconfirmed);
     if (record->manifest.deleted ||
-        holding_take(ledger, &record->manifest.sha256, &before) != STORE_OK)
+        ledger_holding_take(ledger, &record->manifest.sha256, &before) != STORE_OK)
         return ledger->view->status;
     after = before;
     if (unconfirmed)
         after.unconfirmed++;
     else
         after.unconfirmed -= after.unconfirmed > 0;
-    holding_change(ledger, &record->manifest.sha256, &before, &after);
+    ledger_holding_change(ledger, &record->manifest.sha256, &before, &after);
     return ledger->view->status;
 }
 
 enum store_status ledger_hold(struct ledger *ledger, const struct manifest *m)
 {
     struct holding before, after;
-    enum store_status status = holding_take(ledger, &m->sha256, &before);
+    enum store_status status = ledger_holding_take(ledger, &m->sha256, &before);
 
     if (status != STORE_OK)
         return status;
@@ -322,45 +318,47 @@ enum store_status ledger_hold(struct ledger *ledger, const struct manifest *m)
     after.wanted = 0;
     if (!before.held)
         after.used = ledger->now;
-    holding_change(ledger, &m->sha256, &before, &after);
+    ledger_holding_change(ledger, &m->sha256, &before, &after);
     return ledger->view->status;
 }
 
 enum store_status ledger_let_go(struct ledger *ledger, const struct digest *sha256)
 {
     struct holding before, after;
-    enum store_status status = holding_take(ledger, sha256, &before);
+    enum store_status status = ledger_holding_take(ledger, sha256, &before);
 
     if (status != STORE_OK)
         return status;
     after = before;
     after.held = false;
-    holding_change(ledger, sha256, &before, &after);
+    ledger_holding_change(ledger, sha256, &before, &after);
     return ledger->view->status;
 }
 
 enum store_status ledger_want(struct ledger *ledger, const struct digest *sha256, uint64_t sequence)
 {
     struct holding before, after;
-    enum store_status status = holding_take(ledger, sha256, &before);
+    enum store_status status = ledger_holding_take(ledger, sha256, &before);
 
     if (status != STORE_OK)
         return status;
     after = before;
+    if (sequence & LEDGER_CONFLICT)
+        sequence = 0; /* nothing is fetched for the sake of a conflict */
     after.wanted = before.held || sequence == 0 ? 0 : before.wanted ? before.wanted : sequence;
-    holding_change(ledger, sha256, &before, &after);
+    ledger_holding_change(ledger, sha256, &before, &after);
     return ledger->view->status;
 }
 
 enum store_status ledger_use(struct ledger *ledger, const struct digest *sha256, uint64_t ms)
 {
     struct holding before, after;
-    enum store_status status = holding_take(ledger, sha256, &before);
+    enum store_status status = ledger_holding_take(ledger, sha256, &before);
 
     if (status != STORE_OK)
         return status;
     after = before;
     after.used = ms > before.used ? ms : before.used;
-    holding_change(ledger, sha256, &before, &after);
+    ledger_holding_change(ledger, sha256, &before, &after);
     return ledger->view->status;
 }

@@ -27,4 +27,18 @@ int ledger_class(const struct holding *holding);
 /* Takes out of the sum what ledger_sum_add has added. */
 void ledger_sum_subtract(uint64_t digest[4], const struct manifest *m);
 
+/* Counts and logs that something cannot be read. */
+enum store_status ledger_rotten(const char *what, struct span key);
+
+/* Reads a holding to change it; zeros, and a status that tells, where there is none. */
+enum store_status ledger_holding_take(struct ledger *ledger, const struct digest *sha256,
+                                      struct holding *out);
+
+/* The one writer of holdings: brings all that is derived from it from `before` to `after`. */
+void ledger_holding_change(struct ledger *ledger, const struct digest *sha256,
+                           const struct holding *before, const struct holding *after);
+
+/* Does anything refer to the content? */
+bool ledger_is_known(const struct holding *holding);
+
 #endif

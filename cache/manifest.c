@@ -17,6 +17,32 @@ int manifest_compare(const struct manifest *a, const struct manifest *b)
     return digest_compare(&a->sha256, &b->sha256);
 }
 
+/* ---- descent --------------------------------------------------------------------------------- */
+
+void manifest_replace(struct manifest *next, const struct manifest *old)
+{
+    next->replaces = old->version;
+    next->before[0] = old->replaces;
+    memcpy(next->before + 1, old->before, sizeof(old->before) - sizeof(old->before[0]));
+}
+
+/* Each version names all that came before it, the newest first, as far as there is room. So what
+ * lies between two of them and is not one of them was made beside them. */
+enum manifest_descent manifest_descent(const struct manifest *newer, const struct manifest *older)
+{
+    if (version_same(older->version, newer->replaces))
+        return DESCENT_YES;
+    if (version_newer(older->version, newer->replaces))
+        return DESCENT_NO;
+    for (size_t i = 0; i < MANIFEST_BEFORE_MAX && newer->before[i].bits; i++) {
+        if (version_same(older->version, newer->before[i]))
+            return DESCENT_YES;
+        if (version_newer(older->version, newer->before[i]))
+            return DESCENT_NO;
+    }
+    return DESCENT_UNKNOWN;
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* Digits to the base 8, four of them: 0644. */
@@ -84,6 +110,23 @@ static enum message_verdict read_format(const struct message *m)
     return verdict == MESSAGE_OK && format < FORMAT ? MESSAGE_BAD_VALUE : verdict;
 }
 
+/* From the newest on; more than there is room for is left out. */
+static enum message_verdict read_before(const struct message *m, struct manifest *out)
+{
+    struct span rest;
+    struct version last = out->replaces;
+
+    if (!message_get(m, "before", &rest))
+        return MESSAGE_OK;
+    for (size_t i = 0; i < MANIFEST_BEFORE_MAX && rest.len; i++) {
+        if (!version_parse(span_take(&rest, ' '), &out->before[i]) ||
+            !version_newer(last, out->before[i]) || !out->before[i].bits)
+            return MESSAGE_BAD_VALUE;
+        last = out->before[i];
+    }
+    return MESSAGE_OK;
+}
+
 /* What a version of either kind has. */
 static enum message_verdict read_head(const struct message *m, struct manifest *out)
 {
@@ -99,6 +142,8 @@ static enum message_verdict read_head(const struct message *m, struct manifest *
         verdict = read_version(m, "replaces", &out->replaces);
         verdict = verdict == MESSAGE_MISSING ? MESSAGE_OK : verdict;
     }
+    if (verdict == MESSAGE_OK)
+        verdict = read_before(m, out);
     if (verdict == MESSAGE_OK) {
         verdict = message_flag(m, "deleted", &out->deleted);
         verdict = verdict == MESSAGE_MISSING ? MESSAGE_OK : verdict;
@@ -225,6 +270,19 @@ static void add_version(struct text *out, const char *name, struct version versi
     message_add(out, name, span_of(version_text(version, text)));
 }
 
+static void add_before(struct text *out, const struct manifest *m)
+{
+    char one[VERSION_TEXT_SIZE], memory[MANIFEST_BEFORE_MAX * VERSION_TEXT_SIZE];
+    struct text all = TEXT_OVER(memory);
+
+    for (size_t i = 0; i < MANIFEST_BEFORE_MAX && m->before[i].bits; i++) {
+        text_puts(&all, i ? " " : "");
+        text_puts(&all, version_text(m->before[i], one));
+    }
+    if (all.len)
+        message_add(out, "before", (struct span){all.at, all.len});
+}
+
 static void add_digest(struct text *out, const char *name, const struct digest *digest)
 {
     char hex[DIGEST_HEX_SIZE];
@@ -250,6 +308,7 @@ void manifest_write(const struct manifest *m, struct text *out)
     add_version(out, "version", m->version);
     if (m->replaces.bits)
         add_version(out, "replaces", m->replaces);
+    add_before(out, m);
     if (m->deleted) {
         message_add_flag(out, "deleted", true);
     } else {

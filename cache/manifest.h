@@ -15,12 +15,16 @@
  * text is an fbp822 message of _type manifest, which travels and is stored byte for byte as its
  * author wrote it, so that headers of later versions survive us.
  */
+enum { MANIFEST_BEFORE_MAX = 7 };
+
 struct manifest {
     char name[NAME_SIZE];
     char node[NODE_SIZE]; /* where it was put in */
     struct version version;
     struct version replaces; /* the version that the author saw; none for a new name */
-    bool deleted;            /* a tombstone: all below is zero */
+    struct version before[MANIFEST_BEFORE_MAX]; /* what that one replaced, what that one did, and so
+                                                   on; none ends it early */
+    bool deleted;                               /* a tombstone: all below is zero */
     uint64_t size;
     int64_t mtime_ns; /* since 1970 */
     uint32_t mode;    /* permission bits: 07777 */
@@ -31,6 +35,18 @@ struct manifest {
 
 /* The order that all nodes share: by version, then by content digest. <0, 0, >0 as strcmp. */
 int manifest_compare(const struct manifest *a, const struct manifest *b);
+
+/* Says that `next` replaces `old`, of which its author knows. */
+void manifest_replace(struct manifest *next, const struct manifest *old);
+
+/* Did the author of the newer version know of the older one? Without it neither is based on the
+ * other: they are in conflict. */
+enum manifest_descent {
+    DESCENT_YES,
+    DESCENT_NO,
+    DESCENT_UNKNOWN /* the older one lies before all that the newer one tells */
+};
+enum manifest_descent manifest_descent(const struct manifest *newer, const struct manifest *older);
 
 /*
  * Reads and checks a manifest as it came from outside: every field in its bounds, the chunk size

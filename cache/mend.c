@@ -90,20 +90,34 @@ static bool is_there(const struct home *home, const struct manifest *m)
            S_ISREG(st.st_mode) && (uint64_t)st.st_size == m->size;
 }
 
+/* Of what was replaced only the content can tell whether it was kept. */
+static void keep_conflict(struct taking *taking, const struct record *older,
+                          const struct manifest *newer)
+{
+    if (conflicts_with(older, newer) && is_there(&taking->store->home, &older->manifest) &&
+        ledger_keep(&taking->ledger, older) == STORE_OK)
+        ledger_hold(&taking->ledger, &older->manifest);
+}
+
 static enum store_status take_one(struct taking *taking, const struct manifest *m, struct span text)
 {
-    struct record old;
+    bool own = span_is(span_of(m->node), taking->store->options.node);
+    struct record old, offered = {.manifest = *m, .own = own, .unconfirmed = own, .text = text};
     struct store_entry entry;
-    struct ledger_marks marks = {0};
+    struct ledger_marks marks = {.unconfirmed = own};
     enum store_status status = ledger_record(&taking->view, span_of(m->name), &old);
+    int order = status == STORE_OK ? manifest_compare(m, &old.manifest) : 1;
 
-    if (status == STORE_OK && manifest_compare(m, &old.manifest) <= 0)
-        return STORE_OK;
     if (status != STORE_OK && status != STORE_NOT_FOUND)
         return status;
+    if (order < 0)
+        keep_conflict(taking, &offered, &old.manifest);
+    if (order <= 0)
+        return taking->view.status;
+    if (status == STORE_OK)
+        keep_conflict(taking, &old, m);
     taking->taken++;
     marks.held = is_there(&taking->store->home, m);
-    marks.unconfirmed = span_is(span_of(m->node), taking->store->options.node);
     return ledger_change(&taking->ledger, m, text, marks, &entry);
 }
 

@@ -285,6 +285,7 @@ void store_figures(struct store *store, struct store_figures *out)
                                   .limit = store->cache_size,
                                   .wanted = meta.wanted,
                                   .unconfirmed = meta.unconfirmed,
+                                  .conflicts = meta.conflicts,
                                   .health = (enum store_status)atomic_load(&store->health),
                                   .busy_ns = busy_ns(store)};
 }

@@ -124,8 +124,11 @@ struct span record_encode(const struct record *record, struct span key, char out
                    (record->unconfirmed ? UNCONFIRMED : 0),
                1);
     put_number(&pen, record->sequence, 8);
+    put_number(&pen, record->since, 8);
     put_number(&pen, m->version.bits, 8);
     put_number(&pen, m->replaces.bits, 8);
+    for (size_t i = 0; i < MANIFEST_BEFORE_MAX; i++)
+        put_number(&pen, m->before[i].bits, 8);
     put_number(&pen, m->size, 8);
     put_number(&pen, (uint64_t)m->mtime_ns, 8);
     put_number(&pen, m->mode, 4);
@@ -149,8 +152,11 @@ bool record_decode(struct span bytes, struct span key, struct record *out)
     m->deleted = flags & DELETED;
     out->unconfirmed = flags & UNCONFIRMED;
     out->sequence = take_number(&eye, 8);
+    out->since = take_number(&eye, 8);
     m->version.bits = take_number(&eye, 8);
     m->replaces.bits = take_number(&eye, 8);
+    for (size_t i = 0; i < MANIFEST_BEFORE_MAX; i++)
+        m->before[i].bits = take_number(&eye, 8);
     m->size = take_number(&eye, 8);
     m->mtime_ns = (int64_t)take_number(&eye, 8);
     m->mode = (uint32_t)take_number(&eye, 4);
@@ -213,6 +219,7 @@ struct span meta_encode(const struct meta *meta, struct span key, char out[RECOR
         put_number(&pen, meta->loose[i], 8);
     put_number(&pen, meta->unconfirmed, 8);
     put_number(&pen, meta->conflicts, 8);
+    put_number(&pen, meta->conflict_last, 8);
     put_number(&pen, meta->live_bytes, 8);
     return end(&pen, key, out);
 }
@@ -237,6 +244,7 @@ bool meta_decode(struct span bytes, struct span key, struct meta *out)
         out->loose[i] = take_number(&eye, 8);
     out->unconfirmed = take_number(&eye, 8);
     out->conflicts = take_number(&eye, 8);
+    out->conflict_last = take_number(&eye, 8);
     out->live_bytes = take_number(&eye, 8);
     return all_read(&eye);
 }

@@ -23,6 +23,7 @@ struct record {
     uint64_t sequence;
     bool own;
     bool unconfirmed; /* no candidate above is known to hold it */
+    uint64_t since;   /* of a conflict: the wall clock, milliseconds, when it became one */
     struct span text; /* the manifest as it came; points into the bytes that were decoded */
 };
 
@@ -54,6 +55,7 @@ struct meta {
     uint64_t loose[2]; /* bytes that may be dropped, by class: LEDGER_USES_ */
     uint64_t unconfirmed;
     uint64_t conflicts;
+    uint64_t conflict_last; /* the number of the last one */
     uint64_t live_bytes; /* of manifests, as the journal would hold them if it held nothing else */
 };
 

@@ -14,6 +14,8 @@
 
 struct keeping {
     struct ledger_key at; /* the key that was kept last */
+    bool names_ended;
+    uint64_t conflict; /* the number of the conflict that was kept last */
     struct span texts[KEEP_MAX];
     size_t count;
     bool ended;
@@ -22,35 +24,70 @@ struct keeping {
     char memory[KEEP_MAX * MESSAGE_MAX];
 };
 
-/* Copies the next few manifests. */
-static void gather(struct store *store, struct keeping *keeping)
+static void copy(struct keeping *keeping, struct text *text, const struct record *record)
 {
-    struct view view;
+    keeping->texts[keeping->count++] = (struct span){text->at + text->len, record->text.len};
+    text_add(text, record->text.at, record->text.len);
+}
+
+static void gather_names(struct keeping *keeping, struct view *view, struct text *text)
+{
     struct scan scan;
     struct span key, value;
     struct record record;
-    struct text text = TEXT_OVER(keeping->memory);
 
-    keeping->count = 0;
-    view_begin(store->catalogue, &view);
-    scan_begin(&scan, &view, TABLE_NAMES, (struct span){keeping->at.bytes, keeping->at.len});
+    scan_begin(&scan, view, TABLE_NAMES, (struct span){keeping->at.bytes, keeping->at.len});
     while (keeping->count < KEEP_MAX - 1) {
-        keeping->ended = !scan_next(&scan, &key, &value);
-        if (keeping->ended)
+        keeping->names_ended = !scan_next(&scan, &key, &value);
+        if (keeping->names_ended)
             break;
         if (key.len == keeping->at.len && memcmp(key.at, keeping->at.bytes, key.len) == 0)
             continue;
         memcpy(keeping->at.bytes, key.at, key.len);
         keeping->at.len = key.len;
-        if (!record_decode(value, key, &record)) {
+        if (record_decode(value, key, &record))
+            copy(keeping, text, &record);
+        else
             keeping->rotten = true;
-            continue;
-        }
-        keeping->texts[keeping->count++] = (struct span){text.at + text.len, record.text.len};
-        text_add(&text, record.text.at, record.text.len);
     }
-    MUST(!text.full);
     scan_end(&scan);
+}
+
+/* Behind the names, so that each is read when what it is in conflict with stands. */
+static void gather_conflicts(struct keeping *keeping, struct view *view, struct text *text)
+{
+    struct scan scan;
+    struct span key, value;
+    struct record record;
+    char number[8];
+
+    scan_begin(&scan, view, TABLE_CONFLICTS, ledger_number(keeping->conflict + 1, number));
+    while (keeping->count < KEEP_MAX - 1) {
+        keeping->ended = !scan_next(&scan, &key, &value);
+        if (keeping->ended)
+            break;
+        keeping->conflict = ledger_number_of(key);
+        if (record_decode(value, key, &record))
+            copy(keeping, text, &record);
+        else
+            keeping->rotten = true;
+    }
+    scan_end(&scan);
+}
+
+/* Copies the next few manifests. */
+static void gather(struct store *store, struct keeping *keeping)
+{
+    struct view view;
+    struct text text = TEXT_OVER(keeping->memory);
+
+    keeping->count = 0;
+    view_begin(store->catalogue, &view);
+    if (!keeping->names_ended)
+        gather_names(keeping, &view, &text);
+    else
+        gather_conflicts(keeping, &view, &text);
+    MUST(!text.full);
     view_end(&view);
     if (view.status != STORE_OK)
         keeping->status = view.status;

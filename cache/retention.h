@@ -13,4 +13,17 @@ static inline bool tombstone_is_old(const struct manifest *m, wall_t now)
     return now.ms - version_ms(m->version) > (int64_t)TOMBSTONE_DAYS * 24 * 3600 * 1000;
 }
 
+/* Conflicts for 30, from when they were noted. */
+enum { CONFLICT_DAYS = 30 };
+
+static inline wall_t conflict_end(uint64_t since_ms)
+{
+    return (wall_t){(int64_t)since_ms + (int64_t)CONFLICT_DAYS * 24 * 3600 * 1000};
+}
+
+static inline bool conflict_is_old(uint64_t since_ms, wall_t now)
+{
+    return now.ms > conflict_end(since_ms).ms;
+}
+
 #endif

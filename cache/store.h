@@ -109,6 +109,26 @@ size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store
 size_t store_list_unconfirmed(struct store *store, uint64_t after, size_t most, store_visit *visit,
                               void *arg);
 
+/*
+ * Conflicts: versions that were replaced by one whose author did not know of them. Each is kept for
+ * 30 days from when that was seen here, with its content where that was here; then it goes.
+ * store_conflicts: in the order in which they were seen, behind the one whose entry.sequence is
+ * `after` (0 to begin); returns how many were visited, up to `most`. `visit` must not call the
+ * store.
+ */
+struct store_conflict {
+    struct store_entry entry; /* the version that is kept; its sequence is its place in the list */
+    struct version newest;    /* what the name has now */
+    wall_t until;             /* it is kept so long */
+};
+typedef void store_conflict_visit(void *arg, const struct store_conflict *conflict);
+size_t store_conflicts(struct store *store, uint64_t after, size_t most,
+                       store_conflict_visit *visit, void *arg);
+
+/* This version of the name: the newest one, or one that is kept as a conflict. */
+enum store_status store_find_version(struct store *store, struct span name, struct version version,
+                                     struct store_entry *out);
+
 /* What tells two catalogues apart. `digest` covers all (name, version, content digest), in no
  * order: equal digests mean equal catalogues. */
 struct store_head {
@@ -159,6 +179,7 @@ struct store_figures {
     uint64_t limit;      /* cache_size: the bound of may_go */
     uint64_t wanted;
     uint64_t unconfirmed;     /* names whose newest version no candidate above is known to hold */
+    uint64_t conflicts;       /* versions that are kept beside the newest of their name */
     enum store_status health; /* STORE_OK, or why changes fail now */
     int64_t busy_ns;          /* for how long the writer has been at what it does now; 0: idle */
 };
@@ -259,6 +280,8 @@ enum store_job_kind {
     STORE_PUT,    /* manifest.name, mode, mtime_ns and draft: a new version of ours */
     STORE_REMOVE, /* manifest.name: a tombstone; STORE_NOT_FOUND where there is nothing to remove */
     STORE_ADOPT,  /* text: a manifest from another node. STORE_NOT_NEWER or STORE_AHEAD: not taken.
+                     Where it and what stands here were made without knowing of each other, the
+                     older one is kept as a conflict.
                      Where the content of an older version was held, the new one becomes wanted. */
     STORE_WANT,   /* manifest.name: marks its content as wanted */
     STORE_LAND,   /* manifest and partial, all of whose chunks are there: checked as a whole against

@@ -228,6 +228,7 @@ enum store_status sweep_run(struct store *store, void *arg)
     policy_apply(store);
     keep_limit(store);
     writer_run(store, forget_tombstones, NULL);
+    writer_run(store, conflicts_forget_old, NULL);
     look_after(store, store->options.mono());
     atomic_store(&store->sweeping, false);
     return STORE_OK;

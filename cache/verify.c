@@ -39,7 +39,7 @@ static bool go_on(void *arg, uint64_t bytes)
 struct sums {
     struct ledger_key at;
     uint64_t digest[4];
-    uint64_t objects, tombstones;
+    uint64_t objects, tombstones, conflicts;
     uint64_t rotten;
     bool ended;
 };
@@ -77,6 +77,31 @@ static void check_names(struct verifying *v, struct sums *sums)
         check_record(v, &view, key, value, sums);
         memcpy(sums->at.bytes, key.at, key.len);
         sums->at.len = key.len;
+    }
+    scan_end(&scan);
+    view_end(&view);
+    sums->rotten += view.status != STORE_OK;
+}
+
+/* All conflicts, a batch of them at a time; *at becomes the last that was looked at. */
+static void check_conflicts(struct store *store, uint64_t *at, struct sums *sums, bool *ended)
+{
+    struct record record;
+    struct view view;
+    struct scan scan;
+    struct span key, value;
+    char number[8];
+
+    view_begin(store->catalogue, &view);
+    scan_begin(&scan, &view, TABLE_CONFLICTS, ledger_number(*at + 1, number));
+    for (size_t i = 0; i < NAMES_BATCH && !*ended; i++) {
+        *ended = !scan_next(&scan, &key, &value);
+        if (*ended)
+            break;
+        *at = ledger_number_of(key);
+        sums->conflicts++;
+        sums->rotten +=
+            !record_decode(value, key, &record) || !ledger_conflict_is_in_step(&view, &record);
     }
     scan_end(&scan);
     view_end(&view);
@@ -124,10 +149,12 @@ static bool read_meta(struct store *store, struct meta *out)
 static bool sums_fit(const struct sums *sums, const struct meta *before, const struct meta *after)
 {
     if (before->sequence != after->sequence || before->store_id != after->store_id ||
-        before->tombstones != after->tombstones)
+        before->tombstones != after->tombstones || before->conflicts != after->conflicts ||
+        before->conflict_last != after->conflict_last)
         return true;
     return memcmp(sums->digest, after->digest, sizeof(sums->digest)) == 0 &&
-           sums->objects == after->objects && sums->tombstones == after->tombstones;
+           sums->objects == after->objects && sums->tombstones == after->tombstones &&
+           sums->conflicts == after->conflicts;
 }
 
 static void check_catalogue(struct verifying *v)
@@ -135,12 +162,15 @@ static void check_catalogue(struct verifying *v)
     struct sums sums = {0};
     struct meta before, after;
     struct digest at = {0};
-    bool read = read_meta(v->store, &before), ended = false;
+    bool read = read_meta(v->store, &before), ended = false, conflicts_ended = false;
+    uint64_t conflict = 0;
 
     while (!sums.ended && !v->stopped) {
         check_names(v, &sums);
         go_on(v, 0);
     }
+    while (!conflicts_ended && go_on(v, 0))
+        check_conflicts(v->store, &conflict, &sums, &conflicts_ended);
     while (!ended && go_on(v, 0))
         sums.rotten += check_holdings(v->store, &at, &ended);
     if (v->stopped)

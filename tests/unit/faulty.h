@@ -11,7 +11,7 @@
  */
 /* ---- what is done, and what is known of it afterwards ---------------------------------------- */
 
-enum { NAMES = 6 + 20, FIRST_OF_MANY = 6 };
+enum { NAMES = 6 + 20, FIRST_OF_MANY = 6, RIVAL_LEN = 5000 };
 
 /* What a name may have: the seed of its content before and after, 0 for none. */
 struct expected {
@@ -58,6 +58,7 @@ static void prepare(struct store *store)
     assert_int_equal(home_put(store, "example.com/removed", 1, 100, NULL), STORE_OK);
     assert_int_equal(home_put(store, "example.com/replaced", 2, 300000, NULL), STORE_OK);
     assert_int_equal(home_adopt(store, &m, NULL), STORE_OK);
+    assert_int_equal(home_put(store, "example.com/rivals", 7, RIVAL_LEN, NULL), STORE_OK);
 }
 
 static void note_status(struct store_job *job)
@@ -73,7 +74,8 @@ static void put_many(struct store *store, struct expected e[NAMES])
     for (int i = FIRST_OF_MANY; i < NAMES; i++) {
         char *bytes = home_bytes(e[i].after, e[i].after_len);
         struct store_job *job = &jobs[i];
-        *job = (struct store_job){.kind = STORE_PUT, .done = note_status, .owner = &e[i].status};
+        *job = (struct store_job){
+            .kind = STORE_PUT, .done = note_status, .owner = &e[i].status, .unconfirmed = true};
         snprintf(job->manifest.name, sizeof(job->manifest.name), "%s", e[i].name);
         if (home_draft(store, bytes, e[i].after_len, &job->draft) != STORE_OK)
             job->draft = NULL;
@@ -103,12 +105,14 @@ static void plan(struct expected e[NAMES])
 static void change_all(struct store *store, struct expected e[NAMES])
 {
     struct manifest m = home_foreign(e[5].name, 41, 10, 10);
+    struct manifest rival = home_foreign("example.com/rivals", 42, 10, 1000);
 
     for (int i = 0; i < 3; i++)
         e[i].status = home_put(store, e[i].name, e[i].after, e[i].after_len, NULL);
     e[3].status = home_do(store, STORE_REMOVE, e[3].name);
     e[4].status = land_foreign(store, &e[4].landing);
     put_many(store, e);
+    home_adopt(store, &rival, NULL);
     e[5].status = home_adopt(store, &m, NULL); /* and so the many are done, too */
 }
 
@@ -137,6 +141,36 @@ static void check_landing(struct store *store, const struct expected *e)
     partial_close(partial, true);
 }
 
+static void note_conflict(void *arg, const struct store_conflict *conflict)
+{
+    *(struct store_entry *)arg = conflict->entry;
+}
+
+/* What was replaced by one who did not know of it is there, if only beside that. */
+static void check_rivals(struct store *store)
+{
+    struct store_entry older = {.held = false};
+
+    if (has(store, "example.com/rivals", 7, RIVAL_LEN))
+        return;
+    assert_int_equal(store_conflicts(store, 0, 2, note_conflict, &older), 1);
+    assert_string_equal(older.manifest.name, "example.com/rivals");
+    assert_true(older.held);
+}
+
+/* Nobody has confirmed what was acknowledged, and that is not forgotten. */
+static void check_marks(struct store *store, const struct expected e[NAMES])
+{
+    struct store_entry entry;
+
+    for (int i = FIRST_OF_MANY; i < NAMES; i++) {
+        if (e[i].status != STORE_OK)
+            continue;
+        assert_int_equal(home_find(store, e[i].name, &entry), STORE_OK);
+        assert_true(entry.unconfirmed);
+    }
+}
+
 static void check(struct store *store, const struct expected e[NAMES], const char *when)
 {
     for (int i = 0; i < NAMES; i++) {
@@ -147,12 +181,16 @@ static void check(struct store *store, const struct expected e[NAMES], const cha
         fail_msg("%s, %s: the change was %s", when, e[i].name, store_sentence(e[i].status));
     }
     check_landing(store, &e[4]);
+    check_rivals(store);
+    check_marks(store, e);
 }
 
 /* No file is left that no name refers to, before anybody looked for such. */
 static void check_litter(struct store *store)
 {
-    assert_int_equal(home_count("content"), home_figures(store).held);
+    struct store_figures figures = home_figures(store);
+
+    assert_int_equal(home_count("content"), figures.held + figures.conflicts);
     assert_int_equal(home_count("tmp"), 0);
 }
 

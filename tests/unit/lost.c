@@ -71,7 +71,7 @@ static void a_key_that_vanished_is_noticed_in_each_table(void **state)
 {
     struct manifest wanted = home_foreign("example.com/05", 55, BYTES, 1000);
     struct manifest cached = home_foreign("example.com/19", 19, BYTES, 1000);
-
+    struct manifest rival = home_foreign("example.com/17", 170, BYTES, 1000);
     struct store_job unconfirmed = {.kind = STORE_REMOVE, .unconfirmed = true};
 
     fill(*state);
@@ -79,7 +79,9 @@ static void a_key_that_vanished_is_noticed_in_each_table(void **state)
     assert_int_equal(store_do(*state, &unconfirmed), STORE_OK);
     assert_int_equal(home_adopt(*state, &wanted, NULL), STORE_OK);
     assert_int_equal(home_adopt(*state, &cached, NULL), STORE_OK);
-    assert_int_equal(home_figures(*state).wanted, 1);
+    assert_int_equal(home_adopt(*state, &rival, NULL),
+                     STORE_OK); /* the one here is kept beside it */
+    assert_int_equal(home_figures(*state).wanted, 2);
     for (enum table table = TABLE_META; table < TABLE_COUNT; table++) {
         lose(state, table, "");
         assert_true(table == TABLE_META || rotten(*state) > 0); /* without meta no start is had */

@@ -12,6 +12,7 @@ static struct manifest sample(void)
                          .node = "web1",
                          .version = {UINT64_C(1795348800123) << 16 | 7},
                          .replaces = {UINT64_C(1795348800000) << 16},
+                         .before = {{UINT64_C(1795348700000) << 16 | 65535}, {1}},
                          .size = 1000000,
                          .mtime_ns = -1500000000,
                          .mode = 0644,
@@ -43,6 +44,8 @@ static void assert_same(const struct manifest *a, const struct manifest *b)
     assert_string_equal(a->node, b->node);
     assert_true(version_same(a->version, b->version));
     assert_true(version_same(a->replaces, b->replaces));
+    for (size_t i = 0; i < MANIFEST_BEFORE_MAX; i++)
+        assert_true(version_same(a->before[i], b->before[i]));
     assert_int_equal(a->deleted, b->deleted);
     assert_int_equal(a->size, b->size);
     assert_int_equal(a->mtime_ns, b->mtime_ns);
@@ -78,11 +81,47 @@ static void the_longest_manifest_fits(void **state)
     m.name[NAME_MAX_LEN] = '\0';
     memset(m.node, 'h', NODE_MAX_LEN);
     m.node[NODE_MAX_LEN] = '\0';
+    m.version.bits = UINT64_MAX;
+    m.replaces.bits = UINT64_MAX - 1;
+    for (size_t i = 0; i < MANIFEST_BEFORE_MAX; i++)
+        m.before[i].bits = UINT64_MAX - 2 - i;
     m.size = INT64_MAX;
     m.chunk_size = (uint64_t)1 << 47;
     m.mtime_ns = INT64_MIN + 1;
     assert_int_equal(manifest_read(written(&m, memory, sizeof(memory)), &back), MESSAGE_OK);
     assert_same(&m, &back);
+}
+
+static struct manifest version_of(uint64_t version)
+{
+    struct manifest m = sample();
+
+    m.version.bits = version;
+    m.replaces = VERSION_NONE;
+    memset(m.before, 0, sizeof(m.before));
+    return m;
+}
+
+/* 10, 20, ... 120: each replaces the one before it; what lies between them was made beside them. */
+static void descent_is_told_as_far_as_it_goes(void **state)
+{
+    struct manifest chain = version_of(10), next, other;
+
+    (void)state;
+    for (uint64_t version = 20; version <= 120; version += 10) {
+        next = version_of(version);
+        manifest_replace(&next, &chain);
+        chain = next;
+    }
+    for (uint64_t version = 1; version < 120; version++) {
+        bool told = version >= 120 - 10 * (1 + MANIFEST_BEFORE_MAX);
+        other = version_of(version);
+        assert_int_equal(manifest_descent(&chain, &other), !told               ? DESCENT_UNKNOWN
+                                                           : version % 10 == 0 ? DESCENT_YES
+                                                                               : DESCENT_NO);
+    }
+    other = version_of(5);
+    assert_int_equal(manifest_descent(&(struct manifest){.version = {9}}, &other), DESCENT_NO);
 }
 
 static void every_flipped_bit_is_seen_or_harmless(void **state)
@@ -141,6 +180,13 @@ static void wrong_fields_are_refused(void **state)
         {"\nnode: web1", "", MESSAGE_MISSING},
         {"\nversion: 1795348800123.7", "\nversion: 0.0", MESSAGE_BAD_VALUE},
         {"\nversion: 1795348800123.7", "\nversion: 1795348800000.0", MESSAGE_BAD_VALUE},
+        {" 0.1\nsize", " 0.1 0.0\nsize", MESSAGE_BAD_VALUE}, /* before */
+        {" 0.1\nsize", " 0.2 0.1\nsize", MESSAGE_OK},
+        {" 0.1\nsize", " 1795348700000.65535\nsize", MESSAGE_BAD_VALUE},
+        {" 0.1\nsize", " 1 2\nsize", MESSAGE_BAD_VALUE},
+        {" 0.1\nsize", " 0.8 0.7 0.6 0.5 0.4 0.3 0.2 0.1\nsize", MESSAGE_OK},
+        {"\nbefore: ", "\nbefore: 1795348800001.0 ", MESSAGE_BAD_VALUE},
+        {"\nreplaces: 1795348800000.0", "", MESSAGE_BAD_VALUE},
         {"\nsize: 1000000", "\nsize: 9223372036854775808", MESSAGE_BAD_VALUE},
         {"\nsize: 1000000", "\nsize: -1", MESSAGE_BAD_VALUE},
         {"\nsize: 1000000", "\nsize: 1000", MESSAGE_BAD_VALUE}, /* one chunk, another list */
@@ -216,6 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(the_longest_manifest_fits),
+        cmocka_unit_test(descent_is_told_as_far_as_it_goes),
         cmocka_unit_test(every_flipped_bit_is_seen_or_harmless),
         cmocka_unit_test(wrong_fields_are_refused),
         cmocka_unit_test(a_tombstone_has_no_content),

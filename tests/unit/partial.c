@@ -105,13 +105,14 @@ static void of_one_version_the_greater_digest_wins(void **state)
 
 static void what_was_held_is_wanted_in_its_newer_version(void **state)
 {
-    struct manifest m = home_foreign("example.com/a", 2, 600000, 1);
+    struct manifest m = home_foreign("example.com/a", 2, 600000, 1), old;
     struct store_entry entry;
     struct names names = {.count = 0};
     struct partial *partial;
     bool wanted = false;
 
-    home_put(*state, "example.com/a", 1, 10, NULL);
+    home_put(*state, "example.com/a", 1, 10, &old);
+    manifest_replace(&m, &old);
     assert_int_equal(home_adopt(*state, &m, &wanted), STORE_OK);
     assert_true(wanted);
     assert_int_equal(home_count("content"), 0);
@@ -143,9 +144,10 @@ static void content_that_another_name_holds_is_not_wanted(void **state)
 
 static void a_foreign_tombstone_drops_the_content(void **state)
 {
-    struct manifest m = {.name = "example.com/a", .node = "web2", .deleted = true};
+    struct manifest m = {.name = "example.com/a", .node = "web2", .deleted = true}, old;
 
-    home_put(*state, "example.com/a", 1, 10, NULL);
+    home_put(*state, "example.com/a", 1, 10, &old);
+    manifest_replace(&m, &old);
     m.version.bits = (uint64_t)(home_wall_ms + 1) << 16;
     assert_int_equal(home_adopt(*state, &m, NULL), STORE_OK);
     assert_int_equal(home_count("content"), 0);

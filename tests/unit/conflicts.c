@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: ISC */
+/* Versions of one name that were made without knowing of each other. */
+#include "cache/store.h"
+
+#include "src/base/log.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/home.h"
+
+enum { BYTES = 1000 };
+static const char NAME[] = "example.com/a";
+static const int64_t DAY_MS = INT64_C(24) * 3600 * 1000;
+
+/* A version of web2's that replaces another, if any. */
+static struct manifest foreign(uint64_t seed, int64_t after_ms, const struct manifest *old)
+{
+    struct manifest m = home_foreign(NAME, seed, BYTES, after_ms);
+
+    if (old)
+        manifest_replace(&m, old);
+    return m;
+}
+
+struct seen {
+    struct store_conflict list[16];
+    size_t count;
+};
+
+static void note(void *arg, const struct store_conflict *conflict)
+{
+    struct seen *seen = arg;
+
+    assert_true(seen->count < 16);
+    seen->list[seen->count++] = *conflict;
+}
+
+static struct seen *conflicts(struct store *store)
+{
+    static struct seen seen;
+    size_t visited;
+
+    seen.count = 0;
+    visited = store_conflicts(store, 0, 16, note, &seen);
+    assert_int_equal(visited, seen.count);
+    assert_int_equal(home_figures(store).conflicts, seen.count);
+    return &seen;
+}
+
+/* Does the store give out this version with the content home_bytes(seed, BYTES)? */
+static int compare_version(struct store *store, struct version version, uint64_t seed)
+{
+    struct store_entry entry;
+    struct content *content;
+    char *want = home_bytes(seed, BYTES), got[BYTES];
+    enum store_status status = store_find_version(store, span_of(NAME), version, &entry);
+
+    if (status == STORE_OK)
+        status = content_open(store, &entry.manifest, &content);
+    if (status == STORE_OK) {
+        status = content_read(content, 0, got, BYTES) == BYTES && memcmp(want, got, BYTES) == 0
+                     ? STORE_OK
+                     : STORE_WRONG;
+        content_close(content);
+    }
+    free(want);
+    return status;
+}
+
+/* What was put in here is kept beside the newer version of one who did not know of it. */
+static struct manifest lose_to_another(struct store *store)
+{
+    struct manifest mine, theirs;
+
+    assert_int_equal(home_put(store, NAME, 1, BYTES, &mine), STORE_OK);
+    theirs = foreign(2, 1000, NULL);
+    assert_int_equal(home_adopt(store, &theirs, NULL), STORE_OK);
+    return mine;
+}
+
+static void the_older_of_two_is_kept(void **state)
+{
+    struct manifest mine = lose_to_another(*state);
+    struct seen *seen = conflicts(*state);
+
+    assert_int_equal(seen->count, 1);
+    assert_true(version_same(seen->list[0].entry.manifest.version, mine.version));
+    assert_true(version_newer(seen->list[0].newest, mine.version));
+    assert_true(seen->list[0].entry.held);
+    assert_int_equal(seen->list[0].until.ms, home_wall_ms + 30 * DAY_MS);
+    assert_int_equal(compare_version(*state, mine.version, 1), 0);
+    home_reopen(state);
+    assert_int_equal(conflicts(*state)->count, 1);
+    assert_int_equal(compare_version(*state, mine.version, 1), 0);
+    assert_int_equal(compare_version(*state, seen->list[0].newest, 2), STORE_NOT_HELD);
+    assert_int_equal(compare_version(*state, (struct version){7}, 2), STORE_NOT_FOUND);
+}
+
+static void the_older_of_two_is_kept_whichever_comes_first(void **state)
+{
+    struct manifest newer = foreign(2, 1000, NULL), older = foreign(1, 500, NULL);
+
+    assert_int_equal(home_adopt(*state, &newer, NULL), STORE_OK);
+    assert_int_equal(home_adopt(*state, &older, NULL), STORE_NOT_NEWER);
+    assert_int_equal(home_adopt(*state, &older, NULL), STORE_NOT_NEWER);
+    assert_int_equal(conflicts(*state)->count, 1);
+    assert_false(conflicts(*state)->list[0].entry.held);
+    assert_false(conflicts(*state)->list[0].entry.wanted);
+}
+
+/* v[0], each of the others based on the one before it. */
+static void make_chain(struct manifest *v, size_t count)
+{
+    v[0] = foreign(1, 0, NULL);
+    for (size_t i = 1; i < count; i++)
+        v[i] = foreign(i + 1, (int64_t)i, &v[i - 1]);
+}
+
+static void who_knew_of_it_is_in_no_conflict(void **state)
+{
+    struct manifest v[12];
+
+    make_chain(v, 12);
+    for (size_t i = 0; i < 12; i += 3) /* some are never heard of here */
+        assert_int_equal(home_adopt(*state, &v[i], NULL), STORE_OK);
+    assert_int_equal(home_adopt(*state, &v[1], NULL), STORE_NOT_NEWER);
+    assert_int_equal(home_adopt(*state, &v[11], NULL), STORE_OK);
+    assert_int_equal(conflicts(*state)->count, 0);
+}
+
+/* Two more versions were made elsewhere meanwhile: the second one replaces a version that is newer
+ * than ours, and knows nothing of ours all the same. */
+static void a_second_version_elsewhere_does_not_hide_the_conflict(void **state)
+{
+    struct manifest base = foreign(1, 0, NULL), theirs[2], mine;
+
+    assert_int_equal(home_adopt(*state, &base, NULL), STORE_OK);
+    assert_int_equal(home_put(*state, NAME, 9, BYTES, &mine), STORE_OK);
+    theirs[0] = foreign(2, 1000, &base);
+    theirs[1] = foreign(3, 2000, &theirs[0]);
+    assert_int_equal(home_adopt(*state, &theirs[1], NULL), STORE_OK);
+    assert_int_equal(conflicts(*state)->count, 1);
+    assert_int_equal(compare_version(*state, mine.version, 9), 0);
+}
+
+static void the_same_content_is_no_conflict(void **state)
+{
+    struct manifest theirs;
+
+    assert_int_equal(home_put(*state, NAME, 1, BYTES, NULL), STORE_OK);
+    theirs = foreign(1, 1000, NULL);
+    assert_int_equal(home_adopt(*state, &theirs, NULL), STORE_OK);
+    assert_int_equal(conflicts(*state)->count, 0);
+}
+
+static void a_removal_keeps_what_it_did_not_know(void **state)
+{
+    struct manifest gone = {.node = "web2", .deleted = true}, mine;
+
+    assert_int_equal(home_put(*state, NAME, 1, BYTES, &mine), STORE_OK);
+    snprintf(gone.name, sizeof(gone.name), "%s", NAME);
+    gone.version.bits = (uint64_t)(home_wall_ms + 1000) << 16;
+    assert_int_equal(home_adopt(*state, &gone, NULL), STORE_OK);
+    assert_int_equal(conflicts(*state)->count, 1);
+    assert_int_equal(compare_version(*state, mine.version, 1), 0);
+    assert_int_equal(home_figures(*state).objects, 0);
+}
+
+static void sweep_until_conflicts_are(struct store *store, uint64_t count)
+{
+    struct timespec pause = {.tv_nsec = 1000000};
+
+    for (int i = 0; i < 10000 && home_figures(store).conflicts != count; i++) {
+        store_sweep(store);
+        nanosleep(&pause, NULL);
+    }
+    assert_int_equal(home_figures(store).conflicts, count);
+}
+
+static void a_conflict_ends_after_thirty_days(void **state)
+{
+    struct manifest mine = lose_to_another(*state);
+
+    home_wall_ms += 29 * DAY_MS;
+    store_sweep(*state);
+    home_put(*state, "example.com/b", 3, BYTES, NULL);
+    home_reopen(state); /* the sweep is done */
+    assert_int_equal(compare_version(*state, mine.version, 1), 0);
+    home_wall_ms += 2 * DAY_MS;
+    sweep_until_conflicts_are(*state, 0);
+    assert_int_equal(compare_version(*state, mine.version, 1), STORE_NOT_FOUND);
+    assert_int_equal(home_count("content"), 1);
+}
+
+static void a_conflict_needs_no_room_of_the_limit(void **state)
+{
+    struct manifest mine;
+
+    store_close(*state);
+    *state = home_open_limited(1);
+    store_set_policy(*state, &(struct store_policy){.pin_own = false});
+    mine = lose_to_another(*state);
+    store_sweep(*state);
+    home_put(*state, "example.com/b", 1, BYTES, NULL); /* the same bytes, and not for long */
+    home_do(*state, STORE_REMOVE, "example.com/b");
+    assert_int_equal(home_figures(*state).may_go, 0);
+    assert_int_equal(compare_version(*state, mine.version, 1), 0);
+}
+
+static void assert_sound(struct store *store)
+{
+    struct store_report report;
+
+    assert_int_equal(store_verify(store, &report, NULL, NULL), STORE_OK);
+    assert_int_equal(report.rotten, 0);
+}
+
+static void a_rebuild_finds_conflicts_again(void **state)
+{
+    struct manifest mine = lose_to_another(*state);
+    struct store_report report;
+
+    assert_sound(*state);
+    assert_int_equal(store_rebuild(*state, &report), STORE_OK);
+    assert_int_equal(conflicts(*state)->count, 1);
+    assert_int_equal(compare_version(*state, mine.version, 1), 0);
+    assert_sound(*state);
+}
+
+static void a_journal_that_is_written_anew_has_the_conflicts(void **state)
+{
+    struct manifest mine;
+    struct store_report report;
+    struct stat st;
+    char path[256];
+
+    mine = lose_to_another(*state);
+    store_close(*state);
+    snprintf(path, sizeof(path), "%s/manifests/00000001", home_path);
+    assert_int_equal(stat(path, &st), 0);
+    home_flip(path, 8 * (uint64_t)st.st_size - 80); /* in the newer version */
+    *state = home_open_store();
+    assert_non_null(*state);
+    assert_int_equal(store_verify(*state, &report, NULL, NULL), STORE_OK);
+    assert_true(report.rotten > 0);
+    assert_int_not_equal(stat(path, &st), 0); /* it was: the old segment is gone */
+    assert_int_equal(store_rebuild(*state, &report), STORE_OK);
+    assert_int_equal(conflicts(*state)->count, 1);
+    assert_int_equal(compare_version(*state, mine.version, 1), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        HOME_CASE(the_older_of_two_is_kept),
+        HOME_CASE(the_older_of_two_is_kept_whichever_comes_first),
+        HOME_CASE(who_knew_of_it_is_in_no_conflict),
+        HOME_CASE(a_second_version_elsewhere_does_not_hide_the_conflict),
+        HOME_CASE(the_same_content_is_no_conflict),
+        HOME_CASE(a_removal_keeps_what_it_did_not_know),
+        HOME_CASE(a_conflict_ends_after_thirty_days),
+        HOME_CASE(a_conflict_needs_no_room_of_the_limit),
+        HOME_CASE(a_rebuild_finds_conflicts_again),
+        HOME_CASE(a_journal_that_is_written_anew_has_the_conflicts),
+    };
+    log_set_level(LEVEL_ERROR);
+    return cmocka_run_group_tests_name("conflicts", tests, NULL, NULL);
+}
