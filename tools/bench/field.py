@@ -13,8 +13,15 @@ from net import Net, check
 
 FILE = "file"  # the one that is read
 
-# What a reader got: times in seconds of the monotonic clock.
-Got = collections.namedtuple("Got", "path status bytes began first ended stall sum")
+# What a reader got: times in seconds of the monotonic clock; is it all, and what it should be?
+Got = collections.namedtuple("Got", "path status bytes began first ended stall right")
+
+
+def whole(got):
+    """Nobody got anything else."""
+    for one in got:
+        check(one.right, f"{one.path}: status {one.status}, {one.bytes} bytes, and not the object's")
+    return got
 
 
 class Reader:
@@ -32,17 +39,14 @@ class Reader:
         self._process.stdin.flush()
 
     def end(self, objects, *names):
-        """Has it ask for these too, and waits until it has all; checks that it is {name: bytes} and
-        returns it."""
+        """Has it ask for these too, and waits until it has all; what should come is {name: bytes}."""
         rest = "".join(f"{self._prefix}{name}\n" for name in names)
         got = []
         for line in self._process.communicate(rest)[0].splitlines():
             path, status, size, *times, digest = line.split()
-            one = Got(path, int(status), int(size), *(int(t) / 1e6 for t in times), digest)
             content = objects[path.removeprefix(self._prefix)]
-            check(one.status == 200 and one.sum == hashlib.sha256(content).hexdigest(),
-                  f"{path}: status {one.status}, {one.bytes} of {len(content)} bytes")
-            got.append(one)
+            got.append(Got(path, int(status), int(size), *(int(t) / 1e6 for t in times),
+                           status == "200" and digest == hashlib.sha256(content).hexdigest()))
         return got
 
 
@@ -58,10 +62,10 @@ class Field:
         for label, host in self.hosts.items():
             limit(host, others.get(label, rate))
 
-    def start(self, name, tree, objects, local=None):
+    def start(self, name, tree, objects, **more):
         """That system on fresh folders, with the objects at the top."""
         self._runs += 1
-        system = SYSTEMS[name](self.hosts, tree, f"{self._runs}", local)
+        system = SYSTEMS[name](self.hosts, tree, f"{self._runs}", **more)
         system.start(objects)
         return system
 

@@ -138,28 +138,36 @@ class Squid(Proxies):
 
 
 class Carpond(Gateways):
-    """A tier for each host that has others below it: that one its candidate, those its slaves."""
+    """A tier for each host that has others below it: that one its candidate, those its slaves.
+    beside: {a further candidate: the one that it is beside}."""
 
     port, prefix = HTTP_PORT, f"/{DOMAIN}/"
     local = True
 
-    def __init__(self, hosts, above, folder, local=None):
+    def __init__(self, hosts, above, folder, local=None, beside=None):
         super().__init__(hosts, above, folder, local)
+        self._beside = beside or {}
         self.nodes = {label: self._node(label) for label in above}
 
     def _node(self, label):
-        tiers = [tier for tier in (self.above[label], label) if tier in self.inner()]
+        tiers = [tier for tier in (self.above[label], label, self._beside.get(label))
+                 if tier in self.inner()]
         node = Node(self.hosts[label], name=f"{label}.{DOMAIN}", folder=self._folders[label],
-                    nobroadcast=True, plain_get=True, nets=None)
+                    nobroadcast=True, plain_get=True, skew=10 if label in self._beside else 0)
         for tier in tiers:
-            members = [(tier, "master")] + [(below, "slave") for below, parent
-                                            in self.above.items() if parent == tier]
-            lines = "".join(f"udp {self.hosts[member].v4} {role}\n" for member, role in members)
+            lines = "".join(f"udp {self.hosts[member].v4} {role}\n"
+                            for member, role in self._members(tier).items())
             with open(os.path.join(node.folder, tier), "w", encoding="utf-8") as file:
                 file.write(lines)
         node.settings["nets"] = tiers
         node.write_config()
         return node
+
+    def _members(self, tier):
+        """{label: role}"""
+        return {tier: "master"} | \
+            {label: "slave" for label, parent in self.above.items() if parent == tier} | \
+            {label: "master" for label, other in self._beside.items() if other == tier}
 
     def start(self, objects):
         for node in self.nodes.values():
@@ -196,11 +204,16 @@ class Carpond(Gateways):
         check(not wrong, f"put at the top: {wrong[:1]}")
 
     def stop(self):
-        for node in self.nodes.values():
+        running = {label: node for label, node in self.nodes.items() if node.process is not None}
+        for node in running.values():
             node.process.terminate()
-        for label, node in self.nodes.items():
+        for label, node in running.items():
             status = node.wait()
             check(status == 0, f"{label} ended with {status}")
+
+    def follows(self, label, master):
+        """Its log says so: asking it would take longer."""
+        return f"slave of {master}.{DOMAIN}" in self.nodes[label].log()
 
 
 SYSTEMS = {"nginx": Nginx, "squid": Squid, "carpond": Carpond}
