@@ -89,9 +89,12 @@ static struct flying *flying_new(struct flights *flights, const struct manifest 
 }
 
 /* Makes it fly, for the first time or again: it may have failed, and still have readers. */
-static void take_off(struct flying *flying)
+static void take_off(struct flying *flying, struct span via)
 {
     struct flights *flights = flying->flights;
+
+    if (!span_copy(via, flying->via, sizeof(flying->via)))
+        flying->via[0] = '\0'; /* longer than any chain of tiers: a circle is found without it */
 
     pthread_mutex_lock(&flying->lock);
     flying->state = FLYING_ALOFT;
@@ -101,7 +104,7 @@ static void take_off(struct flying *flying)
     fetch_call(flights->options.fetch, flying_begin, flying);
 }
 
-struct flying *flying_get(struct flights *flights, const struct manifest *manifest)
+struct flying *flying_get(struct flights *flights, const struct manifest *manifest, struct span via)
 {
     struct flying *flying = find(flights, &manifest->sha256);
 
@@ -114,7 +117,7 @@ struct flying *flying_get(struct flights *flights, const struct manifest *manife
     }
     flying->refs++;
     if (flying->state != FLYING_ALOFT)
-        take_off(flying);
+        take_off(flying, via);
     return flying;
 }
 
@@ -176,7 +179,7 @@ bool flights_start(struct flights *flights, const struct manifest *manifest)
 
     MUST_BE(flights, FLIGHTS_MAGIC);
     pthread_mutex_lock(&flights->lock);
-    flying = flying_get(flights, manifest);
+    flying = flying_get(flights, manifest, span_of(""));
     if (flying)
         drop(flying);
     pthread_mutex_unlock(&flights->lock);

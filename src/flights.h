@@ -55,12 +55,13 @@ void flights_sources(struct flights *flights, const struct manifest *manifest,
 
 struct flight_reader;
 
-/* Joins the flight for this content, which is started where there is none. `wake` is called at most
- * once for each flights_read that returned FLIGHT_WAIT, on some thread, with no lock held that
- * flights_read takes; it must not block, unwait or leave. NULL where too many read or fly, or the
- * manifest contradicts another one of the same content that is being fetched: 503. */
+/* Joins the flight for this content, which is started where there is none: then for the sake of a
+ * request with this `via` (an empty span: for our own), which goes with what is asked. `wake` is
+ * called at most once for each flights_read that returned FLIGHT_WAIT, on some thread, with no lock
+ * held that flights_read takes; it must not block, unwait or leave. NULL where too many read or
+ * fly, or the manifest contradicts another one of the same content that is being fetched: 503. */
 struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
-                                   void (*wake)(void *arg), void *arg);
+                                   struct span via, void (*wake)(void *arg), void *arg);
 
 enum { FLIGHT_WAIT = 0, FLIGHT_FAILED = -1 };
 

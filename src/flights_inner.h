@@ -63,6 +63,7 @@ struct flying {
      * whoever has one already or holds flights.lock; dropped with flights.lock held. */
     _Atomic uint32_t refs;
     _Atomic uint32_t readers;
+    char via[FETCH_VIA_SIZE];        /* set before it takes off */
     struct partial *_Atomic partial; /* set once, by a worker */
 
     pthread_mutex_t wake_lock; /* held while readers are woken: after it no wake is under way */
@@ -113,7 +114,8 @@ struct flight_reader {
 /* With flights.lock held: the flight for this content, a new one where there is none, aloft, with
  * one more reference. NULL where there may be no more, or another size is claimed for the same
  * digest. */
-struct flying *flying_get(struct flights *flights, const struct manifest *manifest);
+struct flying *flying_get(struct flights *flights, const struct manifest *manifest,
+                          struct span via);
 
 /* Drops a reference. */
 void flying_drop(struct flying *flying);

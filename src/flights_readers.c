@@ -102,7 +102,7 @@ void flying_wake_all(struct flying *flying)
 /* ---- readers -------------------------------------------------------------------------------- */
 
 struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
-                                   void (*wake)(void *arg), void *arg)
+                                   struct span via, void (*wake)(void *arg), void *arg)
 {
     struct flight_reader *reader = NULL;
     struct flying *flying = NULL;
@@ -110,7 +110,7 @@ struct flight_reader *flights_join(struct flights *flights, const struct manifes
     MUST_BE(flights, FLIGHTS_MAGIC);
     pthread_mutex_lock(&flights->lock);
     if (flights->readers < FLIGHT_READERS_MAX)
-        flying = flying_get(flights, manifest);
+        flying = flying_get(flights, manifest, via);
     if (flying) {
         flights->readers++;
         flying->readers++;

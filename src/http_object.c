@@ -248,7 +248,8 @@ static enum step send_flight(struct request *r, struct object *o)
 
 static enum step join_flight(struct request *r, struct object *o)
 {
-    o->flight = flights_join(r->http->options.world.flights, &o->entry.manifest, wake, r);
+    o->flight =
+        flights_join(r->http->options.world.flights, &o->entry.manifest, request_via(r), wake, r);
     if (!o->flight)
         return reply_refuse(r, 503, "this node fetches as much as it can at a time");
     return send_flight(r, o);

@@ -12,6 +12,13 @@ struct span request_header(const struct request *r, const char *name)
     return request_find(&r->head, name);
 }
 
+struct span request_via(const struct request *r)
+{
+    struct span via = request_header(r, MHD_HTTP_HEADER_VIA);
+
+    return via.at ? via : span_of("");
+}
+
 bool request_arg(const struct request *r, const char *name, char *out, size_t cap)
 {
     return request_query(r->query, name, out, cap);

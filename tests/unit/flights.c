@@ -300,7 +300,7 @@ static void *come_and_go(void *arg)
 
     while (v->scene->hosts[0].sent < goods->size - CHUNK) {
         struct flight_reader *reader =
-            flights_join(v->scene->node.flights, &goods->manifest, note_wake, v);
+            flights_join(v->scene->node.flights, &goods->manifest, span_of(""), note_wake, v);
         uint64_t from = rng_below(&v->rng, goods->size);
         ssize_t n = reader ? flights_read(reader, from, bytes, sizeof(bytes)) : FLIGHT_FAILED;
         if (n > 0)
@@ -388,7 +388,7 @@ static void a_reader_reads_on_after_the_landing(void **state)
     (void)state;
     scene_open(&s, 4 * CHUNK);
     scene_host(&s, HONEST, 0);
-    reader = flights_join(s.node.flights, &s.goods.manifest, free, NULL);
+    reader = flights_join(s.node.flights, &s.goods.manifest, span_of(""), free, NULL);
     assert_non_null(reader);
     node_wait_ended(&s.node, 1);
     assert_true(flights_read(reader, 3 * CHUNK, bytes, CHUNK) == CHUNK);
@@ -456,7 +456,7 @@ static void who_lingers_is_served_by_the_next_flight(void **state)
     small.rlim_cur = 5 * CHUNK;
     scene_open(&s, 10 * CHUNK);
     scene_host(&s, STALLS, 2 * CHUNK);
-    lingering = flights_join(s.node.flights, &s.goods.manifest, free, NULL);
+    lingering = flights_join(s.node.flights, &s.goods.manifest, span_of(""), free, NULL);
     assert_non_null(lingering);
     wait_until_sent(&s.hosts[0], 2 * CHUNK);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0); /* as a disk that is full */
@@ -509,7 +509,7 @@ static void another_size_for_the_same_digest_is_refused(void **state)
     lie = s.goods.manifest;
     lie.size = 10 * CHUNK;
     assert_true(flights_start(s.node.flights, &s.goods.manifest));
-    assert_null(flights_join(s.node.flights, &lie, free, NULL));
+    assert_null(flights_join(s.node.flights, &lie, span_of(""), free, NULL));
     scene_close(&s);
 }
 

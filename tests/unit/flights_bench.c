@@ -314,7 +314,8 @@ static void *read_along(void *arg)
 {
     enum { PIECE = 100000 };
     struct reading *r = arg;
-    struct flight_reader *reader = flights_join(r->flights, &r->goods->manifest, on_wake, r);
+    struct flight_reader *reader =
+        flights_join(r->flights, &r->goods->manifest, span_of(""), on_wake, r);
     uint8_t *piece = malloc(PIECE);
 
     MUST(reader != NULL && piece != NULL);

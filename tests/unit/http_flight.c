@@ -31,12 +31,13 @@ static struct {
     bool failed;
     bool full; /* no reader is let in */
     bool listed;
+    char via[256]; /* of who joined last */
     struct flight_reader readers[READERS_MAX];
     unsigned joined, left, started;
 } script = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
-                                   void (*wake)(void *arg), void *arg)
+                                   struct span via, void (*wake)(void *arg), void *arg)
 {
     struct flight_reader *reader = NULL;
 
@@ -47,6 +48,7 @@ struct flight_reader *flights_join(struct flights *flights, const struct manifes
             reader = &script.readers[i];
     }
     if (reader) {
+        assert_true(span_copy(via, script.via, sizeof(script.via)));
         *reader = (struct flight_reader){.wake = wake, .arg = arg, .here = true};
         script.joined++;
         script.failed = false; /* one that failed is not joined: a new one begins */
@@ -495,8 +497,10 @@ static void what_a_member_lacks_is_fetched_for_it(void **state)
     struct answer a;
 
     (void)state;
-    send_text(fd, "GET /" NAME " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    send_text(fd, "GET /" NAME " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                  "Via: 1.1 web9 (carpond), 1.1 web7 (carpond)\r\n\r\n");
     until(&script.joined, 1);
+    assert_string_equal(script.via, "1.1 web9 (carpond), 1.1 web7 (carpond)");
     let_in(sizeof(script.bytes), false);
     read_answer(fd, false, &a);
     expect(&a, 200, NULL);
