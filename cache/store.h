@@ -288,8 +288,12 @@ enum store_job_kind {
                      manifest.sha256 (STORE_WRONG: thrown away), and becomes held content. The
                      partial stays readable, and is still the owner's to close. */
     STORE_DROP,   /* manifest.name: drops the content, keeps the manifest */
-    STORE_CONFIRM /* manifest.name and version: a candidate above holds it. STORE_NOT_FOUND: what
-                     stands here is another version, or no name at all */
+    STORE_CONFIRM, /* manifest.name and version: a candidate above holds it. STORE_NOT_FOUND: what
+                      stands here is another version, or no name at all */
+    STORE_FORGET   /* likewise: whoever was away longer than tombstones are kept takes the name out
+                      that its master has not any more, without a tombstone. Where it was unconfirmed
+                      it is kept as a conflict. STORE_NOT_NEWER: the version is not so old, and the
+                      master would know of its removal */
 };
 
 struct store_job {

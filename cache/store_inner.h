@@ -24,7 +24,7 @@
 enum { STORE_MAGIC = 0x53746f72, GROUP_MAX = 256, USES_MAX = 1024 };
 
 /* A kind of job behind those of store.h: an errand. */
-enum { JOB_ERRAND = STORE_CONFIRM + 1 };
+enum { JOB_ERRAND = STORE_FORGET + 1 };
 
 /* A queue of jobs between threads, and the thread that empties it. */
 struct queue {

@@ -247,6 +247,42 @@ static void a_journal_that_is_written_anew_has_the_conflicts(void **state)
     assert_int_equal(compare_version(*state, mine.version, 1), 0);
 }
 
+static enum store_status forget(struct store *store, const struct manifest *m)
+{
+    struct store_job job = {.kind = STORE_FORGET, .manifest = *m};
+
+    return store_do(store, &job);
+}
+
+/* Who was away for more than 90 days lets go what its master has not any more, and that alone. */
+static void what_is_forgotten_does_not_come_back(void **state)
+{
+    struct store_job put = {.kind = STORE_PUT, .unconfirmed = true};
+    struct manifest other = foreign(2, 0, NULL);
+    char *bytes = home_bytes(1, BYTES);
+    struct store_report report;
+
+    snprintf(put.manifest.name, sizeof(put.manifest.name), "%s", NAME);
+    assert_int_equal(home_draft(*state, bytes, BYTES, &put.draft), STORE_OK);
+    assert_int_equal(store_do(*state, &put), STORE_OK);
+    free(bytes);
+    snprintf(other.name, sizeof(other.name), "example.com/b");
+    assert_int_equal(home_adopt(*state, &other, NULL), STORE_OK);
+    assert_int_equal(forget(*state, &other), STORE_NOT_NEWER);
+    home_wall_ms += 91 * DAY_MS;
+    assert_int_equal(forget(*state, &other), STORE_OK);
+    assert_int_equal(forget(*state, &other), STORE_NOT_FOUND);
+    assert_int_equal(forget(*state, &put.manifest), STORE_OK);
+    assert_int_equal(home_figures(*state).objects, 0);
+    assert_int_equal(home_figures(*state).unconfirmed, 0);
+    assert_int_equal(conflicts(*state)->count, 1);
+    assert_int_equal(compare_version(*state, put.manifest.version, 1), 0);
+    assert_sound(*state);
+    assert_int_equal(store_rebuild(*state, &report), STORE_OK);
+    assert_int_equal(home_figures(*state).objects, 0);
+    assert_int_equal(compare_version(*state, put.manifest.version, 1), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +295,7 @@ int main(void)
         HOME_CASE(a_conflict_ends_after_thirty_days),
         HOME_CASE(a_conflict_needs_no_room_of_the_limit),
         HOME_CASE(a_rebuild_finds_conflicts_again),
+        HOME_CASE(what_is_forgotten_does_not_come_back),
         HOME_CASE(a_journal_that_is_written_anew_has_the_conflicts),
     };
     log_set_level(LEVEL_ERROR);
