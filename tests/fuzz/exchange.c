@@ -48,6 +48,7 @@ static struct exchange_local roll_local(struct dice *dice, bool known)
 
     local.held = local.known && (flags & 2);
     local.deleted = local.known && (flags & 4);
+    local.unconfirmed = local.known && (flags & 8);
     local.version = (struct version){(uint64_t)WALL.ms * 65536 + (flags >> 4) + 1};
     local.sha256.bytes[0] = flags >> 3 & 1;
     return local;
@@ -65,6 +66,7 @@ static void roll_notice(struct dice *dice, const char *name, struct notice *out)
         snprintf(out->sender.node, sizeof(out->sender.node), "node%d", flags >> 5);
     out->content = flags & 8;
     out->held = flags & 16;
+    out->confirm = flags & 32;
     out->sender.boot = flags >> 6;
     out->spread_ms = (uint16_t)(roll(dice) * 4);
     out->version = roll_version(dice);
@@ -77,6 +79,8 @@ static void take(const struct exchange_actions *actions)
     for (size_t i = 0; i < actions->count; i++) {
         const struct exchange_action *action = &actions->list[i];
 
+        if (action->kind == EXCHANGE_COMPARE && !action->store_id)
+            MUST(!action->since);
         if (action->kind != EXCHANGE_ANSWER)
             continue;
         MUST(action->ticket < TICKETS && waiting[action->ticket]);
@@ -103,32 +107,72 @@ static void step(struct exchange *machine, struct exchange_event *event,
     MUST(actions->deadline.ns > event->now.ns);
 }
 
+/* Any, even such as no nets files bring about. */
+static struct route_place roll_place(struct dice *dice)
+{
+    uint8_t flags = roll(dice);
+
+    return (struct route_place){.mesh = flags & 1,
+                                .follows = flags & 2,
+                                .leads = flags & 4,
+                                .above = flags & 8,
+                                .candidate = flags & 16,
+                                .top = flags & 32};
+}
+
+static void roll_head(struct dice *dice, struct exchange_event *event)
+{
+    uint8_t flags = roll(dice);
+
+    event->head = (struct exchange_head){.store = flags % 3, .sequence = flags >> 4};
+    event->head.digest.bytes[0] = flags >> 2 & 1;
+}
+
+/* What only some kinds have; false where the driver would not say such a thing. */
+static bool roll_details(struct dice *dice, struct exchange_event *event)
+{
+    bool asked = event->kind == EXCHANGE_ASKED;
+
+    if (event->kind == EXCHANGE_PLACE)
+        event->place = roll_place(dice);
+    if (event->kind == EXCHANGE_HEAD)
+        roll_head(dice, event);
+    if (asked) {
+        event->copies = 1 + roll(dice) % EXCHANGE_COPIES_MAX;
+        event->until = mono_after(event->now, MONO_MS(roll(dice) * 100));
+    }
+    if (asked && waiting[event->ticket])
+        return false;
+    if (asked || event->kind == EXCHANGE_DROPPED)
+        waiting[event->ticket] = asked;
+    return true;
+}
+
 /* False where the driver would not say such a thing. */
 static bool roll_event(struct dice *dice, struct exchange_event *event, struct notice *notice,
                        char name[32])
 {
+    bool ours;
+
     event->kind = (enum exchange_event_kind)(roll(dice) % (EXCHANGE_BLAMED + 1));
     event->from = (struct address){.ip = {[15] = roll(dice)}, .port = 1};
+    event->relations = roll(dice) * 2U + (event->from.ip[15] & 1U);
+    ours = event->kind == EXCHANGE_CHANGED || event->kind == EXCHANGE_LANDED ||
+           event->kind == EXCHANGE_AGAIN;
     snprintf(name, 32, "example.com/%d", roll(dice) % 16);
     event->name = span_of(name);
     event->notice = notice;
-    event->local = roll_local(dice, event->kind == EXCHANGE_CHANGED);
+    event->local = roll_local(dice, ours);
     if (event->kind == EXCHANGE_HEARD)
         roll_notice(dice, name, notice);
     event->ticket = roll(dice);
-    event->ask = (enum exchange_ask)(roll(dice) % (EXCHANGE_ASK_SURVEY + 1));
+    event->ask = (enum exchange_ask)(roll(dice) % (EXCHANGE_ASK_COPIES + 1));
     event->result = (enum exchange_result)(roll(dice) % (EXCHANGE_FAULTY + 1));
     event->fault = (enum peer_fault)(roll(dice) % PEER_FAULT_COUNT);
     event->page = (struct exchange_page){.store_id = roll(dice) % 3, .last = roll(dice)};
     event->page.more = roll(dice) & 1;
     event->page.ahead = event->result == EXCHANGE_AHEAD;
-    if (event->kind == EXCHANGE_ASKED && waiting[event->ticket])
-        return false;
-    if (event->kind == EXCHANGE_ASKED)
-        waiting[event->ticket] = true;
-    if (event->kind == EXCHANGE_DROPPED)
-        waiting[event->ticket] = false;
-    return true;
+    return roll_details(dice, event);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -4,6 +4,12 @@
 static const wall_t WALL = {1795348800000};
 static const mono_t BEGIN = {MONO_S(1000)};
 
+const struct route_place PLACE_SLAVE = {.follows = true, .above = true};
+const struct route_place PLACE_GATEWAY = {
+    .follows = true, .above = true, .leads = true, .candidate = true};
+const struct route_place PLACE_TOP_MASTER = {.leads = true, .candidate = true, .top = true};
+const struct route_place PLACE_TOP_BACKUP = {.follows = true, .candidate = true, .top = true};
+
 struct version version_of(uint64_t n)
 {
     return (struct version){((uint64_t)WALL.ms << 16) + n};
@@ -172,6 +178,21 @@ void hear_answer(struct bench *bench, uint8_t from, const char *tuid, uint64_t n
 
     snprintf(notice.tuid, sizeof(notice.tuid), "%s", tuid);
     hear(bench, from, notice, local);
+}
+
+void hear_as(struct bench *bench, uint8_t from, unsigned relations, struct notice notice,
+             struct exchange_local local)
+{
+    unsigned before = bench->relations;
+
+    bench->relations = relations;
+    hear(bench, from, notice, local);
+    bench->relations = before;
+}
+
+void stand(struct bench *bench, struct route_place place)
+{
+    step(bench, (struct exchange_event){.kind = EXCHANGE_PLACE, .place = place});
 }
 
 void learned(struct bench *bench, uint8_t from, enum exchange_result result, enum peer_fault fault,

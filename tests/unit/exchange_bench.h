@@ -31,6 +31,20 @@ int set_up(void **state);
 int set_up_alone(void **state);
 int tear_down(void **state);
 
+/* Places in tiers with roles: at the bottom, between two tiers, at the top. A fixture begins there.
+ */
+extern const struct route_place PLACE_SLAVE, PLACE_GATEWAY, PLACE_TOP_MASTER, PLACE_TOP_BACKUP;
+void stand(struct bench *bench, struct route_place place);
+
+/* What hosts are to one who stands there. */
+enum {
+    MASTER_ABOVE = ROUTE_FOLLOWED | ROUTE_ABOVE,
+    BACKUP_ABOVE = ROUTE_CANDIDATE | ROUTE_ABOVE,
+    OWN_MASTER = ROUTE_FOLLOWED | ROUTE_BESIDE, /* of a backup */
+    OWN_BACKUP = ROUTE_LED | ROUTE_BESIDE,      /* of a master */
+    FELLOW = ROUTE_FELLOW | ROUTE_BESIDE
+};
+
 /* What the store says of NAME. */
 struct exchange_local nothing(void);
 struct exchange_local knows(uint64_t n, bool held);
@@ -55,6 +69,10 @@ struct notice whohas(uint64_t n, bool content);
 void hear(struct bench *bench, uint8_t from, struct notice notice, struct exchange_local local);
 void hear_answer(struct bench *bench, uint8_t from, const char *tuid, uint64_t n, bool held,
                  struct exchange_local local);
+
+/* The same, from one that is something else to us than all others are. */
+void hear_as(struct bench *bench, uint8_t from, unsigned relations, struct notice notice,
+             struct exchange_local local);
 void learned(struct bench *bench, uint8_t from, enum exchange_result result, enum peer_fault fault,
              struct exchange_local local);
 
