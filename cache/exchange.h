@@ -136,7 +136,7 @@ struct exchange_page {
 
 /* The head of a catalogue, as adverts and standings tell it. */
 struct exchange_head {
-    uint64_t store;
+    uint64_t store; /* 0: it has told of none yet */
     uint64_t sequence;
     struct digest digest; /* over all names and versions */
 };

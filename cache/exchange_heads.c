@@ -137,7 +137,7 @@ void exchange_heads_heard(struct exchange *machine, const struct exchange_event 
     peer->relations = event->relations;
     if (event->from.port)
         peer->http_port = event->from.port;
-    if (route_ask(event->relations) == ROUTE_ASK_NEVER)
+    if (route_ask(event->relations) == ROUTE_ASK_NEVER || !head->store)
         return;
     if (digest_same(&head->digest, &event->own)) {
         heads_agree(machine, peer, head);

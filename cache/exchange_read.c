@@ -32,6 +32,8 @@ static bool page_sound(const struct reading *reading, const struct exchange_page
 {
     uint64_t since = page_since(reading, page);
 
+    if (!page->store_id)
+        return false; /* that stands for none that was read */
     return page->more ? page->last > since : page->last >= since;
 }
 

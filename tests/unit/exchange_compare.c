@@ -75,6 +75,16 @@ static void a_catalogue_that_leads_nowhere_is_a_fault(void **state)
     assert_false(peer_usable(&exchange_peers(bench->machine)->list[0], bench->now));
 }
 
+static void a_page_of_no_store_is_a_fault(void **state)
+{
+    struct bench *bench = *state;
+
+    member(bench, 2);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 5000));
+    compared(bench, 2, (struct exchange_page){.store_id = 0, .last = 100});
+    assert_int_equal(exchange_peers(bench->machine)->list[0].fault, PEER_WRONG_ANSWER);
+}
+
 static void an_endless_catalogue_ends_its_turn(void **state)
 {
     struct bench *bench = *state;
@@ -310,6 +320,7 @@ int main(void)
         CASE(catalogues_are_compared_soon_and_then_every_30_s),
         CASE(pages_follow_one_another_at_once),
         CASE(a_catalogue_that_leads_nowhere_is_a_fault),
+        CASE(a_page_of_no_store_is_a_fault),
         CASE(an_endless_catalogue_ends_its_turn),
         CASE(what_was_ahead_is_read_again_next_time),
         CASE(a_new_store_with_versions_ahead_is_read_again_from_its_beginning),
