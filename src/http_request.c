@@ -142,6 +142,8 @@ static bool is_forwarded(const struct request *r)
 static bool refuse(struct request *r, enum gate_verdict verdict, const struct gate_request *asked,
                    bool stale, struct span name)
 {
+    if (verdict == GATE_NOT_MEMBER)
+        r->closes = true;
     if (!stale) /* an old nonce is nothing to log: the client signs anew */
         gate_log_request(r->http->options.world.gate, clock_mono(), verdict, asked, name);
     if (gate_http_status(verdict) == MHD_HTTP_UNAUTHORIZED)
@@ -173,10 +175,8 @@ static bool route(struct request *r, unsigned admit, const struct gate_request *
     struct routes_answer answer =
         routes_serve(r->http->options.world.routes, clock_mono(), &r->visitor->from);
 
-    if (answer.serve == ROUTE_REFUSE) {
-        r->closes = true;
+    if (answer.serve == ROUTE_REFUSE)
         return refuse(r, GATE_NOT_MEMBER, asked, false, name);
-    }
     r->may_fetch = answer.serve == ROUTE_SERVE_FETCH && !r->cached_only;
     if (!(admit & ADMIT_ROUTED))
         return true;
