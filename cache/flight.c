@@ -462,3 +462,10 @@ const struct address *flight_source_now(const struct flight *flight)
         return NULL;
     return &flight->sources[flight->source].http;
 }
+
+struct address flight_source_last(const struct flight *flight)
+{
+    if (flight->source >= flight->source_count)
+        return (struct address){.port = 0};
+    return flight->sources[flight->source].http;
+}

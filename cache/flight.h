@@ -180,4 +180,7 @@ void flight_step(struct flight *flight, const struct flight_event *event,
 /* Whom the request that is under way is asked of, or NULL. */
 const struct address *flight_source_now(const struct flight *flight);
 
+/* Whom the last request was asked of; port 0: there was none. */
+struct address flight_source_last(const struct flight *flight);
+
 #endif

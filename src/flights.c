@@ -152,6 +152,7 @@ void flying_drop(struct flying *flying)
 void flying_end(struct flying *flying, enum flying_state state, bool gone)
 {
     struct flights *flights = flying->flights;
+    struct address source = flight_source_last(&flying->machine);
 
     pthread_mutex_lock(&flights->lock);
     pthread_mutex_lock(&flying->lock);
@@ -162,7 +163,8 @@ void flying_end(struct flying *flying, enum flying_state state, bool gone)
     pthread_mutex_unlock(&flights->lock);
 
     flying_wake_all(flying);
-    flights->options.ended(flights->options.arg, &flying->manifest, state == FLYING_LANDED);
+    flights->options.ended(flights->options.arg, &flying->manifest, state == FLYING_LANDED,
+                           &source);
 
     pthread_mutex_lock(&flights->lock);
     drop(flying);
@@ -186,55 +188,29 @@ bool flights_start(struct flights *flights, const struct manifest *manifest)
     return flying != NULL;
 }
 
-/* An answer to `need` on its way to the fetch thread. */
-struct found {
+/* Sources on their way to the fetch thread. */
+struct finding {
     struct flights *flights;
-    struct digest sha256;
-    size_t count;
-    struct address sources[FLIGHT_SOURCES_MAX];
-    bool superseded;
+    struct digest sha256; /* of one flight */
+    struct flights_found found;
 };
 
-static void take_found(void *arg)
+static void take_finding(void *arg)
 {
-    struct found *found = arg;
+    struct finding *finding = arg;
     struct flying *flying;
     bool aloft;
 
-    pthread_mutex_lock(&found->flights->lock);
-    flying = find(found->flights, &found->sha256);
+    pthread_mutex_lock(&finding->flights->lock);
+    flying = find(finding->flights, &finding->sha256);
     aloft = flying && flying->state == FLYING_ALOFT;
-    pthread_mutex_unlock(&found->flights->lock);
+    pthread_mutex_unlock(&finding->flights->lock);
     if (aloft) /* and stays so: it ends on this thread */
-        flying_take_sources(flying, found->sources, found->count, found->superseded);
-    free(found);
+        flying_take_sources(flying, &finding->found);
+    free(finding);
 }
 
-void flights_sources(struct flights *flights, const struct manifest *manifest,
-                     const struct exchange_source *sources, size_t count, bool superseded)
-{
-    struct found *found = calloc(1, sizeof(*found));
-
-    MUST_BE(flights, FLIGHTS_MAGIC);
-    MUST(found != NULL);
-    found->flights = flights;
-    found->sha256 = manifest->sha256;
-    found->superseded = superseded;
-    for (size_t i = 0; i < count && found->count < FLIGHT_SOURCES_MAX; i++) {
-        if (sources[i].held && digest_same(&sources[i].sha256, &manifest->sha256))
-            found->sources[found->count++] = sources[i].http;
-    }
-    pthread_mutex_lock(&flights->lock);
-    if (flights->stopping)
-        free(found);
-    else
-        fetch_call(flights->options.fetch, take_found, found);
-    pthread_mutex_unlock(&flights->lock);
-}
-
-/* ---- the end -------------------------------------------------------------------------------- */
-
-static size_t list_all(struct flights *flights, struct flying *list[FLIGHTS_MAX])
+static size_t list_aloft(struct flights *flights, struct flying *list[FLIGHTS_MAX])
 {
     size_t count = 0;
 
@@ -249,11 +225,54 @@ static size_t list_all(struct flights *flights, struct flying *list[FLIGHTS_MAX]
     return count;
 }
 
+static void take_finding_for_all(void *arg)
+{
+    struct finding *finding = arg;
+    struct flying *list[FLIGHTS_MAX];
+    size_t count = list_aloft(finding->flights, list);
+
+    for (size_t i = 0; i < count; i++) /* one that ends by it takes no other along */
+        flying_take_sources(list[i], &finding->found);
+    free(finding);
+}
+
+static void send_finding(struct flights *flights, const struct digest *sha256,
+                         const struct flights_found *found)
+{
+    struct finding *finding = calloc(1, sizeof(*finding));
+
+    MUST_BE(flights, FLIGHTS_MAGIC);
+    MUST(finding != NULL && found->count <= FLIGHT_SOURCES_MAX);
+    finding->flights = flights;
+    finding->found = *found;
+    if (sha256)
+        finding->sha256 = *sha256;
+    pthread_mutex_lock(&flights->lock);
+    if (flights->stopping)
+        free(finding);
+    else
+        fetch_call(flights->options.fetch, sha256 ? take_finding : take_finding_for_all, finding);
+    pthread_mutex_unlock(&flights->lock);
+}
+
+void flights_sources(struct flights *flights, const struct manifest *manifest,
+                     const struct flights_found *found)
+{
+    send_finding(flights, &manifest->sha256, found);
+}
+
+void flights_reroute(struct flights *flights, const struct flights_found *found)
+{
+    send_finding(flights, NULL, found);
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
 static void stop_all(void *arg)
 {
     struct flights *flights = arg;
     struct flying *list[FLIGHTS_MAX];
-    size_t count = list_all(flights, list);
+    size_t count = list_aloft(flights, list);
 
     MUST_BE(flights, FLIGHTS_MAGIC);
     for (size_t i = 0; i < count; i++)

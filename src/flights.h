@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "cache/exchange.h"
+#include "cache/flight.h"
 #include "cache/manifest.h"
 #include "cache/store.h"
 #include "src/fetch.h"
@@ -19,17 +19,20 @@
  * given the chunks as they come in. What it has is kept over a restart and never fetched again.
  *
  * Where a flight lacks a source it asks for some: `need` is called, and answered with
- * flights_sources at any later time.
+ * flights_sources at any later time, and as often as there are others.
  */
 struct flights;
 
 struct flights_options {
     struct store *store;
     struct fetch *fetch;
-    /* Wants holders of this manifest's content; any thread; must not block. */
-    void (*need)(void *arg, const struct manifest *manifest);
-    /* The content has landed, or the flight was given up; on some thread; must not block. */
-    void (*ended)(void *arg, const struct manifest *manifest, bool landed);
+    /* Wants holders of this manifest's content; any thread; must not block. again: those whom it
+     * was told of before were of no use. */
+    void (*need)(void *arg, const struct manifest *manifest, bool again);
+    /* The content has landed, or the flight was given up; on some thread; must not block. source:
+     * whom the last of it came from; port 0: nobody was asked. */
+    void (*ended)(void *arg, const struct manifest *manifest, bool landed,
+                  const struct address *source);
     /* A source misbehaved, or proved good (PEER_FINE); on the fetch thread; must not block. */
     void (*blame)(void *arg, const struct address *http, enum peer_fault fault);
     void *arg;
@@ -45,11 +48,22 @@ void flights_free(struct flights *flights); /* when every reader has left */
 enum { FLIGHTS_MAX = 256, FLIGHT_READERS_MAX = 16384 };
 bool flights_start(struct flights *flights, const struct manifest *manifest);
 
-/* The answer to `need`: holders of this content, the best first; others are passed over. None ends
- * the flight if it has no other and nobody reads. `superseded`: a newer version of the name is
- * known, for which readers had better come again: then none ends it at once. */
+/* Whom to ask, the best first. None ends a flight that has no other and that nobody reads. */
+struct flights_found {
+    struct address list[FLIGHT_SOURCES_MAX];
+    size_t count;
+    bool superseded; /* a newer version of the name is known, for which readers had better come
+                        again: then none ends it at once */
+    bool awaited;    /* a better one will be there before long: readers wait for it */
+};
+
+/* The answer to `need`. Any thread. */
 void flights_sources(struct flights *flights, const struct manifest *manifest,
-                     const struct exchange_source *sources, size_t count, bool superseded);
+                     const struct flights_found *found);
+
+/* The same for all that are under way: others may be asked now than before. Those of them whose
+ * source must not be asked any more are ended by fetch_recheck. Any thread. */
+void flights_reroute(struct flights *flights, const struct flights_found *found);
 
 /* ---- readers: any thread, one at a time for each reader ------------------------------------- */
 

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "cache/flight.h"
 #include "src/base/log.h"
 #include "src/flights.h"
 #include "src/workers.h"
@@ -128,8 +127,7 @@ void flying_end(struct flying *flying, enum flying_state state, bool gone);
 
 void flying_begin(void *flying);
 void flying_note(void *flying); /* takes the wants; drops a reference */
-void flying_take_sources(struct flying *flying, const struct address *sources, size_t count,
-                         bool superseded);
+void flying_take_sources(struct flying *flying, const struct flights_found *found);
 void flying_stop(struct flying *flying);
 
 /* ---- flights_readers.c ---------------------------------------------------------------------- */

@@ -484,7 +484,7 @@ static void carry_out(struct flying *flying, const struct flight_actions *action
             fetch_cancel(options->fetch, &flying->request);
             break;
         case FLIGHT_NEED:
-            options->need(options->arg, &flying->manifest);
+            options->need(options->arg, &flying->manifest, flying->machine.rounds > 1);
             break;
         case FLIGHT_JUDGE:
             options->blame(options->arg, &action->source, action->fault);
@@ -501,15 +501,15 @@ static void carry_out(struct flying *flying, const struct flight_actions *action
 
 /* ---- what comes from other threads ---------------------------------------------------------- */
 
-void flying_take_sources(struct flying *flying, const struct address *sources, size_t count,
-                         bool superseded)
+void flying_take_sources(struct flying *flying, const struct flights_found *found)
 {
     if (!flying->alarm || flying->ending)
         return; /* it has not begun, or will not go on */
     step(flying, (struct flight_event){.kind = FLIGHT_SOURCES,
-                                       .sources = sources,
-                                       .source_count = count,
-                                       .superseded = superseded});
+                                       .sources = found->list,
+                                       .source_count = found->count,
+                                       .superseded = found->superseded,
+                                       .awaited = found->awaited});
 }
 
 void flying_note(void *arg)

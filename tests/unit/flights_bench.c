@@ -147,27 +147,25 @@ void host_stop(struct host *host)
 
 /* ---- the node ------------------------------------------------------------------------------- */
 
-static void on_need(void *arg, const struct manifest *manifest)
+static void on_need(void *arg, const struct manifest *manifest, bool again)
 {
     struct node *node = arg;
-    struct exchange_source sources[NODE_HOSTS_MAX];
+    struct flights_found found = {.count = 0};
 
+    (void)again;
     if (node->mute)
         return;
-    memset(sources, 0, sizeof(sources));
-    for (size_t i = 0; i < node->host_count; i++) {
-        sources[i].http = serve_address(node->hosts[i]->serve);
-        sources[i].sha256 = manifest->sha256;
-        sources[i].held = true;
-    }
-    flights_sources(node->flights, manifest, sources, node->host_count, false);
+    for (size_t i = 0; i < node->host_count; i++)
+        found.list[found.count++] = serve_address(node->hosts[i]->serve);
+    flights_sources(node->flights, manifest, &found);
 }
 
-static void on_ended(void *arg, const struct manifest *manifest, bool landed)
+static void on_ended(void *arg, const struct manifest *manifest, bool landed,
+                     const struct address *source)
 {
     struct node *node = arg;
 
-    (void)manifest;
+    (void)manifest, (void)source;
     pthread_mutex_lock(&node->lock);
     node->ended++;
     node->landed += landed;
