@@ -86,6 +86,13 @@ void route_place_end(struct route_place *place)
     place->mesh |= !place->follows && !place->leads;
 }
 
+bool route_place_same(const struct route_place *a, const struct route_place *b)
+{
+    return a->mesh == b->mesh && a->follows == b->follows && a->leads == b->leads &&
+           a->above == b->above && a->candidate == b->candidate && a->top == b->top &&
+           a->headless == b->headless;
+}
+
 bool route_confirms(const struct route_place *place, unsigned relation)
 {
     return relation & (place->above ? ROUTE_ABOVE : ROUTE_BESIDE);

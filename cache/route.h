@@ -85,6 +85,8 @@ struct route_place {
 void route_place_add(struct route_place *place, enum route_as own, bool has_master);
 void route_place_end(struct route_place *place);
 
+bool route_place_same(const struct route_place *a, const struct route_place *b);
+
 /* Whose word that it holds what we put confirms it: a candidate of the tier above, or, where there
  * is none, another of our own tier. And how all of these are reached. */
 bool route_confirms(const struct route_place *place, unsigned relations);

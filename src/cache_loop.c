@@ -1,43 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/cache_loop.h"
 
-#include <ev.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/base/stats.h"
+#include "src/cache_loop_inner.h"
 #include "src/clock.h"
 
-enum {
-    CACHE_LOOP_MAGIC = 0x636c6f6f,
-    BLAME_MAGIC = 0x626c616d,
-    RECHECK_BATCH = 64 /* peers looked at, and members introduced, in one turn of the loop */
-};
+enum { BLAME_MAGIC = 0x626c616d };
 
-static const double CLOCK_EVERY = 2.0;     /* seconds */
-static const double RECHECK_EVERY = 0.001; /* seconds: others get their turn between */
-
-struct cache_loop {
-    unsigned magic;
-    struct cache_loop_options options;
-    struct exchange *exchange;
-    struct asks *asks;
-    struct learn *learn;
-    struct udp *udp;         /* NULL once stopped */
-    struct address *singles; /* the members that are named singly, sorted */
-    size_t single_count;
-    uint64_t singles_generation;
-    struct ev_timer recheck;
-    size_t unchecked; /* the peers before this one are still to be looked at */
-    struct address *joined;
-    size_t joined_count; /* still to be introduced */
-    struct ev_timer timer;
-    mono_t armed; /* the deadline that the timer runs to */
-    struct ev_timer clock;
-    struct exchange_actions actions;
-};
+static const double CLOCK_EVERY = 2.0; /* seconds */
 
 /* ---- events --------------------------------------------------------------------------------- */
 
@@ -50,6 +25,7 @@ static struct exchange_local look_up(struct cache_loop *cache, struct span name)
         return local;
     local.known = true;
     local.held = entry.held;
+    local.unconfirmed = entry.unconfirmed;
     local.deleted = entry.manifest.deleted;
     local.version = entry.manifest.version;
     local.sha256 = entry.manifest.sha256;
@@ -68,48 +44,26 @@ static void send_to(struct cache_loop *cache, const struct address *to, struct s
     udp_send(cache->udp, to, members_own_for(members, to, &own) ? &own : NULL, bytes);
 }
 
-static void send_to_member(struct cache_loop *cache, const struct address *to, struct span bytes)
-{
-    struct address there = *to;
+/* A datagram on its way to an audience. */
+struct sending {
+    struct cache_loop *cache;
+    struct span bytes;
+};
 
-    there.port = cache->options.port;
-    send_to(cache, &there, bytes);
+static void send_one(void *arg, const struct address *to)
+{
+    const struct sending *sending = arg;
+
+    send_to(sending->cache, to, sending->bytes);
 }
 
-static int compare_addresses(const void *a, const void *b)
+static void send_to_audiences(struct cache_loop *cache, unsigned audiences, struct span bytes)
 {
-    return address_compare(a, b);
-}
+    struct sending sending = {cache, bytes};
 
-/* The list is made anew only where the members were replaced. */
-static void list_singles(struct cache_loop *cache)
-{
-    uint64_t generation = members_generation(cache->options.members);
-
-    if (cache->singles && cache->singles_generation == generation)
-        return;
-    free(cache->singles);
-    cache->single_count = members_singles(cache->options.members, NULL, &cache->singles);
-    cache->singles_generation = generation;
-    qsort(cache->singles, cache->single_count, sizeof(*cache->singles), compare_addresses);
-}
-
-/* Section 3's table: the broadcast address, the members that are named singly, and of member
- * networks those hosts that have been heard. */
-static void send_to_all(struct cache_loop *cache, struct span bytes)
-{
-    const struct peers *peers = exchange_peers(cache->exchange);
-
-    udp_broadcast(cache->udp, bytes);
-    list_singles(cache);
-    for (size_t i = 0; i < cache->single_count; i++)
-        send_to_member(cache, &cache->singles[i], bytes);
-    for (size_t i = 0; i < peers->count; i++) {
-        const struct peer *peer = &peers->list[i];
-        if (!peer->member && peer->ever_heard &&
-            members_hold(cache->options.members, &peer->address))
-            send_to_member(cache, &peer->address, bytes);
-    }
+    if (audiences & AUDIENCE_MESH)
+        udp_broadcast(cache->udp, bytes);
+    audience_each(cache->audience, audiences, exchange_peers(cache->exchange), send_one, &sending);
 }
 
 static void send_notice(struct cache_loop *cache, const struct exchange_action *action)
@@ -121,7 +75,7 @@ static void send_notice(struct cache_loop *cache, const struct exchange_action *
     speaker_say(cache->options.speaker, &action->notice, clock_wall(), &text);
     bytes = (struct span){text.at, text.len};
     if (action->audiences)
-        send_to_all(cache, bytes);
+        send_to_audiences(cache, action->audiences, bytes);
     else
         send_to(cache, &action->to, bytes);
 }
@@ -135,6 +89,23 @@ static void tell_fault(struct cache_loop *cache, const struct exchange_action *a
         if (address_same_host(&peers->list[i].address, &action->to))
             cache->options.fault(cache->options.arg, &peers->list[i], action->fault);
     }
+}
+
+static void confirmed(struct store_job *job)
+{
+    free(job);
+}
+
+static void confirm(struct cache_loop *cache, const struct exchange_action *action)
+{
+    struct store_job *job = calloc(1, sizeof(*job));
+
+    MUST(job != NULL);
+    job->kind = STORE_CONFIRM;
+    job->done = confirmed;
+    job->manifest.version = action->version;
+    MUST(span_copy(span_of(action->name), job->manifest.name, sizeof(job->manifest.name)));
+    store_submit(cache->options.store, job);
 }
 
 static void carry_out(struct cache_loop *cache, const struct exchange_action *action)
@@ -156,6 +127,7 @@ static void carry_out(struct cache_loop *cache, const struct exchange_action *ac
         tell_fault(cache, action);
         break;
     case EXCHANGE_CONFIRMED:
+        confirm(cache, action);
         break;
     }
 }
@@ -177,13 +149,13 @@ static void arm(struct cache_loop *cache, mono_t now, mono_t deadline)
 }
 
 /* One event in, its actions out; again while the machine has more than fits. */
-static void step(struct cache_loop *cache, struct exchange_event *event)
+void cache_loop_step(struct cache_loop *cache, struct exchange_event *event)
 {
     if (!cache->udp)
         return; /* stopped: nothing is decided any more */
     event->now = clock_mono();
     event->wall = clock_wall();
-    event->relations = ROUTE_MESH;
+    event->relations = routes_to(cache->options.routes, event->now, &event->from);
     for (;;) {
         exchange_step(cache->exchange, event, &cache->actions);
         for (size_t i = 0; i < cache->actions.count; i++)
@@ -204,9 +176,18 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
     (void)loop, (void)events;
     MUST_BE(cache, CACHE_LOOP_MAGIC);
     cache->armed = MONO_NEVER;
-    step(cache, &event);
+    cache_loop_step(cache, &event);
     if (cache->udp)
         udp_flush(cache->udp);
+}
+
+/* A view that nobody refreshes makes masters of nobody, and tells nobody. */
+static void look_where_we_stand(struct cache_loop *cache, mono_t now)
+{
+    struct route_place place = routes_place(cache->options.routes, now);
+
+    if (!route_place_same(&place, &cache->place))
+        cache->options.moved(cache->options.arg);
 }
 
 /* The step beforehand shows the machine whether our clock was set meanwhile. */
@@ -220,13 +201,26 @@ static void on_clock(struct ev_loop *loop, struct ev_timer *timer, int events)
     MUST_BE(cache, CACHE_LOOP_MAGIC);
     if (!cache->udp)
         return;
-    step(cache, &event);
+    cache_loop_step(cache, &event);
+    look_where_we_stand(cache, event.now);
     udp_flush(cache->udp);
     clock = exchange_clock(cache->exchange, event.now);
     cache->options.clock(cache->options.arg, &clock);
 }
 
 /* ---- datagrams ------------------------------------------------------------------------------ */
+
+/* Who waits for this content, or will, need not ask for who has it. */
+static void tell_offer(struct cache_loop *cache, const struct exchange_event *event)
+{
+    const struct notice *notice = event->notice;
+    struct address http = event->from;
+
+    if (notice->kind != NOTICE_IHAVE || !notice->held || notice->deleted || event->local.held)
+        return;
+    http.port = notice->port;
+    cache->options.offered(cache->options.arg, notice, &http);
+}
 
 static void on_datagram(void *arg, const struct udp_datagram *heard)
 {
@@ -245,15 +239,22 @@ static void on_datagram(void *arg, const struct udp_datagram *heard)
     }
     event.name = span_of(notice.name);
     event.local = look_up(cache, event.name);
-    step(cache, &event);
+    tell_offer(cache, &event);
+    cache_loop_step(cache, &event);
+}
+
+void cache_loop_flush(struct cache_loop *cache)
+{
+    if (cache->udp)
+        udp_flush(cache->udp);
 }
 
 static void on_batch(void *arg)
 {
     struct cache_loop *cache = arg;
 
-    if (cache->udp)
-        udp_flush(cache->udp);
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    cache_loop_flush(cache);
 }
 
 /* ---- what others tell ----------------------------------------------------------------------- */
@@ -267,10 +268,10 @@ static void on_learned(void *arg, struct exchange_event *event)
         return; /* stopped: the store may be closed */
     if (event->kind == EXCHANGE_LEARNED)
         event->local = look_up(cache, event->name);
-    step(cache, event);
+    cache_loop_step(cache, event);
     if (event->kind == EXCHANGE_COMPARED && event->result == EXCHANGE_DONE && !event->page.more)
         cache->options.compared(cache->options.arg, &event->from, event->page.store_id);
-    on_batch(cache);
+    cache_loop_flush(cache);
 }
 
 static void read_ask(struct letter *letter)
@@ -288,8 +289,8 @@ static void read_ask(struct letter *letter)
     }
     event.name = span_of(ask->name);
     event.local = look_up(cache, event.name);
-    step(cache, &event);
-    on_batch(cache);
+    cache_loop_step(cache, &event);
+    cache_loop_flush(cache);
 }
 
 void cache_loop_ask(struct cache_loop *cache, struct ask *ask)
@@ -300,16 +301,62 @@ void cache_loop_ask(struct cache_loop *cache, struct ask *ask)
     mailbox_post(cache->options.mailbox, &ask->letter);
 }
 
+/* What became of a name is told with what the store knows of it now. */
+static void tell_of(struct cache_loop *cache, struct exchange_event *event)
+{
+    event->local = look_up(cache, event->name);
+    if (!event->local.known)
+        return;
+    cache_loop_step(cache, event);
+    cache_loop_flush(cache);
+}
+
 void cache_loop_changed(struct cache_loop *cache, const struct store_entry *entry)
 {
     struct exchange_event event = {.kind = EXCHANGE_CHANGED, .name = span_of(entry->manifest.name)};
 
     MUST_BE(cache, CACHE_LOOP_MAGIC);
-    event.local = look_up(cache, event.name);
-    if (!event.local.known)
-        return;
-    step(cache, &event);
-    on_batch(cache);
+    tell_of(cache, &event);
+}
+
+void cache_loop_viewed(struct cache_loop *cache)
+{
+    struct exchange_event event = {.kind = EXCHANGE_PLACE};
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    audience_forget(cache->audience);
+    cache->place = event.place = routes_place(cache->options.routes, clock_mono());
+    cache_loop_step(cache, &event);
+    cache_loop_flush(cache);
+}
+
+void cache_loop_head(struct cache_loop *cache, const struct address *http,
+                     const struct exchange_head *head)
+{
+    struct exchange_event event = {.kind = EXCHANGE_HEAD, .from = *http, .head = *head};
+    struct store_head own;
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    store_head(cache->options.store, &own);
+    event.own = own.digest;
+    cache_loop_step(cache, &event);
+    cache_loop_flush(cache);
+}
+
+void cache_loop_landed(struct cache_loop *cache, struct span name, const struct address *from)
+{
+    struct exchange_event event = {.kind = EXCHANGE_LANDED, .name = name, .from = *from};
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    tell_of(cache, &event);
+}
+
+void cache_loop_again(struct cache_loop *cache, const struct store_entry *entry)
+{
+    struct exchange_event event = {.kind = EXCHANGE_AGAIN, .name = span_of(entry->manifest.name)};
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    tell_of(cache, &event);
 }
 
 struct blame {
@@ -327,7 +374,7 @@ static void read_blame(struct letter *letter)
         .kind = EXCHANGE_BLAMED, .from = blame->http, .fault = blame->fault};
 
     MUST_BE(blame, BLAME_MAGIC);
-    step(blame->cache, &event);
+    cache_loop_step(blame->cache, &event);
     free(blame);
 }
 
@@ -340,13 +387,6 @@ void cache_loop_blame(struct cache_loop *cache, const struct address *http, enum
     mailbox_post(cache->options.mailbox, &blame->letter);
 }
 
-const struct exchange *cache_loop_exchange(const struct cache_loop *cache)
-{
-    return cache->exchange;
-}
-
-/* ---- members that join and leave ------------------------------------------------------------- */
-
 bool cache_loop_broadcast(struct cache_loop *cache, const struct address *broadcast)
 {
     MUST_BE(cache, CACHE_LOOP_MAGIC);
@@ -356,94 +396,12 @@ bool cache_loop_broadcast(struct cache_loop *cache, const struct address *broadc
     return true;
 }
 
-static void introduce(struct cache_loop *cache, const struct address *member)
+const struct exchange *cache_loop_exchange(const struct cache_loop *cache)
 {
-    struct exchange_event event = {.kind = EXCHANGE_MEMBER, .from = *member};
-
-    event.from.port = cache->options.port;
-    step(cache, &event);
-}
-
-static bool is_single(const struct members *members, const struct address *address)
-{
-    struct member member;
-
-    return members_find(members, address, &member) && network_is_single(&member.network);
-}
-
-static void recheck_peer(struct cache_loop *cache, const struct peer *peer)
-{
-    const struct members *members = cache->options.members;
-    struct exchange_event event = {.kind = EXCHANGE_LEFT, .from = peer->address};
-
-    if (members_take_datagram(members, &event.from)) {
-        if (!peer->member || is_single(members, &event.from))
-            return;
-        event.kind = EXCHANGE_STRANGER;
-    }
-    step(cache, &event);
-}
-
-/* Backwards, for the last peer takes the place of one that is forgotten. */
-static void on_recheck(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    struct cache_loop *cache = timer->data;
-    const struct peers *peers;
-
-    (void)events;
-    MUST_BE(cache, CACHE_LOOP_MAGIC);
-    peers = exchange_peers(cache->exchange);
-    for (int i = 0; i < RECHECK_BATCH && cache->unchecked; i++)
-        if (--cache->unchecked < peers->count)
-            recheck_peer(cache, &peers->list[cache->unchecked]);
-    for (int i = 0; i < RECHECK_BATCH && cache->joined_count; i++) {
-        const struct address *joined = &cache->joined[--cache->joined_count];
-        if (is_single(cache->options.members, joined)) /* it may have left meanwhile */
-            introduce(cache, joined);
-    }
-    on_batch(cache);
-    if (!cache->unchecked && !cache->joined_count)
-        ev_timer_stop(loop, timer);
-}
-
-/* Of the members that are listed now those that were not before: both lists are sorted. */
-static void add_joined(struct cache_loop *cache, const struct address *old, size_t old_count)
-{
-    size_t at = 0, most = cache->joined_count + cache->single_count;
-
-    cache->joined = realloc(cache->joined, (most + 1) * sizeof(*cache->joined));
-    MUST(cache->joined != NULL);
-    for (size_t i = 0; i < cache->single_count; i++) {
-        const struct address *single = &cache->singles[i];
-        while (at < old_count && address_compare(&old[at], single) < 0)
-            at++;
-        if (at == old_count || address_compare(&old[at], single) != 0)
-            cache->joined[cache->joined_count++] = *single;
-    }
-}
-
-void cache_loop_recheck(struct cache_loop *cache)
-{
-    struct address *old = cache->singles;
-    size_t old_count = cache->single_count;
-
-    MUST_BE(cache, CACHE_LOOP_MAGIC);
-    cache->singles = NULL;
-    list_singles(cache);
-    add_joined(cache, old, old_count);
-    free(old);
-    cache->unchecked = exchange_peers(cache->exchange)->count;
-    ev_timer_start(cache->options.loop, &cache->recheck);
+    return cache->exchange;
 }
 
 /* ---- begin and end -------------------------------------------------------------------------- */
-
-static void introduce_members(struct cache_loop *cache)
-{
-    list_singles(cache);
-    for (size_t i = 0; i < cache->single_count; i++)
-        introduce(cache, &cache->singles[i]);
-}
 
 static struct exchange *exchange_new(const struct cache_loop_options *options)
 {
@@ -475,6 +433,7 @@ struct cache_loop *cache_loop_new(const struct cache_loop_options *options)
     struct learn_options learn = {.fetch = options->fetch,
                                   .store = options->store,
                                   .mailbox = options->mailbox,
+                                  .routes = options->routes,
                                   .domain = options->domain,
                                   .report = on_learned,
                                   .arg = cache};
@@ -487,17 +446,17 @@ struct cache_loop *cache_loop_new(const struct cache_loop_options *options)
     cache->timer.data = cache;
     ev_timer_init(&cache->clock, on_clock, CLOCK_EVERY, CLOCK_EVERY);
     cache->clock.data = cache;
-    ev_timer_init(&cache->recheck, on_recheck, 0., RECHECK_EVERY);
-    cache->recheck.data = cache;
     cache->exchange = exchange_new(options);
     cache->asks = asks_new();
+    cache->audience = audience_new(options->routes, options->port);
     cache->learn = learn_new(&learn);
     cache->udp = udp_new(&udp);
     if (!cache->udp) {
         cache_loop_free(cache);
         return NULL;
     }
-    introduce_members(cache);
+    cache_loop_viewed(cache);
+    cache_loop_members_begin(cache);
     ev_timer_start(cache->options.loop, &cache->clock);
     return cache;
 }
@@ -518,11 +477,10 @@ void cache_loop_free(struct cache_loop *cache)
     udp_free(cache->udp);
     ev_timer_stop(cache->options.loop, &cache->timer);
     ev_timer_stop(cache->options.loop, &cache->clock);
-    ev_timer_stop(cache->options.loop, &cache->recheck);
     learn_free(cache->learn);
+    audience_free(cache->audience);
     asks_free(cache->asks);
-    free(cache->singles);
-    free(cache->joined);
+    cache_loop_members_end(cache);
     free(cache->exchange);
     cache->magic = 0;
     free(cache);

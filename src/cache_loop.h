@@ -13,6 +13,7 @@
 #include "src/learn.h"
 #include "src/mailbox.h"
 #include "src/members.h"
+#include "src/routes.h"
 #include "src/speak.h"
 #include "src/udp.h"
 
@@ -30,6 +31,7 @@ struct cache_loop_options {
     struct gate *gate;
     struct fetch *fetch;
     const struct members *members;
+    const struct routes *routes;
     struct speaker *speaker;
     const char *node;
     const char *domain;
@@ -45,6 +47,10 @@ struct cache_loop_options {
     void (*clock)(void *arg, const struct exchange_clock *clock);
     /* The whole catalogue of a host was read and taken. Main thread. */
     void (*compared)(void *arg, const struct address *from, uint64_t store_id);
+    /* A host says that it holds what this node knows and does not hold. Main thread. */
+    void (*offered)(void *arg, const struct notice *notice, const struct address *http);
+    /* Where we stand is not what it was, though nobody told: a view has grown old. Main thread. */
+    void (*moved)(void *arg);
     void *arg;
 };
 
@@ -68,6 +74,19 @@ void cache_loop_ask(struct cache_loop *cache, struct ask *ask);
 
 /* A put or rm of our own is in the store: tells the others. */
 void cache_loop_changed(struct cache_loop *cache, const struct store_entry *entry);
+
+/* Who is master may have changed, or where we stand: it is looked up. */
+void cache_loop_viewed(struct cache_loop *cache);
+
+/* The catalogue's head of a master that we follow, or of a member that we lead. */
+void cache_loop_head(struct cache_loop *cache, const struct address *http,
+                     const struct exchange_head *head);
+
+/* The content of a name is complete here; from: whom it came from. */
+void cache_loop_landed(struct cache_loop *cache, struct span name, const struct address *from);
+
+/* What is still unconfirmed is said again. */
+void cache_loop_again(struct cache_loop *cache, const struct store_entry *entry);
 
 /* Somebody found that a host misbehaves; PEER_FINE: that it does well. Any thread. */
 void cache_loop_blame(struct cache_loop *cache, const struct address *http, enum peer_fault fault);

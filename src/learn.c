@@ -10,6 +10,7 @@
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/base/stats.h"
+#include "src/clock.h"
 
 enum {
     LESSON_MAGIC = 0x6c65736e,
@@ -167,12 +168,24 @@ static bool is_right(struct lesson *lesson, enum message_verdict verdict,
     return true;
 }
 
+/* What comes from below, or from beside, is for us to bring up: until then it is kept here. */
+static bool is_to_confirm(const struct lesson *lesson)
+{
+    const struct routes *routes = lesson->learn->options.routes;
+    mono_t now = clock_mono();
+    struct route_place place = routes_place(routes, now);
+    unsigned relations = routes_to(routes, now, &lesson->request.server);
+
+    return place.follows && !(relations & ROUTE_FOLLOWED) && !route_confirms(&place, relations);
+}
+
 /* Cuts the body into manifests, a job each; those before a wrong one are still taken. */
 static void read_manifests(struct lesson *lesson)
 {
     struct span rest = {lesson->request.body, lesson->request.body_len}, one;
     size_t most = lesson->name[0] ? 1 : PAGE_MANIFESTS_MAX;
     struct manifest manifest;
+    bool unconfirmed = is_to_confirm(lesson);
 
     lesson->jobs = calloc(most, sizeof(*lesson->jobs));
     MUST(lesson->jobs != NULL);
@@ -185,8 +198,11 @@ static void read_manifests(struct lesson *lesson)
             blame(lesson, "more came than was asked for");
             return;
         }
-        *job =
-            (struct store_job){.kind = STORE_ADOPT, .text = one, .done = adopted, .owner = lesson};
+        *job = (struct store_job){.kind = STORE_ADOPT,
+                                  .text = one,
+                                  .unconfirmed = unconfirmed,
+                                  .done = adopted,
+                                  .owner = lesson};
         lesson->job_count++;
     }
     if (lesson->name[0] && lesson->job_count == 0)

@@ -9,6 +9,7 @@
 #include "src/base/address.h"
 #include "src/fetch.h"
 #include "src/mailbox.h"
+#include "src/routes.h"
 
 /*
  * Carries out what the exchange decides to learn: one name's manifest, or a page of a peer's
@@ -21,6 +22,7 @@ struct learn_options {
     struct fetch *fetch;
     struct store *store;
     struct mailbox *mailbox; /* the main loop's */
+    const struct routes *routes;
     const char *domain;
     void (*report)(void *arg, struct exchange_event *event); /* main thread */
     void *arg;
