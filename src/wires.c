@@ -102,6 +102,8 @@ static void tell_news(struct wires *wires, const struct news *news)
             version_text(manifest->version, version));
     if (news->entry.wanted)
         filler_poke(wires->filler);
+    if (news->entry.unconfirmed)
+        confirm_poke(wires->follow.confirm);
 }
 
 static void read_news(struct letter *letter)
@@ -142,42 +144,58 @@ static bool is_superseded(struct wires *wires, const struct manifest *manifest)
            version_newer(entry.manifest.version, manifest->version);
 }
 
+/* As the exchange found them: holders that somebody told of, not only lately. */
 static void need_answered(struct ask *ask)
 {
     struct need *need = ask->owner;
-    struct exchange_source fitting[EXCHANGE_SURVEY_MAX];
-    size_t count = 0;
+    struct flights_found found = {.count = 0};
 
     MUST_BE(need, NEED_MAGIC);
-    for (size_t i = 0; i < ask->source_count; i++) {
+    for (size_t i = 0; i < ask->source_count && found.count < FLIGHT_SOURCES_MAX / 2; i++) {
         const struct exchange_source *source = &ask->sources[i];
-        if (source->held && version_same(source->version, need->manifest.version))
-            fitting[count++] = *source;
+        if (source->held && version_same(source->version, need->manifest.version) &&
+            digest_same(&source->sha256, &need->manifest.sha256))
+            found.list[found.count++] = source->http;
     }
-    flights_sources(need->wires->flights, &need->manifest, fitting, count,
-                    is_superseded(need->wires, &need->manifest));
+    follow_sources(&need->wires->follow, &need->manifest.sha256, &found);
+    found.superseded = is_superseded(need->wires, &need->manifest);
+    flights_sources(need->wires->flights, &need->manifest, &found);
     free(need);
 }
 
-void wires_need(void *arg, const struct manifest *manifest)
+static void ask_around(struct wires *wires, const struct manifest *manifest)
 {
     struct need *need = calloc(1, sizeof(*need));
 
     MUST(need != NULL);
     need->magic = NEED_MAGIC;
-    need->wires = arg;
+    need->wires = wires;
     need->manifest = *manifest;
     need->ask.kind = EXCHANGE_ASK_CONTENT;
     need->ask.done = need_answered;
     need->ask.owner = need;
     MUST(span_copy(span_of(manifest->name), need->ask.name, sizeof(need->ask.name)));
-    cache_loop_ask(need->wires->cache, &need->ask);
+    cache_loop_ask(wires->cache, &need->ask);
+}
+
+/* Whoever is known to serve it is asked without asking around. */
+void wires_need(void *arg, const struct manifest *manifest, bool again)
+{
+    struct wires *wires = arg;
+    struct flights_found found = {.count = 0};
+
+    follow_sources(&wires->follow, &manifest->sha256, &found);
+    if (again || found.count == 0)
+        ask_around(wires, manifest);
+    else
+        flights_sources(wires->flights, manifest, &found);
 }
 
 struct end {
     struct wires *wires;
     char name[NAME_SIZE];
     bool landed;
+    struct address source;
     struct letter letter;
 };
 
@@ -186,6 +204,8 @@ static void tell_end(struct wires *wires, const struct end *end)
     recent_add(wires->recent, clock_wall(), "%s %s", end->landed ? "fetched" : "could not fetch",
                end->name);
     publish(wires, end->landed ? "fetched" : "fetch_failed", end->name, "node", wires->status.node);
+    if (end->landed)
+        cache_loop_landed(wires->cache, span_of(end->name), &end->source);
     filler_flight_ended(wires->filler, end->landed);
 }
 
@@ -198,13 +218,15 @@ static void read_end(struct letter *letter)
     free(end);
 }
 
-void wires_ended(void *arg, const struct manifest *manifest, bool landed)
+void wires_ended(void *arg, const struct manifest *manifest, bool landed,
+                 const struct address *source)
 {
     struct end *end = calloc(1, sizeof(*end));
 
     MUST(end != NULL);
     end->wires = arg;
     end->landed = landed;
+    end->source = *source;
     end->letter.read = read_end;
     MUST(span_copy(span_of(manifest->name), end->name, sizeof(end->name)));
     mailbox_post(end->wires->mailbox, &end->letter);
@@ -250,6 +272,56 @@ void wires_compared(void *arg, const struct address *from, uint64_t store_id)
 
     if (vitals)
         vitals_compared(vitals, from, store_id);
+}
+
+/* A flight that waits for a source has one now; the filler may want it. */
+void wires_offered(void *arg, const struct notice *notice, const struct address *http)
+{
+    struct wires *wires = arg;
+    struct flights_found found = {.count = 0};
+    struct store_entry entry;
+
+    holders_note(wires->follow.holders, &notice->sha256, http);
+    if (store_find(wires->store, span_of(notice->name), &entry) != STORE_OK ||
+        !digest_same(&entry.manifest.sha256, &notice->sha256))
+        return;
+    follow_sources(&wires->follow, &notice->sha256, &found);
+    flights_sources(wires->flights, &entry.manifest, &found);
+    if (entry.wanted)
+        filler_poke(wires->filler);
+}
+
+void wires_moved(void *arg)
+{
+    struct wires *wires = arg;
+
+    follow_look(&wires->follow);
+}
+
+void wires_again(void *arg, const struct store_entry *entry)
+{
+    struct wires *wires = arg;
+
+    cache_loop_again(wires->cache, entry);
+}
+
+void wires_viewed(void *arg, const char *tier, bool other_master)
+{
+    struct wires *wires = arg;
+
+    if (wires->stopped)
+        return;
+    if (other_master)
+        follow_look(&wires->follow);
+    follow_view(&wires->follow, tier);
+}
+
+void wires_standing(void *arg, const struct ballot *standing)
+{
+    struct wires *wires = arg;
+
+    if (!wires->stopped)
+        follow_standing(&wires->follow, standing);
 }
 
 /* ---- what the election is told ---------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include "src/election.h"
 #include "src/filler.h"
 #include "src/flights.h"
+#include "src/follow.h"
 #include "src/http.h"
 #include "src/mailbox.h"
 #include "src/recent.h"
@@ -31,6 +32,7 @@ struct wires {
     struct flights *flights;
     struct cache_loop *cache;
     struct filler *filler;
+    struct follow follow;
     struct reload *reload;
     struct election *election;     /* NULL: no tier has roles */
     struct vitals *_Atomic vitals; /* likewise; any thread may ask */
@@ -53,14 +55,24 @@ void wires_stop(struct wires *wires);
 void wires_changed(void *arg, const struct store_entry *entry, enum store_job_kind how);
 
 /* For flights_options. */
-void wires_need(void *arg, const struct manifest *manifest);
-void wires_ended(void *arg, const struct manifest *manifest, bool landed);
+void wires_need(void *arg, const struct manifest *manifest, bool again);
+void wires_ended(void *arg, const struct manifest *manifest, bool landed,
+                 const struct address *source);
 void wires_blame(void *arg, const struct address *http, enum peer_fault fault);
 
 /* For cache_loop_options. */
 void wires_fault(void *arg, const struct peer *peer, enum peer_fault fault);
 void wires_clock(void *arg, const struct exchange_clock *clock);
 void wires_compared(void *arg, const struct address *from, uint64_t store_id);
+void wires_offered(void *arg, const struct notice *notice, const struct address *http);
+void wires_moved(void *arg);
+
+/* For confirm_options. */
+void wires_again(void *arg, const struct store_entry *entry);
+
+/* For tidings_options. */
+void wires_viewed(void *arg, const char *tier, bool other_master);
+void wires_standing(void *arg, const struct ballot *standing);
 
 /* The catalogue's head, as elections tell it. */
 struct ballot_head wires_head(const struct wires *wires);

@@ -33,6 +33,7 @@
 #include "src/routes.h"
 #include "src/speak.h"
 #include "src/state.h"
+#include "src/tidings.h"
 #include "src/wires.h"
 
 enum { WORLD_MAGIC = 0x776f726c, SOCKET_PATH_MAX = 100 /* sun_path is 108 bytes, unix(7) */ };
@@ -58,6 +59,7 @@ struct world {
     struct remember *remember;
     struct roles *roles;
     struct hooks *hooks;
+    struct tidings *tidings; /* NULL: no elections */
     struct apply apply;
     struct wires wires;
     struct ev_timer sweep;
@@ -173,6 +175,7 @@ static bool make_cache_loop(struct world *world)
                                          .gate = world->gate,
                                          .fetch = world->fetch,
                                          .members = world->own.members,
+                                         .routes = &world->routes,
                                          .speaker = world->speaker,
                                          .node = world->conf->node,
                                          .domain = world->conf->domain,
@@ -183,6 +186,8 @@ static bool make_cache_loop(struct world *world)
                                          .fault = wires_fault,
                                          .clock = wires_clock,
                                          .compared = wires_compared,
+                                         .offered = wires_offered,
+                                         .moved = wires_moved,
                                          .arg = &world->wires};
 
     if (members_broadcast(world->own.members))
@@ -190,6 +195,25 @@ static bool make_cache_loop(struct world *world)
     MUST(getrandom(&options.seed, sizeof(options.seed), 0) == sizeof(options.seed));
     world->wires.cache = cache_loop_new(&options);
     return world->wires.cache != NULL;
+}
+
+/* Before anybody asks: nobody is followed yet. */
+static void make_follow(struct world *world)
+{
+    struct wires *wires = &world->wires;
+    struct confirm_options confirm = {
+        .loop = world->loop, .store = world->store, .say = wires_again, .arg = wires};
+
+    wires->follow = (struct follow){.routes = &world->routes,
+                                    .view = world->view,
+                                    .store = world->store,
+                                    .fetch = world->fetch,
+                                    .flights = wires->flights,
+                                    .cache = wires->cache,
+                                    .filler = wires->filler,
+                                    .confirm = confirm_new(&confirm),
+                                    .holders = holders_new()};
+    follow_look(&wires->follow);
 }
 
 static unsigned thread_count(const struct conf *conf)
@@ -272,6 +296,18 @@ static void watch_vitals(struct world *world)
     atomic_store(&world->wires.vitals, vitals_new(&options));
 }
 
+static struct election_ears make_ears(struct world *world)
+{
+    struct tidings_options options = {.mailbox = world->wires.mailbox,
+                                      .viewed = wires_viewed,
+                                      .standing = wires_standing,
+                                      .arg = &world->wires};
+
+    if (!world->tidings)
+        world->tidings = tidings_new(&options);
+    return (struct election_ears){tidings_viewed, tidings_standing, world->tidings};
+}
+
 static bool start_election(struct world *world, const struct conf *conf,
                            const struct election_tier *tiers, size_t count)
 {
@@ -287,7 +323,8 @@ static bool start_election(struct world *world, const struct conf *conf,
                                        .roles = world->roles,
                                        .remember = world->remember,
                                        .tiers = tiers,
-                                       .tier_count = count};
+                                       .tier_count = count,
+                                       .ears = make_ears(world)};
 
     options.self = (struct elect_self){.behind = true, .head = wires_head(&world->wires)};
     world->wires.election = election_new(&options);
@@ -352,7 +389,10 @@ static bool on_apply(void *arg, struct conf *old, struct conf *fresh, bool *keys
     struct world *world = arg;
 
     MUST_BE(world, WORLD_MAGIC);
-    return apply_conf(&world->apply, old, fresh, keys, complaint);
+    if (!apply_conf(&world->apply, old, fresh, keys, complaint))
+        return false;
+    follow_look(&world->wires.follow);
+    return true;
 }
 
 /* The first tier with roles joins what was a flat mesh: its elections begin when it is applied. */
@@ -431,6 +471,7 @@ static bool build(struct world *world)
     make_flights(world);
     if (!make_cache_loop(world))
         return false;
+    make_follow(world);
     if (!make_http(world))
         return false;
     if (!make_roles(world) || !make_election(world))
@@ -496,6 +537,7 @@ static void stop_serving(struct world *world)
     rekey_free(world->rekey);
     filler_free(wires->filler);
     wires->filler = NULL;
+    confirm_free(wires->follow.confirm);
     if (wires->cache)
         cache_loop_stop(wires->cache);
     if (world->store)
@@ -528,10 +570,12 @@ void world_free(struct world *world)
         store_close(world->store);
     if (wires->mailbox)
         mailbox_free(wires->mailbox);
+    tidings_free(world->tidings);
     reload_free(wires->reload);
     if (wires->flights)
         flights_free(wires->flights);
     cache_loop_free(wires->cache);
+    holders_free(wires->follow.holders);
     speaker_free(world->speaker);
     challenge_server_free(world->challenges);
     gate_free(world->gate);
