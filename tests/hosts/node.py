@@ -84,6 +84,10 @@ class Node:
     def start(self):
         """Starts the daemon and returns once it answers."""
         self.launch()
+        return self.answers()
+
+    def answers(self):
+        """Waits until it does, after a launch."""
         wait_until(self._answers, f"{self.name} answers pond status\n{self.log()}")
         return self
 

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: ISC
+"""Tiers: content flows down from master to master, puts flow up, and masters die meanwhile."""
+
+import os
+import threading
+
+from net import equal, wait_until, check
+from node import everyone_knows
+from registry import test
+from stack import Stack, kill_master
+
+SMALL = b"one two three\n"
+
+
+def large(mib):
+    return os.urandom(mib * 1024 * 1024)
+
+
+def gets(node, name, content, seconds=30):
+    """It comes to serve this content, and nothing that is neither this nor an older version."""
+    def got():
+        run = node.pond("get", name, "-o", "-", text=False)
+        return run.returncode == 0 and run.stdout == content
+    wait_until(got, f"{node.name} serves {name}\n{node.log()[-2000:]}", seconds, pause=0.1)
+
+
+@test("what is put at the bottom reaches the top and the other bottom")
+def tiers_up_and_down(net):
+    stack = Stack(net, paris=(2, 1), rome=(1, 1))
+    paris, rome = stack.sites["paris"], stack.sites["rome"]
+    content = large(3)
+    paris.slaves[0].put("tool", content)
+    everyone_knows(stack.nodes, "tool")
+    for node in (stack.core.nodes[0], rome.slaves[0], stack.core.nodes[1], rome.candidates[0]):
+        equal(node.get("tool") == content, True, f"the content at {node.name}")
+    stack.same_catalogue()
+
+
+@test("a candidate of a top tier comes to hold everything; what is above is not asked twice")
+def tiers_top_keeps_all(net):
+    stack = Stack(net, paris=(1, 2))
+    paris = stack.sites["paris"]
+    contents = {f"file{i}": os.urandom(300000 + i) for i in range(5)}
+    for name, content in contents.items():
+        paris.slaves[0].put(name, content)
+    for node in stack.core.nodes:
+        wait_until(lambda node=node: node.status()["cache"]["bytes"] >=
+                   sum(map(len, contents.values())), f"{node.name} holds all")
+    before = stack.core.nodes[0].metric("pond_fetches_total") + \
+        stack.core.nodes[1].metric("pond_fetches_total")
+    for name, content in contents.items():
+        equal(paris.slaves[1].get(name) == content, True, name)
+    after = stack.core.nodes[0].metric("pond_fetches_total") + \
+        stack.core.nodes[1].metric("pond_fetches_total")
+    equal(after, before, "fetches of the core's for what it holds")
+
+
+@test("the site's master is killed in the middle of a download: it ends intact", seconds=120)
+def tiers_master_killed_midway(net):
+    stack = Stack(net, paris=(2, 2))
+    paris, content = stack.sites["paris"], large(40)
+    stack.core.nodes[0].put("big", content)
+    everyone_knows(stack.nodes, "big")
+    reader = paris.slaves[0]
+    reader.host.slow_down("100mbit")
+    answer = []
+    thread = threading.Thread(target=lambda: answer.append(reader.curl("big")))
+    thread.start()
+    wait_until(lambda: reader.metric("pond_fetched_bytes_total") > 4 << 20, "the download runs",
+               pause=0.02)
+    kill_master(stack, paris)
+    thread.join()
+    equal((answer[0].status, answer[0].exit), (200, 0), "curl")
+    equal(answer[0].body == content, True, "what it got")
+    check(stack.master(paris) is paris.candidates[1], "the other candidate is master now")
+
+
+@test("without a master, what is put is kept, and goes up when there is one")
+def tiers_put_without_master(net):
+    stack = Stack(net, paris=(1, 1))
+    paris = stack.sites["paris"]
+    kill_master(stack, paris)
+    slave = paris.slaves[0]
+    slave.put("early", SMALL)
+    slave.done("put", "-", "late", input="late")
+    equal(slave.get("early"), SMALL, "at the slave")
+    paris.candidates[0].start()
+    for node in stack.core.nodes:
+        gets(node, "early", SMALL)
+        gets(node, "late", b"late")
+
+
+@test("what is removed at the bottom is gone everywhere")
+def tiers_remove(net):
+    stack = Stack(net, paris=(2, 1), rome=(1, 1))
+    bottom, other = stack.sites["paris"].slaves[0], stack.sites["rome"].slaves[0]
+    bottom.put("gone", SMALL)
+    gets(other, "gone", SMALL)
+    other.done("rm", "gone")
+    for node in stack.nodes:
+        wait_until(lambda node=node: not node.knows("gone"), f"{node.name} knows that it is gone")
+
+
+@test("a node that was away catches up by itself")
+def tiers_catch_up(net):
+    stack = Stack(net, paris=(2, 1))
+    paris = stack.sites["paris"]
+    away = [paris.candidates[1], stack.core.nodes[1], paris.slaves[0]]
+    stack.core.nodes[0].put("before", SMALL)
+    everyone_knows(stack.nodes, "before")
+    for node in away:
+        node.stop()
+    for i in range(20):
+        paris.candidates[0].put(f"name{i}", SMALL + bytes([i]))
+    for node in away:
+        node.start()
+    stack.same_catalogue()
+    gets(paris.slaves[0], "name7", SMALL + bytes([7]))
