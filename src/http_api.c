@@ -228,6 +228,37 @@ static enum step list_step(struct request *r)
                                   (int)(n == API_LIST_PAGE)));
 }
 
+static void list_conflict(void *arg, const struct store_conflict *conflict)
+{
+    const struct manifest *m = &conflict->entry.manifest;
+    char version[VERSION_TEXT_SIZE], newest[VERSION_TEXT_SIZE], hex[DIGEST_HEX_SIZE];
+    json_t *one = json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:b, s:b, s:I}", "place",
+                            (json_int_t)conflict->entry.sequence, "name", m->name, "version",
+                            version_text(m->version, version), "newest",
+                            version_text(conflict->newest, newest), "node", m->node, "size",
+                            (json_int_t)m->size, "mtime_ns", (json_int_t)m->mtime_ns, "sha256",
+                            digest_hex(&m->sha256, hex), "deleted", (int)m->deleted, "held",
+                            (int)conflict->entry.held, "until_ms", (json_int_t)conflict->until.ms);
+
+    MUST(one != NULL && json_array_append_new(arg, one) == 0);
+}
+
+/* ?after= the place of the last one seen. */
+static enum step conflicts_step(struct request *r)
+{
+    json_t *list;
+    uint64_t after;
+    size_t n;
+
+    if (!number_arg(r, "after", &after))
+        return reply_refuse(r, 400, "after= is a number");
+    list = json_array();
+    MUST(list != NULL);
+    n = store_conflicts(r->http->options.world.store, after, API_LIST_PAGE, list_conflict, list);
+    return send_json(r, json_pack("{s:i, s:o, s:b}", "format", 1, "conflicts", list, "more",
+                                  (int)(n == API_LIST_PAGE)));
+}
+
 static json_t *survey_json(const struct ask *ask)
 {
     json_t *answers = json_array();
@@ -363,6 +394,7 @@ static const struct route routes[] = {
     {"/.pond/peers", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, peers_step},
     {"/.pond/gate", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, gate_step},
     {"/.pond/list", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, list_step},
+    {"/.pond/conflicts", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, conflicts_step},
     {"/.pond/whohas", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, whohas_step},
     {"/.pond/events", "GET", GATE_READ_API, ADMIT_OWN_ONLY, events_step},
     {"/.pond/verify", "POST", GATE_CONTROL, 0, verify_step},

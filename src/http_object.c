@@ -341,6 +341,19 @@ static enum step ask(struct request *r, struct object *o, enum exchange_ask kind
     return o->question ? STEP_WAIT : reply_refuse(r, 503, "too many questions wait for an answer");
 }
 
+/* One that is not the newest is served where it is kept as a conflict; nobody fetches it. */
+static enum step older(struct request *r, struct object *o)
+{
+    if (store_find_version(r->http->options.world.store, span_of(o->name), o->version, &o->entry) !=
+        STORE_OK)
+        return reply_refuse(r, 404, "that version is not here, only another one");
+    if (o->entry.manifest.deleted)
+        return reply_refuse(r, 404, "that version is the removal of the object");
+    if (!o->entry.held)
+        return reply_refuse(r, 404, "that version is known here, its content is not");
+    return choose(r, o);
+}
+
 static enum step find(struct request *r, struct object *o)
 {
     enum store_status status =
@@ -355,10 +368,10 @@ static enum step find(struct request *r, struct object *o)
             stat_add(STAT_MISSES, 1);
         return reply_store(r, status);
     }
+    if (o->version_given && !version_same(o->version, o->entry.manifest.version))
+        return older(r, o);
     if (o->entry.manifest.deleted)
         return reply_refuse(r, 404, "the object was removed");
-    if (o->version_given && !version_same(o->version, o->entry.manifest.version))
-        return reply_refuse(r, 404, "that version is not here, only another one");
     return choose(r, o);
 }
 

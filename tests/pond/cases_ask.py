@@ -203,6 +203,27 @@ def case_whohas(home, here):
     equal(json.loads(as_json.text)["answers"], answers)
 
 
+def case_conflicts(home, here):
+    """conflicts lists page by page what was replaced unknown; none is fine"""
+    first = {"place": 4, "name": "example.com/x", "version": "2.0", "newest": "3.0", "node": "a",
+             "size": 4096, "deleted": False, "held": True, "until_ms": 86400000}
+    second = {**first, "place": 9, "version": "2.7", "deleted": True, "held": False}
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/conflicts", lambda h: h.json(
+            {"conflicts": [second], "more": False} if h.path.endswith("after=4") else
+            {"conflicts": [first], "more": True}))
+        result, as_json = pond(home, here, "conflicts"), pond(home, here, "conflicts", "--json")
+        fake.on("GET", "/.pond/conflicts", lambda h: h.json({"conflicts": [], "more": False}))
+        expect(pond(home, here, "conflicts"), DONE)
+        fake.on("GET", "/.pond/conflicts", lambda h: h.json({"conflicts": [], "more": True}))
+        expect(pond(home, here, "conflicts"), FAILED, "does not go on")
+    rows = [line.split() for line in result.text.splitlines()]
+    equal([(row[0], row[1], row[2], row[3], row[-1]) for row in rows[1:]],
+          [("2.0", "4,096", "a", "here", "example.com/x"),
+           ("2.7", "-", "a", "removal", "example.com/x")])
+    equal(json.loads(as_json.text)["conflicts"], [first, second])
+
+
 def report(**more):
     return json.dumps({"objects": 3, "bytes": 2048, "rotten": 0, "mended": 0, "recovered": 0, **more})
 

@@ -83,7 +83,7 @@ def case_wrong_usage(home, here):
     expect(plain("stauts"), USAGE, "did you mean status?")
     expect(plain("get"), USAGE, "NAME", "pond get --help")
     expect(plain("ls", "--jsn"), USAGE, "did you mean --json?")
-    expect(plain("conflicts"), USAGE, "there is no command conflicts")
+    expect(plain("quarrels"), USAGE, "there is no command quarrels")
     expect(plain("demote"), USAGE, "TIER", "pond demote --help")
     for time in ("", "90", "s", "0s", "-1m", "1.5h", "15 m", "1w", "3651d", "9" * 30 + "s"):
         expect(plain("demote", "paris", "--for", time), USAGE, "90s, 15m, 2h or 1d")
@@ -95,7 +95,7 @@ def case_no_daemon(home, here):
     """without a daemon the exit status is 5, and the message names the socket"""
     socket = os.path.join(home, "carpond.sock")
     for words in (["status"], ["peers"], ["ls"], ["get", "x"], ["rm", "x"], ["put", "-", "x"],
-                  ["whohas", "x"], ["verify"], ["rebuild"], ["events"], ["reload"],
+                  ["whohas", "x"], ["conflicts"], ["verify"], ["rebuild"], ["events"], ["reload"],
                   ["log-level", "info"], ["demote", "paris"], ["restore", "paris"]):
         expect(pond(home, here, *words), NO_DAEMON, socket, "start carpond", "--home")
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/chunk.h"
 #include "tests/unit/site.h"
 #include "tests/unit/unit.h"
 
@@ -210,6 +211,51 @@ static void slow_listeners_are_cut_off(void **state)
     close(fd);
 }
 
+/* A version from elsewhere that is newer, and did not know of ours. */
+static struct version adopt_unaware(void)
+{
+    struct manifest m = {.node = "far1", .size = 1, .mode = 0644};
+    struct store_job job = {.kind = STORE_ADOPT};
+    char memory[MESSAGE_MAX + 1];
+    struct text text = TEXT_OVER(memory);
+    struct store_entry entry;
+
+    assert_int_equal(store_find(site.store, span_of(NAME), &entry), STORE_OK);
+    assert_true(span_copy(span_of(NAME), m.name, sizeof(m.name)));
+    m.version.bits = entry.manifest.version.bits + 1;
+    m.chunk_size = chunk_size_for(m.size);
+    digest_of("x", 1, &m.sha256);
+    digest_of(&m.sha256, sizeof(m.sha256), &m.chunks);
+    manifest_write(&m, &text);
+    job.text = (struct span){text.at, text.len};
+    assert_int_equal(store_do(site.store, &job), STORE_OK);
+    return entry.manifest.version;
+}
+
+static void conflicts_are_listed_and_can_be_got(void **state)
+{
+    char target[128], version[VERSION_TEXT_SIZE];
+    struct answer a;
+
+    (void)state;
+    site_put(&site, NAME, BODY, strlen(BODY));
+    ask_tcp(&site, "GET", "/.pond/conflicts", "", &a);
+    expect(&a, 200, "{\"format\":1,\"conflicts\":[],\"more\":false}");
+    answer_free(&a);
+    version_text(adopt_unaware(), version);
+    ask_tcp(&site, "GET", "/.pond/conflicts", "", &a);
+    expect(&a, 200, NULL);
+    assert_non_null(strstr(a.body, version));
+    assert_non_null(strstr(a.body, "\"name\":\"" NAME "\""));
+    answer_free(&a);
+    snprintf(target, sizeof(target), TARGET "?version=%s", version);
+    ask_tcp(&site, "GET", target, "", &a);
+    expect(&a, 200, BODY);
+    expect_header(&a, "Pond-Version", version);
+    answer_free(&a);
+    get(TARGET "?version=1.0", "", 404, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +266,7 @@ int main(void)
         cmocka_unit_test(demotions_that_make_no_sense_are_refused),
         cmocka_unit_test(events_are_streamed),
         cmocka_unit_test(slow_listeners_are_cut_off),
+        cmocka_unit_test(conflicts_are_listed_and_can_be_got),
     };
     return cmocka_run_group_tests_name("http_api", tests, start, stop);
 }

@@ -45,6 +45,7 @@ int cmd_put(struct pond *pond);
 int cmd_get(struct pond *pond);
 int cmd_ls(struct pond *pond);
 int cmd_rm(struct pond *pond);
+int cmd_conflicts(struct pond *pond);
 int cmd_whohas(struct pond *pond);
 int cmd_verify(struct pond *pond);
 int cmd_rebuild(struct pond *pond);
