@@ -131,6 +131,8 @@ static void each_tuid_goes_up_once(void **state)
     assert_int_equal(count_said(bench, NOTICE_WHOHAS, 3000), 3); /* against loss */
     hear_as(bench, 2, ROUTE_LED, question, nothing());
     hear_as(bench, 3, ROUTE_LED, question, nothing());
+    exchange_figures(bench->machine, &figures);
+    assert_int_equal(figures.relays, 1);
     assert_int_equal(count_said(bench, NOTICE_WHOHAS, 500), 0);
     hear_as(bench, 9, MASTER_ABOVE, question, nothing()); /* up alone */
     assert_int_equal(count_said(bench, NOTICE_WHOHAS, 500), 0);
