@@ -23,7 +23,7 @@ void store_set_policy(struct store *store, const struct store_policy *policy)
     before = atomic_exchange(&store->policy, bits);
     if (policy->keep_all && !(before & POLICY_KEEP_ALL))
         atomic_store(&store->want_anew, true);
-    if (bits != before)
+    if (bits & ~before & (POLICY_KEEP_ALL | POLICY_NOBODY_CONFIRMS))
         store_sweep(store);
 }
 

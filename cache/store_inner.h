@@ -21,7 +21,11 @@
  * The writer (writer.c) owns journal, clock and the catalogue's changes. What else must happen in
  * its order is handed to it as an errand. The porter (porter.c) does what takes long.
  */
-enum { STORE_MAGIC = 0x53746f72, GROUP_MAX = 256, USES_MAX = 1024 };
+enum {
+    STORE_MAGIC = 0x53746f72,
+    GROUP_MAX = 512, /* about as many as there are manifests in a page of another's catalogue */
+    USES_MAX = 1024
+};
 
 /* A kind of job behind those of store.h: an errand. */
 enum { JOB_ERRAND = STORE_FORGET + 1 };
