@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/holders.h"
+
+#include "tests/unit/unit.h"
+
+static struct address host(unsigned n)
+{
+    struct address a = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 10}, .port = 65028};
+
+    a.ip[14] = (uint8_t)(n >> 8);
+    a.ip[15] = (uint8_t)n;
+    return a;
+}
+
+static struct digest content(unsigned n)
+{
+    return (struct digest){.bytes = {(uint8_t)n, (uint8_t)(n >> 8), 7}};
+}
+
+static size_t find(struct holders *holders, unsigned n, struct address out[8])
+{
+    struct digest sha256 = content(n);
+
+    return holders_find(holders, &sha256, out, 8);
+}
+
+static void note(struct holders *holders, unsigned n, unsigned by)
+{
+    struct digest sha256 = content(n);
+    struct address http = host(by);
+
+    holders_note(holders, &sha256, &http);
+}
+
+static void who_spoke_last_comes_first_and_each_once(void **state)
+{
+    struct holders *holders = holders_new();
+    struct address found[8], first = host(1), second = host(2);
+
+    (void)state;
+    assert_int_equal(find(holders, 1, found), 0);
+    note(holders, 1, 1);
+    note(holders, 1, 2);
+    note(holders, 1, 1);
+    note(holders, 2, 3);
+    assert_int_equal(find(holders, 1, found), 2);
+    assert_true(address_same(&found[0], &second));
+    assert_true(address_same(&found[1], &first));
+    holders_free(holders);
+}
+
+static void the_oldest_word_makes_room(void **state)
+{
+    struct holders *holders = holders_new();
+    struct address found[8];
+
+    (void)state;
+    for (unsigned n = 0; n <= HOLDERS_MAX; n++)
+        note(holders, n, 1);
+    assert_int_equal(find(holders, 0, found), 0);
+    for (unsigned n = 1; n <= HOLDERS_MAX; n++)
+        assert_int_equal(find(holders, n, found), 1);
+    holders_free(holders);
+}
+
+static void no_more_than_asked_for_are_found(void **state)
+{
+    struct holders *holders = holders_new();
+    struct address found[8];
+
+    (void)state;
+    for (unsigned by = 0; by < 20; by++)
+        note(holders, 1, by);
+    assert_int_equal(find(holders, 1, found), 8);
+    holders_free(holders);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_spoke_last_comes_first_and_each_once),
+        cmocka_unit_test(the_oldest_word_makes_room),
+        cmocka_unit_test(no_more_than_asked_for_are_found),
+    };
+    return cmocka_run_group_tests_name("holders", tests, NULL, NULL);
+}
