@@ -29,7 +29,7 @@ static int start_as(enum member_role own)
     };
 
     site_start(&site, &(struct site_options){.members = tier, .member_count = 4});
-    site_put(&site, HELD + 1, "pond", 4);
+    site_put(&site, &HELD[1], "pond", 4);
     return 0;
 }
 
@@ -82,7 +82,7 @@ static void candidates_are_served_what_is_held(void **state)
 
 static void a_backup_sends_slaves_to_the_master(void **state)
 {
-    static const char *const targets[] = {HELD "?version=1.0", "/.pond/manifest" HELD,
+    static const char *const targets[] = {HELD "?version=1.0", ("/.pond/manifest" HELD),
                                           "/.pond/catalogue?since=7"};
     char location[128];
     struct answer a;
