@@ -36,6 +36,8 @@ static json_t *cache_json(const struct status_source *source, const struct store
     add(cache, "objects", json_integer((json_int_t)figures->objects));
     add(cache, "held", json_integer((json_int_t)figures->held));
     add(cache, "wanted", json_integer((json_int_t)figures->wanted));
+    add(cache, "unconfirmed", json_integer((json_int_t)figures->unconfirmed));
+    add(cache, "conflicts", json_integer((json_int_t)figures->conflicts));
     add(cache, "tombstones", json_integer((json_int_t)figures->tombstones));
     add(cache, "bytes", json_integer((json_int_t)figures->held_bytes));
     add(cache, "limit", json_integer((json_int_t)figures->limit));

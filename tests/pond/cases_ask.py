@@ -27,6 +27,16 @@ def case_status(home, here):
         assert part in result.text, (part, result.text)
 
 
+def case_status_says_what_is_only_here(home, here):
+    """status tells how many puts no candidate has confirmed, and how many conflicts are kept"""
+    cache = {**STATUS["cache"], "unconfirmed": 1200, "conflicts": 1}
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/status", lambda h: h.json({**STATUS, "cache": cache}))
+        result = pond(home, here, "status")
+    expect(result, DONE)
+    assert "hits 75 %   not confirmed above 1,200   conflicts 1\n" in result.text, result.text
+
+
 def case_status_json(home, here):
     """status --json is what the daemon said, fields of later versions too"""
     with Fake(home) as fake:

@@ -182,6 +182,14 @@ static void show_cache(const json_t *status, FILE *out)
         text_puts(&text, "   to be fetched ");
         figure_count(&text, field_count(cache, "wanted"));
     }
+    if (field_count(cache, "unconfirmed")) {
+        text_puts(&text, "   not confirmed above ");
+        figure_count(&text, field_count(cache, "unconfirmed"));
+    }
+    if (field_count(cache, "conflicts")) {
+        text_puts(&text, "   conflicts ");
+        figure_count(&text, field_count(cache, "conflicts"));
+    }
     add_behind(&text, json_object_get(status, "tiers"));
     fprintf(out, "CACHE   %s\n", shown);
 }
