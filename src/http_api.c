@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +8,7 @@
 #include "src/http_reply.h"
 
 /* Everything below /.pond/. */
-enum { API_LIST_PAGE = 1000, API_CATALOGUE_PAGE = 256 * 1024, API_ARG_SIZE = 3 * NAME_SIZE };
+enum { API_LIST_PAGE = 1000, API_ARG_SIZE = 3 * NAME_SIZE };
 
 static const char json_body[] = "application/json";
 static const char text_body[] = "text/plain; charset=utf-8";
@@ -90,7 +88,7 @@ static enum step gate_step(struct request *r)
                                   "rules", "verdicts", verdicts));
 }
 
-/* ---- manifests, catalogue pages: for other nodes --------------------------------------------- */
+/* ---- manifests: for other nodes -------------------------------------------------------------- */
 
 #define ROUTE_MANIFEST "/.pond/manifest/"
 
@@ -109,86 +107,6 @@ static enum step manifest_step(struct request *r)
         return reply_store(r, status);
     reply_begin(&reply, r, MHD_HTTP_OK);
     return reply_text(&reply, text_body, text.at, text.len);
-}
-
-static bool number_arg(const struct request *r, const char *name, uint64_t *out)
-{
-    char text[32];
-
-    *out = 0;
-    return !request_arg(r, name, text, sizeof(text)) || span_u64(span_of(text), UINT64_MAX, out);
-}
-
-/* Store ids are written as 16 hexadecimal digits. */
-static bool store_arg(const struct request *r, uint64_t *out)
-{
-    char text[32] = "";
-    uint8_t bytes[sizeof(*out)];
-
-    *out = 0;
-    if (!request_arg(r, "store", text, sizeof(text)))
-        return true;
-    if (!span_hex(span_of(text), bytes, sizeof(bytes)))
-        return false;
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        *out = *out << 8 | bytes[i];
-    return true;
-}
-
-static void add_position(struct reply *reply, const struct store_head *head, uint64_t last,
-                         bool more)
-{
-    char hex[DIGEST_HEX_SIZE], id[20];
-
-    snprintf(id, sizeof(id), "%016" PRIx64, head->store_id);
-    reply_add(reply, "Pond-Store", id);
-    reply_add_u64(reply, "Pond-Sequence", head->sequence);
-    reply_add(reply, "Pond-Head", digest_hex(&head->digest, hex));
-    reply_add_u64(reply, "Pond-Last", last);
-    reply_add(reply, "Pond-More", more ? "1" : "0");
-}
-
-/* Does the asker know all that we know? digest= is its own catalogue's. */
-static bool is_same_catalogue(const struct request *r, const struct store_head *head)
-{
-    char hex[DIGEST_HEX_SIZE];
-    struct digest digest;
-
-    return request_arg(r, "digest", hex, sizeof(hex)) && digest_parse(span_of(hex), &digest) &&
-           digest_same(&digest, &head->digest);
-}
-
-/* The head is read before the page: what changes between the two is behind it, and asked for next
- * time. */
-static enum step catalogue_step(struct request *r)
-{
-    struct store *store = r->http->options.world.store;
-    uint64_t store_id, since, last;
-    struct store_head head;
-    enum store_status status;
-    struct reply reply;
-    bool more = false;
-    struct text page;
-    char *memory;
-
-    if (!store_arg(r, &store_id) || !number_arg(r, "since", &since))
-        return reply_refuse(r, 400, "store= is 16 hexadecimal digits, and since= is a number");
-    memory = malloc(API_CATALOGUE_PAGE);
-    MUST(memory != NULL);
-    page = text_over(memory, API_CATALOGUE_PAGE);
-    store_head(store, &head);
-    last = head.sequence;
-    if (is_same_catalogue(r, &head))
-        status = STORE_OK;
-    else
-        status = store_changes(store, store_id == head.store_id ? since : 0, &page, &last, &more);
-    if (status != STORE_OK) {
-        free(memory);
-        return reply_store(r, status);
-    }
-    reply_begin(&reply, r, MHD_HTTP_OK);
-    add_position(&reply, &head, last, more);
-    return reply_memory(&reply, text_body, memory, page.len);
 }
 
 /* ---- for the pond command -------------------------------------------------------------------- */
@@ -333,23 +251,11 @@ static enum step tell_verdict(struct request *r, enum vitals_verdict verdict, co
     return reply_text(&reply, text_body, text.at, text.len);
 }
 
-static bool has_arg(const struct request *r, const char *name)
-{
-    struct span query = r->query, one;
-
-    while (query.len) {
-        one = span_take(&query, '&');
-        if (span_is(span_take(&one, '='), name))
-            return true;
-    }
-    return false;
-}
-
 /* for=: seconds; without it, for ever. One that cannot be read is not the same as none. */
 static bool for_arg(const struct request *r, uint64_t *seconds)
 {
-    return !has_arg(r, "for") ||
-           (number_arg(r, "for", seconds) && *seconds > 0 && *seconds <= VITALS_FOR_MAX_S);
+    return !request_has_arg(r, "for") ||
+           (request_arg_u64(r, "for", seconds) && *seconds > 0 && *seconds <= VITALS_FOR_MAX_S);
 }
 
 static enum step demote_step(struct request *r)
@@ -391,6 +297,7 @@ static const struct route routes[] = {
     {ROUTE_MANIFEST, "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, manifest_step},
     {HTTP_CHUNKS, "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, chunks_step},
     {"/.pond/catalogue", "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, catalogue_step},
+    {"/.pond/ranges", "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, ranges_step},
     {"/.pond/peers", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, peers_step},
     {"/.pond/gate", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, gate_step},
     {"/.pond/list", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, list_step},

@@ -155,6 +155,11 @@ bool request_admit(struct request *r, enum gate_message message, unsigned admit,
  * does not fit. */
 bool request_arg(const struct request *r, const char *name, char *out, size_t cap);
 
+bool request_has_arg(const struct request *r, const char *name); /* malformed or not */
+
+/* A number; 0 where it is not there. False: it is none. */
+bool request_arg_u64(const struct request *r, const char *name, uint64_t *out);
+
 /* This worker's own. */
 struct seal *request_seal(struct request *r);
 
@@ -167,11 +172,13 @@ enum step remove_begin(struct request *r);  /* DELETE */
 enum step api_begin(struct request *r);     /* /.pond/... */
 
 #define HTTP_CHUNKS "/.pond/chunks/"
-enum step chunks_step(struct request *r);  /* /.pond/chunks/... */
-enum step events_step(struct request *r);  /* /.pond/events */
-enum step verify_step(struct request *r);  /* /.pond/verify */
-enum step rebuild_step(struct request *r); /* /.pond/rebuild */
-enum step reload_step(struct request *r);  /* /.pond/reload */
+enum step chunks_step(struct request *r);    /* /.pond/chunks/... */
+enum step catalogue_step(struct request *r); /* /.pond/catalogue */
+enum step ranges_step(struct request *r);    /* /.pond/ranges */
+enum step events_step(struct request *r);    /* /.pond/events */
+enum step verify_step(struct request *r);    /* /.pond/verify */
+enum step rebuild_step(struct request *r);   /* /.pond/rebuild */
+enum step reload_step(struct request *r);    /* /.pond/reload */
 
 struct events *events_new(void);
 void events_end(struct events *events); /* of all listeners; nobody is let in any more */

@@ -24,6 +24,26 @@ bool request_arg(const struct request *r, const char *name, char *out, size_t ca
     return request_query(r->query, name, out, cap);
 }
 
+bool request_has_arg(const struct request *r, const char *name)
+{
+    struct span query = r->query, one;
+
+    while (query.len) {
+        one = span_take(&query, '&');
+        if (span_is(span_take(&one, '='), name))
+            return true;
+    }
+    return false;
+}
+
+bool request_arg_u64(const struct request *r, const char *name, uint64_t *out)
+{
+    char text[32];
+
+    *out = 0;
+    return !request_arg(r, name, text, sizeof(text)) || span_u64(span_of(text), UINT64_MAX, out);
+}
+
 struct seal *request_seal(struct request *r)
 {
     struct seal *seal = pthread_getspecific(r->http->seal_key);

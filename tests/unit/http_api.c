@@ -88,6 +88,38 @@ static void the_api_tells(void **state)
     get("/.pond/whohas", "", 400, NULL);
 }
 
+/* Both its ends are names, the second one not in it; what is in it is cut into so many parts. */
+static void the_catalogue_is_compared_by_ranges_of_names(void **state)
+{
+    char equal[256];
+    struct answer a;
+
+    (void)state;
+    site_put(&site, "example.com/odd name&more", BODY, strlen(BODY));
+    ask_tcp(&site, "GET", "/.pond/ranges?from=&to=&parts=2", "", &a);
+    expect(&a, 200, NULL);
+    assert_int_equal(strncmp(a.body, "1 ", 2), 0);
+    assert_non_null(strstr(a.body, " \n1 "));
+    assert_non_null(strstr(a.body, " " NAME "\n"));
+    snprintf(equal, sizeof(equal), "/.pond/ranges?from=&to=&parts=2&digest=%s",
+             answer_header(&a, "Pond-Head"));
+    answer_free(&a);
+    get(equal, "", 200, "");
+    ask_tcp(&site, "GET", "/.pond/catalogue?from=example.com/odd%20name%26more&to=" NAME, "", &a);
+    expect(&a, 200, NULL);
+    expect_header(&a, "Pond-More", "0");
+    assert_non_null(strstr(a.body, "example.com/odd name&more\n"));
+    assert_null(strstr(a.body, NAME));
+    answer_free(&a);
+    get("/.pond/catalogue?from=" NAME "&to=" NAME, "", 200, "");
+    get("/.pond/catalogue?from=a", "", 400, NULL);
+    get("/.pond/ranges?from=&to=", "", 400, NULL);
+    get("/.pond/ranges?from=&to=&parts=0", "", 400, NULL);
+    get("/.pond/ranges?from=&to=&parts=257", "", 400, NULL);
+    get("/.pond/ranges?from=%zz&to=&parts=2", "", 400, NULL);
+    get("/.pond/ranges?parts=2", "", 400, NULL);
+}
+
 static void verify_and_rebuild_report(void **state)
 {
     static const char *const targets[] = {"/.pond/verify", "/.pond/rebuild"};
@@ -260,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_api_tells),
+        cmocka_unit_test(the_catalogue_is_compared_by_ranges_of_names),
         cmocka_unit_test(verify_and_rebuild_report),
         cmocka_unit_test(log_level_is_turned),
         cmocka_unit_test(demotions_are_carried_out),

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: ISC */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/base/must.h"
+#include "src/http_reply.h"
+
+/*
+ * The catalogue, for other nodes. Who knows a position in it asks for what changed since:
+ * /.pond/catalogue?store=ID&since=SEQUENCE. Who does not compares by digests of ranges of names,
+ * /.pond/ranges?from=NAME&to=NAME&parts=N, a line of count, digest and first name each, and asks
+ * for what is in those that differ: /.pond/catalogue?from=NAME&to=NAME. An empty `from` or `to` is
+ * the beginning or the end of all. With digest=, its own head's, nothing is sent to who knows all.
+ *
+ * Each answer begins where the head stood before it was made, and tells that as Pond-Last: what
+ * changes meanwhile has a sequence behind it, and is asked for next time.
+ */
+enum { CATALOGUE_PAGE = 256 * 1024, RANGES_MOST = 256, RANGE_LINE = NAME_SIZE + 96 };
+
+static const char text_body[] = "text/plain; charset=utf-8";
+
+/* Store ids are written as 16 hexadecimal digits. */
+static bool store_arg(const struct request *r, uint64_t *out)
+{
+    char text[32] = "";
+    uint8_t bytes[sizeof(*out)];
+
+    *out = 0;
+    if (!request_arg(r, "store", text, sizeof(text)))
+        return true;
+    if (!span_hex(span_of(text), bytes, sizeof(bytes)))
+        return false;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        *out = *out << 8 | bytes[i];
+    return true;
+}
+
+static void add_position(struct reply *reply, const struct store_head *head, uint64_t last,
+                         bool more)
+{
+    char hex[DIGEST_HEX_SIZE], id[20];
+
+    snprintf(id, sizeof(id), "%016" PRIx64, head->store_id);
+    reply_add(reply, "Pond-Store", id);
+    reply_add_u64(reply, "Pond-Sequence", head->sequence);
+    reply_add(reply, "Pond-Head", digest_hex(&head->digest, hex));
+    reply_add_u64(reply, "Pond-Last", last);
+    reply_add(reply, "Pond-More", more ? "1" : "0");
+}
+
+/* Does the asker know all that we know? digest= is its own catalogue's. */
+static bool is_same_catalogue(const struct request *r, const struct store_head *head)
+{
+    char hex[DIGEST_HEX_SIZE];
+    struct digest digest;
+
+    return request_arg(r, "digest", hex, sizeof(hex)) && digest_parse(span_of(hex), &digest) &&
+           digest_same(&digest, &head->digest);
+}
+
+static enum step send_page(struct request *r, const struct store_head *head,
+                           enum store_status status, struct text *page, uint64_t last, bool more)
+{
+    struct reply reply;
+
+    if (status != STORE_OK) {
+        free(page->at);
+        return reply_store(r, status);
+    }
+    reply_begin(&reply, r, MHD_HTTP_OK);
+    add_position(&reply, head, last, more);
+    return reply_memory(&reply, text_body, page->at, page->len);
+}
+
+static struct text new_page(size_t size)
+{
+    char *memory = malloc(size);
+
+    MUST(memory != NULL);
+    return text_over(memory, size);
+}
+
+static enum step send_changes(struct request *r, const struct store_head *head)
+{
+    struct store *store = r->http->options.world.store;
+    uint64_t store_id, since, last = head->sequence;
+    enum store_status status = STORE_OK;
+    bool more = false;
+    struct text page;
+
+    if (!store_arg(r, &store_id) || !request_arg_u64(r, "since", &since))
+        return reply_refuse(r, 400, "store= is 16 hexadecimal digits, and since= is a number");
+    page = new_page(CATALOGUE_PAGE);
+    if (!is_same_catalogue(r, head))
+        status = store_changes(store, store_id == head->store_id ? since : 0, &page, &last, &more);
+    return send_page(r, head, status, &page, last, more);
+}
+
+/* ---- by names -------------------------------------------------------------------------------- */
+
+struct bounds {
+    char from[NAME_SIZE];
+    char to[NAME_SIZE];
+};
+
+/* False: it was answered. */
+static bool bounds_args(struct request *r, struct bounds *bounds, enum step *step)
+{
+    if (request_arg(r, "from", bounds->from, sizeof(bounds->from)) &&
+        request_arg(r, "to", bounds->to, sizeof(bounds->to)))
+        return true;
+    *step = reply_refuse(r, 400, "from= and to= are whole names, or empty");
+    return false;
+}
+
+static enum step send_names(struct request *r, const struct store_head *head)
+{
+    struct text page;
+    struct bounds bounds;
+    char next[NAME_SIZE];
+    enum store_status status;
+    enum step step;
+
+    if (!bounds_args(r, &bounds, &step))
+        return step;
+    page = new_page(CATALOGUE_PAGE);
+    status = store_range_page(r->http->options.world.store, span_of(bounds.from),
+                              span_of(bounds.to), &page, next);
+    return send_page(r, head, status, &page, head->sequence, *next != '\0');
+}
+
+enum step catalogue_step(struct request *r)
+{
+    struct store_head head;
+
+    store_head(r->http->options.world.store, &head);
+    return request_has_arg(r, "from") ? send_names(r, &head) : send_changes(r, &head);
+}
+
+static void add_range(void *arg, const struct store_range *range)
+{
+    struct text *page = arg;
+    char hex[DIGEST_HEX_SIZE];
+
+    text_printf(page, "%" PRIu64 " %s ", range->count, digest_hex(&range->digest, hex));
+    text_add(page, range->first.at, range->first.len);
+    text_putc(page, '\n');
+}
+
+enum step ranges_step(struct request *r)
+{
+    struct store *store = r->http->options.world.store;
+    enum store_status status = STORE_OK;
+    struct bounds bounds;
+    struct store_head head;
+    struct text page;
+    uint64_t parts;
+    enum step step;
+
+    if (!bounds_args(r, &bounds, &step))
+        return step;
+    if (!request_arg_u64(r, "parts", &parts) || parts == 0 || parts > RANGES_MOST)
+        return reply_refuse(r, 400, "parts= is a number from 1 to 256");
+    page = new_page(parts * RANGE_LINE);
+    store_head(store, &head);
+    if (!is_same_catalogue(r, &head))
+        status =
+            store_ranges(store, span_of(bounds.from), span_of(bounds.to), parts, add_range, &page);
+    return send_page(r, &head, status, &page, head.sequence, false);
+}
