@@ -123,14 +123,14 @@ void peers_forget(struct peers *peers, const struct address *host)
     link_place(peers, place);
 }
 
-static bool only_not_serving(enum peer_fault fault)
+bool peer_fault_is_absence(enum peer_fault fault)
 {
     return fault == PEER_UNREACHABLE || fault == PEER_REFUSES || fault == PEER_SILENT;
 }
 
 bool peer_blame(struct peer *peer, enum peer_fault fault, mono_t now)
 {
-    bool mild = only_not_serving(fault);
+    bool mild = peer_fault_is_absence(fault);
     int64_t aside = mild ? NOT_SERVING_FIRST_S : WRONG_FIRST_S;
     int64_t most = mild ? NOT_SERVING_MOST_S : WRONG_MOST_S;
 
@@ -166,12 +166,12 @@ bool peer_usable(const struct peer *peer, mono_t now)
 
 bool peer_credible(const struct peer *peer, mono_t now)
 {
-    return peer_usable(peer, now) || only_not_serving(peer->fault);
+    return peer_usable(peer, now) || peer_fault_is_absence(peer->fault);
 }
 
 void peer_serves(struct peer *peer)
 {
-    if (!only_not_serving(peer->fault))
+    if (!peer_fault_is_absence(peer->fault))
         return;
     peer->faults = 0;
     peer->avoid_until = (mono_t){0};

@@ -41,6 +41,9 @@ enum peer_fault {
 const char *peer_fault_name(enum peer_fault fault);
 const char *peer_fault_sentence(enum peer_fault fault);
 
+/* It could not be had; what it said was not wrong. */
+bool peer_fault_is_absence(enum peer_fault fault);
+
 struct peer {
     struct address address; /* with the port that its datagrams come from or go to */
     uint16_t http_port;

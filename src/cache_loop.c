@@ -467,6 +467,7 @@ void cache_loop_stop(struct cache_loop *cache)
     udp_free(cache->udp);
     cache->udp = NULL;
     asks_end(cache->asks);
+    learn_stop(cache->learn);
 }
 
 void cache_loop_free(struct cache_loop *cache)

@@ -73,7 +73,11 @@ enum fetch_result {
     FETCH_STOPPED
 };
 
-enum { FETCH_TARGET_SIZE = 3 * NAME_MAX_LEN + 64, FETCH_ETAG_SIZE = 80, FETCH_VIA_SIZE = 512 };
+enum {
+    FETCH_TARGET_SIZE = 2 * 3 * NAME_MAX_LEN + 256, /* two names */
+    FETCH_ETAG_SIZE = 80,
+    FETCH_VIA_SIZE = 512
+};
 
 /* One request; the caller's memory, until `done`. All callbacks are made on the fetch thread. */
 struct fetch_request {

@@ -168,7 +168,7 @@ static enum step conflicts_step(struct request *r)
     uint64_t after;
     size_t n;
 
-    if (!number_arg(r, "after", &after))
+    if (!request_arg_u64(r, "after", &after))
         return reply_refuse(r, 400, "after= is a number");
     list = json_array();
     MUST(list != NULL);

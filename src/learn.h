@@ -15,19 +15,25 @@
  * Carries out what the exchange decides to learn: one name's manifest, or a page of a peer's
  * catalogue. Fetch thread: get and check; store: adopt; main thread: report, as the event that the
  * exchange waits for (LEARNED or COMPARED; the reporter fills in the time and `local`).
+ *
+ * Where the page turns out to be the first of many, of a store of which we know no position, the
+ * whole catalogue is compared by ranges of names instead (src/catchup.h), and reported as one.
  */
 struct learn;
 
 struct learn_options {
     struct fetch *fetch;
     struct store *store;
-    struct mailbox *mailbox; /* the main loop's */
-    const struct routes *routes;
+    struct mailbox *mailbox;     /* the main loop's */
+    const struct routes *routes; /* NULL: a flat mesh */
     const char *domain;
     void (*report)(void *arg, struct exchange_event *event); /* main thread */
     void *arg;
 };
 struct learn *learn_new(const struct learn_options *options);
+
+/* Nothing more is asked for after it; before the fetcher and the store end. Main thread. */
+void learn_stop(struct learn *learn);
 
 /* When nothing is under way any more: after fetch_free, store_close and a last reading of the mail.
  */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_CATCHUP_H
+#define POND_SRC_CATCHUP_H
+
+#include "src/adoption.h"
+#include "src/fetch.h"
+#include "src/mailbox.h"
+#include "src/workers.h"
+
+/*
+ * Reads what is new to us of a catalogue in which we know no position, without reading all of it:
+ * its ranges of names are compared with ours by their digests; what differs is cut into smaller
+ * ranges, and read where it is small, or where we have nothing. The next page is asked for while
+ * the one before is adopted. Begun, carried on and ended on the main thread; what takes long is
+ * done on others.
+ *
+ * A server that lies costs what an honest one with a large catalogue costs: requests are counted,
+ * ranges must go forward, and what comes is checked as always.
+ */
+enum {
+    CATCHUP_PAGE_MAX = 512 * 1024, /* bytes of an answer; ours are half of that */
+    CATCHUP_PARTS = 256,           /* into which a range is cut */
+    CATCHUP_SMALL = 1024,          /* names: so few are read, not cut */
+    CATCHUP_PAGES = 2,             /* at a time, asked for or being adopted */
+    CATCHUP_REQUESTS_MAX = 32768   /* then it has failed: next time what differs is less */
+};
+
+struct catchup_end {
+    enum exchange_result result;
+    enum peer_fault fault;
+    uint64_t store_id; /* of EXCHANGE_DONE: whose catalogue it was, */
+    uint64_t last;     /* and where its head stood when we began */
+};
+
+struct catchup_options {
+    struct fetch *fetch;
+    struct store *store;
+    struct mailbox *mailbox;         /* the main loop's */
+    struct workers *const *comparer; /* NULL there: the daemon stops, nothing new is begun */
+    const struct routes *routes;     /* as in adoption_source */
+    const char *domain;
+    struct address server;
+    void (*done)(void *arg, const struct catchup_end *end); /* once; main thread */
+    void *arg;
+};
+void catchup_begin(const struct catchup_options *options);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/learn.h"
+
+#include <ev.h>
+#include <stdatomic.h>
+
+#include "src/base/stats.h"
+#include "src/clock.h"
+#include "tests/unit/home.h"
+#include "tests/unit/site.h"
+#include "tests/unit/unit.h"
+
+/* A site whose catalogue is read, and a second store that reads it: the one to which `state`
+ * points. */
+static struct site site;
+
+struct reader {
+    struct ev_loop *loop;
+    struct mailbox *mailbox;
+    struct fetch *fetch;
+    struct learn *learn;
+    struct exchange_event event; /* the last report */
+};
+
+static void on_report(void *arg, struct exchange_event *event)
+{
+    struct reader *reader = arg;
+
+    reader->event = *event;
+    ev_break(reader->loop, EVBREAK_ALL);
+}
+
+static void reader_begin(struct reader *reader, struct store *store)
+{
+    struct learn_options options = {
+        .store = store, .domain = SITE_DOMAIN, .report = on_report, .arg = reader};
+
+    reader->loop = ev_loop_new(EVFLAG_AUTO);
+    reader->mailbox = options.mailbox = mailbox_new(reader->loop);
+    reader->fetch = options.fetch =
+        fetch_new(&(struct fetch_options){.node = "web2", .domain = SITE_DOMAIN});
+    reader->learn = learn_new(&options);
+}
+
+/* In the order in which the daemon stops. */
+static void reader_end(struct reader *reader, void **state)
+{
+    learn_stop(reader->learn);
+    fetch_free(reader->fetch);
+    store_close(*state);
+    *state = NULL;
+    mailbox_free(reader->mailbox);
+    learn_free(reader->learn);
+    ev_loop_destroy(reader->loop);
+}
+
+/* Reads the site's catalogue until it says that this was all. Returns how many requests it took. */
+static unsigned compare_with(struct reader *reader, const struct address *server, uint64_t store_id,
+                             uint64_t since)
+{
+    uint64_t before = stat_read(STAT_REQUESTS);
+
+    do {
+        learn_page(reader->learn, server, store_id, since);
+        ev_run(reader->loop, 0);
+        assert_int_equal(reader->event.kind, EXCHANGE_COMPARED);
+        store_id = reader->event.page.store_id;
+        since = reader->event.page.last;
+    } while (reader->event.page.more);
+    return (unsigned)(stat_read(STAT_REQUESTS) - before);
+}
+
+/* ---- catalogues ------------------------------------------------------------------------------ */
+
+struct batch {
+    struct store_job *jobs;
+    char (*texts)[1024 + NAME_SIZE];
+    _Atomic size_t left;
+};
+
+static void one_done(struct store_job *job)
+{
+    struct batch *batch = job->owner;
+
+    atomic_fetch_sub(&batch->left, 1);
+}
+
+static void write_name(size_t number, char out[NAME_SIZE])
+{
+    static const char *const odd[] = {"a b", "100%", "x&y=z", "p+q", "caf\xc3\xa9", "#?;"};
+
+    if (number % 50 == 7) /* a long one; many share their beginning */
+        snprintf(out, NAME_SIZE, SITE_DOMAIN "/%0500d/%zu", 7, number);
+    else
+        snprintf(out, NAME_SIZE, SITE_DOMAIN "/%zu/%s", number, odd[number % 6]);
+}
+
+/* Adopts the names first..last-1, each in a version of an hour ago and so many milliseconds. */
+static void fill(struct store *store, size_t first, size_t last, int64_t ms)
+{
+    struct manifest m = home_foreign("x", 1, 10, ms - 3600000);
+    size_t count = last - first;
+    struct batch batch = {calloc(count, sizeof(*batch.jobs)), calloc(count, sizeof(*batch.texts)),
+                          count};
+
+    MUST(batch.jobs && batch.texts);
+    for (size_t i = 0; i < count; i++) {
+        struct text text = TEXT_OVER(batch.texts[i]);
+        write_name(first + i, m.name);
+        manifest_write(&m, &text);
+        MUST(!text.full);
+        batch.jobs[i] = (struct store_job){
+            .kind = STORE_ADOPT, .text = {text.at, text.len}, .done = one_done, .owner = &batch};
+        store_submit(store, &batch.jobs[i]);
+    }
+    while (atomic_load(&batch.left) > 0)
+        usleep(1000);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(batch.jobs[i].status, STORE_OK);
+    free(batch.jobs);
+    free(batch.texts);
+}
+
+static bool are_equal(struct store *one, struct store *other)
+{
+    struct store_head a, b;
+
+    store_head(one, &a);
+    store_head(other, &b);
+    return digest_same(&a.digest, &b.digest);
+}
+
+static int set_up(void **state)
+{
+    site_start(&site, NULL);
+    home_set_up(state);
+    home_wall_ms = clock_wall().ms;
+    return *state ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    home_tear_down(state);
+    site_stop(&site, 0);
+    site_remove(&site);
+    return 0;
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+static void a_small_catalogue_is_one_page(void **state)
+{
+    struct reader reader;
+    struct store_head head;
+
+    fill(site.store, 0, 50, 0);
+    fill(*state, 25, 75, 0);
+    reader_begin(&reader, *state);
+    assert_int_equal(compare_with(&reader, &site.address, 0, 0), 1);
+    assert_int_equal(reader.event.result, EXCHANGE_DONE);
+    store_head(site.store, &head);
+    assert_true(reader.event.page.store_id == head.store_id);
+    assert_int_equal(reader.event.page.last, head.sequence);
+    assert_int_equal(home_figures(*state).objects, 75);
+    reader_end(&reader, state);
+}
+
+static void who_has_nothing_reads_page_after_page(void **state)
+{
+    struct reader reader;
+
+    fill(site.store, 0, 3000, 0);
+    reader_begin(&reader, *state);
+    assert_true(compare_with(&reader, &site.address, 0, 0) > 3);
+    assert_true(are_equal(site.store, *state));
+    reader_end(&reader, state);
+}
+
+static void of_two_large_catalogues_only_what_differs_is_read(void **state)
+{
+    struct reader reader;
+    struct store_head head;
+    unsigned requests;
+
+    fill(site.store, 0, 8000, 0);
+    fill(*state, 0, 7997, 0);
+    fill(*state, 8000, 8005, 0); /* what only we know stays */
+    fill(site.store, 4000, 4002, 5);
+    assert_int_equal(home_do(site.store, STORE_REMOVE, SITE_DOMAIN "/12/a b"), STORE_OK);
+    reader_begin(&reader, *state);
+    requests = compare_with(&reader, &site.address, 0, 0);
+    assert_in_range(requests, 3, 12);
+    assert_int_equal(reader.event.result, EXCHANGE_DONE);
+    store_head(site.store, &head);
+    assert_true(reader.event.page.store_id == head.store_id);
+    assert_int_equal(reader.event.page.last, head.sequence);
+    assert_int_equal(home_figures(*state).tombstones, 1);
+    assert_int_equal(home_figures(*state).objects, 8004);
+    fill(site.store, 8000, 8005, 0);
+    assert_true(are_equal(site.store, *state));
+    assert_in_range(compare_with(&reader, &site.address, 1, 0), 1,
+                    1); /* the same: nothing is sent */
+    reader_end(&reader, state);
+}
+
+static void all_that_changed_is_read_once(void **state)
+{
+    struct reader reader;
+    unsigned requests;
+
+    fill(site.store, 0, 8000, 0);
+    fill(*state, 0, 8000, 0);
+    fill(site.store, 0, 8000, 9);
+    reader_begin(&reader, *state);
+    requests = compare_with(&reader, &site.address, 0, 0);
+    assert_in_range(requests, 10, 30);
+    assert_true(are_equal(site.store, *state));
+    reader_end(&reader, state);
+}
+
+static void who_stops_ends_what_it_reads(void **state)
+{
+    struct reader reader;
+
+    fill(site.store, 0, 8000, 0);
+    fill(*state, 0, 1, 0);
+    reader_begin(&reader, *state);
+    for (int i = 0; i < 4; i++)
+        learn_page(reader.learn, &site.address, 0, 0);
+    for (int i = 0; i < 10; i++)
+        ev_run(reader.loop, EVRUN_ONCE);
+    reader.event.kind = EXCHANGE_WAKE;
+    reader_end(&reader, state);
+    assert_int_equal(reader.event.kind, EXCHANGE_COMPARED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_small_catalogue_is_one_page, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_has_nothing_reads_page_after_page, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(of_two_large_catalogues_only_what_differs_is_read, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(all_that_changed_is_read_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_stops_ends_what_it_reads, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("learn", tests, NULL, NULL);
+}
