@@ -36,9 +36,9 @@ struct election_tier {
 /* What the cache wants to know of what is heard. On the election's thread, after the view was
  * published: they must not wait. */
 struct election_ears {
-    /* The tier's master, its head, or what we are there is another than was told last; or we have
-     * left the tier, and it is in the view no more. Our own head, where we are master, is no news.
-     */
+    /* The tier's master or what we are there is another than was told last; or the master has
+     * adverted since, and told its head; or we have left the tier, and it is in the view no more.
+     * Our own head, where we are master, is no news. */
     void (*viewed)(void *arg, const char *tier, bool other_master);
     /* A member's standing, believed. */
     void (*standing)(void *arg, const struct ballot *standing);

@@ -54,12 +54,7 @@ static void set_dead_time(struct election *election, struct seat *seat)
         election_pace(election);
 }
 
-static bool is_other_head(const struct view_tier *a, const struct view_tier *b)
-{
-    return a->head.store != b->head.store || a->head.sequence != b->head.sequence ||
-           !digest_same(&a->head.digest, &b->head.digest);
-}
-
+/* Each advert tells its head, the same as before or not: what was missed of it is made good. */
 static void tell_ears(struct election *election, const struct view_tier *before,
                       const struct view_tier *view)
 {
@@ -68,7 +63,7 @@ static void tell_ears(struct election *election, const struct view_tier *before,
 
     if (!election->ears.viewed)
         return;
-    if (other || (view->role != BALLOT_MASTER && is_other_head(before, view)))
+    if (other || (view->role != BALLOT_MASTER && view->last_advert.ns != before->last_advert.ns))
         election->ears.viewed(election->ears.arg, view->tier, other);
 }
 
