@@ -9,7 +9,6 @@
 /* Drives the exchange of one node as the daemon does: events in, actions carried out in order. */
 
 static const int64_t STORE_MOST_NS = MONO_MS(10);
-static const int64_t CONTENT_RETRY_NS = MONO_S(5);
 
 void sim_name(int name, char out[NAME_SIZE])
 {
@@ -27,7 +26,7 @@ int sim_name_number(const char *name)
     return (int)number;
 }
 
-static struct exchange_local local_of(const struct sim *sim, const struct sim_node *node, int name)
+struct exchange_local cache_local(const struct sim *sim, const struct sim_node *node, int name)
 {
     const struct twin_entry *entry;
 
@@ -41,11 +40,35 @@ static struct exchange_local local_of(const struct sim *sim, const struct sim_no
         .version = entry->version,
         .sha256 = entry->sha256,
         .size = 5,
+        .unconfirmed = entry->unconfirmed,
     };
 }
 
 /* ---- actions ----------------------------------------------------------------------------------
  */
+
+static void note_notice(struct sim *sim, const struct sim_node *node,
+                        const struct exchange_action *action, const struct notice *said)
+{
+    static const struct {
+        unsigned audience;
+        const char *name;
+    } words[] = {{AUDIENCE_MESH, " all"},
+                 {AUDIENCE_UP, " up"},
+                 {AUDIENCE_DOWN, " down"},
+                 {AUDIENCE_FELLOWS, " fellows"},
+                 {AUDIENCE_ABOVE, " above"}};
+    char memory[64];
+    struct text to = TEXT_OVER(memory);
+
+    if (!action->audiences)
+        text_printf(&to, " %s", sim->nodes[sim_node_at(sim, &action->to)].name);
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        if (action->audiences & words[i].audience)
+            text_puts(&to, words[i].name);
+    sim_note(sim, "n%d says %s %s to%.*s", node->index,
+             said->kind == NOTICE_WHOHAS ? "whohas" : "ihave", said->name, (int)to.len, to.at);
+}
 
 static void send_notice(struct sim *sim, struct sim_node *node,
                         const struct exchange_action *action)
@@ -60,13 +83,11 @@ static void send_notice(struct sim *sim, struct sim_node *node,
     MUST(message_decode((struct span){text.at, text.len}, &message) == MESSAGE_OK);
     MUST(notice_read(&message, &said) == MESSAGE_OK);
     check_said(sim, &said);
-    sim_note(sim, "n%d says %s %s to %s", node->index,
-             said.kind == NOTICE_WHOHAS ? "whohas" : "ihave", said.name,
-             action->audiences ? "all" : sim->nodes[sim_node_at(sim, &action->to)].name);
+    note_notice(sim, node, action, &said);
     packet.len = text.len;
     sim->said_by_caches++;
     for (int to = 0; to < sim->node_count; to++)
-        if (action->audiences ? to != node->index || sim->broadcast
+        if (action->audiences ? place_reaches(sim, node, to, action->audiences)
                               : address_same_host(&sim->nodes[to].address, &action->to))
             sim_send(sim, node, to, &packet);
     sim_capture(sim, node, &packet);
@@ -110,34 +131,6 @@ static struct sim_ticket take_ticket(struct sim *sim, struct sim_node *node, uin
     return ticket;
 }
 
-static void fetch_content(struct sim *sim, struct sim_node *node, int name,
-                          const struct exchange_action *action)
-{
-    const struct twin_entry *entry = &node->twin.entries[name];
-
-    for (size_t i = 0; i < action->source_count; i++) {
-        struct sim_request request = {.what = SIM_GET_CONTENT, .name = name};
-
-        request.version = entry->version.bits;
-        if (version_same(action->sources[i].version, entry->version))
-            sim_get(sim, node, &action->sources[i].http, &request);
-    }
-}
-
-static void want_again(struct sim *sim, struct sim_event *event)
-{
-    cache_want_content(sim, &sim->nodes[event->node], (int)event->number);
-}
-
-/* Where this time it does not come: once more, ever later. */
-static void want_later(struct sim *sim, struct sim_node *node, int name)
-{
-    unsigned tries = node->twin.entries[name].tries++;
-    int64_t wait = CONTENT_RETRY_NS << (tries < 8 ? tries : 8);
-
-    sim_at(sim, wait, want_again, node->index)->number = (uint64_t)name;
-}
-
 static void answer(struct sim *sim, struct sim_node *node, const struct exchange_action *action)
 {
     struct sim_ticket ticket;
@@ -153,13 +146,10 @@ static void answer(struct sim *sim, struct sim_node *node, const struct exchange
              action->found ? "found" : "not found", action->source_count);
     if (ticket.must_find && !action->found && !entry->held)
         sim_fail(sim, "n%d did not find f%d, which others hold", node->index, ticket.name);
-    if (!ticket.fetch || !entry->known || entry->held || entry->deleted)
-        return;
-    entry->wanted = entry->wanted || action->found;
-    if (!entry->wanted)
-        return;
-    fetch_content(sim, node, ticket.name, action);
-    want_later(sim, node, ticket.name);
+    if (ticket.ask == EXCHANGE_ASK_COPIES)
+        copies_answered(sim, node, &ticket, action->found);
+    if (ticket.fetch)
+        fetch_told(sim, node, ticket.name, action);
 }
 
 static void carry_out(struct sim *sim, struct sim_node *node)
@@ -181,6 +171,8 @@ static void carry_out(struct sim *sim, struct sim_node *node)
             answer(sim, node, action);
             break;
         case EXCHANGE_CONFIRMED:
+            keep_confirmed(sim, node, action);
+            break;
         case EXCHANGE_FAULT:
             break; /* for people alone */
         }
@@ -193,7 +185,7 @@ void cache_step(struct sim *sim, struct sim_node *node, struct exchange_event *e
 {
     event->now = sim_node_mono(sim, node);
     event->wall = sim_node_wall(sim, node);
-    event->relations = ROUTE_MESH;
+    event->relations = place_relations(sim, node, &event->from);
     do {
         exchange_step(node->machine, event, node->actions);
         sim->result->steps++;
@@ -248,11 +240,12 @@ void cache_datagram(struct sim *sim, struct sim_event *event)
         return;
     check_let_in(sim, node, &notice);
     if (!sim_planted(sim, SIM_FORGETS_LOCAL))
-        heard.local = local_of(sim, node, sim_name_number(notice.name));
+        heard.local = cache_local(sim, node, sim_name_number(notice.name));
     cache_step(sim, node, &heard);
+    keep_heard(sim, node, &notice, &event->from);
 }
 
-static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int name,
+static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int name, int from,
                                   const struct manifest *manifest, struct span text)
 {
     struct twin_entry before = node->twin.entries[name];
@@ -265,8 +258,12 @@ static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int na
     if (status == TWIN_TAKEN) {
         sim_note(sim, "n%d adopts f%d", node->index, name);
         check_adopted(sim, node, &before, &node->twin.entries[name]);
+        keep_adopted(sim, node, name, from);
+        if (manifest->deleted)
+            check_held(sim, node, name);
         if (node->twin.entries[name].wanted)
-            cache_want_content(sim, node, name);
+            fetch_want(sim, node, name);
+        fetch_superseded(sim, node, name);
     }
     return EXCHANGE_DONE;
 }
@@ -287,8 +284,8 @@ static bool read_manifest(const struct sim *sim, struct span *rest, struct manif
 }
 
 /* All manifests of an answer; the worst that came of it. */
-static enum exchange_result adopt_all(struct sim *sim, struct sim_node *node, int only,
-                                      struct span body)
+static enum exchange_result adopt_all(struct sim *sim, struct sim_node *node,
+                                      const struct sim_call *call, struct span body)
 {
     enum exchange_result worst = EXCHANGE_DONE;
 
@@ -301,9 +298,10 @@ static enum exchange_result adopt_all(struct sim *sim, struct sim_node *node, in
         if (!read_manifest(sim, &body, &manifest, &one))
             return EXCHANGE_FAULTY;
         name = sim_name_number(manifest.name);
-        if (name < 0 || name >= sim->names || (only >= 0 && name != only))
+        if (name < 0 || name >= sim->names ||
+            (call->request.name >= 0 && name != call->request.name))
             return EXCHANGE_FAULTY;
-        result = adopt(sim, node, name, &manifest, one);
+        result = adopt(sim, node, name, call->server, &manifest, one);
         if (result == EXCHANGE_AHEAD)
             worst = result;
     }
@@ -321,7 +319,7 @@ static void report(struct sim *sim, struct sim_event *event)
     if (done.kind == EXCHANGE_LEARNED) {
         sim_name((int)event->number, name);
         done.name = span_of(name);
-        done.local = local_of(sim, node, (int)event->number);
+        done.local = cache_local(sim, node, (int)event->number);
     }
     cache_step(sim, node, &done);
 }
@@ -335,34 +333,30 @@ static void report_later(struct sim *sim, struct sim_node *node, int name,
     sim_event_bytes(event, done, sizeof(*done));
 }
 
-static void content_came(struct sim *sim, struct sim_node *node, const struct address *from,
-                         const struct sim_request *request, const struct sim_answer *answer)
+static void content_came(struct sim *sim, struct sim_node *node, const struct sim_call *call,
+                         const struct sim_answer *answer)
 {
-    struct twin_entry *entry = &node->twin.entries[request->name];
-    struct exchange_event blamed = {.kind = EXCHANGE_BLAMED, .from = *from};
+    struct exchange_event blamed = {.kind = EXCHANGE_BLAMED, .from = call->to};
 
-    if (answer->found && entry->version.bits == request->version && !entry->held) {
-        entry->held = true;
-        entry->wanted = false;
-        sim_note(sim, "n%d holds f%d", node->index, request->name);
-    }
+    fetch_came(sim, node, call, answer);
     blamed.fault = answer->reached ? PEER_FINE : PEER_UNREACHABLE;
     cache_step(sim, node, &blamed);
 }
 
-void cache_http_done(struct sim *sim, struct sim_node *node, const struct address *from,
-                     const struct sim_request *request, const struct sim_answer *answer)
+void cache_http_done(struct sim *sim, struct sim_node *node, const struct sim_call *call,
+                     const struct sim_answer *answer)
 {
-    struct exchange_event done = {.kind = EXCHANGE_LEARNED, .from = *from};
+    const struct sim_request *request = &call->request;
+    struct exchange_event done = {.kind = EXCHANGE_LEARNED, .from = call->to};
 
     if (request->what == SIM_GET_CONTENT) {
-        content_came(sim, node, from, request, answer);
+        content_came(sim, node, call, answer);
         return;
     }
     done.result = EXCHANGE_FAILED;
-    done.fault = answer->reached ? PEER_FINE : PEER_UNREACHABLE;
+    done.fault = answer->refused ? PEER_REFUSES : answer->reached ? PEER_FINE : PEER_UNREACHABLE;
     if (answer->found && !(sim_planted(sim, SIM_NEVER_COMPARES) && request->what == SIM_GET_PAGE))
-        done.result = adopt_all(sim, node, request->name, answer->body);
+        done.result = adopt_all(sim, node, call, answer->body);
     else if (answer->found)
         done.result = EXCHANGE_DONE;
     if (done.result == EXCHANGE_FAULTY)
@@ -384,7 +378,7 @@ static bool is_off(const struct sim_node *node)
     return node->wall_offset_ms > 120000 || node->wall_offset_ms < -120000;
 }
 
-void cache_put(struct sim *sim, int index, int name, bool deleted)
+bool cache_put(struct sim *sim, int index, int name, bool deleted)
 {
     struct sim_node *node = &sim->nodes[index];
     struct exchange_event changed = {.kind = EXCHANGE_CHANGED};
@@ -392,47 +386,52 @@ void cache_put(struct sim *sim, int index, int name, bool deleted)
     char whole[NAME_SIZE];
 
     if (!node->up || node->paused || is_off(node))
-        return;
+        return false;
     before = node->twin.entries[name];
     if (deleted && (!before.known || before.deleted))
-        return;
+        return false;
     sim_name(name, whole);
     sim_note(sim, "n%d %s f%d", index, deleted ? "removes" : "puts", name);
     twin_put(&node->twin, name, whole, node->name, sim_node_wall(sim, node), deleted);
     check_made(sim, &node->twin.entries[name]);
     check_newer(sim, node, &before, &node->twin.entries[name]);
+    check_put(sim, node, name);
+    keep_put(sim, node, name);
+    fetch_superseded(sim, node, name);
     changed.name = span_of(whole);
-    changed.local = local_of(sim, node, name);
+    changed.local = cache_local(sim, node, name);
     changed.local.known = true;
     cache_step(sim, node, &changed);
+    return true;
 }
 
-void cache_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool fetch,
-               bool must_find)
+bool cache_order(struct sim *sim, struct sim_node *node, const struct sim_ticket *ticket)
 {
-    struct sim_node *node = &sim->nodes[index];
-    struct exchange_event asked = {.kind = EXCHANGE_ASKED, .ask = ask};
+    struct exchange_event asked = {.kind = EXCHANGE_ASKED, .ask = ticket->ask};
+    struct sim_ticket *kept = &node->tickets[node->ticket_count];
     char whole[NAME_SIZE];
 
     if (!node->up || node->paused || node->ticket_count == SIM_TICKETS_MAX)
-        return;
-    sim_name(name, whole);
-    asked.ticket = ++sim->next_ticket;
+        return false;
+    node->ticket_count++;
+    *kept = *ticket;
+    kept->id = asked.ticket = ++sim->next_ticket;
+    kept->asked = sim->now;
+    sim_name(ticket->name, whole);
     asked.name = span_of(whole);
-    asked.local = local_of(sim, node, name);
-    node->tickets[node->ticket_count++] =
-        (struct sim_ticket){asked.ticket, ask, name, sim->now, fetch, must_find};
-    sim_note(sim, "n%d asks (%d) for f%d", index, (int)ask, name);
+    asked.local = cache_local(sim, node, ticket->name);
+    asked.copies = ticket->copies;
+    asked.until = mono_after(sim_node_mono(sim, node), ticket->patience_ns);
+    sim_note(sim, "n%d asks (%d) for f%d", node->index, (int)ticket->ask, ticket->name);
     cache_step(sim, node, &asked);
+    return true;
 }
 
-void cache_want_content(struct sim *sim, struct sim_node *node, int name)
+bool cache_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool fetch,
+               bool must_find)
 {
-    const struct twin_entry *entry = &node->twin.entries[name];
+    const struct sim_ticket ticket = {
+        .ask = ask, .name = name, .fetch = fetch, .must_find = must_find};
 
-    for (size_t i = 0; i < node->ticket_count; i++)
-        if (node->tickets[i].name == name && node->tickets[i].fetch)
-            return;
-    if (entry->wanted && !entry->held)
-        cache_ask(sim, node->index, name, EXCHANGE_ASK_CONTENT, true, false);
+    return cache_order(sim, &sim->nodes[index], &ticket);
 }

@@ -108,15 +108,24 @@ void check_figures(struct sim *sim, const struct sim_node *node)
         sim_fail(sim, "n%d wants to be woken at once, again and again", node->index);
 }
 
-/* Two seconds for the question, ten for a manifest that is on its way, and some for the driver. */
+/* Two seconds for the question, or the time that it was given; ten for a manifest that is on its
+ * way, and some for the driver. */
+static bool is_overdue(const struct sim *sim, const struct sim_node *node,
+                       const struct sim_ticket *ticket)
+{
+    int64_t most = ticket->patience_ns + MONO_MS(12500);
+
+    return mono_between(ticket->asked, sim->now) > most &&
+           mono_between(node->resumed, sim->now) > most;
+}
+
 void check_tickets(struct sim *sim)
 {
     for (int i = 0; i < sim->node_count; i++) {
         const struct sim_node *node = &sim->nodes[i];
 
         for (size_t t = 0; node->up && !node->paused && t < node->ticket_count; t++)
-            if (mono_between(node->tickets[t].asked, sim->now) > MONO_MS(12500) &&
-                mono_between(node->resumed, sim->now) > MONO_MS(12500))
+            if (is_overdue(sim, node, &node->tickets[t]))
                 sim_fail(sim, "n%d was not answered when it asked for f%d", i,
                          node->tickets[t].name);
     }
@@ -128,10 +137,11 @@ static bool same_entry(const struct twin_entry *a, const struct twin_entry *b)
            digest_same(&a->sha256, &b->sha256) && a->deleted == b->deleted;
 }
 
+/* One who keeps it. */
 bool check_somebody_holds(const struct sim *sim, int name)
 {
     for (int i = 0; i < sim->node_count; i++)
-        if (sim->nodes[i].twin.entries[name].held)
+        if (sim->nodes[i].twin.entries[name].held && check_must_keep(sim, &sim->nodes[i], name))
             return true;
     return false;
 }

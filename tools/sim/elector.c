@@ -290,6 +290,10 @@ void elector_step(struct sim *sim, struct sim_node *node, int tier, struct elect
     sim->result->steps++;
     check_step(sim, &step);
     elector->deadline = actions->deadline;
+    if (actions->changed)
+        place_publish(sim, node, tier);
+    if (actions->believed && event->ballot->kind == BALLOT_STANDING)
+        place_standing(sim, node, tier, event->ballot);
     carry_out(sim, node, tier, actions);
     if (elector->machine)
         wake_later(sim, node, tier);
@@ -324,8 +328,9 @@ void elector_datagram(struct sim *sim, struct sim_event *event)
         tier++;
     if (tier == sim->tier_count || !node->electors[tier].machine)
         return;
-    if (sim_planted(sim, SIM_TAKES_OTHER_TIERS) && node->electors[1 - tier].machine)
-        tier = 1 - tier;
+    if (sim_planted(sim, SIM_TAKES_OTHER_TIERS) &&
+        node->electors[(tier + 1) % SIM_TIERS_MAX].machine)
+        tier = (tier + 1) % SIM_TIERS_MAX;
     if (check_ballot_let_in(sim, node, tier, event, &ballot))
         do_what_is_due(sim, node, tier);
     elector_step(sim, node, tier, &heard);
@@ -340,6 +345,11 @@ static struct elect_self self_of(const struct sim *sim, const struct sim_node *n
 
     self.head.store = node->twin.store_id;
     self.head.sequence = node->twin.sequence;
+    if (!sim->by_tiers)
+        return self;
+    self.head.digest = twin_digest(&node->twin);
+    for (size_t i = 0; i < node->twin.count; i++)
+        self.unconfirmed += node->twin.entries[i].unconfirmed;
     return self;
 }
 
@@ -390,6 +400,7 @@ void elector_end(struct sim *sim, struct sim_node *node, int tier)
     elect_memory(elector->machine, &memory);
     disk_post(sim, node, tier, &memory);
     elector_free(elector);
+    place_withdraw(sim, node, tier);
 }
 
 void elector_free(struct elector *elector)

@@ -10,7 +10,7 @@
  * The elections of a node: the real machine of each of its tiers (election/elect.h), driven as
  * src/election.h has it, with a disk and connections that are simulated.
  */
-enum { SIM_TIERS_MAX = 2 };
+enum { SIM_TIERS_MAX = 3 };
 struct sim;
 struct sim_node;
 struct sim_event;

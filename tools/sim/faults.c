@@ -152,6 +152,16 @@ static void disk(struct sim *sim)
         disk->until.failing = until;
 }
 
+/* Content that need not be kept goes, of several names at a time. */
+static void drop(struct sim *sim)
+{
+    struct sim_node *node = &sim->nodes[any_node(sim)];
+
+    for (int i = 0; i < sim->names; i++)
+        if (heads(sim))
+            keep_drop(sim, node, i);
+}
+
 /* ---- clocks ---------------------------------------------------------------------------------- */
 
 static const int64_t HOUR_MS = 3600 * 1000;
@@ -304,7 +314,7 @@ static const struct {
     {SIM_CUT, cut},     {SIM_PARTITION, partition}, {SIM_PAUSE, stand_still},
     {SIM_CRASH, crash}, {SIM_HOME, copy_home},      {SIM_DISK, disk},
     {SIM_CLOCK, clock}, {SIM_DEMOTION, demote},     {SIM_RELOAD, reload},
-    {SIM_LEAVE, leave}, {SIM_RESET, reset},
+    {SIM_LEAVE, leave}, {SIM_RESET, reset},         {SIM_DROP, drop},
 };
 enum { BLOWS = sizeof(blows) / sizeof(*blows) };
 

@@ -6,13 +6,15 @@
 
 #include "src/base/must.h"
 
-static const int64_t HTTP_TIMEOUT_NS = MONO_S(5);
-
-/* ---- HTTP -------------------------------------------------------------------------------------
+/*
+ * HTTP between nodes: requests, which the server judges by what the asker is to it, and their
+ * answers. A request for content that the server has to fetch itself waits there (fetch.c).
  */
+static const int64_t HTTP_TIMEOUT_NS = MONO_S(5);
+enum { BODY_MAX = TWIN_PAGE * 1024 };
 
 struct exchange_over_http {
-    struct sim_request request;
+    struct sim_call call;
     struct sim_answer answer;
     char body[];
 };
@@ -22,8 +24,10 @@ static void http_done(struct sim *sim, struct sim_event *event)
     struct exchange_over_http *over = (void *)event->bytes;
 
     over->answer.body.at = over->body;
-    cache_http_done(sim, &sim->nodes[event->node], &event->from, &over->request, &over->answer);
+    cache_http_done(sim, &sim->nodes[event->node], &over->call, &over->answer);
 }
+
+/* ---- the server ------------------------------------------------------------------------------ */
 
 static void add_page(const struct twin *twin, const struct sim_request *request,
                      struct sim_answer *answer, struct text *body)
@@ -63,55 +67,139 @@ static void serve(const struct sim_node *server, const struct sim_request *reque
     }
 }
 
-/* The request comes to the server, and its answer goes back. */
-static void http_arrives(struct sim *sim, struct sim_event *event)
+/* Section 9. True: the request waits. */
+static bool judge(struct sim *sim, struct sim_call *call, struct sim_answer *answer,
+                  struct text *body)
 {
-    struct sim_request request;
-    char body[TWIN_PAGE * 1024];
-    struct text text = TEXT_OVER(body);
-    struct sim_answer answer = {.reached = false};
-    struct sim_node *asker = &sim->nodes[event->number];
-    bool reached = sim_path(sim, asker->index, event->peer) &&
-                   sim_path(sim, event->peer, asker->index) &&
-                   !sim_chance(sim, sim->faults.http_failed);
-    int64_t after =
-        reached ? sim_between(sim, SIM_WIRE_LEAST_NS, SIM_WIRE_MOST_NS) : HTTP_TIMEOUT_NS;
-    struct exchange_over_http *over;
-    struct sim_event *done;
+    struct sim_node *server = &sim->nodes[call->server];
+    struct routes_answer verdict = place_serve(sim, server, call->asker);
 
-    memcpy(&request, event->bytes, sizeof(request));
-    answer.reached = reached && sim->nodes[event->peer].up;
-    if (answer.reached)
-        serve(&sim->nodes[event->peer], &request, &answer, &text);
-    if (text.len && sim_chance(sim, sim->faults.http_wrong)) {
-        body[rng_below(&sim->rng, text.len)] ^= 1;
-        answer.wrong = sim->wrong_answers = true;
-        sim_count(sim, SIM_HTTP);
+    check_served(sim, call, verdict.serve);
+    switch (verdict.serve) {
+    case ROUTE_SERVE_FETCH:
+        if (fetch_for(sim, call))
+            return true;
+        break;
+    case ROUTE_SERVE_HELD:
+        break;
+    case ROUTE_REDIRECT:
+        answer->master = verdict.master;
+        answer->redirected = call->request.what == SIM_GET_CONTENT;
+        break;
+    case ROUTE_NO_MASTER:
+        answer->refused = call->request.what == SIM_GET_CONTENT;
+        break;
+    case ROUTE_REFUSE_SIBLING:
+    case ROUTE_REFUSE:
+        answer->refused = true;
+        break;
     }
-    answer.body.len = text.len;
-    if (!asker->up || asker->life != event->other)
-        return;
-    done = sim_at(sim, after, http_done, asker->index);
-    done->from = event->from;
-    done->len = sizeof(*over) + text.len;
-    over = calloc(1, done->len + 1);
+    if (!answer->refused && !answer->redirected)
+        serve(server, &call->request, answer, body);
+    return false;
+}
+
+/* ---- the way there and back ------------------------------------------------------------------ */
+
+static bool is_gone(const struct sim *sim, const struct sim_call *call)
+{
+    const struct sim_node *asker = &sim->nodes[call->asker];
+
+    return !asker->up || asker->life != call->life;
+}
+
+static bool is_reached(struct sim *sim, const struct sim_call *call)
+{
+    return sim_path(sim, call->asker, call->server) && sim_path(sim, call->server, call->asker) &&
+           !sim_chance(sim, sim->faults.http_failed);
+}
+
+static void send_back(struct sim *sim, const struct sim_call *call, const struct sim_answer *answer,
+                      const struct text *body, int64_t after)
+{
+    size_t len = body ? body->len : 0;
+    struct exchange_over_http *over = calloc(1, sizeof(*over) + len + 1);
+    struct sim_event *done = sim_at(sim, after, http_done, call->asker);
+
     MUST(over != NULL);
-    over->request = request;
-    over->answer = answer;
-    memcpy(over->body, body, text.len);
+    over->call = *call;
+    over->answer = *answer;
+    over->answer.body.len = len;
+    if (len)
+        memcpy(over->body, body->at, len);
+    done->len = sizeof(*over) + len;
     done->bytes = (char *)over;
 }
 
-void sim_get(struct sim *sim, struct sim_node *from, const struct address *to,
-             const struct sim_request *request)
+static void fail(struct sim *sim, const struct sim_call *call, int64_t after)
+{
+    send_back(sim, call, &(struct sim_answer){.reached = false}, NULL, after);
+}
+
+static void answer_call(struct sim *sim, struct sim_call *call, bool may_wait)
+{
+    char memory[BODY_MAX];
+    struct text body = TEXT_OVER(memory);
+    struct sim_answer answer = {.reached = true};
+
+    if (may_wait && judge(sim, call, &answer, &body))
+        return;
+    if (!may_wait)
+        serve(&sim->nodes[call->server], &call->request, &answer, &body);
+    if (body.len && sim_chance(sim, sim->faults.http_wrong)) {
+        memory[rng_below(&sim->rng, body.len)] ^= 1;
+        answer.wrong = sim->wrong_answers = true;
+        sim_count(sim, SIM_HTTP);
+    }
+    send_back(sim, call, &answer, &body, sim_between(sim, SIM_WIRE_LEAST_NS, SIM_WIRE_MOST_NS));
+}
+
+static void http_arrives(struct sim *sim, struct sim_event *event)
+{
+    struct sim_call call;
+    bool reached;
+
+    memcpy(&call, event->bytes, sizeof(call));
+    reached = is_reached(sim, &call);
+    if (is_gone(sim, &call))
+        return;
+    if (!reached)
+        fail(sim, &call, HTTP_TIMEOUT_NS);
+    else if (!sim->nodes[call.server].up)
+        fail(sim, &call, sim_between(sim, SIM_WIRE_LEAST_NS, SIM_WIRE_MOST_NS));
+    else
+        answer_call(sim, &call, true);
+}
+
+void sim_call_goes_on(struct sim *sim, struct sim_call *call)
+{
+    if (is_gone(sim, call))
+        return;
+    if (is_reached(sim, call))
+        answer_call(sim, call, false);
+    else
+        fail(sim, call, HTTP_TIMEOUT_NS);
+}
+
+void sim_call_breaks(struct sim *sim, const struct sim_call *call, bool with_host)
+{
+    if (!is_gone(sim, call))
+        fail(sim, call, with_host ? HTTP_TIMEOUT_NS : SIM_WIRE_LEAST_NS);
+}
+
+uint64_t sim_get(struct sim *sim, struct sim_node *from, const struct address *to,
+                 const struct sim_request *request)
 {
     struct sim_event *event =
         sim_at(sim, sim_between(sim, SIM_WIRE_LEAST_NS, SIM_WIRE_MOST_NS), http_arrives, -1);
+    struct sim_call call = {.number = ++sim->calls,
+                            .asker = from->index,
+                            .life = from->life,
+                            .server = sim_node_at(sim, to),
+                            .to = *to,
+                            .request = *request};
 
-    MUST(sim_node_at(sim, to) >= 0);
-    event->peer = sim_node_at(sim, to);
-    event->from = *to;
-    event->number = (uint64_t)from->index;
-    event->other = from->life;
-    sim_event_bytes(event, request, sizeof(*request));
+    MUST(call.server >= 0);
+    sim_event_bytes(event, &call, sizeof(call));
+    return call.number;
 }

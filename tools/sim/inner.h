@@ -6,6 +6,7 @@
 #include "cache/manifest.h"
 #include "src/base/rng.h"
 #include "src/gate.h"
+#include "src/routes.h"
 #include "src/speak.h"
 #include "tools/sim/elector.h"
 #include "tools/sim/sim.h"
@@ -17,12 +18,14 @@
  *     world.c            the clock, the queue of events, the history
  *     dice.c             chance, hashes, sets of hashes
  *     net.c, http.c      carry datagrams and requests between nodes
+ *     place.c            who is what to whom, as its view of the elections and the routes have it
  *     attack.c           replays, edits and forges what it has heard
  *     node.c             life and death of a node, its clocks, its pauses
  *     cache.c, twin.c    drive its exchange, and stand in for its store
+ *     fetch.c, keep.c    its fetches and those who wait for them; what it must keep, and drops
  *     elector.c          drives its elections, as the daemon's thread does
  *     watch.c, disk.c    their watched connections, and what they have on disk
- *     check_cache.c, check_election.c, check_masters.c    watch
+ *     check_*.c          watch
  *     plan.c, faults.c, settle.c    a random run: its course, its faults, what must come after them
  *     scenario*.c        the fixed courses
  */
@@ -73,6 +76,21 @@ struct sim_faults {
 
 enum sim_part { SIM_STRANGER, SIM_CANDIDATE, SIM_SLAVE };
 
+/* Content that is on its way here, for a node and name. */
+enum { SIM_SOURCES_MAX = 16 };
+struct sim_fetch {
+    bool active;
+    bool asked; /* the exchange, in this round */
+    uint64_t round;
+    uint64_t call;      /* under way; 0: none */
+    uint64_t version;   /* that it is for */
+    int source;         /* and of whom */
+    bool may_wait;      /* which may fetch it for us */
+    size_t count, next; /* of the sources of this round */
+    struct routes_source sources[SIM_SOURCES_MAX];
+    struct sim_waiter *waiters;
+};
+
 /* A set of numbers, which grows. */
 struct sim_set {
     uint64_t *at;
@@ -96,6 +114,11 @@ struct sim_ticket {
     mono_t asked;
     bool fetch;     /* and then wants the content */
     bool must_find; /* somebody holds it, and nothing is in the way */
+
+    /* of copies: */
+    size_t copies;
+    struct version version;
+    int64_t patience_ns;
 };
 enum { SIM_TICKETS_MAX = 4096 };
 
@@ -126,6 +149,10 @@ struct sim_node {
 
     struct gate *gate;
     struct members *members;
+    struct view *view;
+    struct routes routes;
+    struct view_tier shown[SIM_TIERS_MAX]; /* as published last */
+    bool changing;                         /* its catalogue: the elections will be told */
     struct speaker *speaker;
 
     /* its exchange */
@@ -136,6 +163,7 @@ struct sim_node {
     struct sim_set passed; /* what was let in during this life */
     struct sim_ticket tickets[SIM_TICKETS_MAX];
     size_t ticket_count;
+    struct sim_fetch *fetches; /* by the number of the name */
 
     /* its elections */
     struct disk disk;
@@ -159,6 +187,13 @@ struct sim_tier {
     bool behind[SIM_NODES_MAX];
 };
 
+/* What was promised of a name. */
+struct sim_acked {
+    struct version version; /* the newest that was put */
+    uint64_t held_by;       /* that version, now or once: a bit for each node */
+    struct version lost;    /* whose content went with a home, which alone had to keep it */
+};
+
 struct sim_captured {
     char *bytes;
     size_t len;
@@ -176,6 +211,7 @@ struct sim {
     size_t queued, queue_cap;
     uint64_t order;
     bool broadcast; /* no nets files: everyone hears everyone; else all are members */
+    bool by_tiers;  /* content goes the ways of the tiers; else all are peers of a mesh too */
     int node_count;
     int tier_count;
     int names; /* how many there are to put and to ask for */
@@ -193,6 +229,8 @@ struct sim {
     struct sim_set said;      /* hashes of sender, counter and what was said */
     struct sim_set manifests; /* hashes of the texts that were made */
     uint64_t next_ticket;
+    uint64_t calls;                /* over HTTP */
+    struct sim_acked *acked;       /* by the number of the name */
     uint64_t said_by_caches;       /* datagrams */
     bool wrong_answers;            /* there were some, so that some are set aside */
     struct elect_actions *elected; /* of one step */
@@ -240,16 +278,69 @@ struct sim_request {
     int name;
     uint64_t store_id, since; /* a page */
     uint64_t version;         /* content */
-    uint64_t ticket;          /* content: for whom */
+    bool only_held;           /* content: only-if-cached */
+    bool redirected;          /* it was sent here by another */
+};
+struct sim_call {
+    uint64_t number;
+    int asker, server;
+    uint32_t life; /* of the asker */
+    struct address to;
+    struct sim_request request;
 };
 struct sim_answer {
     bool reached, found, wrong;
+    bool refused, redirected;
+    struct address master; /* redirected: to it */
     uint64_t store_id, last;
     bool more;
     struct span body;
 };
-void sim_get(struct sim *sim, struct sim_node *from, const struct address *to,
-             const struct sim_request *request);
+uint64_t sim_get(struct sim *sim, struct sim_node *from, const struct address *to,
+                 const struct sim_request *request);
+void sim_call_goes_on(struct sim *sim, struct sim_call *call); /* one that waited is answered */
+void sim_call_breaks(struct sim *sim, const struct sim_call *call, bool with_host);
+
+/* place.c */
+void place_begin(struct sim_node *node);
+void place_end(struct sim_node *node);
+void place_publish(struct sim *sim, struct sim_node *node, int tier);
+void place_withdraw(struct sim *sim, struct sim_node *node, int tier);
+void place_look(struct sim *sim, struct sim_node *node);
+void place_standing(struct sim *sim, struct sim_node *node, int tier,
+                    const struct ballot *standing);
+unsigned place_relations(const struct sim *sim, const struct sim_node *node,
+                         const struct address *host);
+struct routes_answer place_serve(const struct sim *sim, const struct sim_node *node, int asker);
+size_t place_sources(const struct sim *sim, const struct sim_node *node,
+                     struct routes_source out[ROUTES_MAX]);
+bool place_reaches(const struct sim *sim, const struct sim_node *node, int to, unsigned audiences);
+struct route_place place_of(const struct sim *sim, const struct sim_node *node);
+
+/* fetch.c */
+void fetch_begin(struct sim *sim, struct sim_node *node);
+void fetch_end(struct sim *sim, struct sim_node *node, bool with_host);
+void fetch_want(struct sim *sim, struct sim_node *node, int name);
+void fetch_told(struct sim *sim, struct sim_node *node, int name,
+                const struct exchange_action *action);
+void fetch_came(struct sim *sim, struct sim_node *node, const struct sim_call *call,
+                const struct sim_answer *answer);
+bool fetch_for(struct sim *sim, const struct sim_call *call);
+void fetch_read(struct sim *sim, int index, int name, bool must_find);
+void fetch_superseded(struct sim *sim, struct sim_node *node, int name);
+void fetch_look(struct sim *sim, struct sim_node *node);
+
+/* keep.c */
+void keep_put(struct sim *sim, struct sim_node *node, int name);
+void keep_adopted(struct sim *sim, struct sim_node *node, int name, int from);
+void keep_begin(struct sim *sim, struct sim_node *node);
+void keep_look(struct sim *sim, struct sim_node *node);
+void keep_changed(struct sim *sim, struct sim_node *node);
+void keep_confirmed(struct sim *sim, struct sim_node *node, const struct exchange_action *action);
+void keep_heard(struct sim *sim, struct sim_node *node, const struct notice *notice,
+                const struct address *from);
+void keep_drop(struct sim *sim, struct sim_node *node, int name);
+void keep_landed(struct sim *sim, struct sim_node *node, int name, const struct address *from);
 
 /* attack.c: hears everything, says anything from any address, and has no key */
 void attack_begin(struct sim *sim);
@@ -259,13 +350,14 @@ void attack_now(struct sim *sim);
 
 /* cache.c: the exchange of a node */
 void cache_step(struct sim *sim, struct sim_node *node, struct exchange_event *event);
-void cache_put(struct sim *sim, int index, int name, bool deleted);
-void cache_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool fetch,
-               bool must_find);
+bool cache_put(struct sim *sim, int index, int name, bool deleted); /* false: it does not */
+bool cache_order(struct sim *sim, struct sim_node *node, const struct sim_ticket *ticket);
+struct exchange_local cache_local(const struct sim *sim, const struct sim_node *node, int name);
+bool cache_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool fetch,
+               bool must_find); /* false: it cannot just now */
 void cache_datagram(struct sim *sim, struct sim_event *event);
-void cache_http_done(struct sim *sim, struct sim_node *node, const struct address *from,
-                     const struct sim_request *request, const struct sim_answer *answer);
-void cache_want_content(struct sim *sim, struct sim_node *node, int name);
+void cache_http_done(struct sim *sim, struct sim_node *node, const struct sim_call *call,
+                     const struct sim_answer *answer);
 void sim_name(int name, char out[NAME_SIZE]);
 int sim_name_number(const char *name); /* or -1 */
 
@@ -278,10 +370,29 @@ void sim_node_stop(struct sim *sim, int index); /* in good order */
 void sim_node_pause(struct sim *sim, int index, bool deaf);
 void sim_node_resume(struct sim *sim, int index);
 void sim_node_hold(struct sim_list *list, struct sim_event *event);
-void sim_node_free(struct sim_node *node);
+void sim_node_free(struct sim *sim, struct sim_node *node);
 wall_t sim_node_wall(const struct sim *sim, const struct sim_node *node);
 mono_t sim_node_mono(const struct sim *sim, const struct sim_node *node);
 int64_t sim_node_wait(const struct sim *sim, const struct sim_node *node, mono_t deadline);
+
+/* copies.c: puts that wait for their copies */
+void copies_put(struct sim *sim, int index, int name, size_t most);
+void copies_answered(struct sim *sim, const struct sim_node *node, const struct sim_ticket *ticket,
+                     bool found);
+
+/* check_flow.c */
+void check_served(struct sim *sim, const struct sim_call *call, enum route_serve verdict);
+void check_no_knot(struct sim *sim, const struct sim_node *node, int name);
+void check_fetches(struct sim *sim);
+void check_read(struct sim *sim, struct sim_node *node, int name);
+void check_put(struct sim *sim, const struct sim_node *node, int name);
+void check_held(struct sim *sim, const struct sim_node *node, int name);
+void check_home_lost(struct sim *sim, const struct sim_node *node);
+void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int by);
+void check_dropped(struct sim *sim, const struct sim_node *node, int name);
+bool check_is_lost(const struct sim *sim, int name);
+void check_nothing_lost(struct sim *sim);
+bool check_must_keep(const struct sim *sim, const struct sim_node *node, int name);
 
 /* check_cache.c */
 void check_said(struct sim *sim, const struct notice *notice);

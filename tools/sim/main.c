@@ -18,6 +18,7 @@ static const char USAGE[] =
     "  --minutes N             of faults in each run, simulated (10)\n"
     "  --nodes N               in each run (the seed decides)\n"
     "  --jobs N                processes at a time (1)\n"
+    "  --mesh, --tiers         content goes so in each run (the seed decides)\n"
     "  --no-FAULT              without that kind of fault (--list names them)\n"
     "  --plant NAME            with that mistake built in\n"
     "  --trace                 tells what happens\n"
@@ -251,6 +252,10 @@ static bool read_flag(const char *flag, struct run *run)
         run->options.trace = stdout;
     else if (strcmp(flag, "--hash") == 0)
         run->hash = run->options.hash = true;
+    else if (strcmp(flag, "--mesh") == 0)
+        run->options.ways = SIM_WAYS_MESH;
+    else if (strcmp(flag, "--tiers") == 0)
+        run->options.ways = SIM_WAYS_TIERS;
     else
         return strncmp(flag, "--no-", 5) == 0 && fault_off(flag, &run->options.off);
     return true;

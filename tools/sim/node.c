@@ -44,7 +44,7 @@ static size_t list_members(const struct sim *sim, const struct sim_node *node,
     struct member one = {.network = {.bits = 128}, .own = node->address, .has_own = true};
     size_t count = 0;
 
-    for (int i = 0; i < sim->node_count && !sim->broadcast; i++) {
+    for (int i = 0; i < sim->node_count && !sim->broadcast && !sim->by_tiers; i++) {
         one.network.base = sim->nodes[i].address;
         one.role = MEMBER_PEER;
         MUST(span_copy(span_of("all"), one.tier, sizeof(one.tier)));
@@ -94,6 +94,7 @@ static void new_edge(struct sim *sim, struct sim_node *node)
                                 .auth = AUTH_ENFORCE};
 
     make_members(sim, node);
+    place_begin(node);
     gate.members = node->members;
     node->gate = gate_new(&gate);
     node->speaker = speaker_new(&speaker);
@@ -113,6 +114,7 @@ static void new_machine(struct sim *sim, struct sim_node *node)
     node->machine = calloc(1, exchange_size());
     node->actions = calloc(1, sizeof(*node->actions));
     MUST(node->machine != NULL && node->actions != NULL);
+    fetch_begin(sim, node);
     exchange_init(node->machine, &options);
 }
 
@@ -122,14 +124,16 @@ static void begin_exchange(struct sim *sim, struct sim_node *node)
 
     new_machine(sim, node);
     cache_step(sim, node, &event);
+    place_look(sim, node);
     for (int i = 0; i < sim->node_count && !sim->broadcast; i++) {
         event = (struct exchange_event){.kind = EXCHANGE_MEMBER, .from = sim->nodes[i].address};
-        if (i != node->index)
+        if (i != node->index && members_hold(node->members, &event.from))
             cache_step(sim, node, &event);
     }
+    keep_begin(sim, node);
     for (int i = 0; i < sim->names; i++)
         if (node->twin.entries[i].wanted)
-            cache_want_content(sim, node, i);
+            fetch_want(sim, node, i);
 }
 
 /* What the disk has to say where the node's home was lost, or put back from an older copy. */
@@ -158,6 +162,9 @@ void sim_node_start(struct sim *sim, int index, enum sim_home home)
     struct sim_node *node = &sim->nodes[index];
     bool empty = home != SIM_HOME_KEPT || !node->twin.entries;
 
+    if (!sim->acked)
+        sim->acked = calloc((size_t)sim->names + 1, sizeof(*sim->acked));
+    MUST(sim->acked != NULL);
     change_home(sim, node, home);
     if (!disk_open(sim, node)) {
         sim_note(sim, "n%d cannot write its home, and does not start", index);
@@ -172,6 +179,8 @@ void sim_node_start(struct sim *sim, int index, enum sim_home home)
     node->life++;
     node->started = sim->now;
     node->counter = 0;
+    if (empty && node->twin.entries)
+        check_home_lost(sim, node);
     if (empty)
         twin_begin(&node->twin, rng_next(&sim->rng), (size_t)sim->names);
     plan_read(sim, index);
@@ -191,6 +200,7 @@ void sim_node_read_nets(struct sim *sim, int index)
     make_members(sim, node);
     for (int t = 0; t < sim->tier_count; t++)
         elector_rules(sim, node, t);
+    place_look(sim, node);
 }
 
 /* ---- pauses ---------------------------------------------------------------------------------- */
@@ -268,13 +278,15 @@ void sim_node_resume(struct sim *sim, int index)
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-static void end_life(struct sim_node *node)
+static void end_life(struct sim *sim, struct sim_node *node, bool with_host)
 {
+    fetch_end(sim, node, with_host);
     free(node->machine);
     free(node->actions);
     gate_free(node->gate);
     speaker_free(node->speaker);
     ballots_end(node);
+    place_end(node);
     members_free(node->members);
     sim_set_free(&node->passed);
     for (int t = 0; t < SIM_TIERS_MAX; t++)
@@ -293,9 +305,9 @@ static void end_life(struct sim_node *node)
         node->disk.is_posted[t] = false;
 }
 
-void sim_node_free(struct sim_node *node)
+void sim_node_free(struct sim *sim, struct sim_node *node)
 {
-    end_life(node);
+    end_life(sim, node, false);
     sim_set_free(&node->heard);
     sim_set_free(&node->places);
     twin_free(&node->twin);
@@ -307,7 +319,7 @@ void sim_node_crash(struct sim *sim, int index, bool with_host)
         return;
     sim_note(sim, "n%d crashes%s", index, with_host ? " with its host" : "");
     sim_count(sim, SIM_CRASH);
-    end_life(&sim->nodes[index]);
+    end_life(sim, &sim->nodes[index], with_host);
     sim->nodes[index].deaf = with_host;
     if (!with_host)
         watch_peer_died(sim, index);
@@ -324,6 +336,6 @@ void sim_node_stop(struct sim *sim, int index)
     for (int t = 0; t < sim->tier_count; t++)
         elector_end(sim, node, t);
     disk_close(sim, node);
-    end_life(node);
+    end_life(sim, node, false);
     watch_peer_died(sim, index);
 }

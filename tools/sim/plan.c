@@ -47,7 +47,10 @@ static void roll_nodes(struct sim *sim)
     int64_t off = sim_chance(sim, 200) ? 120000 : 20000;
 
     plan_nodes(sim, sim->options.nodes ? (int)sim->options.nodes : count, sim_chance(sim, 300));
-    sim->broadcast = sim_chance(sim, 150);
+    sim->by_tiers = heads(sim);
+    if (sim->options.ways != SIM_WAYS_ROLLED)
+        sim->by_tiers = sim->options.ways == SIM_WAYS_TIERS;
+    sim->broadcast = !sim->by_tiers && sim_chance(sim, 300);
     for (int i = 0; i < sim->node_count; i++)
         sim->nodes[i].wall_offset_ms = clocks ? sim_between(sim, -off, off) : 0;
 }
@@ -101,34 +104,83 @@ void plan_read(struct sim *sim, int index)
     }
 }
 
-static void roll_tier(struct sim *sim, int tier, const char *name, int from, int candidates, int to)
+static void set_parts(struct sim_tier *tier, enum sim_part part, int from, int to)
 {
-    struct sim_tier *t = &sim->tiers[tier];
-
-    MUST(span_copy(span_of(name), t->name, sizeof(t->name)));
-    t->multicast = sim_chance(sim, 300);
     for (int i = from; i < to; i++)
-        t->parts[i] = i < from + candidates ? SIM_CANDIDATE : SIM_SLAVE;
-    roll_rules(sim, t, roll_base_us(sim));
+        tier->parts[i] = part;
 }
 
-/* One tier; or two, of which the lower hangs below the upper: its candidates are slaves there. */
+static struct sim_tier *roll_tier(struct sim *sim, const char *name)
+{
+    struct sim_tier *tier = &sim->tiers[sim->tier_count++];
+
+    MUST(span_copy(span_of(name), tier->name, sizeof(tier->name)));
+    tier->multicast = sim_chance(sim, 300);
+    roll_rules(sim, tier, roll_base_us(sim));
+    return tier;
+}
+
+/* So many tiers, one below the other: who is candidate in one is slave in the one above. */
+static void roll_stack(struct sim *sim, int depth)
+{
+    static const char *const names[SIM_TIERS_MAX] = {"core", "paris", "lab"};
+    int from = 0;
+
+    for (int t = 0; t < depth; t++) {
+        struct sim_tier *tier = roll_tier(sim, names[t]);
+        int below = depth - t; /* tiers, and so nodes, that are needed at least from here on */
+        int most = (sim->node_count - from - below) / below + 1;
+        int to = from + (int)sim_between(sim, 1, most);
+
+        set_parts(tier, SIM_CANDIDATE, from, to);
+        if (t)
+            set_parts(tier - 1, SIM_SLAVE, from, to);
+        from = to;
+    }
+    set_parts(&sim->tiers[depth - 1], SIM_SLAVE, from, sim->node_count);
+}
+
+/* Two tiers side by side, below a third one. */
+static void roll_fork(struct sim *sim)
+{
+    struct sim_tier *core = roll_tier(sim, "core"), *sites[2];
+    int from = (int)sim_between(sim, 1, sim->node_count - 4);
+
+    set_parts(core, SIM_CANDIDATE, 0, from);
+    for (int site = 0; site < 2; site++) {
+        int to = from + (int)sim_between(sim, 1, (sim->node_count - from - 2 * (1 - site)) / 2);
+
+        sites[site] = roll_tier(sim, site ? "lyon" : "paris");
+        set_parts(core, SIM_SLAVE, from, to);
+        set_parts(sites[site], SIM_CANDIDATE, from, to);
+        from = to;
+    }
+    for (; from < sim->node_count; from++)
+        sites[heads(sim)]->parts[from] = SIM_SLAVE;
+}
+
+static void roll_one(struct sim *sim)
+{
+    int count = sim->node_count;
+    int candidates = (int)sim_between(sim, count < 5 ? 1 : 2, count < 5 ? count : 5);
+    struct sim_tier *tier = roll_tier(sim, "core");
+
+    set_parts(tier, SIM_CANDIDATE, 0, candidates);
+    set_parts(tier, SIM_SLAVE, candidates, count);
+}
+
 static void roll_tiers(struct sim *sim)
 {
-    int count = sim->node_count, candidates;
+    int count = sim->node_count;
 
-    if (count >= 4 && sim_chance(sim, 250)) {
-        int shared = (int)sim_between(sim, 1, count / 2);
-        int upper = (int)sim_between(sim, 1, count - shared - 1);
-
-        sim->tier_count = 2;
-        roll_tier(sim, 0, "core", 0, upper, upper + shared);
-        roll_tier(sim, 1, "paris", upper, shared, count);
-        return;
-    }
-    candidates = (int)sim_between(sim, count < 5 ? 1 : 2, count < 5 ? count : 5);
-    sim->tier_count = 1;
-    roll_tier(sim, 0, "core", 0, candidates, count);
+    if (count >= 6 && sim_chance(sim, 150))
+        roll_fork(sim);
+    else if (count >= 4 && sim_chance(sim, 150))
+        roll_stack(sim, 3);
+    else if (count >= 3 && sim_chance(sim, 300))
+        roll_stack(sim, 2);
+    else
+        roll_one(sim);
 }
 
 /* ---- what people do -------------------------------------------------------------------------- */
@@ -148,9 +200,11 @@ static void work(struct sim *sim, struct sim_event *event)
     if (sim_chance(sim, (unsigned)event->number))
         cache_put(sim, node, name, true);
     else if (sim_chance(sim, 450))
-        cache_put(sim, node, name, false);
+        copies_put(sim, node, name, heads(sim) ? 0 : EXCHANGE_COPIES_MAX);
+    else if (heads(sim))
+        cache_ask(sim, node, name, ask, false, false);
     else
-        cache_ask(sim, node, name, ask, heads(sim), false);
+        fetch_read(sim, node, name, false);
 }
 
 static void flood(struct sim *sim, struct sim_event *event)

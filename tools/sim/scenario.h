@@ -34,7 +34,12 @@
     ROW("elect-late-slave", scenario_late_slave)                                                   \
     ROW("elect-reset", scenario_reset)                                                             \
     ROW("elect-reload", scenario_reload)                                                           \
-    ROW("elect-stacked", scenario_stacked)
+    ROW("elect-stacked", scenario_stacked)                                                         \
+    ROW("tiers-up", scenario_tiers_up)                                                             \
+    ROW("tiers-down", scenario_tiers_down)                                                         \
+    ROW("tiers-master-dies", scenario_tiers_master_dies)                                           \
+    ROW("tiers-alone", scenario_tiers_alone)                                                       \
+    ROW("tiers-partition", scenario_tiers_partition)
 
 #define SIM_DECLARE(name, run) void run(struct sim *sim);
 SIM_SCENARIOS(SIM_DECLARE)

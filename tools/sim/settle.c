@@ -7,13 +7,14 @@
  * What must come once the faults have ended: each tier elects its right master within a bound, the
  * nodes agree on what there is, find it, and fall quiet.
  */
-enum { AGREE_MOST_S = 2 * 3600, ASIDE_MOST_S = 3700, QUIET_S = 60 };
+enum { AGREE_MOST_S = 2 * 3600, ASIDE_MOST_S = 3700, QUIET_S = 60, READERS_WAIT_S = 65 };
 
 void settle_pass(struct sim *sim, int64_t seconds)
 {
     for (int64_t s = 0; s < seconds && !sim_failed(sim); s++) {
         sim_until(sim, mono_after(sim->now, MONO_S(1)));
         check_tickets(sim);
+        check_fetches(sim);
         for (int t = 0; t < sim->tier_count; t++)
             check_masters(sim, t);
     }
@@ -96,24 +97,34 @@ static void check_steady(struct sim *sim, mono_t since)
 
 /* ---- content --------------------------------------------------------------------------------- */
 
-/* What nobody holds any more is not asked for any longer either. */
+/* What nobody holds any more is not asked for any longer, nor told of, either. */
 static void give_up_what_is_lost(struct sim *sim)
 {
     for (int name = 0; name < sim->names; name++)
         for (int i = 0; i < sim->node_count && !check_somebody_holds(sim, name); i++)
-            sim->nodes[i].twin.entries[name].wanted = false;
+            sim->nodes[i].twin.entries[name].wanted = sim->nodes[i].twin.entries[name].unconfirmed =
+                false;
 }
 
-/* What is there can be found, by everyone. */
-static void ask_for_everything(struct sim *sim)
+/* What is there can be read, everywhere. */
+static void read_everything(struct sim *sim)
 {
     for (int name = 0; name < sim->names && name < 20; name++)
         for (int i = 0; i < sim->node_count && !sim_failed(sim); i++)
             if (!sim->nodes[i].twin.entries[name].held && check_somebody_holds(sim, name))
-                cache_ask(sim, i, name, EXCHANGE_ASK_CONTENT, true, true);
+                fetch_read(sim, i, name, true);
     settle_pass(sim, 15);
 }
 
+static bool is_anything_lost(const struct sim *sim)
+{
+    for (int name = 0; name < sim->names; name++)
+        if (!check_somebody_holds(sim, name))
+            return true;
+    return false;
+}
+
+/* Where nothing is lost: that would be looked for on and on. */
 static void fall_quiet(struct sim *sim)
 {
     uint64_t before = sim->said_by_caches, after;
@@ -121,7 +132,7 @@ static void fall_quiet(struct sim *sim)
 
     settle_pass(sim, QUIET_S);
     after = sim->said_by_caches;
-    if (after - before > most)
+    if (after - before > most && !(sim->by_tiers && is_anything_lost(sim)))
         sim_fail(sim, "%llu datagrams in %d quiet seconds", (unsigned long long)(after - before),
                  (int)QUIET_S);
 }
@@ -153,9 +164,11 @@ void settle(struct sim *sim)
     if (wrong_answers)
         settle_pass(sim, ASIDE_MOST_S); /* until nobody is set aside any more */
     give_up_what_is_lost(sim);
-    ask_for_everything(sim);
+    read_everything(sim);
+    settle_pass(sim, READERS_WAIT_S); /* until those who read what is lost have given up */
     fall_quiet(sim);
     settle_agree(sim);
+    check_nothing_lost(sim);
     if (sim->tier_count)
         check_steady(sim, elected);
 }

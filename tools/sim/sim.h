@@ -38,7 +38,8 @@
     ROW(SIM_DEMOTION, "demotion")       /* of a candidate, for a while */                          \
     ROW(SIM_RELOAD, "reload")           /* of a candidate's pair and preemption */                 \
     ROW(SIM_LEAVE, "leave")             /* a node is stopped in good order */                      \
-    ROW(SIM_RESET, "reset")             /* of a watched connection */
+    ROW(SIM_RESET, "reset")             /* of a watched connection */                              \
+    ROW(SIM_DROP, "drop")               /* of content that need not be kept */
 
 enum sim_fault {
 #define SIM_ENUM(id, name) id,
@@ -80,7 +81,13 @@ const char *sim_fault_name(enum sim_fault fault);
     ROW(SIM_IGNORES_DEMOTION, "ignores-demotion", "tells nobody that it is demoted")               \
     ROW(SIM_EPOCH_GOES_BACK, "epoch-goes-back", "publishes the epoch that it heard last")          \
     ROW(SIM_LEAVES_UNSAID, "leaves-unsaid", "leaves without a word")                               \
-    ROW(SIM_STAYS_ON, "stays-on", "says nothing of being backup again")
+    ROW(SIM_STAYS_ON, "stays-on", "says nothing of being backup again")                            \
+    ROW(SIM_FETCHES_FOR_ALL, "fetches-for-all", "fetches for whoever asks")                        \
+    ROW(SIM_NEVER_CUTS, "never-cuts", "goes on waiting for whom it follows no longer")             \
+    ROW(SIM_KEEPS_NOTHING, "keeps-nothing", "does not want what it is to keep")                    \
+    ROW(SIM_IGNORES_HEADS, "ignores-heads", "does not look at the heads of catalogues")            \
+    ROW(SIM_TELLS_ONCE, "tells-once", "tells of a put once, and never again")                      \
+    ROW(SIM_DROPS_UNCONFIRMED, "drops-unconfirmed", "drops what nobody has confirmed")
 
 enum sim_plant {
 #define SIM_ENUM(id, name, what) id,
@@ -93,15 +100,19 @@ const char *sim_plant_text(enum sim_plant plant);
 
 enum { SIM_MINUTES = 10, SIM_NODES_MAX = 9 };
 
+/* How content goes: from each to each, or the ways of the tiers. */
+enum sim_ways { SIM_WAYS_ROLLED, SIM_WAYS_MESH, SIM_WAYS_TIERS };
+
 struct sim_options {
     uint64_t seed;
     const char *scenario; /* NULL: a random run; else one of sim_scenarios */
     enum sim_plant plant;
     unsigned minutes; /* how long the faults go on; 0: SIM_MINUTES */
     unsigned nodes;   /* 0: the seed decides */
-    uint32_t off;     /* a bit for each kind of fault that does not happen */
-    bool hash;        /* of the history: it takes time */
-    FILE *trace;      /* NULL: none; where there is one, there is a hash too */
+    enum sim_ways ways;
+    uint32_t off; /* a bit for each kind of fault that does not happen */
+    bool hash;    /* of the history: it takes time */
+    FILE *trace;  /* NULL: none; where there is one, there is a hash too */
 };
 
 struct sim_result {

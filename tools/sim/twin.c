@@ -93,3 +93,20 @@ int twin_next(const struct twin *twin, uint64_t since)
     }
     return next;
 }
+
+struct digest twin_digest(const struct twin *twin)
+{
+    struct digest sum = {{0}}, one;
+
+    for (size_t i = 0; i < twin->count; i++) {
+        const struct twin_entry *entry = &twin->entries[i];
+        uint64_t pair[] = {i, entry->version.bits};
+
+        if (!entry->known)
+            continue;
+        digest_of(pair, sizeof(pair), &one);
+        for (size_t b = 0; b < sizeof(sum.bytes); b++)
+            sum.bytes[b] ^= one.bytes[b];
+    }
+    return sum;
+}

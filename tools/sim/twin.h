@@ -19,6 +19,10 @@ struct twin_entry {
     struct version version;
     struct digest sha256;
     bool deleted;
+    bool unconfirmed;    /* nobody above has said that it holds it: */
+    mono_t again;        /* when it is told once more, */
+    int64_t again_ns;    /* and how long after that again */
+    struct version read; /* that a client of the node has seen */
     char text[1024];
     size_t len;
 };
@@ -43,6 +47,9 @@ void twin_put(struct twin *twin, int name, const char *whole_name, const char *n
 /* `older` and `ahead` take what should be refused. */
 enum twin_status twin_adopt(struct twin *twin, int name, const struct manifest *manifest,
                             struct span text, wall_t wall, bool older, bool ahead);
+
+/* Over all names and versions. */
+struct digest twin_digest(const struct twin *twin);
 
 /* The entry that is next behind `since`, or -1. */
 int twin_next(const struct twin *twin, uint64_t since);

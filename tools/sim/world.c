@@ -182,11 +182,12 @@ static void begin(struct sim *sim)
 static void end(struct sim *sim)
 {
     for (int i = 0; i < sim->node_count; i++)
-        sim_node_free(&sim->nodes[i]);
+        sim_node_free(sim, &sim->nodes[i]);
     while (sim->queued)
         sim_event_free(pop(sim));
     free(sim->queue);
     free(sim->elected);
+    free(sim->acked);
     sim_set_free(&sim->said);
     sim_set_free(&sim->manifests);
     attack_end(sim);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+#include "tools/sim/inner.h"
+
+#include "src/base/must.h"
+
+/* pond put --copies: who put waits until so many candidates hold it, of the tier that the node
+ * follows, or of its own where it follows none; itself counted if it is one. */
+static const int64_t PATIENCE_NS = MONO_S(60);
+
+static bool is_confirmer(const struct sim *sim, const struct sim_node *node, int other)
+{
+    enum sim_part wanted = place_of(sim, node).above ? SIM_SLAVE : SIM_CANDIDATE;
+
+    for (int t = 0; t < sim->tier_count; t++)
+        if (node->parts[t][node->index] == wanted && node->parts[t][other] == SIM_CANDIDATE)
+            return true;
+    return false;
+}
+
+static size_t copies_most(const struct sim *sim, const struct sim_node *node)
+{
+    size_t count = 0;
+
+    for (int i = 0; i < sim->node_count; i++)
+        count += is_confirmer(sim, node, i);
+    return count;
+}
+
+/* Waits for up to `most` of them, none where that is 0. */
+void copies_put(struct sim *sim, int index, int name, size_t most)
+{
+    struct sim_node *node = &sim->nodes[index];
+    struct sim_ticket ticket = {.ask = EXCHANGE_ASK_COPIES, .name = name};
+    size_t count;
+
+    if (!cache_put(sim, index, name, false) || !sim->by_tiers)
+        return;
+    count = copies_most(sim, node);
+    if (most > count)
+        most = count;
+    if (most == 0)
+        return;
+    ticket.copies = (size_t)sim_between(sim, 1, (int64_t)most);
+    ticket.version = node->twin.entries[name].version;
+    ticket.patience_ns = PATIENCE_NS;
+    cache_order(sim, node, &ticket);
+}
+
+/* Those who were counted hold it, or held it once and were confirmed themselves. */
+void copies_answered(struct sim *sim, const struct sim_node *node, const struct sim_ticket *ticket,
+                     bool found)
+{
+    const struct sim_acked *acked = &sim->acked[ticket->name];
+    size_t count = 0;
+
+    sim_note(sim, "n%d: %zu copies of f%d are %s", node->index, ticket->copies, ticket->name,
+             found ? "confirmed" : "not confirmed in time");
+    for (int i = 0; i < sim->node_count; i++)
+        count += is_confirmer(sim, node, i) && acked->held_by >> i & 1;
+    if (found && version_same(acked->version, ticket->version) && count < ticket->copies)
+        sim_fail(sim, "n%d: %zu copies of f%d are confirmed, and %zu hold it", node->index,
+                 ticket->copies, ticket->name, count);
+}

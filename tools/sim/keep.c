@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: ISC */
+#include "tools/sim/inner.h"
+
+#include "src/base/must.h"
+
+/*
+ * What a node keeps, as the daemon's store and its policy have it: candidates of the top tier keep
+ * everything; what nobody above has confirmed is kept, and told again and again; the rest may be
+ * dropped at any time.
+ */
+static const int64_t LOOK_NS = MONO_S(1);
+static const int64_t HEAD_NS = MONO_MS(20); /* until the elections know of a change */
+static const int64_t AGAIN_LEAST_NS = MONO_S(1), AGAIN_MOST_NS = MONO_S(60);
+
+/* Is it a candidate of a tier in which we are slave? */
+static bool is_above(const struct sim *sim, const struct sim_node *node, int other)
+{
+    for (int t = 0; t < sim->tier_count; t++)
+        if (node->parts[t][node->index] == SIM_SLAVE && node->parts[t][other] == SIM_CANDIDATE)
+            return true;
+    return false;
+}
+
+static void be_unconfirmed(const struct sim *sim, struct twin_entry *entry, bool unconfirmed)
+{
+    entry->unconfirmed = unconfirmed;
+    entry->again_ns = AGAIN_LEAST_NS;
+    entry->again = mono_after(sim->now, AGAIN_LEAST_NS);
+}
+
+/* A put or rm of our own. */
+void keep_put(struct sim *sim, struct sim_node *node, int name)
+{
+    struct route_place place = place_of(sim, node);
+
+    be_unconfirmed(sim, &node->twin.entries[name], place.above || place.candidate);
+    keep_changed(sim, node);
+}
+
+/* What we took from another. */
+void keep_adopted(struct sim *sim, struct sim_node *node, int name, int from)
+{
+    struct twin_entry *entry = &node->twin.entries[name];
+    struct route_place place = place_of(sim, node);
+
+    if (!sim->by_tiers)
+        return;
+    be_unconfirmed(sim, entry, place.above && !is_above(sim, node, from));
+    if (!entry->deleted && (place.top || entry->unconfirmed))
+        entry->wanted = !sim_planted(sim, SIM_KEEPS_NOTHING);
+    keep_changed(sim, node);
+}
+
+/* Who wants us to confirm what we know and do not hold makes us fetch it; and a backup holds what
+ * its master holds. */
+void keep_heard(struct sim *sim, struct sim_node *node, const struct notice *notice,
+                const struct address *from)
+{
+    unsigned relations = place_relations(sim, node, from);
+    int name = sim_name_number(notice->name);
+    unsigned mirrored = ROUTE_BESIDE | ROUTE_FOLLOWED;
+    struct twin_entry *entry;
+
+    if (!sim->by_tiers || notice->kind != NOTICE_IHAVE || name < 0 || name >= sim->names)
+        return;
+    entry = &node->twin.entries[name];
+    if (!entry->known || entry->held || entry->deleted ||
+        !version_same(entry->version, notice->version) || !place_of(sim, node).candidate)
+        return;
+    if (!(notice->confirm && relations) && !(notice->held && (relations & mirrored) == mirrored))
+        return;
+    entry->wanted = true;
+    fetch_want(sim, node, name);
+}
+
+/* Content may be dropped at any time, but what must be kept. */
+void keep_drop(struct sim *sim, struct sim_node *node, int name)
+{
+    struct twin_entry *entry = &node->twin.entries[name];
+    bool may = sim->by_tiers && node->up && !node->paused && entry->held;
+
+    if (may && (entry->unconfirmed || place_of(sim, node).top))
+        may = sim_planted(sim, SIM_DROPS_UNCONFIRMED);
+    if (!may)
+        return;
+    sim_note(sim, "n%d drops f%d", node->index, name);
+    sim_count(sim, SIM_DROP);
+    entry->held = entry->unconfirmed = false;
+    check_dropped(sim, node, name);
+}
+
+/* ---- confirmation ---------------------------------------------------------------------------- */
+
+static void tell(struct sim *sim, struct sim_node *node, enum exchange_event_kind kind, int name,
+                 const struct address *from)
+{
+    struct exchange_event event = {.kind = kind};
+    char whole[NAME_SIZE];
+
+    sim_name(name, whole);
+    event.name = span_of(whole);
+    event.local = cache_local(sim, node, name);
+    if (from)
+        event.from = *from;
+    cache_step(sim, node, &event);
+}
+
+void keep_landed(struct sim *sim, struct sim_node *node, int name, const struct address *from)
+{
+    if (sim->by_tiers)
+        tell(sim, node, EXCHANGE_LANDED, name, from);
+}
+
+void keep_confirmed(struct sim *sim, struct sim_node *node, const struct exchange_action *action)
+{
+    int name = sim_name_number(action->name);
+    struct twin_entry *entry = &node->twin.entries[name];
+
+    if (!version_same(entry->version, action->version) || !entry->unconfirmed)
+        return;
+    sim_note(sim, "n%d: n%d has confirmed f%d", node->index, sim_node_at(sim, &action->to), name);
+    check_confirmed(sim, node, name, sim_node_at(sim, &action->to));
+    entry->unconfirmed = false;
+    keep_changed(sim, node);
+}
+
+/* Tells what is unconfirmed once more, ever later. */
+static void look(struct sim *sim, struct sim_event *event)
+{
+    struct sim_node *node = &sim->nodes[event->node];
+
+    for (int name = 0; name < sim->names; name++) {
+        struct twin_entry *entry = &node->twin.entries[name];
+
+        if (!entry->unconfirmed || !mono_reached(sim->now, entry->again))
+            continue;
+        entry->again = mono_after(sim->now, entry->again_ns);
+        if (2 * entry->again_ns <= AGAIN_MOST_NS)
+            entry->again_ns *= 2;
+        tell(sim, node, EXCHANGE_AGAIN, name, NULL);
+    }
+    sim_at(sim, LOOK_NS, look, node->index);
+}
+
+void keep_begin(struct sim *sim, struct sim_node *node)
+{
+    node->changing = false;
+    if (sim->by_tiers && !sim_planted(sim, SIM_TELLS_ONCE))
+        sim_at(sim, LOOK_NS, look, node->index);
+}
+
+/* There is another master, and what is unconfirmed is told to that one soon; or we have come to be
+ * one who keeps everything. */
+void keep_look(struct sim *sim, struct sim_node *node)
+{
+    bool keeps_all = place_of(sim, node).top && !sim_planted(sim, SIM_KEEPS_NOTHING);
+
+    for (int name = 0; name < sim->names; name++) {
+        struct twin_entry *entry = &node->twin.entries[name];
+
+        if (entry->unconfirmed)
+            be_unconfirmed(sim, entry, true);
+        if (keeps_all && entry->known && !entry->held && !entry->deleted) {
+            entry->wanted = true;
+            fetch_want(sim, node, name);
+        }
+    }
+}
+
+static void tell_elections(struct sim *sim, struct sim_event *event)
+{
+    struct sim_node *node = &sim->nodes[event->node];
+
+    node->changing = false;
+    for (int t = 0; t < sim->tier_count; t++)
+        if (node->electors[t].machine)
+            elector_self(sim, node, t);
+}
+
+/* The catalogue's head is another. */
+void keep_changed(struct sim *sim, struct sim_node *node)
+{
+    if (!sim->by_tiers || node->changing)
+        return;
+    node->changing = true;
+    sim_at(sim, HEAD_NS, tell_elections, node->index);
+}
