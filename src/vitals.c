@@ -44,6 +44,7 @@ struct vitals {
     struct probe *probe;
     struct health health;
     uint16_t demotion; /* of the node as a whole */
+    uint32_t unconfirmed;
     struct ballot_head head;
     bool head_told;
     mono_t looked, mended;
@@ -159,6 +160,7 @@ static void look_at_node(struct vitals *v, mono_t now)
     uint16_t demotion;
 
     store_figures(v->options.store, &figures);
+    v->unconfirmed = figures.unconfirmed < UINT32_MAX ? (uint32_t)figures.unconfirmed : UINT32_MAX;
     look.store = figures.health;
     look.store_busy_ns = figures.busy_ns;
     if (figures.health != STORE_OK && mono_between(v->mended, now) >= MEND_EVERY) {
@@ -202,12 +204,13 @@ static void look_at_tier(struct vitals *v, const struct view_tier *tier,
                          const struct store_head *own, mono_t now)
 {
     struct place *place = need_place(v, tier->tier);
-    struct elect_self self = {.demotion = v->demotion};
+    struct elect_self self = {.demotion = v->demotion, .unconfirmed = v->unconfirmed};
 
     self.behind = health_is_behind(&place->sync, tier, own);
     if (is_by_hand(v, place, now))
         self.demotion |= DEMOTION_HAND;
-    if (place->told && place->self.demotion == self.demotion && place->self.behind == self.behind)
+    if (place->told && place->self.demotion == self.demotion && place->self.behind == self.behind &&
+        place->self.unconfirmed == self.unconfirmed)
         return;
     place->told = true;
     place->self = self;
