@@ -412,6 +412,21 @@ static enum route_ask may_ask(void *arg, const struct address *server)
     return (enum route_ask)atomic_load((atomic_int *)arg);
 }
 
+static void note_begun(void *arg)
+{
+    atomic_store((atomic_bool *)arg, true);
+}
+
+/* What was submitted before has been asked when this returns. */
+static void wait_until_asked(struct fetch *fetch)
+{
+    atomic_bool begun = false;
+
+    fetch_call(fetch, note_begun, &begun);
+    while (!atomic_load(&begun))
+        usleep(1000);
+}
+
 static void leave_who_becomes(enum route_ask from, enum route_ask to)
 {
     struct serve *serve = serve_start(play_and_wait, text(HEAD_206 "Content-Length: 4\r\n\r\na"));
@@ -423,6 +438,7 @@ static void leave_who_becomes(enum route_ask from, enum route_ask to)
     ask_for_range(&taker.waiting, 2, 5, 10);
     fetch_submit(taker.fetch, &taker.waiting.request);
     fetch_recheck(taker.fetch); /* it still may */
+    wait_until_asked(taker.fetch);
     allowed = to;
     fetch_recheck(taker.fetch);
     wait_for(&taker.waiting);
