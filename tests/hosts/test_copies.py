@@ -52,6 +52,7 @@ def each_has_it_alone(nodes, putter, content):
 def copies_both_hold_it(net):
     tier = Tier(net, 2, 1)
     tier.settled()
+    tier.candidates[1].host.slow_down("50mbit")  # it is behind the other: that is waited for
     content = os.urandom(8 << 20)
     run, _ = put(tier.slaves[0], content, "--copies", "2", "--timeout", "20")
     equal(run.returncode, 0, f"pond put: {run.stderr}")
