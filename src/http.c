@@ -106,6 +106,7 @@ static void *on_first_line(void *cls, const char *uri, struct MHD_Connection *co
     memset(r, 0, offsetof(struct request, headers)); /* the rest is filled before it is read */
     r->magic = REQUEST_MAGIC;
     atomic_store(&r->refs, 1);
+    r->answer_by = MONO_NEVER;
     r->http = http;
     r->visitor = info->socket_context;
     MUST_BE(r->visitor, VISITOR_MAGIC);
@@ -356,7 +357,7 @@ static struct reaper *start_reaper(struct http *http)
         .loop = http->options.loop,
         .limits = http->options.limits,
         .capacity = capacity(&http->options),
-        .vanished = visitor_vanished,
+        .waits = visitor_waits,
     });
 }
 

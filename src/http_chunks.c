@@ -7,7 +7,7 @@
 /*
  * The chunk list of some content, by which its chunks are checked as they come in. Who may have the
  * content fetched gets the list of the flight as soon as that has it: so lists go through all tiers
- * ahead of the content.
+ * ahead of the content. Where that takes long, another node is told to ask again.
  */
 static enum step send_list(struct request *r, const struct digest *sha256)
 {
@@ -55,9 +55,15 @@ static bool is_to_be_fetched(const struct request *r, const struct digest *sha25
 
 static enum step await_list(struct request *r, const struct digest *sha256)
 {
-    if (flights_await_list(r->work) == FLIGHT_WAIT)
+    struct manifest manifest;
+
+    if (flights_await_list(r->work) != FLIGHT_WAIT)
+        return send_list(r, sha256);
+    if (!request_is_late(r))
         return STEP_WAIT;
-    return send_list(r, sha256);
+    if (!is_to_be_fetched(r, sha256, &manifest)) /* a newer version took its place */
+        return send_list(r, sha256);
+    return reply_refuse(r, 503, "the chunk list of this content is still on its way to here");
 }
 
 enum step chunks_step(struct request *r)
@@ -73,6 +79,7 @@ enum step chunks_step(struct request *r)
         if (!r->work)
             return reply_refuse(r, 503, "this node fetches as much as it can at a time");
         r->work_end = leave;
+        request_answer_soon(r);
     }
     return r->work ? await_list(r, &sha256) : send_list(r, &sha256);
 }

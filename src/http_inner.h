@@ -29,6 +29,10 @@ enum {
     HTTP_ASKS_MAX = 1024            /* requests that wait for the exchange at a time */
 };
 
+/* Another node waits no longer than this for the first byte of what is fetched for it: then it is
+ * told to ask again. It takes who is silent for FETCH_STALL_S for broken, and leaves it alone. */
+#define HTTP_PATIENCE_NS MONO_S(4)
+
 struct events;
 
 struct http {
@@ -80,6 +84,8 @@ struct request {
     bool gone;
     struct request *next, **link;
 
+    mono_t answer_by; /* whoever waits for longer is woken; MONO_NEVER */
+
     bool begun;  /* the first call was made */
     bool closes; /* "Connection: close" goes with the answer */
     bool has_body;
@@ -119,8 +125,13 @@ enum wait {
 enum wait request_wait(struct request *r); /* on its worker */
 void request_wake(struct request *r);      /* any thread; once or more */
 bool request_is_gone(struct request *r);
-void visitor_vanished(void *visitor);
+void visitor_waits(void *visitor, bool gone);
 void http_wake_all(struct http *http);
+
+/* On its worker: another node's is woken HTTP_PATIENCE_NS from the first of these calls on, and is
+ * late then. Who begins to answer sets answer_by back to MONO_NEVER. */
+void request_answer_soon(struct request *r);
+bool request_is_late(const struct request *r);
 
 void request_hold(struct request *r); /* for one who will call request_wake later */
 void request_release(struct request *r);

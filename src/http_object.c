@@ -214,7 +214,7 @@ static ssize_t read_flight(void *cls, uint64_t at, char *bytes, size_t most)
 static enum step find(struct request *r, struct object *o);
 
 /* Nobody has it any more where a newer version took its place: that one is served then. */
-static enum step flight_failed(struct request *r, struct object *o)
+static enum step without_content(struct request *r, struct object *o, const char *sentence)
 {
     struct store_entry now;
 
@@ -225,7 +225,7 @@ static enum step flight_failed(struct request *r, struct object *o)
         o->flight = NULL;
         return find(r, o);
     }
-    return reply_refuse(r, 503, "nobody who can be reached has the content of this object");
+    return reply_refuse(r, 503, sentence);
 }
 
 /* The head is sent when the first byte has come: until then a failure can still be told. */
@@ -236,10 +236,13 @@ static enum step send_flight(struct request *r, struct object *o)
 
     switch (flights_read(o->flight, o->from, &first, 1)) {
     case FLIGHT_WAIT:
-        return STEP_WAIT;
+        if (!request_is_late(r))
+            return STEP_WAIT;
+        return without_content(r, o, "the content of this object is still on its way to here");
     case FLIGHT_FAILED:
-        return flight_failed(r, o);
+        return without_content(r, o, "nobody who can be reached has the content of this object");
     default:
+        r->answer_by = MONO_NEVER;
         count(o, false);
         begin_reply(&reply, r, o, false);
         return reply_stream(&reply, o->len, read_flight);
@@ -252,6 +255,7 @@ static enum step join_flight(struct request *r, struct object *o)
         flights_join(r->http->options.world.flights, &o->entry.manifest, request_via(r), wake, r);
     if (!o->flight)
         return reply_refuse(r, 503, "this node fetches as much as it can at a time");
+    request_answer_soon(r);
     return send_flight(r, o);
 }
 

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 
 #include "src/base/must.h"
+#include "src/clock.h"
+#include "src/fetch.h"
+
+_Static_assert(2 * HTTP_PATIENCE_NS < MONO_S(FETCH_STALL_S), "nobody takes us for silent");
 
 /*
  * libmicrohttpd wants exactly one resume for each suspend: a second one is remembered and swallows
@@ -76,15 +80,30 @@ bool request_is_gone(struct request *r)
     return gone;
 }
 
-/* The reaper's call: the client of a suspended request has closed. */
-void visitor_vanished(void *owner)
+void request_answer_soon(struct request *r)
+{
+    if (!r->own_host && r->answer_by.ns == MONO_NEVER.ns)
+        r->answer_by = mono_after(clock_mono(), HTTP_PATIENCE_NS);
+}
+
+bool request_is_late(const struct request *r)
+{
+    return mono_reached(clock_mono(), r->answer_by);
+}
+
+/* The reaper's call. Whoever has waited for long enough is woken, and so is a request whose client
+ * has closed. */
+void visitor_waits(void *owner, bool gone)
 {
     struct visitor *visitor = owner;
+    struct request *r;
 
     pthread_mutex_lock(&lock);
-    if (visitor->suspended) {
-        visitor->suspended->gone = true;
-        resume(visitor->suspended);
+    r = visitor->suspended;
+    if (r) {
+        r->gone = r->gone || gone;
+        if (r->gone || request_is_late(r))
+            resume(r);
     }
     pthread_mutex_unlock(&lock);
 }

@@ -143,8 +143,8 @@ static void judge(struct reaper *reaper, struct reaped *r, mono_t now)
         r->has_begun = false;
         r->mark = moved(r, state);
     }
-    if (state == REAPER_WAIT && is_gone(r))
-        reaper->options.vanished(r->owner);
+    if (state == REAPER_WAIT)
+        reaper->options.waits(r->owner, is_gone(r));
     if (is_due(r, now, &reaper->options.limits, state)) {
         stat_add(STAT_CONNECTIONS_REAPED, 1);
         cut_off(r);

@@ -22,7 +22,7 @@ enum reaper_state {
     REAPER_IDLE,  /* between requests: closed after idle_ns; a head that has begun has head_ns */
     REAPER_BODY,  /* the client sends: `rate` over each window_ns */
     REAPER_REPLY, /* the client reads: likewise */
-    REAPER_WAIT   /* suspended: `vanished` is called once the client has gone */
+    REAPER_WAIT   /* suspended: `waits` is called */
 };
 
 struct reaper_limits {
@@ -37,9 +37,9 @@ struct reaper_options {
     struct reaper_limits limits;
     size_t capacity; /* connections at a time */
 
-    /* On the loop's thread, again and again until the connection's state changes; must not call the
-     * reaper. The owner is not removed meanwhile. */
-    void (*vanished)(void *owner);
+    /* On the loop's thread, at each look at a connection in REAPER_WAIT; `gone`: its client has
+     * closed. It must not call the reaper. The owner is not removed meanwhile. */
+    void (*waits)(void *owner, bool gone);
 };
 
 struct reaper;

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "cache/chunk.h"
+#include "src/clock.h"
+#include "src/fetch.h"
 #include "tests/unit/site.h"
 #include "tests/unit/unit.h"
 
@@ -553,6 +555,23 @@ static void the_list_of_a_flight_is_waited_for(void **state)
     until(&script.left, 1);
 }
 
+/* We have no source ourselves: silence would be blamed on us. */
+static void members_are_told_in_time_to_ask_again(void **state)
+{
+    int fd = site_connect_from(&site, "127.0.0.7");
+    mono_t asked = clock_mono();
+    struct answer a;
+
+    (void)state;
+    send_text(fd, "GET /" NAME " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    read_answer(fd, false, &a);
+    expect(&a, 503, NULL);
+    expect_header(&a, "Retry-After", "1");
+    assert_true(mono_between(asked, clock_mono()) < MONO_S(FETCH_STALL_S - 2));
+    answer_free(&a);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -570,6 +589,7 @@ int main(void)
         cmocka_unit_test_setup(what_a_member_lacks_is_fetched_for_it, begin),
         cmocka_unit_test_setup(nothing_is_fetched_for_who_wants_the_cached_only, begin),
         cmocka_unit_test_setup(the_list_of_a_flight_is_waited_for, begin),
+        cmocka_unit_test_setup(members_are_told_in_time_to_ask_again, begin),
     };
     return cmocka_run_group_tests_name("http_flight", tests, start, stop);
 }
