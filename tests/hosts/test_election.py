@@ -53,6 +53,7 @@ def killed(net):
     tier = Tier(net, 3, 1, base=2.0)
     first, second = tier.candidates[:2]
     tier.becomes_master(first)
+    tier.knows_itself()
     first.kill()
     seconds = tier.becomes_master(second, tier.candidates[1:])
     check(seconds < intervals(first, 1), f"it took {seconds:.2f} s")

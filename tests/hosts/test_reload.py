@@ -120,7 +120,7 @@ def flights_go_on(net):
     left, stays = (first, second) if source == first.host.v4 else (second, first)
     reader.write_nets(nets_of([stays.host, reader.host]))
     contains(reader.done("reload"), f"{left.host.v4} removed", "what pond reload prints")
-    wait_until(lambda: reader.status()["fetches"][0]["source"].startswith(stays.host.v4),
+    wait_until(lambda: (reader.status()["fetches"][0]["source"] or "").startswith(stays.host.v4),
                "it goes on from the other")
     get.join()
     equal([sha256(one) for one in got], [sha256(content)], "what came")

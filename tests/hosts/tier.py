@@ -79,6 +79,16 @@ class Tier:
                    pause=0.01)
         return time.monotonic() - began
 
+    def knows_itself(self):
+        """Waits until each of the others believes the rest, and none is behind the master: then the
+        best of them is sure to be the next."""
+        def is_ready(node):
+            places = [place for peer in node.peers() for place in peer["tiers"] or []]
+            return (len(places) >= len(self.candidates) - 1 and
+                    all(place["believed"] and not place["behind"] for place in places))
+        for node in self.candidates:
+            wait_until(lambda: is_ready(node), f"{node.name} knows how the others stand")
+
     def stays(self, node, seconds, nodes=None):
         """It goes on being master, alone, for so long."""
         end = time.monotonic() + seconds
