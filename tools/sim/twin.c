@@ -26,10 +26,13 @@ static void take(struct twin *twin, int name, const struct manifest *manifest, s
 {
     struct twin_entry *entry = &twin->entries[name];
     bool wanted = !held && !manifest->deleted && (entry->held || entry->wanted);
+    struct text kept = TEXT_OVER(entry->text);
 
-    MUST(text.len <= sizeof(entry->text));
-    memcpy(entry->text, text.at, text.len);
-    entry->len = text.len;
+    text_add(&kept, text.at, text.len);
+    if (!manifest_has_sum(text)) /* as the store does: what was spoilt on the way is spoilt once */
+        manifest_stamp(&kept);
+    MUST(!kept.full);
+    entry->len = kept.len;
     entry->known = true;
     entry->held = held;
     entry->wanted = wanted;
