@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import termios
+import time
 
 from command import DONE, FAILED, NO_DAEMON, NOT_FOUND, REFUSED, USAGE, Result, equal, expect
 from command import environment, pond, start, POND
@@ -59,8 +60,10 @@ def case_status_watch_in_pipe(home, here):
 
 def read_until(fd, wanted, most=20):
     seen = b""
+    end = time.monotonic() + most
     while wanted not in seen:
-        assert select.select([fd], [], [], most)[0], f"{wanted!r} did not come: {seen!r}"
+        left = max(0, end - time.monotonic())
+        assert select.select([fd], [], [], left)[0], f"{wanted!r} did not come: {seen!r}"
         seen += os.read(fd, 65536)
     return seen
 
@@ -70,6 +73,7 @@ def watch_on_terminal(home, here, end):
     pid, fd = pty.fork()
     if pid == 0:
         os.chdir(here)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs us in the background ignores it
         os.execve(POND, [POND, "--home", home, "status", "--watch"], environment())
     before = termios.tcgetattr(fd)[3]
     drawn = read_until(fd, b"PEERS") + read_until(fd, b"PEERS")
