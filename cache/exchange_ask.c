@@ -483,23 +483,36 @@ static mono_t next_send(const struct exchange *machine, const struct question *q
     return mono_earlier(question->until, mono_after(machine->now, wait));
 }
 
-static void question_send(struct exchange *machine, int slot, struct exchange_action *action)
+static void write_send(struct exchange *machine, struct question *question, unsigned audiences,
+                       struct exchange_action *action)
 {
-    struct question *question = &machine->asking.questions[slot];
-    const struct plan *plan = &plans[question->ask];
     struct notice *notice = &action->notice;
 
-    action->audiences =
-        ask_audiences(machine, question->ask, question->sent + 1 >= plan->send_count);
+    action->audiences = audiences;
     if (question->ask == EXCHANGE_ASK_COPIES)
         exchange_say_write(machine, question->name, &question->local, notice);
     else
         write_question(machine, question, notice);
     notice->confirm = question->ask == EXCHANGE_ASK_COPIES;
-    notice->spread_ms = exchange_spread_ms(machine, action->audiences, plan->spread_max_ms);
+    notice->spread_ms = exchange_spread_ms(machine, audiences, plans[question->ask].spread_max_ms);
     memcpy(notice->tuid, question->tuid, TUID_SIZE);
+}
+
+/* Where there is nobody to be asked any more it only waits. False: there is no room now. */
+static bool question_send(struct exchange *machine, int slot, struct exchange_actions *actions)
+{
+    struct question *question = &machine->asking.questions[slot];
+    bool last = question->sent + 1 >= plans[question->ask].send_count;
+    unsigned audiences = ask_audiences(machine, question->ask, last);
+    struct exchange_action *action = audiences ? exchange_act(actions, EXCHANGE_SEND) : NULL;
+
+    if (audiences && !action)
+        return false;
+    if (action)
+        write_send(machine, question, audiences, action);
     question->sent++;
     machine->asking.slots.due[slot] = next_send(machine, question);
+    return true;
 }
 
 /* Its time is up: the end, but for a manifest that is on its way. */
@@ -517,19 +530,23 @@ static void question_expire(struct exchange *machine, int slot)
 }
 
 /* One ticket of a question that has ended. */
-static void answer_one(struct asking *asking, int slot, struct exchange_action *action)
+static bool answer_one(struct asking *asking, int slot, struct exchange_actions *actions)
 {
     struct question *question = &asking->questions[slot];
+    struct exchange_action *action = exchange_act(actions, EXCHANGE_ANSWER);
 
+    if (!action)
+        return false;
     action->ticket = ticket_remove(asking, &question->tickets);
     action->found = question->found;
     action->sources = question->sources;
     action->source_count = question->source_count;
     if (question->tickets)
-        return;
+        return true;
     question->state = QUESTION_SPENT;
     asking->slots.due[slot] = MONO_NEVER;
     asking->spent[asking->spent_count++] = slot;
+    return true;
 }
 
 void exchange_ask_work(struct exchange *machine, struct exchange_actions *actions)
@@ -538,22 +555,17 @@ void exchange_ask_work(struct exchange *machine, struct exchange_actions *action
     int slot = slots_first(&asking->slots);
 
     while (slot != SLOTS_NONE && mono_reached(machine->now, asking->slots.due[slot])) {
-        struct question *question = &asking->questions[slot];
-        bool ended = question->state == QUESTION_ENDED;
-        bool sends = !ended && question_sends(machine, question);
-        struct exchange_action *action = NULL;
+        const struct question *question = &asking->questions[slot];
+        bool room = true;
 
-        if (ended || sends) {
-            action = exchange_act(actions, ended ? EXCHANGE_ANSWER : EXCHANGE_SEND);
-            if (!action)
-                return;
-        }
-        if (ended)
-            answer_one(asking, slot, action);
-        else if (sends)
-            question_send(machine, slot, action);
+        if (question->state == QUESTION_ENDED)
+            room = answer_one(asking, slot, actions);
+        else if (question_sends(machine, question))
+            room = question_send(machine, slot, actions);
         else
             question_expire(machine, slot);
+        if (!room)
+            return;
         slot = slots_first(&asking->slots);
     }
 }

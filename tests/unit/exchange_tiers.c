@@ -62,6 +62,22 @@ static void who_follows_nobody_knows_at_once_that_nobody_has_it(void **state)
     assert_null(only(bench, EXCHANGE_SEND));
 }
 
+/* A question that is open when the last who could be asked goes away: nobody is asked until there
+ * is somebody again. */
+static void who_follows_nobody_any_more_asks_nobody(void **state)
+{
+    struct bench *bench = *state;
+
+    stand(bench, PLACE_SLAVE);
+    ask(bench, 1, EXCHANGE_ASK_NAME, nothing());
+    assert_non_null(only(bench, EXCHANGE_SEND));
+    stand(bench, PLACE_TOP_MASTER);
+    assert_null(only(bench, EXCHANGE_SEND));
+    assert_int_equal(count_said(bench, NOTICE_WHOHAS, 100), 0);
+    stand(bench, PLACE_SLAVE);
+    assert_int_equal(only(bench, EXCHANGE_SEND)->audiences, AUDIENCE_UP);
+}
+
 /* Beside it first, and below at the last: somebody may have kept it. */
 static void content_that_the_top_has_lost_is_looked_for_below(void **state)
 {
@@ -283,6 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_slave_asks_its_master_alone),
         CASE(who_follows_nobody_knows_at_once_that_nobody_has_it),
+        CASE(who_follows_nobody_any_more_asks_nobody),
         CASE(content_that_the_top_has_lost_is_looked_for_below),
         CASE(a_member_is_told_of_what_we_can_fetch_for_it),
         CASE(a_question_from_below_goes_up_under_its_own_tuid),

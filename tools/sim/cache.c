@@ -83,6 +83,10 @@ static void send_notice(struct sim *sim, struct sim_node *node,
     MUST(message_decode((struct span){text.at, text.len}, &message) == MESSAGE_OK);
     MUST(notice_read(&message, &said) == MESSAGE_OK);
     check_said(sim, &said);
+    if (!action->audiences && sim_node_at(sim, &action->to) < 0) {
+        sim_fail(sim, "n%d says something to nobody", node->index);
+        return;
+    }
     note_notice(sim, node, action, &said);
     packet.len = text.len;
     sim->said_by_caches++;
