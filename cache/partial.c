@@ -24,7 +24,11 @@ struct partial {
     struct digest *_Atomic list; /* NULL until it has come */
     _Atomic uint64_t *had;       /* a bit a chunk: it is there, and was checked */
     _Atomic uint32_t had_count;
-    atomic_bool landed;           /* the file is no partial any more */
+    atomic_bool landed;          /* the file is no partial any more */
+    atomic_bool passing;         /* there is no room: nothing of it will be kept */
+    pthread_rwlock_t given_back; /* read: chunks that are had stay so; below: while passing */
+    uint8_t **memory;            /* a chunk each, or NULL: it is in the file, or not had */
+    uint64_t memory_bytes;
     struct partial *next, **link; /* in the store's list of those that are open */
 };
 
@@ -50,6 +54,97 @@ static void mark_had(struct partial *partial, uint32_t chunk)
     if (!(atomic_fetch_or_explicit(&partial->had[chunk / 64], bit, memory_order_acq_rel) & bit))
         atomic_fetch_add(&partial->had_count, 1);
 }
+
+/* ---- without room: kept in memory, and not for long ------------------------------------------ */
+
+/* A few chunks in any case, so that no content is too large to be passed on. */
+static bool fits_memory(struct partial *partial, uint64_t len)
+{
+    struct store *store = partial->store;
+    uint64_t most = PARTIAL_PASSED_MAX;
+
+    if (atomic_load(&store->passed_bytes) + len > PARTIAL_PASSED_ALL_MAX ||
+        most < 2 * partial->manifest.chunk_size)
+        most = 2 * partial->manifest.chunk_size;
+    return partial->memory_bytes + len <= most;
+}
+
+static void drop_memory(struct partial *partial, uint32_t chunk)
+{
+    uint64_t len = length_of(partial, chunk);
+
+    if (!partial->memory || !partial->memory[chunk])
+        return;
+    free(partial->memory[chunk]);
+    partial->memory[chunk] = NULL;
+    partial->memory_bytes -= len;
+    atomic_fetch_sub(&partial->store->passed_bytes, len);
+}
+
+static enum store_status put_in_memory(struct partial *partial, uint32_t chunk, const void *bytes,
+                                       size_t len)
+{
+    uint8_t *copy;
+
+    if (!fits_memory(partial, len))
+        return STORE_FULL;
+    copy = malloc(len + 1);
+    MUST(copy != NULL);
+    memcpy(copy, bytes, len);
+    pthread_rwlock_wrlock(&partial->given_back);
+    partial->memory[chunk] = copy;
+    pthread_rwlock_unlock(&partial->given_back);
+    partial->memory_bytes += len;
+    atomic_fetch_add(&partial->store->passed_bytes, len);
+    mark_had(partial, chunk);
+    return STORE_OK;
+}
+
+/* The owner's. Logged as the fault that it comes from. */
+static void begin_passing(struct partial *partial)
+{
+    if (atomic_load(&partial->passing))
+        return;
+    pthread_rwlock_wrlock(&partial->given_back);
+    partial->memory = calloc(partial->count, sizeof(*partial->memory));
+    MUST(partial->memory != NULL);
+    pthread_rwlock_unlock(&partial->given_back);
+    atomic_store(&partial->passing, true);
+}
+
+bool partial_is_passing(const struct partial *partial)
+{
+    return atomic_load(&partial->passing);
+}
+
+static void give_back_disk(struct partial *partial, uint32_t chunk)
+{
+    if (partial->fd >= 0)
+        (void)fallocate(partial->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                        (off_t)chunk_at(chunk, partial->manifest.chunk_size),
+                        (off_t)length_of(partial, chunk));
+}
+
+void partial_release(struct partial *partial, uint32_t chunk)
+{
+    uint64_t bit = (uint64_t)1 << chunk % 64;
+    bool was_in_memory;
+
+    MUST_BE(partial, PARTIAL_MAGIC);
+    MUST(atomic_load(&partial->passing));
+    if (!partial_has(partial, chunk) || length_of(partial, chunk) == 0)
+        return;
+    pthread_rwlock_wrlock(&partial->given_back);
+    atomic_fetch_and(&partial->had[chunk / 64], ~bit);
+    atomic_fetch_sub(&partial->had_count, 1);
+    was_in_memory = partial->memory[chunk] != NULL;
+    drop_memory(partial, chunk);
+    pthread_rwlock_unlock(&partial->given_back);
+    if (!was_in_memory)
+        give_back_disk(partial, chunk);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Two manifests may tell different sizes of one content. One of them is wrong; which, is not known
  * before all has come, and neither may cut the other's file short. */
@@ -131,8 +226,12 @@ static void partial_free(struct partial *partial)
 {
     if (partial->fd >= 0)
         close(partial->fd);
+    for (uint32_t i = 0; partial->memory && i < partial->count; i++)
+        drop_memory(partial, i);
+    free(partial->memory);
     free(partial->list);
     free(partial->had);
+    pthread_rwlock_destroy(&partial->given_back);
     partial->magic = 0;
     free(partial);
 }
@@ -152,6 +251,7 @@ enum store_status partial_open(struct store *store, const struct manifest *m, st
     partial->count = chunk_count(m->size, m->chunk_size);
     partial->had = calloc(partial->count / 64 + 1, sizeof(*partial->had));
     MUST(partial->had != NULL);
+    MUST(pthread_rwlock_init(&partial->given_back, NULL) == 0);
     file_of_digest(FOLDER_PARTIAL, &m->sha256, partial->name);
     partial->fd = -1;
     if (!partials_add(partial)) { /* before it has a file: so that no sweep takes it for a stray */
@@ -159,7 +259,9 @@ enum store_status partial_open(struct store *store, const struct manifest *m, st
         return STORE_WRONG;
     }
     status = open_file(partial);
-    if (status != STORE_OK) {
+    if (status == STORE_FULL)
+        begin_passing(partial);
+    else if (status != STORE_OK) {
         partials_remove(partial);
         partial_free(partial);
         return status;
@@ -192,7 +294,9 @@ enum store_status partial_set_list(struct partial *partial, const void *list, si
     memcpy(copy, list, len);
     status = list_write(&partial->store->home, &partial->manifest.sha256, copy, partial->count,
                         partial->name);
-    if (status != STORE_OK) {
+    if (status == STORE_FULL) {
+        begin_passing(partial);
+    } else if (status != STORE_OK) {
         free(copy);
         return status;
     }
@@ -221,6 +325,7 @@ enum store_status partial_put(struct partial *partial, uint32_t chunk, const voi
                               size_t len)
 {
     struct digest digest;
+    enum store_status status;
 
     MUST_BE(partial, PARTIAL_MAGIC);
     MUST(partial->list && chunk < partial->count);
@@ -231,37 +336,56 @@ enum store_status partial_put(struct partial *partial, uint32_t chunk, const voi
     digest_of(bytes, len, &digest);
     if (!digest_same(&digest, &partial->list[chunk]))
         return STORE_WRONG;
-    if (!file_write(partial->fd, bytes, len, chunk_at(chunk, partial->manifest.chunk_size)))
-        return partial_fault(partial, "write");
-    mark_had(partial, chunk);
-    return STORE_OK;
+    if (partial_is_passing(partial))
+        return put_in_memory(partial, chunk, bytes, len);
+    if (file_write(partial->fd, bytes, len, chunk_at(chunk, partial->manifest.chunk_size))) {
+        mark_had(partial, chunk);
+        return STORE_OK;
+    }
+    status = partial_fault(partial, "write");
+    if (status != STORE_FULL)
+        return status;
+    begin_passing(partial);
+    give_back_disk(partial, chunk); /* what was written of it */
+    return put_in_memory(partial, chunk, bytes, len);
+}
+
+/* Where the bytes from `from` on, up to `len` of them, lie together: in one chunk in memory, or in
+ * the file. */
+static ssize_t read_some(const struct partial *partial, uint64_t from, void *bytes, size_t len)
+{
+    uint64_t chunk_size = partial->manifest.chunk_size, end = from;
+    const uint8_t *memory = partial->memory ? partial->memory[from / chunk_size] : NULL;
+
+    while (end < from + len && partial_has(partial, (uint32_t)(end / chunk_size)) &&
+           (end == from || (!memory && !(partial->memory && partial->memory[end / chunk_size]))))
+        end = (end / chunk_size + 1) * chunk_size;
+    if (end < from + len)
+        len = (size_t)(end - from);
+    if (!memory || len == 0)
+        return len ? file_read(partial->fd, bytes, len, from) : 0;
+    memcpy(bytes, memory + from % chunk_size, len);
+    return (ssize_t)len;
 }
 
 ssize_t partial_read(const struct partial *partial, uint64_t from, void *bytes, size_t len)
 {
-    uint64_t size = partial->manifest.size, chunk_size = partial->manifest.chunk_size, end = from;
+    pthread_rwlock_t *lock = (pthread_rwlock_t *)(uintptr_t)&partial->given_back;
+    uint64_t size = partial->manifest.size;
     ssize_t n;
 
     if (from >= size)
         return 0;
-    if (len > size - from)
-        len = (size_t)(size - from);
-    while (end < from + len && partial_has(partial, (uint32_t)(end / chunk_size)))
-        end = (end / chunk_size + 1) * chunk_size;
-    if (end == from)
-        return 0;
-    if (end < from + len)
-        len = (size_t)(end - from);
-    n = file_read(partial->fd, bytes, len, from);
-    if (n < 0)
-        return partial_fault(partial, "read");
-    return n;
+    pthread_rwlock_rdlock(lock);
+    n = read_some(partial, from, bytes, len < size - from ? len : (size_t)(size - from));
+    pthread_rwlock_unlock(lock);
+    return n < 0 ? (ssize_t)partial_fault(partial, "read") : n;
 }
 
 void partial_close(struct partial *partial, bool keep)
 {
     MUST_BE(partial, PARTIAL_MAGIC);
-    if (!keep)
+    if (!keep || partial_is_passing(partial))
         partial_throw_away(partial);
     partials_remove(partial);
     partial_free(partial);
@@ -276,6 +400,8 @@ enum store_status partial_check_whole(struct partial *partial, const struct mani
 
     MUST_BE(partial, PARTIAL_MAGIC);
     MUST(digest_same(&m->sha256, &partial->manifest.sha256));
+    if (partial_is_passing(partial))
+        return STORE_FULL;
     MUST(partial_had(partial) == partial->count);
     status = list_chunk_digest(partial->fd, 0, m->size, &partial->store->hurried, &whole);
     if (status == STORE_OK && !digest_same(&whole, &m->sha256))

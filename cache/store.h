@@ -271,6 +271,23 @@ enum store_status partial_put(struct partial *partial, uint32_t chunk, const voi
  */
 ssize_t partial_read(const struct partial *partial, uint64_t from, void *bytes, size_t len);
 
+/*
+ * Where the disk is full, content can still be passed on to who reads it. partial_open,
+ * partial_set_list and partial_put find that out and succeed all the same; from then on the partial
+ * is passing: what comes in stays in memory, and partial_put answers STORE_FULL where there is no
+ * room for one more chunk until others have been released. It cannot land (STORE_FULL) and is
+ * thrown away when it is closed. What was had when that began, in the file, stays had.
+ */
+enum {
+    PARTIAL_PASSED_MAX = 8 << 20,     /* bytes of one content in memory, two chunks at least; */
+    PARTIAL_PASSED_ALL_MAX = 64 << 20 /* of all: beyond them nobody gets more than two chunks */
+};
+bool partial_is_passing(const struct partial *partial);
+
+/* While it is passing: nobody needs this chunk any more. It is not had from now on, may be put
+ * again, and its room is given back. The owner's to call. */
+void partial_release(struct partial *partial, uint32_t chunk);
+
 /* Closes it; what is there is kept for another time, or thrown away. */
 void partial_close(struct partial *partial, bool keep);
 

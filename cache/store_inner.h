@@ -91,7 +91,8 @@ struct store {
     size_t use_count;
 
     pthread_mutex_t partials_lock;
-    struct partial *partials; /* those that are open */
+    struct partial *partials;      /* those that are open */
+    _Atomic uint64_t passed_bytes; /* in memory, for all partials that are only passed on */
 
     struct ledger_key want_at; /* the porter's: the name up to which all is wanted */
     bool wanting;              /* likewise: the end of the names was not reached yet */
