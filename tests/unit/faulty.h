@@ -42,7 +42,7 @@ static enum store_status land_foreign(struct store *store, bool *landing)
         for (uint32_t i = 0; i < 3 && status == STORE_OK; i++)
             status = partial_put(job.partial, i, bytes + i * 262144u,
                                  chunk_len(i, m.size, m.chunk_size));
-        *landing = status == STORE_OK;
+        *landing = status == STORE_OK && !partial_is_passing(job.partial);
         if (status == STORE_OK)
             status = store_do(store, &job);
         partial_close(job.partial, true);
