@@ -27,14 +27,15 @@ void manifest_replace(struct manifest *next, const struct manifest *old)
 }
 
 /* Each version names all that came before it, the newest first, as far as there is room. So what
- * lies between two of them and is not one of them was made beside them. */
+ * lies between two of them and is not one of them was made beside them; and so was what is older
+ * than the first one of all, behind which there is none (any version is newer than none). */
 enum manifest_descent manifest_descent(const struct manifest *newer, const struct manifest *older)
 {
     if (version_same(older->version, newer->replaces))
         return DESCENT_YES;
     if (version_newer(older->version, newer->replaces))
         return DESCENT_NO;
-    for (size_t i = 0; i < MANIFEST_BEFORE_MAX && newer->before[i].bits; i++) {
+    for (size_t i = 0; i < MANIFEST_BEFORE_MAX; i++) {
         if (version_same(older->version, newer->before[i]))
             return DESCENT_YES;
         if (version_newer(older->version, newer->before[i]))

@@ -23,7 +23,7 @@ struct manifest {
     struct version version;
     struct version replaces; /* the version that the author saw; none for a new name */
     struct version before[MANIFEST_BEFORE_MAX]; /* what that one replaced, what that one did, and so
-                                                   on; none ends it early */
+                                                   on; none: there was nothing before that */
     bool deleted;                               /* a tombstone: all below is zero */
     uint64_t size;
     int64_t mtime_ns; /* since 1970 */

@@ -141,6 +141,34 @@ static void a_second_version_elsewhere_does_not_hide_the_conflict(void **state)
     assert_int_equal(compare_version(*state, mine.version, 9), 0);
 }
 
+/* Ours is older than all that the other one is based on, and that other's chain begins behind it.
+ * Nobody has to wait for its confirmation for that to be told. */
+static void what_lies_before_a_short_chain_is_in_conflict(void **state)
+{
+    struct manifest theirs[2], mine;
+
+    assert_int_equal(home_put(*state, NAME, 9, BYTES, &mine), STORE_OK);
+    theirs[0] = foreign(2, 1000, NULL);
+    theirs[1] = foreign(3, 2000, &theirs[0]);
+    assert_int_equal(home_adopt(*state, &theirs[1], NULL), STORE_OK);
+    assert_int_equal(conflicts(*state)->count, 1);
+    assert_int_equal(compare_version(*state, mine.version, 9), 0);
+}
+
+/* The same, where it is heard of last. */
+static void what_lies_before_a_short_chain_is_in_conflict_when_it_comes_late(void **state)
+{
+    struct manifest older = foreign(9, 0, NULL), theirs[2];
+
+    theirs[0] = foreign(2, 1000, NULL);
+    theirs[1] = foreign(3, 2000, &theirs[0]);
+    assert_int_equal(home_adopt(*state, &theirs[1], NULL), STORE_OK);
+    assert_int_equal(home_adopt(*state, &theirs[0], NULL), STORE_NOT_NEWER);
+    assert_int_equal(conflicts(*state)->count, 0);
+    assert_int_equal(home_adopt(*state, &older, NULL), STORE_NOT_NEWER);
+    assert_int_equal(conflicts(*state)->count, 1);
+}
+
 static void the_same_content_is_no_conflict(void **state)
 {
     struct manifest theirs;
@@ -290,6 +318,8 @@ int main(void)
         HOME_CASE(the_older_of_two_is_kept_whichever_comes_first),
         HOME_CASE(who_knew_of_it_is_in_no_conflict),
         HOME_CASE(a_second_version_elsewhere_does_not_hide_the_conflict),
+        HOME_CASE(what_lies_before_a_short_chain_is_in_conflict),
+        HOME_CASE(what_lies_before_a_short_chain_is_in_conflict_when_it_comes_late),
         HOME_CASE(the_same_content_is_no_conflict),
         HOME_CASE(a_removal_keeps_what_it_did_not_know),
         HOME_CASE(a_conflict_ends_after_thirty_days),

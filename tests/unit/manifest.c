@@ -124,6 +124,26 @@ static void descent_is_told_as_far_as_it_goes(void **state)
     assert_int_equal(manifest_descent(&(struct manifest){.version = {9}}, &other), DESCENT_NO);
 }
 
+/* As long as all that came before a version is told, whatever else there is was made beside it. */
+static void descent_is_told_back_to_the_first_version(void **state)
+{
+    struct manifest chain = version_of(10), next, other;
+
+    (void)state;
+    for (uint64_t made = 2; made <= 2 + MANIFEST_BEFORE_MAX; made++) {
+        next = version_of(10 * made);
+        manifest_replace(&next, &chain);
+        chain = next;
+        for (uint64_t version = 1; version < 10 * made; version++) {
+            bool all_told = made <= 1 + MANIFEST_BEFORE_MAX || version >= 10;
+            other = version_of(version);
+            assert_int_equal(manifest_descent(&chain, &other), version % 10 == 0 ? DESCENT_YES
+                                                               : all_told        ? DESCENT_NO
+                                                                                 : DESCENT_UNKNOWN);
+        }
+    }
+}
+
 static void every_flipped_bit_is_seen_or_harmless(void **state)
 {
     struct manifest m = sample(), back;
@@ -263,6 +283,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(the_longest_manifest_fits),
         cmocka_unit_test(descent_is_told_as_far_as_it_goes),
+        cmocka_unit_test(descent_is_told_back_to_the_first_version),
         cmocka_unit_test(every_flipped_bit_is_seen_or_harmless),
         cmocka_unit_test(wrong_fields_are_refused),
         cmocka_unit_test(a_tombstone_has_no_content),
