@@ -39,6 +39,15 @@ static void view_master(const struct elect *m, struct view_tier *out)
     out->successor = m->senders[m->master].successor;
 }
 
+static uint32_t count_believed(const struct elect *m)
+{
+    uint32_t believed = 0;
+
+    for (size_t i = 0; i < m->peers; i++)
+        believed += elect_is_believed(m, (int)i);
+    return believed;
+}
+
 void elect_view(const struct elect *machine, mono_t now, struct view_tier *out)
 {
     const struct elect *m = machine;
@@ -58,6 +67,8 @@ void elect_view(const struct elect *machine, mono_t now, struct view_tier *out)
     out->good_until = mono_after(now, elect_dead(m));
     out->reason = m->reason;
     out->members = m->proven;
+    out->others = (uint32_t)m->peers;
+    out->others_heard = count_believed(m);
     out->unconfirmed = m->unconfirmed;
     if (m->state == ELECT_MASTER)
         view_self(m, out);

@@ -36,6 +36,8 @@ struct view_tier {
                                 still. Compare with the clock at the moment of the decision */
     enum reason reason;      /* of the last change of role or master */
     uint32_t members;        /* heard lately, ourselves not counted */
+    uint32_t others;         /* candidates that the nets file names, ourselves not counted */
+    uint32_t others_heard;   /* of them, those that are believed: who may take over from a master */
     uint32_t unconfirmed;    /* the sum of what their standings told */
 };
 

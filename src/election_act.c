@@ -38,6 +38,45 @@ static void log_change(const struct view_tier *before, const struct view_tier *v
                ballot_role_name(view->role), view->epoch, reason_sentence(view->reason));
 }
 
+/* A few of the candidates, so that it is known where to look. */
+static void put_others(struct text *out, const struct elect_rules *rules)
+{
+    enum { NAMED_MAX = 4 };
+    char text[ADDRESS_TEXT_SIZE];
+    size_t named = 0;
+
+    for (size_t i = 0; i < rules->candidate_count && named < NAMED_MAX; i++) {
+        if (address_same_host(&rules->candidates[i], &rules->address))
+            continue;
+        text_printf(out, "%s%s", named++ ? ", " : "",
+                    address_host_text(&rules->candidates[i], text));
+    }
+    if (rules->candidate_count > NAMED_MAX + 1)
+        text_puts(out, ", ...");
+}
+
+static void log_lone(const struct seat *seat, enum lone_news news)
+{
+    const char *tier = seat->tier.tier;
+    char memory[(NODE_SIZE + ADDRESS_TEXT_SIZE) * 2], backup[ADDRESS_TEXT_SIZE];
+    struct text others = TEXT_OVER(memory);
+
+    put_others(&others, &seat->tier.rules);
+    if (news == LONE_UNLISTED)
+        log_info("tier %s: this master has no backup: its nets file names no other candidate, so "
+                 "while this node is down the tier has no master",
+                 tier);
+    else if (news == LONE_UNHEARD)
+        log_warn("tier %s: this master has no backup: no other candidate (%s) is heard, so while "
+                 "this node is down the tier has no master; see whether carpond runs there",
+                 tier, memory);
+    else if (news == LONE_BACKED && !address_is_any(&seat->shown.successor))
+        log_info("tier %s: this master has a backup now: %s", tier,
+                 address_host_text(&seat->shown.successor, backup));
+    else if (news == LONE_BACKED)
+        log_info("tier %s: this master hears another candidate now", tier);
+}
+
 static bool is_other(const struct view_tier *a, const struct view_tier *b)
 {
     return a->role != b->role || a->has_master != b->has_master ||
@@ -77,6 +116,8 @@ static void publish(struct election *election, struct seat *seat, const struct e
     if (event->kind != ELECT_END && (!*seat->shown.tier || is_other(&seat->shown, &view)))
         log_change(&seat->shown, &view);
     seat->shown = view;
+    if (event->kind != ELECT_END)
+        log_lone(seat, lone_judge(&seat->lone, &view, seat->dead_time, event->now));
 }
 
 /* ---- persist -------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "src/advert_gate.h"
 #include "src/base/log.h"
 #include "src/election.h"
+#include "src/lone.h"
 #include "src/mailbox.h"
 #include "src/udp.h"
 #include "src/watch.h"
@@ -32,6 +33,7 @@ struct seat {
     int64_t late;           /* that its machine was not told yet */
     int64_t dead_time;      /* as it is now: the master's, or ours */
     struct view_tier shown; /* as it was published last */
+    struct lone lone;       /* as master: what was said of having no backup */
 
     /* To whom adverts to all go: kept while roster and members stand. */
     struct address *hearers;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/lone.h"
 #include "src/vitals.h"
 
 /* What the elections say of themselves: the tiers of pond status, who is heard in them, metrics. */
@@ -132,6 +133,9 @@ static json_t *tier_json(const struct status_source *source, const struct view_t
     add(json, "reason_name", json_string(reason_name(view->reason)));
     add(json, "own_address", host_json(&view->address));
     add(json, "successor", host_json(&view->successor));
+    add(json, "candidates", json_integer(view->others + (view->role != BALLOT_SLAVE)));
+    add(json, "candidates_heard", json_integer(view->others_heard));
+    add(json, "alone", json_boolean(lone_is(view)));
     add(json, "members", json_integer(view->members));
     add(json, "unconfirmed", json_integer(view->unconfirmed));
     add(json, "master_demotion", json_integer(view->demotion));
@@ -355,6 +359,12 @@ static double members_of(const struct view_tier *tier, mono_t now)
     return tier->members;
 }
 
+static double alone_in(const struct view_tier *tier, mono_t now)
+{
+    (void)now;
+    return lone_is(tier);
+}
+
 static double since_of(const struct view_tier *tier, mono_t now)
 {
     return seconds_between(tier->since, now);
@@ -370,6 +380,8 @@ static const struct {
     {"pond_tier_has_master", "1 while the tier has a master that is heard", has_master},
     {"pond_tier_demotion", "This node's demotion in the tier; 0: it is not demoted", demotion_of},
     {"pond_tier_members", "Members of the tier that were heard lately", members_of},
+    {"pond_tier_alone", "1 while this node is master and hears no candidate that could take over",
+     alone_in},
     {"pond_tier_steady_seconds", "For how long this node's role and master have been the same",
      since_of},
 };

@@ -155,3 +155,18 @@ def slaves_of_a_network(net):
                "the slaves know no master")
     first.start()
     tier.becomes_master(first)
+
+
+@test("a master that no other candidate stands beside says so once, and when one does")
+def no_backup(net):
+    tier = Tier(net, 2, start=False)
+    first, second = tier.candidates
+    said = f"this master has no backup: no other candidate ({tier.address(second.host)}) is heard"
+    first.start()
+    wait_until(lambda: said in first.log(), "it says that it has no backup", seconds=30)
+    check(first.status()["tiers"][0]["alone"], "pond status says that it is alone")
+    first.done("reload")
+    second.start()
+    wait_until(lambda: "this master has a backup now" in first.log(), "it says that it has one")
+    check(not first.status()["tiers"][0]["alone"], "pond status says that it is not alone")
+    equal(first.log().count("has no backup"), 1, "times that it said so")

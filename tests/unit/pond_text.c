@@ -200,6 +200,27 @@ static void status_of_a_slave(void **state)
         "CACHE   12,381 objects   41.2 of 100 GiB   hits 98.2 %   behind master by 0\n");
 }
 
+static void a_master_without_a_backup(void **state)
+{
+    (void)state;
+    expect_status(
+        "{\"node\":\"a\",\"version\":\"0.1.0\",\"tiers\":["
+        "{\"tier\":\"core\",\"role\":\"master\",\"master\":\"a\",\"address\":\"10.0.0.1\","
+        "\"alone\":true,\"candidates\":2},"
+        "{\"tier\":\"lab\",\"role\":\"master\",\"master\":\"a\",\"address\":\"10.0.1.1\","
+        "\"alone\":true,\"candidates\":1},"
+        "{\"tier\":\"paris\",\"role\":\"master\",\"master\":\"a\",\"address\":\"10.0.2.1\","
+        "\"alone\":false,\"candidates\":2}]}",
+        "a   carpond 0.1.0\n"
+        "TIER   ROLE    MASTER  ADDRESS   BASE+SKEW  EPOCH  LAST ADVERT\n"
+        "core   master  a       10.0.0.1  -              -  -\n"
+        "lab    master  a       10.0.1.1  -              -  -\n"
+        "paris  master  a       10.0.2.1  -              -  -\n"
+        "ALONE   core: no other candidate is heard: nobody takes over if this node stops\n"
+        "ALONE   lab: its nets file names no other candidate: nobody takes over if this node "
+        "stops\n");
+}
+
 static void status_of_a_peer(void **state)
 {
     (void)state;
@@ -251,6 +272,7 @@ int main(void)
         cmocka_unit_test(progress_fits_its_terminal),
         cmocka_unit_test(progress_without_a_whole),
         cmocka_unit_test(status_of_a_slave),
+        cmocka_unit_test(a_master_without_a_backup),
         cmocka_unit_test(status_of_a_peer),
         cmocka_unit_test(status_of_a_stranger),
     };

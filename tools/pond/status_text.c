@@ -126,7 +126,19 @@ static void show_demotion(const json_t *tier, FILE *out)
     fprintf(out, "%s\n", shown);
 }
 
-static void show_demotions(const json_t *tiers, FILE *out)
+/* A master that nobody can take over from. */
+static void show_alone(const json_t *tier, FILE *out)
+{
+    if (!field_true(tier, "alone"))
+        return;
+    fputs("ALONE   ", out);
+    put_clean(field_text(tier, "tier", "-"), out);
+    fprintf(out, ": %s: nobody takes over if this node stops\n",
+            field_count(tier, "candidates") > 1 ? "no other candidate is heard"
+                                                : "its nets file names no other candidate");
+}
+
+static void show_warnings(const json_t *tiers, FILE *out)
 {
     const json_t *tier;
     size_t i;
@@ -134,6 +146,7 @@ static void show_demotions(const json_t *tiers, FILE *out)
     json_array_foreach(tiers, i, tier)
     {
         show_demotion(tier, out);
+        show_alone(tier, out);
     }
 }
 
@@ -278,7 +291,7 @@ void status_text(const json_t *status, FILE *out)
 {
     show_head(status, out);
     show_tiers(json_object_get(status, "tiers"), out);
-    show_demotions(json_object_get(status, "tiers"), out);
+    show_warnings(json_object_get(status, "tiers"), out);
     show_cache(status, out);
     show_peers(json_object_get(status, "peers"), out);
     show_health(status, out);
