@@ -19,9 +19,12 @@ class Liar:
     def __init__(self, host, truth, spoil):
         self.host, self.truth, self.spoil = host, truth, getattr(self, f"spoil_{spoil}")
         self.sent, self.asked, self.when_asked, self._counter = 0, [], None, 0
-        self._udp = host.datagrams(PORT)
+        self._open()
+
+    def _open(self):
+        self._udp = self.host.datagrams(PORT)
         self._udp.settimeout(None)
-        self._tcp = host.listen(host.v4, HTTP_PORT)
+        self._tcp = self.host.listen(self.host.v4, HTTP_PORT)
         for loop in (self._hear, self._serve):
             threading.Thread(target=loop, daemon=True).start()
 
