@@ -3,20 +3,23 @@
 
 #include <ev.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "src/base/lock.h"
 #include "src/base/must.h"
 
-enum { MAILBOX_MAGIC = 0x6d61696c };
+/* Letters that letters bring are read at once, but so often only: the loop has more to do. */
+enum { MAILBOX_MAGIC = 0x6d61696c, ROUNDS_MAX = 16 };
 
 struct mailbox {
     unsigned magic;
     struct ev_loop *loop;
-    struct ev_async wake;
-    pthread_mutex_t lock; /* guards first and last */
+    struct ev_async watcher;
+    pthread_mutex_t lock; /* guards the rest */
     struct letter *first;
     struct letter **last;
+    bool awake; /* the loop has been woken, or is reading, and will look here again */
 };
 
 static struct letter *take_all(struct mailbox *mailbox)
@@ -31,24 +34,43 @@ static struct letter *take_all(struct mailbox *mailbox)
     return first;
 }
 
-void mailbox_read(struct mailbox *mailbox)
+static bool read_all(struct mailbox *mailbox)
 {
-    struct letter *next;
+    struct letter *first = take_all(mailbox), *next;
 
-    MUST_BE(mailbox, MAILBOX_MAGIC);
-    for (struct letter *letter = take_all(mailbox); letter; letter = next) {
+    for (struct letter *letter = first; letter; letter = next) {
         next = letter->next; /* the letter may be gone once it is read */
         letter->read(letter);
     }
+    return first != NULL;
+}
+
+void mailbox_read(struct mailbox *mailbox)
+{
+    MUST_BE(mailbox, MAILBOX_MAGIC);
+    read_all(mailbox);
+}
+
+static void wake(struct mailbox *mailbox)
+{
+    mailbox->awake = true;
+    ev_async_send(mailbox->loop, &mailbox->watcher);
 }
 
 static void on_wake(struct ev_loop *loop, struct ev_async *watcher, int events)
 {
     struct mailbox *mailbox = watcher->data;
+    unsigned round = 0;
 
     (void)loop, (void)events;
     MUST_BE(mailbox, MAILBOX_MAGIC);
-    mailbox_read(mailbox);
+    while (round < ROUNDS_MAX && read_all(mailbox))
+        round++;
+    pthread_mutex_lock(&mailbox->lock);
+    mailbox->awake = false;
+    if (mailbox->first)
+        wake(mailbox);
+    pthread_mutex_unlock(&mailbox->lock);
 }
 
 struct mailbox *mailbox_new(struct ev_loop *loop)
@@ -60,9 +82,9 @@ struct mailbox *mailbox_new(struct ev_loop *loop)
     mailbox->loop = loop;
     mailbox->last = &mailbox->first;
     lock_init(&mailbox->lock);
-    ev_async_init(&mailbox->wake, on_wake);
-    mailbox->wake.data = mailbox;
-    ev_async_start(loop, &mailbox->wake);
+    ev_async_init(&mailbox->watcher, on_wake);
+    mailbox->watcher.data = mailbox;
+    ev_async_start(loop, &mailbox->watcher);
     return mailbox;
 }
 
@@ -75,7 +97,8 @@ void mailbox_post(struct mailbox *mailbox, struct letter *letter)
     mailbox->last = &letter->next;
     /* Inside the lock, so that the mailbox is not freed between the two by whom the letter tells
      * that the last one has been posted. */
-    ev_async_send(mailbox->loop, &mailbox->wake);
+    if (!mailbox->awake)
+        wake(mailbox);
     pthread_mutex_unlock(&mailbox->lock);
 }
 
@@ -84,7 +107,7 @@ void mailbox_free(struct mailbox *mailbox)
     MUST_BE(mailbox, MAILBOX_MAGIC);
     while (mailbox->first)
         mailbox_read(mailbox);
-    ev_async_stop(mailbox->loop, &mailbox->wake);
+    ev_async_stop(mailbox->loop, &mailbox->watcher);
     pthread_mutex_destroy(&mailbox->lock);
     mailbox->magic = 0;
     free(mailbox);
