@@ -18,6 +18,8 @@
 
 enum { FETCH_MAGIC = 0x66657463, TRANSFER_MAGIC = 0x74726e73, ALARM_MAGIC = 0x616c726d };
 
+enum { FETCH_IDLE_MAX = FETCH_HOST_CONNECTIONS };
+
 struct fetch {
     unsigned magic;
     struct fetch_options options; /* node and domain: copies; but how it signs: */
@@ -29,6 +31,8 @@ struct fetch {
 
     /* The fetch thread's from here on. */
     CURLM *multi;
+    CURL *idle[FETCH_IDLE_MAX]; /* handles of transfers that ended, set up for the next ones */
+    size_t idle_count;
     struct ev_timer timer; /* the one that curl asks for */
     struct ev_timer reap;  /* ends what was cancelled, outside of everybody's callbacks */
     struct seal *seal;     /* NULL without keys */
@@ -77,6 +81,14 @@ struct transfer {
 void fetch_loop_open(struct fetch *fetch);
 void fetch_loop_close(struct fetch *fetch);
 
+/* A handle for curl's work, and back; not in a callback of curl's. */
+CURL *fetch_loop_take(struct fetch *fetch);
+void fetch_loop_give(struct fetch *fetch, CURL *easy);
+
+/* Begins what was added to `multi`, now and not in the loop's next turn. Transfers may end by it.
+ */
+void fetch_loop_go(struct fetch *fetch);
+
 /* fetch_log.c: what of a transfer that ends is worth a line. */
 void fetch_log(struct transfer *transfer, struct fetch_verdict verdict);
 
@@ -84,6 +96,7 @@ void fetch_log(struct transfer *transfer, struct fetch_verdict verdict);
 void transfer_write_headers(struct transfer *transfer);
 
 /* fetch_transfer.c */
+void transfer_set_up(CURL *easy); /* what is the same for all transfers */
 struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request);
 void transfer_begin(struct transfer *transfer);
 void transfer_ended(struct transfer *transfer, CURLcode code);

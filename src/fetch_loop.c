@@ -117,6 +117,31 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *a
     return 0;
 }
 
+void fetch_loop_go(struct fetch *fetch)
+{
+    act(fetch, CURL_SOCKET_TIMEOUT, 0);
+}
+
+CURL *fetch_loop_take(struct fetch *fetch)
+{
+    CURL *easy;
+
+    if (fetch->idle_count)
+        return fetch->idle[--fetch->idle_count];
+    easy = curl_easy_init();
+    MUST(easy != NULL);
+    transfer_set_up(easy);
+    return easy;
+}
+
+void fetch_loop_give(struct fetch *fetch, CURL *easy)
+{
+    if (fetch->idle_count == FETCH_IDLE_MAX)
+        curl_easy_cleanup(easy);
+    else
+        fetch->idle[fetch->idle_count++] = easy;
+}
+
 #define SET(multi, option, value) MUST(curl_multi_setopt(multi, option, value) == CURLM_OK)
 
 void fetch_loop_open(struct fetch *fetch)
@@ -132,11 +157,14 @@ void fetch_loop_open(struct fetch *fetch)
     SET(multi, CURLMOPT_TIMERDATA, fetch);
     SET(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)FETCH_HOST_CONNECTIONS);
     SET(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)FETCH_CONNECTIONS);
+    SET(multi, CURLMOPT_MAXCONNECTS, (long)FETCH_CONNECTIONS); /* else few requests keep few */
     SET(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
 }
 
 void fetch_loop_close(struct fetch *fetch)
 {
+    while (fetch->idle_count)
+        curl_easy_cleanup(fetch->idle[--fetch->idle_count]);
     MUST(curl_multi_cleanup(fetch->multi) == CURLM_OK);
     ev_timer_stop(fetch->loop, &fetch->timer);
     fetch->multi = NULL;

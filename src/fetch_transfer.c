@@ -14,6 +14,7 @@
 
 enum {
     BUFFER_BYTES = 512 * 1024,
+    SMALL_BUFFER_BYTES = 16 * 1024,
     BODY_FIRST_CAP = 4096,
     REFUSAL_MAX = 64 * 1024 /* bytes of a body that only explains */
 };
@@ -249,8 +250,6 @@ static void set_address(struct transfer *transfer)
     MUST(!url.full && request->target[0] == '/');
     SET(transfer->easy, CURLOPT_URL, url.at);
     SET(transfer->easy, CURLOPT_ADDRESS_SCOPE, (long)request->server.scope);
-    SET(transfer->easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
-    SET(transfer->easy, CURLOPT_SOCKOPTDATA, transfer);
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -344,6 +343,18 @@ static void take_off(struct transfer *transfer)
     transfer->added = false;
 }
 
+/* Nothing of the transfer is left in its handle. */
+static void give_back(struct transfer *transfer)
+{
+    if (!transfer->easy)
+        return;
+    take_off(transfer);
+    SET(transfer->easy, CURLOPT_HTTPHEADER, NULL);
+    SET(transfer->easy, CURLOPT_ERRORBUFFER, NULL);
+    SET(transfer->easy, CURLOPT_PRIVATE, NULL);
+    fetch_loop_give(transfer->fetch, transfer->easy);
+}
+
 void transfer_ended(struct transfer *transfer, CURLcode code)
 {
     take_off(transfer);
@@ -372,8 +383,7 @@ static void unlink_transfer(struct transfer *transfer)
 static void transfer_free(struct transfer *transfer)
 {
     unlink_transfer(transfer);
-    take_off(transfer);
-    curl_easy_cleanup(transfer->easy);
+    give_back(transfer);
     curl_slist_free_all(transfer->headers);
     digester_drop(transfer->digester);
     transfer->magic = 0;
@@ -410,31 +420,32 @@ void transfer_finish(struct transfer *transfer, struct fetch_verdict verdict)
 
 /* ---- the beginning -------------------------------------------------------------------------- */
 
-static void set_manners(struct transfer *transfer)
+void transfer_set_up(CURL *easy)
 {
-    CURL *easy = transfer->easy;
-
     SET(easy, CURLOPT_PROTOCOLS_STR, "http");
     SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(easy, CURLOPT_PROXY, "");
     SET(easy, CURLOPT_PATH_AS_IS, 1L);
     SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
     SET(easy, CURLOPT_NOSIGNAL, 1L);
-    SET(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
+    SET(easy, CURLOPT_LOW_SPEED_LIMIT, (long)FETCH_STALL_BYTES);
+    SET(easy, CURLOPT_MAXAGE_CONN, (long)FETCH_IDLE_S);
+    SET(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
+    SET(easy, CURLOPT_HEADERFUNCTION, on_header);
+    SET(easy, CURLOPT_WRITEFUNCTION, on_body);
 }
 
 static void set_limits(struct transfer *transfer)
 {
     const struct fetch_options *options = &transfer->fetch->options;
     CURL *easy = transfer->easy;
+    bool is_small = transfer->request->most <= SMALL_BUFFER_BYTES;
 
+    SET(easy, CURLOPT_BUFFERSIZE, is_small ? (long)SMALL_BUFFER_BYTES : (long)BUFFER_BYTES);
     SET(easy, CURLOPT_CONNECTTIMEOUT_MS,
         (long)(options->connect_ms ? options->connect_ms : FETCH_CONNECT_MS));
     SET(easy, CURLOPT_LOW_SPEED_TIME, (long)(options->stall_s ? options->stall_s : FETCH_STALL_S));
-    SET(easy, CURLOPT_LOW_SPEED_LIMIT, (long)FETCH_STALL_BYTES);
-    SET(easy, CURLOPT_MAXAGE_CONN, (long)FETCH_IDLE_S);
-    if (!transfer->request->take)
-        SET(easy, CURLOPT_TIMEOUT, (long)FETCH_COLLECT_S);
+    SET(easy, CURLOPT_TIMEOUT, transfer->request->take ? 0L : (long)FETCH_COLLECT_S);
 }
 
 static void set_callbacks(struct transfer *transfer)
@@ -442,9 +453,8 @@ static void set_callbacks(struct transfer *transfer)
     CURL *easy = transfer->easy;
 
     SET(easy, CURLOPT_PRIVATE, transfer);
-    SET(easy, CURLOPT_HEADERFUNCTION, on_header);
+    SET(easy, CURLOPT_SOCKOPTDATA, transfer);
     SET(easy, CURLOPT_HEADERDATA, transfer);
-    SET(easy, CURLOPT_WRITEFUNCTION, on_body);
     SET(easy, CURLOPT_WRITEDATA, transfer);
     SET(easy, CURLOPT_ERRORBUFFER, transfer->error);
     SET(easy, CURLOPT_HTTPHEADER, transfer->headers);
@@ -490,13 +500,12 @@ void transfer_begin(struct transfer *transfer)
     fetch->transfers = transfer;
 
     transfer->ask = ask_now(transfer);
-    transfer->easy = curl_easy_init();
-    MUST(transfer->easy != NULL);
+    transfer->easy = fetch_loop_take(fetch);
     transfer_write_headers(transfer);
     set_address(transfer);
-    set_manners(transfer);
     set_limits(transfer);
     set_callbacks(transfer);
     MUST(curl_multi_add_handle(fetch->multi, transfer->easy) == CURLM_OK);
     transfer->added = true;
+    fetch_loop_go(fetch); /* it may be over, and gone, after this */
 }
