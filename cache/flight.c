@@ -73,12 +73,26 @@ static void want(struct flight *flight, uint32_t chunk)
         flight->wants[flight->want_count++] = chunk;
 }
 
+/* How many chunks make so many bytes; one at least. */
+static uint32_t chunks_of(const struct flight *flight, uint64_t bytes)
+{
+    return bytes > flight->chunk_size ? (uint32_t)(bytes / flight->chunk_size) : 1;
+}
+
 /* Will the run bring this chunk soon? */
 static bool is_near(const struct flight *flight, uint32_t chunk)
 {
-    uint64_t near = FLIGHT_RUN_BYTES / flight->chunk_size;
+    return chunk >= flight->next && chunk <= flight->last &&
+           chunk - flight->next <= chunks_of(flight, FLIGHT_RUN_BYTES);
+}
 
-    return chunk >= flight->next && chunk <= flight->last && chunk - flight->next <= near;
+static bool is_wanted(const struct flight *flight, uint32_t chunk)
+{
+    for (size_t i = 0; i < flight->want_count; i++) {
+        if (flight->wants[i] == chunk)
+            return true;
+    }
+    return false;
 }
 
 static bool run_is_awaited(const struct flight *flight)
@@ -87,7 +101,17 @@ static bool run_is_awaited(const struct flight *flight)
         if (is_near(flight, flight->wants[i]))
             return true;
     }
-    return false;
+    return flight->linger > 0;
+}
+
+/* Whoever was given this chunk will want the next one, once it has read: a run is not taken from a
+ * reader between two chunks. */
+static void linger(struct flight *flight, uint32_t chunk)
+{
+    if (is_wanted(flight, chunk))
+        flight->linger = chunks_of(flight, FLIGHT_LINGER_BYTES);
+    else if (flight->linger > 0)
+        flight->linger--;
 }
 
 /* At the end of a chunk: does somebody wait for another place, and is it time to go there? */
@@ -100,6 +124,35 @@ static bool worth_cutting(const struct flight *flight)
     if (is_near(flight, flight->wants[0]))
         return false;
     return brought >= FLIGHT_RUN_BYTES || !run_is_awaited(flight);
+}
+
+/* Where the next run begins: with whoever has waited longest, or close behind it. Readers that were
+ * together at a source which died stand close to each other, and are together again so. */
+static uint32_t run_begin(const struct flight *flight)
+{
+    uint32_t near = chunks_of(flight, FLIGHT_RUN_BYTES), first = flight->wants[0];
+
+    for (size_t i = 1; i < flight->want_count; i++) {
+        uint32_t chunk = flight->wants[i];
+        if (chunk < first && flight->wants[0] - chunk <= near)
+            first = chunk;
+    }
+    return first;
+}
+
+/* And where it ends at the latest: a run that ends by itself costs less than one that is cut. */
+static uint32_t run_end(const struct flight *flight)
+{
+    uint32_t end = flight->count - 1, most = chunks_of(flight, FLIGHT_RUN_BYTES);
+
+    if (flight->want_count == 0 || end - flight->wants[0] < most)
+        return end;
+    end = flight->wants[0] + most - 1;
+    for (size_t i = 0; i < flight->want_count; i++) {
+        if (flight->wants[i] < flight->first || flight->wants[i] > end)
+            return end;
+    }
+    return flight->count - 1;
 }
 
 /* ---- sources -------------------------------------------------------------------------------- */
@@ -248,12 +301,15 @@ static void ask_list(struct flight *flight, struct flight_actions *out)
 static void ask_run(struct flight *flight, struct flight_actions *out)
 {
     struct flight_action *action = add(out, FLIGHT_ASK_RUN);
+    uint32_t end;
 
     forget_filled_wants(flight);
-    flight->first = flight->want_count ? flight->wants[0] : flight->low;
+    flight->first = flight->want_count ? run_begin(flight) : flight->low;
     flight->next = flight->last = flight->first;
-    while (flight->last + 1 < flight->count && is_missing(flight, flight->last + 1))
+    end = run_end(flight);
+    while (flight->last < end && is_missing(flight, flight->last + 1))
         flight->last++;
+    flight->linger = 0;
     flight->cut = false;
     flight->state = FLIGHT_RUNNING;
     action->source = flight->sources[flight->source].http;
@@ -380,6 +436,7 @@ static void on_chunk(struct flight *flight, const struct flight_event *event,
                      struct flight_actions *out)
 {
     MUST(flight->state == FLIGHT_RUNNING && event->chunk == flight->next);
+    linger(flight, event->chunk);
     have(flight, event->chunk);
     flight->next++;
     progress(flight);

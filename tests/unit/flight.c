@@ -157,11 +157,55 @@ static void what_a_reader_waits_for_comes_first(void **state)
     want(&b, 70);
     want(&b, 20);
     sources(&b, 1, 1);
-    expect_run(&b, 0, 1, 70, 99);
-    chunk(&b, 70);
-    expect_only(&b, FLIGHT_CUT); /* nobody waits here any more, somebody does at 20 */
+    expect_run(&b, 0, 1, 70, 70 + RUN_CHUNKS - 1); /* since somebody waits elsewhere */
+    chunks(&b, 70, 70 + LINGER_CHUNKS - 1);
+    chunk(&b, 70 + LINGER_CHUNKS);
+    expect_only(&b, FLIGHT_CUT); /* nobody waits here any more */
     ended(&b, FLIGHT_OUTCOME_CUT);
     expect_run(&b, 0, 1, 20, 69);
+}
+
+static void a_run_for_nobody_is_cut_at_once(void **state)
+{
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 100, true, NULL);
+    sources(&b, 1, 1);
+    want(&b, 50);
+    chunk(&b, 0);
+    expect_only(&b, FLIGHT_CUT);
+}
+
+/* Readers that stood close to each other when their master died: one run brings them together
+ * again, and is not cut between two chunks, when nobody waits for the next one as yet. */
+static void readers_close_to_each_other_share_a_run(void **state)
+{
+    static const uint32_t places[] = {41, 39, 32, 37};
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 240, true, NULL);
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+        want(&b, places[i]);
+    sources(&b, 1, 1);
+    expect_run(&b, 0, 1, 32, 239);
+    chunks(&b, 32, 42);
+    want(&b, 33 + 64);
+    chunks(&b, 43, 44);
+}
+
+static void who_waits_longest_waits_for_no_more_than_a_run(void **state)
+{
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 240, true, NULL);
+    want(&b, 100);
+    want(&b, 100 - RUN_CHUNKS);
+    want(&b, 100 - RUN_CHUNKS - 1); /* close to the other, not to the first */
+    sources(&b, 1, 1);
+    expect_run(&b, 0, 1, 100 - RUN_CHUNKS, 100 + RUN_CHUNKS - 1);
 }
 
 static void a_reader_just_ahead_is_waited_for(void **state)
@@ -197,7 +241,7 @@ static void two_far_readers_take_turns_of_a_run(void **state)
     chunk(&b, 3 * RUN_CHUNKS - 1);
     expect_only(&b, FLIGHT_CUT);
     ended(&b, FLIGHT_OUTCOME_CUT);
-    expect_run(&b, 0, 1, 0, 2 * RUN_CHUNKS - 1);
+    expect_run(&b, 0, 1, 0, RUN_CHUNKS - 1);
 }
 
 static void more_places_than_are_remembered_do_no_harm(void **state)
@@ -209,7 +253,7 @@ static void more_places_than_are_remembered_do_no_harm(void **state)
     for (uint32_t n = 0; n < 4 * FLIGHT_WANTS_MAX + 10; n++)
         want(&b, n);
     sources(&b, 1, 1);
-    expect_run(&b, 0, 1, 0, 4 * FLIGHT_WANTS_MAX - 1);
+    expect_run(&b, 0, 1, 0, RUN_CHUNKS - 1);
 }
 
 /* ---- sources that fail ---------------------------------------------------------------------- */
@@ -435,6 +479,9 @@ int main(void)
         cmocka_unit_test(what_is_had_is_never_asked_for),
         cmocka_unit_test(all_there_lands_without_a_source),
         cmocka_unit_test(what_a_reader_waits_for_comes_first),
+        cmocka_unit_test(a_run_for_nobody_is_cut_at_once),
+        cmocka_unit_test(readers_close_to_each_other_share_a_run),
+        cmocka_unit_test(who_waits_longest_waits_for_no_more_than_a_run),
         cmocka_unit_test(a_reader_just_ahead_is_waited_for),
         cmocka_unit_test(two_far_readers_take_turns_of_a_run),
         cmocka_unit_test(more_places_than_are_remembered_do_no_harm),

@@ -15,7 +15,11 @@ struct bench {
     uint32_t readers;
 };
 
-enum { CHUNK = CHUNK_SIZE_MIN, RUN_CHUNKS = FLIGHT_RUN_BYTES / CHUNK };
+enum {
+    CHUNK = CHUNK_SIZE_MIN,
+    RUN_CHUNKS = FLIGHT_RUN_BYTES / CHUNK,
+    LINGER_CHUNKS = FLIGHT_LINGER_BYTES / CHUNK
+};
 
 static inline struct address source_of(unsigned n)
 {
