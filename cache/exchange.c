@@ -180,6 +180,14 @@ void exchange_judge(struct exchange *machine, const struct exchange_event *event
 
 /* All of a flat mesh are greeted together once, when we begin; who joins later is greeted by
  * itself, so that it knows of us, and asked for what it has. */
+void exchange_relate(struct exchange *machine, struct peer *peer, unsigned relations)
+{
+    if (peer->relations == relations)
+        return;
+    peer->relations = relations;
+    exchange_copies_recount(machine);
+}
+
 static void member(struct exchange *machine, const struct exchange_event *event,
                    struct exchange_actions *actions)
 {
@@ -187,7 +195,7 @@ static void member(struct exchange *machine, const struct exchange_event *event,
     bool joins = !peer->member && machine->comparing.greeted;
 
     peer->member = true;
-    peer->relations = event->relations;
+    exchange_relate(machine, peer, event->relations);
     if (!joins || !(peer->relations & ROUTE_MESH))
         return;
     exchange_say_hello(machine, &event->from, actions);
@@ -225,7 +233,7 @@ static struct peer *note_sender(struct exchange *machine, const struct exchange_
     struct peer *peer = peers_learn(&machine->peers, &event->from, machine->now);
     bool restarted = peer->ever_heard && peer->boot != sender->boot;
 
-    peer->relations = event->relations;
+    exchange_relate(machine, peer, event->relations);
     if (restarted)
         peer_serves(peer);
     if (peer->relations & ROUTE_MESH && (!peer->ever_heard || restarted))
@@ -402,6 +410,7 @@ static void landed(struct exchange *machine, const struct exchange_event *event)
 static void place(struct exchange *machine, const struct exchange_event *event)
 {
     machine->place = event->place;
+    exchange_copies_recount(machine);
     exchange_ask_again(machine);
 }
 
@@ -415,6 +424,7 @@ static void left(struct exchange *machine, const struct address *host)
 {
     exchange_heads_forget(machine, host);
     peers_forget(&machine->peers, host);
+    exchange_copies_recount(machine);
 }
 
 static void take(struct exchange *machine, const struct exchange_event *event,

@@ -97,7 +97,8 @@ enum {
 
 enum exchange_event_kind {
     EXCHANGE_WAKE,     /* the deadline has come, or nothing in particular */
-    EXCHANGE_MEMBER,   /* from: a member with a single address, at start or from now on */
+    EXCHANGE_MEMBER,   /* from: a member with a single address, at start or from now on; and after
+                          each change of the members, where it may be something else to us now */
     EXCHANGE_STRANGER, /* from: it is no member any more, and may be heard like anyone */
     EXCHANGE_LEFT,     /* from: it is not to be heard any more, and forgotten */
     EXCHANGE_PLACE,    /* place: where we stand now; at start, and whenever that changes, or who the

@@ -156,20 +156,6 @@ static size_t count_holders(const struct question *question)
     return count;
 }
 
-/* Where one has a newer version, the one that was put is no longer wanted. */
-static bool covers(const struct exchange_source *source, struct version version)
-{
-    return (source->held || source->deleted) && !version_newer(version, source->version);
-}
-
-/* Do as many candidates hold it as are asked for? */
-static bool has_copies(const struct exchange *machine, const struct question *question)
-{
-    bool own = machine->place.top && (question->local.held || question->local.deleted);
-
-    return question->source_count + own >= question->copies;
-}
-
 /* Whoever does not hold the version that is the newest now is no source for it. */
 static void keep_holders(struct question *question)
 {
@@ -190,7 +176,7 @@ static bool found_now(const struct exchange *machine, const struct question *que
     case EXCHANGE_ASK_SURVEY:
         return question->source_count > 0;
     case EXCHANGE_ASK_COPIES:
-        return has_copies(machine, question);
+        return exchange_copies_are_enough(machine, question);
     case EXCHANGE_ASK_NAME:
     case EXCHANGE_ASK_NEWEST:
         break;
@@ -367,8 +353,7 @@ static bool worth_adding(const struct exchange *machine, const struct question *
                          bool usable)
 {
     if (question->ask == EXCHANGE_ASK_COPIES)
-        return route_confirms(&machine->place, event->relations) &&
-               covers(source, question->version);
+        return exchange_copies_count(machine, question, source, event->relations);
     return usable || question->ask == EXCHANGE_ASK_SURVEY;
 }
 

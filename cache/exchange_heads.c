@@ -134,7 +134,7 @@ void exchange_heads_heard(struct exchange *machine, const struct exchange_event 
     struct peer *peer = peers_learn(&machine->peers, &event->from, machine->now);
     const struct exchange_head *head = &event->head;
 
-    peer->relations = event->relations;
+    exchange_relate(machine, peer, event->relations);
     if (event->from.port)
         peer->http_port = event->from.port;
     if (route_ask(event->relations) == ROUTE_ASK_NEVER || !head->store)

@@ -8,12 +8,12 @@
 /*
  * What the files of the exchange share: exchange.c takes the events and has each part of the
  * machine do its share of the work; exchange_ask.c keeps the questions of this node, with what was
- * heard lately in exchange_lately.c, and exchange_relay.c those of others that go on up;
- * exchange_say.c what it tells others, exchange_confirm.c who waits to hear that we hold what,
- * exchange_learn.c the manifests that it fetches; exchange_compare.c and exchange_heads.c whose
- * catalogue is read in a flat mesh and in tiers, exchange_read.c how; exchange_clock.c judges our
- * clock by those of the others. An event only changes these tables; what is due in them becomes
- * actions afterwards, as many as fit.
+ * heard lately in exchange_lately.c and who has a copy in exchange_copies.c, and exchange_relay.c
+ * those of others that go on up; exchange_say.c what it tells others, exchange_confirm.c who waits
+ * to hear that we hold what, exchange_learn.c the manifests that it fetches; exchange_compare.c and
+ * exchange_heads.c whose catalogue is read in a flat mesh and in tiers, exchange_read.c how;
+ * exchange_clock.c judges our clock by those of the others. An event only changes these tables;
+ * what is due in them becomes actions afterwards, as many as fit.
  */
 enum { EXCHANGE_MAGIC = 0x45786368 };
 
@@ -104,6 +104,20 @@ bool exchange_ask_waits(const struct exchange *machine, const char *name);
 
 void exchange_ask_work(struct exchange *machine, struct exchange_actions *actions);
 void exchange_ask_free_spent(struct exchange *machine);
+
+/* ---- copies of what was put: exchange_copies.c ------------------------------------------------
+ */
+
+/* Does one that is this to us, and answers so, count? */
+bool exchange_copies_count(const struct exchange *machine, const struct question *question,
+                           const struct exchange_source *source, unsigned relations);
+
+/* Do as many candidates hold it as are asked for? */
+bool exchange_copies_are_enough(const struct exchange *machine, const struct question *question);
+
+/* Where we stand is another, or what some peer is to us: who would not be counted now as one that
+ * has a copy is not counted any more. */
+void exchange_copies_recount(struct exchange *machine);
 
 /* ---- what was heard lately: exchange_lately.c ------------------------------------------------ */
 
@@ -393,6 +407,9 @@ mono_t exchange_within(struct exchange *machine, int64_t ns);
 /* <0, 0, >0: is what we know older than, the same as, or newer than this version? */
 int exchange_order(const struct exchange_local *local, struct version version,
                    const struct digest *sha256);
+
+/* What a peer is to us from now on. */
+void exchange_relate(struct exchange *machine, struct peer *peer, unsigned relations);
 
 /* Where a peer serves HTTP. */
 struct address exchange_http(const struct exchange *machine, const struct peer *peer);

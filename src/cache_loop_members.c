@@ -47,9 +47,9 @@ static void recheck_peer(struct cache_loop *cache, const struct peer *peer)
     struct exchange_event event = {.kind = EXCHANGE_LEFT, .from = peer->address};
 
     if (members_take_datagram(members, &event.from)) {
-        if (!peer->member || is_single(members, &event.from))
+        if (!peer->member)
             return;
-        event.kind = EXCHANGE_STRANGER;
+        event.kind = is_single(members, &event.from) ? EXCHANGE_MEMBER : EXCHANGE_STRANGER;
     }
     cache_loop_step(cache, &event);
 }

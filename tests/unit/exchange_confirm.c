@@ -259,6 +259,42 @@ static void copies_are_asked_for_until_there_are_enough(void **state)
     assert_int_equal(action->source_count, 2);
 }
 
+/* A candidate that has become a slave drops what it likes: its copy is none. */
+static void who_is_no_candidate_any_more_is_not_counted(void **state)
+{
+    struct bench *bench = *state;
+    struct exchange_event member = {.kind = EXCHANGE_MEMBER, .from = host(2)};
+
+    stand(bench, PLACE_SLAVE);
+    ask_copies(bench, 2, 60000);
+    hear_as(bench, 2, BACKUP_ABOVE, ihave(5, true), put(5));
+    member.relations = ROUTE_SIBLING;
+    step(bench, member);
+    hear_as(bench, 3, MASTER_ABOVE, ihave(5, true), put(5));
+    assert_null(only(bench, EXCHANGE_ANSWER));
+    member.relations = BACKUP_ABOVE;
+    step(bench, member); /* one again: it has to say so once more */
+    assert_null(only(bench, EXCHANGE_ANSWER));
+    hear_as(bench, 2, BACKUP_ABOVE, ihave(5, true), put(5));
+    assert_true(only(bench, EXCHANGE_ANSWER)->found);
+}
+
+/* Those of our own tier do not count once another one is above it. */
+static void a_change_of_our_place_counts_anew(void **state)
+{
+    struct bench *bench = *state;
+
+    stand(bench, PLACE_TOP_MASTER);
+    ask_copies(bench, 3, 60000);
+    hear_as(bench, 2, OWN_BACKUP, ihave(5, true), put(5));
+    stand(bench, PLACE_GATEWAY);
+    hear_as(bench, 3, MASTER_ABOVE, ihave(5, true), put(5));
+    hear_as(bench, 4, BACKUP_ABOVE, ihave(5, true), put(5));
+    assert_null(only(bench, EXCHANGE_ANSWER));
+    hear_as(bench, 5, BACKUP_ABOVE, ihave(5, true), put(5));
+    assert_true(only(bench, EXCHANGE_ANSWER)->found);
+}
+
 static void copies_end_when_their_time_is_up(void **state)
 {
     struct bench *bench = *state;
@@ -303,6 +339,8 @@ int main(void)
         CASE(what_has_landed_is_told_to_those_who_mirror_it),
         CASE(what_is_unconfirmed_asks_to_be),
         CASE(copies_are_asked_for_until_there_are_enough),
+        CASE(who_is_no_candidate_any_more_is_not_counted),
+        CASE(a_change_of_our_place_counts_anew),
         CASE(copies_end_when_their_time_is_up),
         CASE(a_candidate_counts_itself),
     };

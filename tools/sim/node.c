@@ -118,6 +118,17 @@ static void new_machine(struct sim *sim, struct sim_node *node)
     exchange_init(node->machine, &options);
 }
 
+/* Its members, to the exchange. */
+static void introduce(struct sim *sim, struct sim_node *node)
+{
+    for (int i = 0; i < sim->node_count && !sim->broadcast; i++) {
+        struct exchange_event event = {.kind = EXCHANGE_MEMBER, .from = sim->nodes[i].address};
+
+        if (i != node->index && members_hold(node->members, &event.from))
+            cache_step(sim, node, &event);
+    }
+}
+
 static void begin_exchange(struct sim *sim, struct sim_node *node)
 {
     struct exchange_event event = {.kind = EXCHANGE_WAKE};
@@ -125,11 +136,7 @@ static void begin_exchange(struct sim *sim, struct sim_node *node)
     new_machine(sim, node);
     cache_step(sim, node, &event);
     place_look(sim, node);
-    for (int i = 0; i < sim->node_count && !sim->broadcast; i++) {
-        event = (struct exchange_event){.kind = EXCHANGE_MEMBER, .from = sim->nodes[i].address};
-        if (i != node->index && members_hold(node->members, &event.from))
-            cache_step(sim, node, &event);
-    }
+    introduce(sim, node);
     keep_begin(sim, node);
     for (int i = 0; i < sim->names; i++)
         if (node->twin.entries[i].wanted)
@@ -200,6 +207,7 @@ void sim_node_read_nets(struct sim *sim, int index)
     make_members(sim, node);
     for (int t = 0; t < sim->tier_count; t++)
         elector_rules(sim, node, t);
+    introduce(sim, node);
     place_look(sim, node);
 }
 
