@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cache/group.h"
 #include "cache/store_inner.h"
@@ -7,10 +10,13 @@
 
 /*
  * What the policy asks of the catalogue beside the limit (sweep.c): a store that keeps all wants
- * what it lacks, and one above which nobody confirms lets go what waits for that. On the porter's
- * thread, in bounded steps.
+ * what it lacks; and one that kept content for the sake of its place alone, and is elsewhere now,
+ * marks it as unconfirmed, since nobody else may have it. On the porter's thread, in bounded steps.
  */
 enum { POLICY_BATCH = 256, POLICY_ROUNDS = 1024 };
+
+/* The kinds of keeping that are not LRU. */
+enum { POLICY_KEEPS = POLICY_KEEP_ALL | POLICY_PIN_OWN };
 
 void store_set_policy(struct store *store, const struct store_policy *policy)
 {
@@ -23,128 +29,224 @@ void store_set_policy(struct store *store, const struct store_policy *policy)
     before = atomic_exchange(&store->policy, bits);
     if (policy->keep_all && !(before & POLICY_KEEP_ALL))
         atomic_store(&store->want_anew, true);
-    if (bits & ~before & (POLICY_KEEP_ALL | POLICY_NOBODY_CONFIRMS))
+    if (bits != before)
         store_sweep(store);
+}
+
+unsigned policy_bits(const struct store *store)
+{
+    unsigned policy = atomic_load(&store->policy);
+
+    return policy & POLICY_SET ? policy | atomic_load(&store->kept) : POLICY_KEEP_ALL;
 }
 
 uint64_t policy_may_go(const struct store *store, const struct meta *meta)
 {
-    unsigned policy = atomic_load(&store->policy);
+    unsigned policy = policy_bits(store);
 
-    if (!(policy & POLICY_SET) || (policy & POLICY_KEEP_ALL))
+    if (policy & POLICY_KEEP_ALL)
         return 0;
     return meta->loose[LEDGER_USES_FETCHED] +
            (policy & POLICY_PIN_OWN ? 0 : meta->loose[LEDGER_USES_OWN]);
 }
 
-/* ---- wanting all ---------------------------------------------------------------------------- */
+/* ---- walking through the names -------------------------------------------------------------- */
 
-/* Contents that are not here and not wanted, and the entries that have them. */
-struct lacking {
-    struct digest sha256[POLICY_BATCH];
+/* Entries to be changed. */
+struct picked {
     uint64_t sequence[POLICY_BATCH];
     size_t count;
 };
 
-static void look_at(struct view *view, struct span key, struct span value, struct lacking *lacking)
+typedef bool pick_fn(const struct store *store, const struct store_entry *entry);
+
+static void look_at(struct store *store, struct view *view, struct span key, struct span value,
+                    pick_fn *pick, struct picked *picked)
 {
     struct record record;
     struct store_entry entry;
 
-    if (!record_decode(value, key, &record) || record.manifest.deleted ||
-        ledger_entry_of(view, &record, &entry) != STORE_OK || entry.held || entry.wanted)
-        return;
-    lacking->sha256[lacking->count] = record.manifest.sha256;
-    lacking->sequence[lacking->count++] = record.sequence;
+    if (record_decode(value, key, &record) && !record.manifest.deleted &&
+        ledger_entry_of(view, &record, &entry) == STORE_OK && pick(store, &entry))
+        picked->sequence[picked->count++] = record.sequence;
 }
 
-/* Goes through the next few names. */
-static void gather(struct store *store, struct lacking *lacking)
+/* Goes through the next few names. The key where a batch ended is looked at twice: then what was to
+ * be done for it was done. */
+static void gather(struct store *store, struct policy_walk *walk, pick_fn *pick,
+                   struct picked *picked)
 {
-    struct ledger_key *at = &store->want_at;
     struct view view;
     struct scan scan;
     struct span key, value;
 
-    lacking->count = 0;
+    picked->count = 0;
     view_begin(store->catalogue, &view);
-    scan_begin(&scan, &view, TABLE_NAMES, (struct span){at->bytes, at->len});
-    for (size_t i = 0; i < POLICY_BATCH && store->wanting; i++) {
-        store->wanting = scan_next(&scan, &key, &value);
-        if (!store->wanting)
+    scan_begin(&scan, &view, TABLE_NAMES, (struct span){walk->at.bytes, walk->at.len});
+    for (size_t i = 0; i < POLICY_BATCH && walk->going; i++) {
+        walk->going = scan_next(&scan, &key, &value);
+        if (!walk->going)
             break;
-        look_at(&view, key, value, lacking);
-        memcpy(at->bytes, key.at, key.len);
-        at->len = key.len;
+        look_at(store, &view, key, value, pick, picked);
+        memcpy(walk->at.bytes, key.at, key.len);
+        walk->at.len = key.len;
     }
     scan_end(&scan);
     view_end(&view);
 }
 
+/* As far as it comes this time. False: what was picked could not be changed. */
+static bool walk_on(struct store *store, struct policy_walk *walk, pick_fn *pick,
+                    enum store_status (*change)(struct group *group, void *arg))
+{
+    struct picked picked;
+
+    for (int round = 0; round < POLICY_ROUNDS && walk->going; round++) {
+        gather(store, walk, pick, &picked);
+        if (picked.count && writer_run(store, change, &picked) != STORE_OK)
+            return false;
+    }
+    return true;
+}
+
+static void walk_anew(struct policy_walk *walk)
+{
+    walk->at.len = 0;
+    walk->going = true;
+}
+
+/* ---- wanting all ---------------------------------------------------------------------------- */
+
+static bool is_lacking(const struct store *store, const struct store_entry *entry)
+{
+    (void)store;
+    return !entry->held && !entry->wanted;
+}
+
 /* An entry that was replaced meanwhile was wanted by who replaced it. */
 static enum store_status want_them(struct group *group, void *arg)
 {
-    const struct lacking *lacking = arg;
+    const struct picked *picked = arg;
     struct record record;
 
-    for (size_t i = 0; i < lacking->count; i++) {
-        if (ledger_record_at(&group->view, lacking->sequence[i], &record) == STORE_OK)
-            ledger_want(&group->ledger, &lacking->sha256[i], record.sequence);
+    for (size_t i = 0; i < picked->count; i++) {
+        if (ledger_record_at(&group->view, picked->sequence[i], &record) == STORE_OK)
+            ledger_want(&group->ledger, &record.manifest.sha256, record.sequence);
     }
     return STORE_OK;
 }
 
-/* The key where a batch ended is looked at twice: then its content is wanted already. */
 static void want_all(struct store *store)
 {
-    struct lacking lacking;
-
-    if (atomic_exchange(&store->want_anew, false)) {
-        store->want_at.len = 0;
-        store->wanting = true;
-    }
+    if (atomic_exchange(&store->want_anew, false))
+        walk_anew(&store->want_walk);
     if (!(atomic_load(&store->policy) & POLICY_KEEP_ALL))
-        store->wanting = false;
-    for (int round = 0; round < POLICY_ROUNDS && store->wanting; round++) {
-        gather(store, &lacking);
-        if (lacking.count && writer_run(store, want_them, &lacking) != STORE_OK)
-            atomic_store(&store->want_anew, true);
-    }
+        store->want_walk.going = false;
+    if (!walk_on(store, &store->want_walk, is_lacking, want_them))
+        atomic_store(&store->want_anew, true);
 }
 
-/* ---- waiting in vain ------------------------------------------------------------------------ */
+/* ---- another place -------------------------------------------------------------------------- */
 
-static enum store_status confirm_some(struct group *group, void *arg)
+/*
+ * What this place, or an earlier one, keeps beyond what is confirmed stands in a file, so that a
+ * restart in another place finds it: "all" or "own", or both. A kind that is not in force any more
+ * is given up when all that it kept is marked; until then it counts (policy_bits).
+ */
+static const char KEPT[] = "kept", KEPT_NEW[] = "kept.new";
+static const char ALL[] = "all\n", OWN[] = "own\n";
+
+void policy_load(struct store *store)
 {
-    uint64_t sequences[POLICY_BATCH];
+    char bytes[sizeof(ALL) + sizeof(OWN)];
+    struct span rest = {bytes, 0};
+    int fd = file_open(&store->home, FOLDER_HOME, KEPT, O_RDONLY);
+    ssize_t n = fd < 0 ? 0 : file_read(fd, bytes, sizeof(bytes), 0);
+    unsigned kept = 0;
+
+    if (fd < 0 ? errno != ENOENT : n < 0) {
+        file_fault(&store->home, "read", FOLDER_HOME, KEPT);
+        kept = POLICY_KEEPS; /* rather told too much upward than lost */
+    }
+    if (fd >= 0)
+        close(fd);
+    rest.len = n > 0 ? (size_t)n : 0;
+    while (rest.len) {
+        struct span line = span_take(&rest, '\n');
+        kept |= span_is(line, "all") ? POLICY_KEEP_ALL : 0;
+        kept |= span_is(line, "own") ? POLICY_PIN_OWN : 0;
+    }
+    atomic_store(&store->kept, kept);
+}
+
+static bool write_kept(const struct home *home, unsigned kept)
+{
+    char bytes[sizeof(ALL) + sizeof(OWN)];
+    struct text text = TEXT_OVER(bytes);
+    int fd = file_open(home, FOLDER_HOME, KEPT_NEW, O_WRONLY | O_CREAT | O_TRUNC);
+    bool done;
+
+    text_puts(&text, kept & POLICY_KEEP_ALL ? ALL : "");
+    text_puts(&text, kept & POLICY_PIN_OWN ? OWN : "");
+    done = fd >= 0 && file_write(fd, text.at, text.len, 0) && fdatasync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return done && file_rename(home, FOLDER_HOME, KEPT_NEW, FOLDER_HOME, KEPT) &&
+           folder_sync(home, FOLDER_HOME, ".");
+}
+
+/* Less is kept only when that is on disk; more is at once. */
+static void note_kept(struct store *store, unsigned kept)
+{
+    atomic_fetch_or(&store->kept, kept);
+    if (write_kept(&store->home, kept))
+        atomic_store(&store->kept, kept);
+    else
+        store_note_fault(store, file_fault(&store->home, "write", FOLDER_HOME, KEPT));
+}
+
+static bool was_kept(const struct store *store, const struct store_entry *entry)
+{
+    unsigned past = atomic_load(&store->kept) & ~atomic_load(&store->policy);
+
+    return entry->held && !entry->unconfirmed && (entry->own || (past & POLICY_KEEP_ALL));
+}
+
+static enum store_status mark_them(struct group *group, void *arg)
+{
+    const struct picked *picked = arg;
     struct record record;
-    struct scan scan;
-    struct span key, value;
-    size_t count = 0;
 
-    (void)arg;
-    scan_begin(&scan, &group->view, TABLE_UNCONFIRMED, (struct span){"", 0});
-    while (count < POLICY_BATCH && scan_next(&scan, &key, &value))
-        sequences[count++] = ledger_number_of(key);
-    scan_end(&scan);
-    for (size_t i = 0; i < count; i++) {
-        if (ledger_record_at(&group->view, sequences[i], &record) == STORE_OK)
-            ledger_mark(&group->ledger, &record, false);
+    for (size_t i = 0; i < picked->count; i++) {
+        if (ledger_record_at(&group->view, picked->sequence[i], &record) == STORE_OK)
+            ledger_mark(&group->ledger, &record, true);
     }
-    return count ? STORE_OK : STORE_NOT_FOUND;
+    return STORE_OK;
 }
 
-static void confirm_all(struct store *store)
+/* Where nobody is there to confirm, what was kept stays so. */
+static void give_up_place(struct store *store)
 {
-    for (int round = 0; round < POLICY_ROUNDS; round++) {
-        if (!(atomic_load(&store->policy) & POLICY_NOBODY_CONFIRMS) ||
-            writer_run(store, confirm_some, NULL) != STORE_OK)
-            return;
+    unsigned policy = atomic_load(&store->policy), kept = atomic_load(&store->kept);
+
+    if (!(policy & POLICY_SET))
+        return;
+    if (policy & POLICY_KEEPS & ~kept)
+        note_kept(store, kept |= policy & POLICY_KEEPS);
+    if (!(kept & ~policy) || (policy & POLICY_NOBODY_CONFIRMS)) {
+        store->mark_walk.going = false;
+        return;
     }
+    if (!store->mark_walk.going)
+        walk_anew(&store->mark_walk);
+    if (!walk_on(store, &store->mark_walk, was_kept, mark_them))
+        store->mark_walk.going = false; /* from the begin, the next time */
+    else if (!store->mark_walk.going && atomic_load(&store->policy) == policy)
+        note_kept(store, policy & POLICY_KEEPS);
 }
 
 void policy_apply(struct store *store)
 {
     want_all(store);
-    confirm_all(store);
+    give_up_place(store);
 }

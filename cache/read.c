@@ -233,6 +233,8 @@ size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store
 size_t store_list_unconfirmed(struct store *store, uint64_t after, size_t most, store_visit *visit,
                               void *arg)
 {
+    if (atomic_load(&store->policy) & POLICY_NOBODY_CONFIRMS)
+        return 0;
     return list_marked(store, TABLE_UNCONFIRMED, after, most, visit, arg);
 }
 
@@ -277,6 +279,8 @@ void store_figures(struct store *store, struct store_figures *out)
     struct meta meta;
 
     read_meta(store, &meta);
+    if (atomic_load(&store->policy) & POLICY_NOBODY_CONFIRMS)
+        meta.unconfirmed = 0; /* nobody is waited for */
     *out = (struct store_figures){.objects = meta.objects,
                                   .tombstones = meta.tombstones,
                                   .held = meta.held,

@@ -90,6 +90,7 @@ enum store_status store_open(const struct store_options *options, struct store *
         store_free(store);
         return status;
     }
+    policy_load(store);
     store->shelf = shelf_new(store);
     writer_start(store);
     porter_start(store);

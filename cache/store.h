@@ -23,6 +23,7 @@
  *     chunks/AB/ABCD...          its chunk list, where it has more than one chunk
  *     partial/ABCD...            content that is being fetched; survives a restart
  *     tmp/                       drafts; emptied at start
+ *     kept                       what is kept for the sake of this node's place: see store_policy
  *
  * Threads. Everything may be called from any thread. Reads never wait for a disk write. All changes
  * go through one writer thread, which commits them in groups: content synced, renamed, folder
@@ -105,7 +106,8 @@ size_t store_list(struct store *store, struct span prefix, struct span after, bo
 size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store_visit *visit,
                          void *arg);
 
-/* Likewise for entries that are `unconfirmed`, tombstones included. */
+/* Likewise for entries that are `unconfirmed`, tombstones included; for none while the policy says
+ * that nobody confirms. */
 size_t store_list_unconfirmed(struct store *store, uint64_t after, size_t most, store_visit *visit,
                               void *arg);
 
@@ -178,7 +180,8 @@ struct store_figures {
     uint64_t may_go;     /* bytes of these, under the policy, that need not be kept */
     uint64_t limit;      /* cache_size: the bound of may_go */
     uint64_t wanted;
-    uint64_t unconfirmed;     /* names whose newest version no candidate above is known to hold */
+    uint64_t unconfirmed;     /* names whose newest version no candidate above is known to hold; 0
+                                 while the policy says that nobody confirms */
     uint64_t conflicts;       /* versions that are kept beside the newest of their name */
     enum store_status health; /* STORE_OK, or why changes fail now */
     int64_t busy_ns;          /* for how long the writer has been at what it does now; 0: idle */
@@ -366,11 +369,16 @@ enum store_status store_rebuild(struct store *store, struct store_report *report
 /*
  * What is kept beyond what nobody else is known to hold. The rest goes, least recently used first,
  * where there is more than cache_size. Until a policy was set nothing is dropped. Any thread.
+ *
+ * What was kept under keep_all or pin_own is not loose under a policy without them: it becomes
+ * unconfirmed first (with pin_own, what was put in here), also where the daemon was restarted in
+ * between, and none of it goes until all of it is marked.
  */
 struct store_policy {
     bool keep_all;        /* a candidate of a top tier: nothing is dropped, all content is wanted */
     bool pin_own;         /* a peer of a flat mesh: what was put in here is not dropped */
-    bool nobody_confirms; /* no candidates above: what waits for them waits no longer */
+    bool nobody_confirms; /* no candidates above now. The marks stay for when there are some again,
+                             but nobody is told of them */
 };
 void store_set_policy(struct store *store, const struct store_policy *policy);
 

@@ -44,6 +44,12 @@ struct group;
 /* The policy in force, as bits. */
 enum { POLICY_SET = 1, POLICY_KEEP_ALL = 2, POLICY_PIN_OWN = 4, POLICY_NOBODY_CONFIRMS = 8 };
 
+/* A walk through the names that goes on with each sweep. */
+struct policy_walk {
+    struct ledger_key at; /* the name up to which it has come */
+    bool going;           /* the end was not reached yet */
+};
+
 /*
  * Something to be done on the writer's thread. `within` runs inside the transaction of a group, and
  * its changes are committed or lost with the group. `alone` runs outside of any. `status` is its
@@ -70,6 +76,7 @@ struct store {
 
     _Atomic uint64_t cache_size; /* that of the options, to begin with */
     _Atomic unsigned policy;     /* POLICY_ bits; 0: none was set */
+    _Atomic unsigned kept;       /* POLICY_KEEP_ALL, POLICY_PIN_OWN: what earlier ones kept, too */
     atomic_bool want_anew;       /* all is wanted from now on: go through the names */
     atomic_bool hurried;         /* long checks are ended early */
     _Atomic int health;          /* enum store_status */
@@ -94,8 +101,8 @@ struct store {
     struct partial *partials;      /* those that are open */
     _Atomic uint64_t passed_bytes; /* in memory, for all partials that are only passed on */
 
-    struct ledger_key want_at; /* the porter's: the name up to which all is wanted */
-    bool wanting;              /* likewise: the end of the names was not reached yet */
+    struct policy_walk want_walk; /* the porter's: wanting all */
+    struct policy_walk mark_walk; /* likewise: marking what was kept */
 
     mono_t checked_readers; /* the porter's: when sweeps last did what is not done each time */
     mono_t cleaned_partials;
@@ -252,8 +259,14 @@ void strays_remove(struct store *store, unsigned part);
 /* Removes partial content that nobody will go on with. */
 void strays_remove_partials(struct store *store);
 
-/* What the policy wants, and whom it sets free. On the porter's thread. */
+/* At start: what an earlier run kept for the sake of its place. */
+void policy_load(struct store *store);
+
+/* What the policy wants, and what the one before it leaves behind. On the porter's thread. */
 void policy_apply(struct store *store);
+
+/* The POLICY_ bits by which content is kept now. */
+unsigned policy_bits(const struct store *store);
 
 /* How many bytes need not be kept. */
 uint64_t policy_may_go(const struct store *store, const struct meta *meta);

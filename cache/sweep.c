@@ -108,7 +108,7 @@ static size_t oldest_uses(struct group *group, const struct drop *drop, struct d
 
     line_begin(&fetched, &group->view, LEDGER_USES_FETCHED);
     line_begin(&own, &group->view, LEDGER_USES_OWN);
-    own.ended = own.ended || (atomic_load(&group->store->policy) & POLICY_PIN_OWN);
+    own.ended = own.ended || (policy_bits(group->store) & POLICY_PIN_OWN);
     while (bytes > drop->limit && count < DROPS_MAX && (line = older(&fetched, &own))) {
         if (ledger_holding(&group->view, &line->sha256, &holding) == STORE_OK) {
             bytes -= holding.size < bytes ? holding.size : bytes;

@@ -86,7 +86,6 @@ static bool open_store(struct world *world)
 
     if (store_open(&options, &world->store) != STORE_OK)
         return false;
-    store_set_policy(world->store, &(struct store_policy){.pin_own = true});
     return state_open(world->conf->home, clock_wall(), &world->boot);
 }
 

@@ -64,7 +64,8 @@ static inline void home_make(void)
 /* What a peer of a flat mesh keeps. */
 static const struct store_policy home_policy = {.pin_own = true};
 
-static inline struct store *home_open_limited(uint64_t cache_size)
+/* Without a policy. */
+static inline struct store *home_open_unset(uint64_t cache_size)
 {
     struct store_options options = {.home = home_path,
                                     .node = "web1",
@@ -76,9 +77,16 @@ static inline struct store *home_open_limited(uint64_t cache_size)
 
     if (status != STORE_OK)
         fprintf(stderr, "%s: %s\n", home_path, store_sentence(status));
-    else
-        store_set_policy(store, &home_policy);
     return status == STORE_OK ? store : NULL;
+}
+
+static inline struct store *home_open_limited(uint64_t cache_size)
+{
+    struct store *store = home_open_unset(cache_size);
+
+    if (store)
+        store_set_policy(store, &home_policy);
+    return store;
 }
 
 static inline struct store *home_open_store(void)

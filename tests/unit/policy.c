@@ -11,10 +11,14 @@ enum { BYTES = 1000 };
 static const struct store_policy slave = {0};
 static const struct store_policy top = {.keep_all = true, .nobody_confirms = true};
 
+static const struct store_policy nobody = {.nobody_confirms = true};
+
 static void policy(void **state, uint64_t cache_size, const struct store_policy *policy)
 {
     store_close(*state);
-    *state = home_open_limited(cache_size);
+    home_remove();
+    home_make();
+    *state = home_open_unset(cache_size);
     assert_non_null(*state);
     store_set_policy(*state, policy);
 }
@@ -36,14 +40,14 @@ static bool is_within_limit(struct store *store)
     return home_figures(store).may_go <= home_figures(store).limit;
 }
 
-static bool none_is_unconfirmed(struct store *store)
-{
-    return home_figures(store).unconfirmed == 0;
-}
-
 static bool three_are_wanted(struct store *store)
 {
     return home_figures(store).wanted == 3;
+}
+
+static bool three_are_unconfirmed(struct store *store)
+{
+    return home_figures(store).unconfirmed == 3;
 }
 
 static bool is_held(struct store *store, const char *name)
@@ -220,18 +224,110 @@ static void a_top_candidate_wants_all_and_drops_nothing(void **state)
         land(*state, &m[i], i + 1);
     assert_int_equal(home_figures(*state).may_go, 0);
     store_set_policy(*state, &slave);
+    assert_true(sweeps_until(*state, three_are_unconfirmed));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(confirm(*state, &m[i]), STORE_OK);
     assert_true(sweeps_until(*state, is_within_limit));
     assert_int_equal(home_figures(*state).held, 0);
 }
 
-static void where_nobody_confirms_nothing_waits_for_it(void **state)
+/* A reload that finds no candidates above for a moment costs no mark. */
+static void where_nobody_confirms_marks_rest(void **state)
 {
-    policy(state, 0, &slave);
+    policy(state, 1, &slave);
     put_unconfirmed(*state, "example.com/a", 1);
     put_unconfirmed(*state, "example.com/b", 2);
-    store_set_policy(*state, &top);
-    assert_true(sweeps_until(*state, none_is_unconfirmed));
+    store_set_policy(*state, &nobody);
     assert_unconfirmed(*state, "");
+    home_put(*state, "example.com/c", 3, BYTES, NULL);
+    assert_true(sweeps_until(*state, is_within_limit));
+    store_set_policy(*state, &slave);
+    assert_unconfirmed(*state, "a b ");
+    assert_true(is_held(*state, "example.com/a") && is_held(*state, "example.com/b"));
+    assert_false(is_held(*state, "example.com/c"));
+}
+
+/* One of web2's and one of ours, both here. */
+static void hold_two(struct store *store)
+{
+    struct manifest b = home_foreign("example.com/b", 2, BYTES, 0);
+
+    home_put(store, "example.com/a", 1, BYTES, NULL);
+    home_adopt(store, &b, NULL);
+    land(store, &b, 2);
+}
+
+static bool two_are_unconfirmed(struct store *store)
+{
+    return home_figures(store).unconfirmed == 2;
+}
+
+static bool one_is_unconfirmed(struct store *store)
+{
+    return home_figures(store).unconfirmed == 1;
+}
+
+static void who_leaves_the_top_gives_all_upward_first(void **state)
+{
+    struct store_entry a, b;
+
+    policy(state, 1, &top);
+    hold_two(*state);
+    assert_int_equal(home_figures(*state).unconfirmed, 0);
+    store_set_policy(*state, &slave);
+    assert_int_equal(home_figures(*state).may_go, 0);
+    assert_true(sweeps_until(*state, two_are_unconfirmed));
+    assert_unconfirmed(*state, "a b ");
+    assert_int_equal(home_find(*state, "example.com/a", &a), STORE_OK);
+    assert_int_equal(home_find(*state, "example.com/b", &b), STORE_OK);
+    assert_true(a.held && b.held);
+    assert_int_equal(confirm(*state, &a.manifest), STORE_OK);
+    home_put(*state, "example.com/c", 3, BYTES, NULL); /* a later one needs no mark */
+    assert_true(sweeps_until(*state, is_within_limit));
+    assert_false(is_held(*state, "example.com/a") || is_held(*state, "example.com/c"));
+    assert_true(is_held(*state, "example.com/b"));
+}
+
+static bool is_noted(struct store *store)
+{
+    char path[128];
+
+    (void)store;
+    snprintf(path, sizeof(path), "%s/kept", home_path);
+    return access(path, F_OK) == 0;
+}
+
+static void a_restart_between_two_places_loses_nothing(void **state)
+{
+    static const struct store_policy mesh = {.pin_own = true, .nobody_confirms = true};
+
+    policy(state, 0, &mesh);
+    assert_true(sweeps_until(*state, is_noted));
+    hold_two(*state);
+    store_close(*state);
+    *state = home_open_unset(1);
+    assert_non_null(*state);
+    assert_int_equal(home_figures(*state).may_go, 0);
+    store_set_policy(*state, &slave);
+    assert_true(sweeps_until(*state, one_is_unconfirmed));
+    assert_unconfirmed(*state, "a ");
+    assert_true(sweeps_until(*state, is_within_limit));
+    assert_true(is_held(*state, "example.com/a"));
+    assert_false(is_held(*state, "example.com/b")); /* web2 has it */
+}
+
+/* Who comes to where nobody confirms keeps what it kept, and gives it upward when somebody does. */
+static void what_was_kept_waits_for_who_can_confirm_it(void **state)
+{
+    policy(state, 1, &top);
+    hold_two(*state);
+    store_set_policy(*state, &nobody);
+    store_sweep(*state);
+    home_reopen(state); /* the sweep is done */
+    store_set_policy(*state, &nobody);
+    assert_int_equal(home_figures(*state).may_go, 0);
+    store_set_policy(*state, &slave);
+    assert_true(sweeps_until(*state, two_are_unconfirmed));
 }
 
 static void a_rebuild_forgets_no_mark(void **state)
@@ -258,7 +354,10 @@ int main(void)
         HOME_CASE(content_is_kept_for_the_sake_of_each_name),
         HOME_CASE(own_content_goes_by_its_last_use_where_nothing_pins_it),
         HOME_CASE(a_top_candidate_wants_all_and_drops_nothing),
-        HOME_CASE(where_nobody_confirms_nothing_waits_for_it),
+        HOME_CASE(where_nobody_confirms_marks_rest),
+        HOME_CASE(who_leaves_the_top_gives_all_upward_first),
+        HOME_CASE(a_restart_between_two_places_loses_nothing),
+        HOME_CASE(what_was_kept_waits_for_who_can_confirm_it),
         HOME_CASE(a_rebuild_forgets_no_mark),
     };
     log_set_level(LEVEL_ERROR);
