@@ -4,12 +4,15 @@ anyone, who lied is named, and everybody else goes on."""
 
 import os
 import threading
+import time
 
-from net import contains, equal, wait_until
-from node import everyone_knows
+import wire
+from net import check, contains, equal, patience, wait_until
+from node import DOMAIN, PORT, everyone_knows
 from registry import test
 from stack import Stack
-from traitor import Traitor
+from tier import ADVERT_PORT
+from traitor import Tampered, Traitor
 
 CHUNK = 256 * 1024
 
@@ -127,3 +130,190 @@ def traitor_above_gateways(net):
     sites = {f"site{number}": (1, 0) for number in range(len(ABOUT_CONTENT))}
     stack = Stack(net, core=2, **sites)
     lying_master(stack, stack.core, [site.nodes[0] for site in stack.sites.values()])
+
+
+# ---- what they say in datagrams
+
+
+def manifest(node, name):
+    return wire.parse(node.curl(f"/.pond/manifest/{DOMAIN}/{name}").body)
+
+
+def holds(said, node, name, **changes):
+    """What somebody said, made into the word that it holds this name as the node has it."""
+    true = manifest(node, name)
+    return said | {"file": f"{DOMAIN}/{name}", "version": true["version"], "size": true["size"],
+                   "sha256": true["sha256"], "held": "True", "_type_held": "b"} | changes
+
+
+def unconfirmed(node):
+    return node.status()["cache"]["unconfirmed"]
+
+
+def taken(node):
+    return node.metric("pond_messages_judged_total", verdict="pass")
+
+
+class Parrot:
+    """Passes everything on, and keeps the latest ihave that the host said."""
+
+    def __init__(self, node):
+        self.said, self.node = None, node
+        self.tampered = Tampered(node.host, self.change)
+
+    def change(self, port, to, headers):
+        if port == PORT and headers["_type"] == "ihave":
+            self.said = headers
+        return [(to, headers)]
+
+    def says(self, to, headers, times=5):
+        """So often that it is taken, and judged."""
+        before = taken(to)
+        for _ in range(times):
+            self.tampered.say(PORT, to.host.v4, headers)
+        wait_until(lambda: taken(to) >= before + times, "it is heard")
+
+
+@test("a slave's word confirms nothing, nor does a candidate's about another version", hostile=True)
+def untrue_confirmations(net):
+    stack = Stack(net, core=1, paris=(1, 2))
+    (gateway,), (putter, sibling) = stack.sites["paris"].candidates, stack.sites["paris"].slaves
+    below, above = Parrot(sibling), Parrot(gateway)
+    putter.put("before", b"before")
+    sibling.put("beside", b"beside")
+    comes(gateway, "beside", b"beside")
+    wait_until(lambda: unconfirmed(putter) == 0, "the gateway has confirmed it")
+    wait_until(lambda: above.said and below.said, "both have said something")
+    gateway.stop()
+    putter.put("mine", b"mine")
+    equal(unconfirmed(putter), 1, "unconfirmed puts")
+    below.says(putter, holds(below.said, putter, "mine"))
+    older = manifest(putter, "before")["version"]
+    above.says(putter, holds(above.said, putter, "mine", version=older))
+    above.says(putter, holds(above.said, putter, "mine", held="False"))
+    equal(unconfirmed(putter), 1, "unconfirmed puts, after untrue words")
+    gateway.start()
+    comes(gateway, "mine", b"mine")
+    wait_until(lambda: unconfirmed(putter) == 0, "it is confirmed")
+
+
+@test("who says that it holds what it lacks is asked in vain, seldom, and the true holder is found",
+      hostile=True)
+def untrue_holders(net):
+    stack = Stack(net, core=1, paris=(1, 2))
+    (gateway,), (holder, boaster) = stack.sites["paris"].candidates, stack.sites["paris"].slaves
+    parrot, traitor = Parrot(boaster), Traitor(boaster)
+    boaster.put("own", b"own")
+    comes(gateway, "own", b"own")
+    true = Traitor(holder, "busy")
+    holder.put("mine", b"mine")
+    everyone_knows([gateway], "mine")
+    traitor.asked.clear()
+    parrot.says(gateway, holds(parrot.said, holder, "mine"))
+    wait_until(lambda: traitor.asked, f"it is asked for it\n{gateway.log()}")
+    nothing_wrong([gateway], {"mine": b"mine"})
+    check(len(traitor.asked) <= 8, f"it was asked for {traitor.asked}")
+    true.usual = "nothing"
+    comes(gateway, "mine", b"mine")
+
+
+class Headless:
+    """Whatever its host says of its catalogue's head is of no catalogue, and another one each
+    time."""
+
+    def __init__(self, node):
+        self.tampered, self.said = Tampered(node.host, self.change), None
+
+    def change(self, port, to, headers):
+        if port == ADVERT_PORT and "sequence" in headers:
+            headers = self.false(headers)
+            self.said = to, headers
+        return [(to, headers)]
+
+    @staticmethod
+    def false(headers):
+        return headers | {"sequence": str(int(headers["sequence"]) + 1000000),
+                          "digest": os.urandom(32).hex()}
+
+    def insists(self, seconds):
+        """Says it twenty times a second."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            to, headers = self.said
+            self.tampered.say(ADVERT_PORT, to, self.false(headers))
+            time.sleep(0.05)
+
+
+def bearable(stack, traitor, seconds, others):
+    """It was asked now and then, by each of the others, and everybody goes on."""
+    asked = len(traitor.asked) / seconds / len(others)
+    check(0 < asked <= 3, f"each asks it {asked:g} times a second: {traitor.asked[-9:]}")
+    all_go_on(others[0], [node for node in stack.nodes if node is not traitor.node], "honest")
+
+
+@test("a master that tells of catalogues that there are not costs its followers little",
+      hostile=True)
+def untrue_heads_above(net):
+    stack = Stack(net, core=2, paris=(2, 2))
+    paris = stack.sites["paris"]
+    master, seconds = paris.candidates[0], 5 * patience()
+    traitor, _ = Traitor(master), Headless(master)
+    wait_until(lambda: traitor.asked, "somebody compares")
+    time.sleep(seconds)
+    bearable(stack, traitor, seconds, [paris.candidates[1], *paris.slaves])
+
+
+@test("a slave that tells of catalogues that there are not costs its master little", hostile=True)
+def untrue_heads_below(net):
+    stack = Stack(net, core=1, paris=(1, 2))
+    paris = stack.sites["paris"]
+    slave, seconds = paris.slaves[0], 5 * patience()
+    traitor, headless = Traitor(slave), Headless(slave)
+    slave.restart()
+    wait_until(lambda: headless.said, "it says how it stands")
+    headless.insists(seconds)
+    bearable(stack, traitor, seconds, paris.candidates)
+
+
+@test("a slave's version from the future gets no further than its gateway, who names it",
+      hostile=True)
+def versions_from_the_future_below(net):
+    stack = Stack(net, core=1, paris=(1, 2))
+    (gateway,), (honest, slave) = stack.sites["paris"].candidates, stack.sites["paris"].slaves
+    honest.put("name", b"true")
+    comes(slave, "name", b"true")
+    future = f"{int(time.time() * 1000) + 3600000}.0"
+
+    def change(_port, to, headers):
+        if "version" in headers:
+            headers["version"] = future
+        return [(to, headers)]
+    traitor = Traitor(slave)
+    traitor.spoil_future = lambda *answer: traitor.change_manifest(
+        *answer, rb"(?m)^version: .*", b"version: " + future.encode())
+    traitor.lies = {gateway.host.v4: "future"}
+    Tampered(slave.host, change)
+    slave.put("name", b"false")
+    blamed(gateway, traitor, "ahead")
+    honest.put("name", b"newer")
+    for node in (gateway, stack.core.nodes[0]):
+        comes(node, "name", b"newer")
+    for node in stack.nodes:
+        check(node.names()["name"]["version"] != future, f"{node.name} took it")
+
+
+@test("a manifest with the sums of nothing costs its name's content, until somebody puts it anew",
+      hostile=True)
+def sums_of_nothing(net):
+    stack = Stack(net, core=2, paris=(1, 2))
+    (gateway,), (honest, slave) = stack.sites["paris"].candidates, stack.sites["paris"].slaves
+    traitor = Traitor(slave, "sums")
+    slave.put("name", os.urandom(2 * CHUNK))
+    wait_until(lambda: gateway.knows("name"), "the gateway knows it")
+    everyone_knows(stack.core.nodes, "name")
+    nothing_wrong([gateway, *stack.core.nodes], {"name": b""})
+    traitor.lies = {gateway.host.v4: "nothing"}
+    honest.put("name", b"new")
+    for node in stack.nodes:
+        comes(node, "name", b"new")
+    stack.same_catalogue()

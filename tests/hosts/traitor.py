@@ -23,7 +23,7 @@ IN_FRONT = 9998  # the liar's port, before the true one
 NONCE = "once"
 OURS = 8         # the type of service of datagrams that have been tampered with
 STEP = 1 << 16   # room between two counters of the true node's, for what is added
-ETH_P_IP, PACKET_OUTGOING, MTU = 0x0800, 4, 2048
+ETH_P_ALL, PACKET_OUTGOING, MTU = 3, 4, 2048
 
 # As src/challenge.c has them.
 ANSWER_HEADERS = ("content-digest", "content-range", "repr-digest", "etag", "last-modified",
@@ -48,8 +48,8 @@ class Traitor(Liar):
         node.host.nft("add table ip traitor; add chain ip traitor in { type nat hook prerouting "
                       f"priority -100; }}; add rule ip traitor in iifname eth0 tcp dport {HTTP_PORT} "
                       f"redirect to :{IN_FRONT}")
+        self.usual = spoil
         super().__init__(node.host, node, "by_asker")
-        self._usual = spoil
 
     def _open(self):
         self._tcp = self.host.listen(self.host.v4, IN_FRONT)
@@ -78,7 +78,7 @@ class Traitor(Liar):
         super().reply(connection, status, headers, body, length)
 
     def spoil_by_asker(self, connection, *answer):
-        lie = self.lies.get(connection.getpeername()[0], self._usual)
+        lie = self.lies.get(connection.getpeername()[0], self.usual)
         getattr(self, f"spoil_{lie}")(connection, *answer)
 
     # ---- more lies
@@ -101,17 +101,20 @@ class Traitor(Liar):
             body += bytes(70000)
         self.reply(connection, status, headers, body)
 
-    def spoil_sums(self, connection, target, status, headers, body):
-        """Manifests with the sums of no content at all."""
-        if target.startswith("/.pond/manifest/"):
-            body = re.sub(rb"(?m)^(sha256|chunks): .*", rb"\1: " + b"ab" * 32,
-                          re.sub(rb" SUM=\w+", b"", body))
+    def spoil_busy(self, connection, target, status, headers, body):
+        """No lie: it gives names, and no content just now."""
+        if self.is_content(target):
+            status, headers, body = 503, [], b"busy"
         self.reply(connection, status, headers, body)
 
-    def spoil_size(self, connection, target, status, headers, body):
+    def change_manifest(self, connection, target, status, headers, body, pattern, by):
         if target.startswith("/.pond/manifest/"):
-            body = re.sub(rb"(?m)^size: \d+", b"size: 999999", re.sub(rb" SUM=\w+", b"", body))
+            body = re.sub(pattern, by, re.sub(rb" SUM=\w+", b"", body))
         self.reply(connection, status, headers, body)
+
+    def spoil_sums(self, *answer):
+        """Manifests with the sums of no content at all."""
+        self.change_manifest(*answer, rb"(?m)^(sha256|chunks): .*", rb"\1: " + b"ab" * 32)
 
 
 class Tampered:
@@ -121,8 +124,8 @@ class Tampered:
     def __init__(self, host, change):
         self.host, self.change, self._last = host, change, {}
         self._raw = host.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-        self._tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
-        self._tap.bind((host.port, ETH_P_IP))
+        self._tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
+        self._tap.bind((host.port, ETH_P_ALL))
         for port in (PORT, ADVERT_PORT):
             host.net.drop(f"iifname {host.port} ether type ip ip dscp != {OURS >> 2} udp dport {port}")
         threading.Thread(target=self._listen, daemon=True).start()
@@ -130,10 +133,12 @@ class Tampered:
     def _listen(self):
         while True:
             packet, where = self._tap.recvfrom(MTU)
+            if where[2] == PACKET_OUTGOING or packet[0] >> 4 != 4 or packet[1] == OURS or \
+                    packet[9] != socket.IPPROTO_UDP:
+                continue
             head = (packet[0] & 15) * 4
             port, length = struct.unpack("!HH", packet[head + 2:head + 6])
-            if where[2] != PACKET_OUTGOING and packet[9] == socket.IPPROTO_UDP and \
-                    packet[1] != OURS and port in (PORT, ADVERT_PORT):
+            if port in (PORT, ADVERT_PORT):
                 self._pass_on(port, socket.inet_ntoa(packet[16:20]),
                               packet[head + 8:head + length])
 
