@@ -391,6 +391,7 @@ static void again(struct exchange *machine, const struct exchange_event *event)
  * mirror it; and what is to go further up can be had from us now. */
 static void landed(struct exchange *machine, const struct exchange_event *event)
 {
+    unsigned audiences = event->local.unconfirmed ? AUDIENCE_UP : 0;
     const struct peer *peer = peers_find(&machine->peers, &event->from);
     unsigned below = event->relations & (ROUTE_LED | ROUTE_FELLOW | ROUTE_SLAVE);
     char name[NAME_SIZE];
@@ -402,9 +403,9 @@ static void landed(struct exchange *machine, const struct exchange_event *event)
     if (peer && (peer->ever_heard || peer->member) && (below || event->relations & ROUTE_BESIDE))
         exchange_say_reply(machine, &peer->address, name, "", &event->local, 0);
     if (below || machine->place.leads)
-        exchange_say_announce(machine, name, &event->local,
-                              AUDIENCE_FELLOWS | (event->local.unconfirmed ? AUDIENCE_UP : 0),
-                              true);
+        audiences |= AUDIENCE_FELLOWS;
+    if (audiences)
+        exchange_say_announce(machine, name, &event->local, audiences, true);
 }
 
 static void place(struct exchange *machine, const struct exchange_event *event)
@@ -500,10 +501,10 @@ void exchange_step(struct exchange *machine, const struct exchange_event *event,
     actions->more = false;
     exchange_ask_free_spent(machine);
     take(machine, event, actions);
+    exchange_confirm_work(machine, actions);
     tell_fault(machine, actions);
     exchange_ask_work(machine, actions);
     exchange_relay_work(machine, actions);
-    exchange_confirm_work(machine);
     exchange_say_work(machine, actions);
     exchange_learn_work(machine, actions);
     exchange_heads_work(machine, actions);

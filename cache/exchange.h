@@ -48,13 +48,16 @@
  *    announced onward: from below or beside up, down and to the fellow candidates; from above down.
  *    What came by pages of a catalogue the heads tell of.
  *  - A catalogue is read where its head tells of changes that we have not seen.
- *  - Who asks an ihave to be confirmed is answered as soon as we hold that version.
+ *  - Who asks an ihave to be confirmed is answered as soon as we hold that version. Where it is
+ *    below or beside us, it is for us to hold it and to bring it up: then the answer comes once it
+ *    is marked so, or a candidate above has it. A backup mirrors what its master holds.
  */
 
 /* What the driver knows of a name when the event happens, looked up in the store. */
 struct exchange_local {
     bool known;
     bool held;
+    bool wanted; /* not held, but to be fetched */
     bool deleted;
     struct version version;
     struct digest sha256;
@@ -89,6 +92,7 @@ enum {
     EXCHANGE_ANNOUNCEMENTS_MAX = 1024,
     EXCHANGE_RELAYS_MAX = 512,       /* questions from below, under way up */
     EXCHANGE_CONFIRMS_MAX = 1024,    /* who waits for us to hold what */
+    EXCHANGE_CONFIRMED_MAX = 1024,   /* what was confirmed to us lately */
     EXCHANGE_COMPARISONS_MAX = 512,  /* hosts whose catalogue is to be read */
     EXCHANGE_COMPARES_IN_FLIGHT = 4, /* of them; half of them at most with those below or beside */
     EXCHANGE_LEARNS_MAX = 1024,
@@ -108,7 +112,7 @@ enum exchange_event_kind {
                          a member that we lead (from its standing); and that of our own catalogue */
     EXCHANGE_CHANGED, /* name, local: our own put or rm is in the store; tell the others */
     EXCHANGE_LANDED,  /* name, local, from: its content is complete here; from: where the last of
-                         it came from, or all zero */
+                         it came from, or all zero where it was here before */
     EXCHANGE_AGAIN,   /* name, local: what we put is still unconfirmed; announce it upward */
     EXCHANGE_ASKED,   /* ticket, ask, name, local, copies, until: somebody here wants it */
     EXCHANGE_DROPPED, /* ticket: they do not want it any more */
@@ -174,7 +178,10 @@ enum exchange_action_kind {
     EXCHANGE_ANSWER,  /* ticket, found, busy, sources: the end of an ASKED */
     EXCHANGE_CONFIRMED, /* name, version, to: a candidate of the tier above (of our own, where none
                            is) holds this version, which the event had as unconfirmed */
-    EXCHANGE_FAULT      /* to, fault: a peer was found misbehaving: for the log and the counters */
+    EXCHANGE_WANT, /* name, version, unconfirmed: as long as this is the name's version its content
+                      is to be here, and unconfirmed where that is set; report LANDED where it is
+                      here, and fetch it where it is not */
+    EXCHANGE_FAULT /* to, fault: a peer was found misbehaving: for the log and the counters */
 };
 
 enum { EXCHANGE_SOURCES_MAX = 8, EXCHANGE_SURVEY_MAX = 64, EXCHANGE_ACTIONS_MAX = 64 };
@@ -200,6 +207,7 @@ struct exchange_action {
     struct notice notice;
     char name[NAME_SIZE];
     struct version version;
+    bool unconfirmed;
     uint64_t store_id;
     uint64_t since;
     uint64_t ticket;

@@ -8,6 +8,10 @@
 /*
  * Confirmations, both ways: a candidate that was asked whether it holds a version says so as soon
  * as it does; and what a candidate says that it holds of ours confirms it.
+ *
+ * Whoever is told that we hold it leaves it to us. Below another tier content that nobody needs may
+ * be dropped, and a candidate may hold what it merely fetched for somebody: so it is first marked
+ * as unconfirmed here too, and kept until the tier above has it.
  */
 
 /* Who still wants to know asks again long before. */
@@ -19,6 +23,38 @@ static bool holds_it(const struct exchange_local *local, struct version version)
     return local->known && (local->held || local->deleted) &&
            !version_newer(version, local->version);
 }
+
+/* ---- what was confirmed to us ---------------------------------------------------------------- */
+
+static uint64_t confirmed_key(const struct exchange *machine, const char *name,
+                              struct version version)
+{
+    uint64_t key = exchange_key(machine, name) ^ version.bits;
+
+    return key ? key : 1;
+}
+
+static bool was_confirmed(const struct exchange *machine, const char *name, struct version version)
+{
+    const struct slots *confirmed = &machine->confirming.confirmed;
+    int slot = slots_find(confirmed, confirmed_key(machine, name, version), 0);
+
+    return slot != SLOTS_NONE && !mono_reached(machine->now, confirmed->due[slot]);
+}
+
+static void note_confirmed(struct exchange *machine, const char *name, struct version version)
+{
+    struct slots *confirmed = &machine->confirming.confirmed;
+    uint64_t key = confirmed_key(machine, name, version);
+    mono_t due = mono_after(machine->now, CONFIRM_KEEP_NS);
+    int slot = slots_find(confirmed, key, 0);
+
+    if (slot == SLOTS_NONE)
+        slot = slots_take_over(confirmed, EXCHANGE_CONFIRMED_MAX, key, due);
+    confirmed->due[slot] = due;
+}
+
+/* ---- who waits for us ------------------------------------------------------------------------ */
 
 /* The next row for the name at or behind the slot `from`. */
 static int confirm_find(const struct exchange *machine, const char *name, int from)
@@ -32,39 +68,89 @@ static int confirm_find(const struct exchange *machine, const char *name, int fr
     return slot;
 }
 
-/* One row a host and name, for what it asked last. */
-static void wait_for_it(struct exchange *machine, const struct exchange_event *event)
+/* One row a host and name, for what it said last. */
+static void wait_for_it(struct exchange *machine, const struct confirm *confirm)
 {
-    const struct notice *notice = event->notice;
     struct confirming *confirming = &machine->confirming;
     mono_t due = mono_after(machine->now, CONFIRM_KEEP_NS);
-    struct confirm *confirm;
-    int slot = confirm_find(machine, notice->name, 0);
+    int slot = confirm_find(machine, confirm->name, 0);
 
-    while (slot != SLOTS_NONE && !address_same(&confirming->confirms[slot].to, &event->from))
-        slot = confirm_find(machine, notice->name, slot + 1);
+    while (slot != SLOTS_NONE && !address_same(&confirming->confirms[slot].to, &confirm->to))
+        slot = confirm_find(machine, confirm->name, slot + 1);
     if (slot == SLOTS_NONE)
         slot = slots_take_over(&confirming->slots, EXCHANGE_CONFIRMS_MAX,
-                               exchange_key(machine, notice->name), due);
+                               exchange_key(machine, confirm->name), due);
     confirming->slots.due[slot] = due;
-    confirm = &confirming->confirms[slot];
-    confirm->to = event->from;
-    confirm->version = notice->version;
-    exchange_copy_name(confirm->name, notice->name);
-    memcpy(confirm->tuid, notice->tuid, sizeof(confirm->tuid));
+    confirming->confirms[slot] = *confirm;
+}
+
+/* Is what is here pinned until a candidate above has it, wherever one is to have it? */
+static bool is_kept(const struct exchange *machine, const struct confirm *confirm,
+                    const struct exchange_local *local)
+{
+    return !confirm->ours || !machine->place.above || local->unconfirmed || local->deleted ||
+           !version_same(local->version, confirm->version) ||
+           was_confirmed(machine, confirm->name, confirm->version);
+}
+
+static void want(struct exchange *machine, const struct confirm *confirm)
+{
+    struct confirming *confirming = &machine->confirming;
+    struct exchange_action *action = &confirming->want;
+    bool unconfirmed = confirm->asked && machine->place.above &&
+                       !was_confirmed(machine, confirm->name, confirm->version);
+
+    action->unconfirmed = unconfirmed || (confirming->wants && action->unconfirmed);
+    action->version = confirm->version;
+    exchange_copy_name(action->name, confirm->name);
+    confirming->wants = true;
+}
+
+/* Whether nothing is left to wait for; whoever asked has been answered then. */
+static bool is_settled(struct exchange *machine, const struct confirm *confirm,
+                       const struct exchange_local *local)
+{
+    bool holds = holds_it(local, confirm->version), kept = is_kept(machine, confirm, local);
+
+    if (holds && (kept || !confirm->asked)) {
+        if (confirm->asked)
+            exchange_say_reply(machine, &confirm->to, confirm->name, confirm->tuid, local, 0);
+        return true;
+    }
+    if (!confirm->ours || !local->known || !version_same(local->version, confirm->version))
+        return false;
+    if (!kept || !(local->held || local->wanted))
+        want(machine, confirm);
+    return !confirm->asked;
+}
+
+/* What somebody below or beside wants confirmed; and what a backup hears that its master, or
+ * another backup, holds from now on. Who keeps everything wants that anyway. */
+static bool is_ours_to_hold(const struct exchange *machine, const struct notice *notice,
+                            unsigned relations)
+{
+    bool mirrored = relations & (ROUTE_FOLLOWED | ROUTE_FELLOW) && relations & ROUTE_BESIDE;
+
+    if (notice->confirm)
+        return relations & (ROUTE_LED | ROUTE_SLAVE | ROUTE_BESIDE);
+    return mirrored && notice->held && !*notice->tuid && machine->place.above;
 }
 
 void exchange_confirm_asked(struct exchange *machine, const struct exchange_event *event)
 {
     const struct notice *notice = event->notice;
+    struct confirm confirm = {.version = notice->version,
+                              .to = event->from,
+                              .asked = notice->confirm,
+                              .ours = is_ours_to_hold(machine, notice, event->relations)};
 
-    if (!notice->confirm || !machine->place.candidate ||
+    if (!machine->place.candidate || !(confirm.asked || confirm.ours) || !notice->version.bits ||
         version_is_ahead(notice->version, event->wall))
         return;
-    if (holds_it(&event->local, notice->version))
-        exchange_say_reply(machine, &event->from, notice->name, notice->tuid, &event->local, 0);
-    else
-        wait_for_it(machine, event);
+    exchange_copy_name(confirm.name, notice->name);
+    memcpy(confirm.tuid, notice->tuid, sizeof(confirm.tuid));
+    if (!is_settled(machine, &confirm, &event->local))
+        wait_for_it(machine, &confirm);
 }
 
 void exchange_confirm_refresh(struct exchange *machine, const char *name,
@@ -73,15 +159,12 @@ void exchange_confirm_refresh(struct exchange *machine, const char *name,
     struct confirming *confirming = &machine->confirming;
 
     for (int slot = confirm_find(machine, name, 0); slot != SLOTS_NONE;
-         slot = confirm_find(machine, name, slot + 1)) {
-        const struct confirm *confirm = &confirming->confirms[slot];
-
-        if (!holds_it(local, confirm->version))
-            continue;
-        exchange_say_reply(machine, &confirm->to, name, confirm->tuid, local, 0);
-        slots_free(&confirming->slots, slot);
-    }
+         slot = confirm_find(machine, name, slot + 1))
+        if (is_settled(machine, &confirming->confirms[slot], local))
+            slots_free(&confirming->slots, slot);
 }
+
+/* ---- who confirms what is ours --------------------------------------------------------------- */
 
 void exchange_confirm_heard(struct exchange *machine, const struct exchange_event *event,
                             struct exchange_actions *actions)
@@ -98,13 +181,32 @@ void exchange_confirm_heard(struct exchange *machine, const struct exchange_even
     action->to = event->from;
     action->version = notice->version;
     exchange_copy_name(action->name, notice->name);
+    note_confirmed(machine, notice->name, notice->version);
+    exchange_say_confirmed(machine, notice->name, notice->version);
+}
+
+/* ---- work ------------------------------------------------------------------------------------ */
+
+static void want_work(struct exchange *machine, struct exchange_actions *actions)
+{
+    struct confirming *confirming = &machine->confirming;
+    struct exchange_action *action;
+
+    if (!confirming->wants)
+        return;
+    action = exchange_act(actions, EXCHANGE_WANT);
+    MUST(action); /* there are only those of the event itself yet */
+    confirming->want.kind = EXCHANGE_WANT;
+    *action = confirming->want;
+    confirming->wants = false;
 }
 
 /* Rows that were given up. */
-void exchange_confirm_work(struct exchange *machine)
+void exchange_confirm_work(struct exchange *machine, struct exchange_actions *actions)
 {
     struct slots *slots = &machine->confirming.slots;
 
+    want_work(machine, actions);
     for (int slot = slots_first(slots);
          slot != SLOTS_NONE && mono_reached(machine->now, slots->due[slot]);
          slot = slots_first(slots))

@@ -168,19 +168,25 @@ mono_t exchange_relay_due(const struct exchange *machine);
 /* ---- confirmations: exchange_confirm.c --------------------------------------------------------
  */
 
+/* A version that somebody said it holds. */
 struct confirm {
     char name[NAME_SIZE];
     char tuid[TUID_SIZE];
     struct version version;
     struct address to;
+    bool asked; /* it wants to know when we hold it too */
+    bool ours;  /* it is for us to hold it */
 };
 
 struct confirming {
     struct slots slots; /* due: when it is given up */
     struct confirm confirms[EXCHANGE_CONFIRMS_MAX];
+    struct slots confirmed; /* key: of name and version; due: when it is forgotten */
+    bool wants;             /* the name of this step is to be here: */
+    struct exchange_action want;
 };
 
-/* An ihave came: does its sender want to know when we hold that? */
+/* An ihave came: does its sender want to know when we hold that, and should we? */
 void exchange_confirm_asked(struct exchange *machine, const struct exchange_event *event);
 void exchange_confirm_refresh(struct exchange *machine, const char *name,
                               const struct exchange_local *local);
@@ -188,7 +194,7 @@ void exchange_confirm_refresh(struct exchange *machine, const char *name,
 /* An ihave came: does it confirm what we put? To be called before there are other actions. */
 void exchange_confirm_heard(struct exchange *machine, const struct exchange_event *event,
                             struct exchange_actions *actions);
-void exchange_confirm_work(struct exchange *machine);
+void exchange_confirm_work(struct exchange *machine, struct exchange_actions *actions);
 mono_t exchange_confirm_due(const struct exchange *machine);
 
 /* ---- answers and announcements: exchange_say.c ---------------------------------------------- */
@@ -231,6 +237,9 @@ void exchange_say_correction(struct exchange *machine, const struct exchange_eve
 /* To those of the audiences that we have; what is unconfirmed asks to be. `once`: not repeated. */
 void exchange_say_announce(struct exchange *machine, const char *name,
                            const struct exchange_local *local, unsigned audiences, bool once);
+
+/* What is announced of this version need not be confirmed any more. */
+void exchange_say_confirmed(struct exchange *machine, const char *name, struct version version);
 
 /* To one, within `ns`; `tuid` is empty where nothing was asked. */
 void exchange_say_reply(struct exchange *machine, const struct address *to, const char *name,

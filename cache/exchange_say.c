@@ -193,6 +193,18 @@ void exchange_say_announce(struct exchange *machine, const char *name,
     saying->announcement_slots.due[slot] = machine->now;
 }
 
+void exchange_say_confirmed(struct exchange *machine, const char *name, struct version version)
+{
+    int slot = announcement_find(machine, name);
+    struct exchange_local *local;
+
+    if (slot == SLOTS_NONE)
+        return;
+    local = &machine->saying.announcements[slot].local;
+    if (version_same(local->version, version))
+        local->unconfirmed = false;
+}
+
 /* ---- work ----------------------------------------------------------------------------------- */
 
 void exchange_say_write(const struct exchange *machine, const char *name,

@@ -168,15 +168,20 @@ static enum store_status adopt(struct group *group, size_t index)
 static enum store_status want(struct group *group, size_t index)
 {
     struct store_job *job = group->jobs[index];
+    struct version version = job->manifest.version;
     struct record record;
     struct store_entry entry;
     enum store_status status = newest(group, job->manifest.name, &record);
 
     if (status != STORE_OK)
         return status;
-    if (record.manifest.deleted)
+    if (record.manifest.deleted ||
+        (version.bits && !version_same(record.manifest.version, version)))
         return STORE_NOT_FOUND;
-    status = ledger_want(&group->ledger, &record.manifest.sha256, record.sequence);
+    if (job->unconfirmed)
+        status = ledger_mark(&group->ledger, &record, true);
+    if (status == STORE_OK)
+        status = ledger_want(&group->ledger, &record.manifest.sha256, record.sequence);
     if (status == STORE_OK)
         status = ledger_entry_of(&group->view, &record, &entry);
     if (status != STORE_OK)

@@ -303,7 +303,9 @@ enum store_job_kind {
                      Where it and what stands here were made without knowing of each other, the
                      older one is kept as a conflict.
                      Where the content of an older version was held, the new one becomes wanted. */
-    STORE_WANT,   /* manifest.name: marks its content as wanted */
+    STORE_WANT,   /* manifest.name and version (none: whatever stands here): marks its content as
+                     wanted where it is not here, and the version as unconfirmed where `unconfirmed`
+                     is set. STORE_NOT_FOUND: there is another version, a tombstone, or no name */
     STORE_LAND,   /* manifest and partial, all of whose chunks are there: checked as a whole against
                      manifest.sha256 (STORE_WRONG: thrown away), and becomes held content. The
                      partial stays readable, and is still the owner's to close. */
@@ -322,10 +324,10 @@ struct store_job {
     struct span text;         /* STORE_ADOPT: the caller keeps the bytes until done */
     struct draft *draft;      /* STORE_PUT: taken over */
     struct partial *partial;  /* STORE_LAND */
-    bool unconfirmed; /* STORE_PUT, STORE_REMOVE, STORE_ADOPT: there are candidates above, and
-                         none is known to hold it. Its content is wanted, and never dropped,
-                         until STORE_CONFIRM. A restart keeps the mark; a catalogue made anew
-                         gives it to all that was put in here. */
+    bool unconfirmed; /* STORE_PUT, STORE_REMOVE, STORE_ADOPT, STORE_WANT: there are candidates
+                         above, and none is known to hold it. Its content is wanted, and never
+                         dropped, until STORE_CONFIRM. A restart keeps the mark; a catalogue made
+                         anew gives it to all that was put in here. */
 
     enum store_status status; /* out */
     bool wanted;              /* out: the content is now wanted here */

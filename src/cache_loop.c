@@ -25,6 +25,7 @@ static struct exchange_local look_up(struct cache_loop *cache, struct span name)
         return local;
     local.known = true;
     local.held = entry.held;
+    local.wanted = entry.wanted;
     local.unconfirmed = entry.unconfirmed;
     local.deleted = entry.manifest.deleted;
     local.version = entry.manifest.version;
@@ -91,23 +92,6 @@ static void tell_fault(struct cache_loop *cache, const struct exchange_action *a
     }
 }
 
-static void confirmed(struct store_job *job)
-{
-    free(job);
-}
-
-static void confirm(struct cache_loop *cache, const struct exchange_action *action)
-{
-    struct store_job *job = calloc(1, sizeof(*job));
-
-    MUST(job != NULL);
-    job->kind = STORE_CONFIRM;
-    job->done = confirmed;
-    job->manifest.version = action->version;
-    MUST(span_copy(span_of(action->name), job->manifest.name, sizeof(job->manifest.name)));
-    store_submit(cache->options.store, job);
-}
-
 static void carry_out(struct cache_loop *cache, const struct exchange_action *action)
 {
     switch (action->kind) {
@@ -127,7 +111,10 @@ static void carry_out(struct cache_loop *cache, const struct exchange_action *ac
         tell_fault(cache, action);
         break;
     case EXCHANGE_CONFIRMED:
-        confirm(cache, action);
+        cache_loop_confirm(cache, action);
+        break;
+    case EXCHANGE_WANT:
+        cache_loop_want(cache, action);
         break;
     }
 }
@@ -351,9 +338,9 @@ void cache_loop_landed(struct cache_loop *cache, struct span name, const struct 
     tell_of(cache, &event);
 }
 
-void cache_loop_again(struct cache_loop *cache, const struct store_entry *entry)
+void cache_loop_again(struct cache_loop *cache, struct span name)
 {
-    struct exchange_event event = {.kind = EXCHANGE_AGAIN, .name = span_of(entry->manifest.name)};
+    struct exchange_event event = {.kind = EXCHANGE_AGAIN, .name = name};
 
     MUST_BE(cache, CACHE_LOOP_MAGIC);
     tell_of(cache, &event);

@@ -49,6 +49,8 @@ struct cache_loop_options {
     void (*compared)(void *arg, const struct address *from, uint64_t store_id);
     /* A host says that it holds what this node knows and does not hold. Main thread. */
     void (*offered)(void *arg, const struct notice *notice, const struct address *http);
+    /* Content is to be fetched, or marked as unconfirmed, that was not before. Main thread. */
+    void (*wanted)(void *arg);
     /* Where we stand is not what it was, though nobody told: a view has grown old. Main thread. */
     void (*moved)(void *arg);
     void *arg;
@@ -86,7 +88,7 @@ void cache_loop_head(struct cache_loop *cache, const struct address *http,
 void cache_loop_landed(struct cache_loop *cache, struct span name, const struct address *from);
 
 /* What is still unconfirmed is said again. */
-void cache_loop_again(struct cache_loop *cache, const struct store_entry *entry);
+void cache_loop_again(struct cache_loop *cache, struct span name);
 
 /* Somebody found that a host misbehaves; PEER_FINE: that it does well. Any thread. */
 void cache_loop_blame(struct cache_loop *cache, const struct address *http, enum peer_fault fault);

@@ -38,6 +38,12 @@ struct cache_loop {
 void cache_loop_step(struct cache_loop *cache, struct exchange_event *event);
 void cache_loop_flush(struct cache_loop *cache); /* sends what the steps have said */
 
+/* ---- cache_loop_store.c: what the machine has the store do ------------------------------------
+ */
+
+void cache_loop_confirm(struct cache_loop *cache, const struct exchange_action *action);
+void cache_loop_want(struct cache_loop *cache, const struct exchange_action *action);
+
 /* ---- cache_loop_members.c: members that join and leave --------------------------------------- */
 
 void cache_loop_members_begin(struct cache_loop *cache); /* introduces them all */

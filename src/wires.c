@@ -291,6 +291,14 @@ void wires_offered(void *arg, const struct notice *notice, const struct address 
         filler_poke(wires->filler);
 }
 
+void wires_wanted(void *arg)
+{
+    struct wires *wires = arg;
+
+    poke_vitals(wires);
+    filler_poke(wires->filler);
+}
+
 void wires_moved(void *arg)
 {
     struct wires *wires = arg;
@@ -302,7 +310,7 @@ void wires_again(void *arg, const struct store_entry *entry)
 {
     struct wires *wires = arg;
 
-    cache_loop_again(wires->cache, entry);
+    cache_loop_again(wires->cache, span_of(entry->manifest.name));
 }
 
 void wires_viewed(void *arg, const char *tier, bool other_master)

@@ -65,6 +65,7 @@ void wires_fault(void *arg, const struct peer *peer, enum peer_fault fault);
 void wires_clock(void *arg, const struct exchange_clock *clock);
 void wires_compared(void *arg, const struct address *from, uint64_t store_id);
 void wires_offered(void *arg, const struct notice *notice, const struct address *http);
+void wires_wanted(void *arg);
 void wires_moved(void *arg);
 
 /* For confirm_options. */

@@ -186,6 +186,7 @@ static bool make_cache_loop(struct world *world)
                                          .clock = wires_clock,
                                          .compared = wires_compared,
                                          .offered = wires_offered,
+                                         .wanted = wires_wanted,
                                          .moved = wires_moved,
                                          .arg = &world->wires};
 

@@ -177,6 +177,30 @@ static void wants_and_drops(void **state)
     assert_int_equal(home_count("content"), 0);
 }
 
+static void a_version_is_wanted_while_it_stands(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 1, 10, 0);
+    struct store_job job = {.kind = STORE_WANT, .manifest = m, .unconfirmed = true};
+
+    home_adopt(*state, &m, NULL);
+    job.manifest.version.bits++;
+    assert_int_equal(store_do(*state, &job), STORE_NOT_FOUND);
+    assert_int_equal(home_figures(*state).wanted, 0);
+    job.manifest = m;
+    assert_int_equal(store_do(*state, &job), STORE_OK);
+    assert_true(job.wanted);
+    assert_int_equal(home_figures(*state).wanted, 1);
+    assert_int_equal(home_figures(*state).unconfirmed, 1);
+    job.manifest = m;
+    assert_int_equal(store_do(*state, &job), STORE_OK); /* it changes nothing */
+    assert_int_equal(home_figures(*state).unconfirmed, 1);
+    home_put(*state, "example.com/b", 2, 10, NULL);
+    job.manifest = (struct manifest){.name = "example.com/b"};
+    assert_int_equal(store_do(*state, &job), STORE_OK);
+    assert_false(job.wanted); /* it is here */
+    assert_int_equal(home_figures(*state).unconfirmed, 2);
+}
+
 /* ---- partial content ------------------------------------------------------------------------- */
 
 static void partial_content_survives_a_restart(void **state)
@@ -334,6 +358,7 @@ int main(void)
         HOME_CASE(a_foreign_tombstone_drops_the_content),
         HOME_CASE(garbage_is_not_adopted),
         HOME_CASE(wants_and_drops),
+        HOME_CASE(a_version_is_wanted_while_it_stands),
         HOME_CASE(partial_content_survives_a_restart),
         HOME_CASE(who_is_in_a_hurry_checks_nothing),
         HOME_CASE(what_rotted_in_partial_content_is_not_had),

@@ -36,6 +36,7 @@ struct exchange_local cache_local(const struct sim *sim, const struct sim_node *
     return (struct exchange_local){
         .known = entry->known,
         .held = entry->held,
+        .wanted = entry->wanted,
         .deleted = entry->deleted,
         .version = entry->version,
         .sha256 = entry->sha256,
@@ -177,6 +178,9 @@ static void carry_out(struct sim *sim, struct sim_node *node)
         case EXCHANGE_CONFIRMED:
             keep_confirmed(sim, node, action);
             break;
+        case EXCHANGE_WANT:
+            keep_want(sim, node, action);
+            break;
         case EXCHANGE_FAULT:
             break; /* for people alone */
         }
@@ -246,7 +250,6 @@ void cache_datagram(struct sim *sim, struct sim_event *event)
     if (!sim_planted(sim, SIM_FORGETS_LOCAL))
         heard.local = cache_local(sim, node, sim_name_number(notice.name));
     cache_step(sim, node, &heard);
-    keep_heard(sim, node, &notice, &event->from);
 }
 
 static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int name, int from,

@@ -337,8 +337,7 @@ void keep_begin(struct sim *sim, struct sim_node *node);
 void keep_look(struct sim *sim, struct sim_node *node);
 void keep_changed(struct sim *sim, struct sim_node *node);
 void keep_confirmed(struct sim *sim, struct sim_node *node, const struct exchange_action *action);
-void keep_heard(struct sim *sim, struct sim_node *node, const struct notice *notice,
-                const struct address *from);
+void keep_want(struct sim *sim, struct sim_node *node, const struct exchange_action *action);
 void keep_drop(struct sim *sim, struct sim_node *node, int name);
 void keep_landed(struct sim *sim, struct sim_node *node, int name, const struct address *from);
 

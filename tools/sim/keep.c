@@ -9,7 +9,8 @@
  * dropped at any time.
  */
 static const int64_t LOOK_NS = MONO_S(1);
-static const int64_t HEAD_NS = MONO_MS(20); /* until the elections know of a change */
+static const int64_t WANT_MOST_NS = MONO_MS(10); /* until the store has noted it */
+static const int64_t HEAD_NS = MONO_MS(20);      /* until the elections know of a change */
 static const int64_t AGAIN_LEAST_NS = MONO_S(1), AGAIN_MOST_NS = MONO_S(60);
 
 /* Is it a candidate of a tier in which we are slave? */
@@ -49,28 +50,6 @@ void keep_adopted(struct sim *sim, struct sim_node *node, int name, int from)
     if (!entry->deleted && (place.top || entry->unconfirmed))
         entry->wanted = !sim_planted(sim, SIM_KEEPS_NOTHING);
     keep_changed(sim, node);
-}
-
-/* Who wants us to confirm what we know and do not hold makes us fetch it; and a backup holds what
- * its master holds. */
-void keep_heard(struct sim *sim, struct sim_node *node, const struct notice *notice,
-                const struct address *from)
-{
-    unsigned relations = place_relations(sim, node, from);
-    int name = sim_name_number(notice->name);
-    unsigned mirrored = ROUTE_BESIDE | ROUTE_FOLLOWED;
-    struct twin_entry *entry;
-
-    if (!sim->by_tiers || notice->kind != NOTICE_IHAVE || name < 0 || name >= sim->names)
-        return;
-    entry = &node->twin.entries[name];
-    if (!entry->known || entry->held || entry->deleted ||
-        !version_same(entry->version, notice->version) || !place_of(sim, node).candidate)
-        return;
-    if (!(notice->confirm && relations) && !(notice->held && (relations & mirrored) == mirrored))
-        return;
-    entry->wanted = true;
-    fetch_want(sim, node, name);
 }
 
 /* Content may be dropped at any time, but what must be kept. */
@@ -122,6 +101,37 @@ void keep_confirmed(struct sim *sim, struct sim_node *node, const struct exchang
     check_confirmed(sim, node, name, sim_node_at(sim, &action->to));
     entry->unconfirmed = false;
     keep_changed(sim, node);
+}
+
+/* The exchange decided that its content is to be here; the store notes that a little later. */
+static void want(struct sim *sim, struct sim_event *event)
+{
+    struct sim_node *node = &sim->nodes[event->node];
+    int name = (int)event->number;
+    struct twin_entry *entry = &node->twin.entries[name];
+
+    if (!version_same(entry->version, (struct version){event->other}))
+        return;
+    if (event->peer && !entry->unconfirmed)
+        be_unconfirmed(sim, entry, true);
+    entry->wanted = !entry->held;
+    if (entry->wanted)
+        fetch_want(sim, node, name);
+    else
+        tell(sim, node, EXCHANGE_LANDED, name, NULL);
+    if (entry->wanted && entry->unconfirmed)
+        tell(sim, node, EXCHANGE_AGAIN, name, NULL);
+}
+
+void keep_want(struct sim *sim, struct sim_node *node, const struct exchange_action *action)
+{
+    struct sim_event *event;
+
+    sim_note(sim, "n%d is to hold %s", node->index, action->name);
+    event = sim_at(sim, (int64_t)rng_below(&sim->rng, (uint64_t)WANT_MOST_NS), want, node->index);
+    event->number = (uint64_t)sim_name_number(action->name);
+    event->other = action->version.bits;
+    event->peer = action->unconfirmed;
 }
 
 /* Tells what is unconfirmed once more, ever later. */
