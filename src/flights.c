@@ -9,8 +9,6 @@
 #include "src/clock.h"
 #include "src/flights_inner.h"
 
-enum { RATE_IS_OLD_S = 3 };
-
 struct flights *flights_new(const struct flights_options *options)
 {
     struct flights *flights = calloc(1, sizeof(*flights));
@@ -340,8 +338,7 @@ static void view(struct flying *flying, mono_t now, struct flight_view *out)
     out->readers = flying->readers;
     pthread_mutex_lock(&flying->lock);
     out->source = flying->source;
-    if (mono_between(flying->rated, now) < MONO_S(RATE_IS_OLD_S))
-        out->rate = flying->rate;
+    out->rate = rate_read(&flying->rate, now);
     pthread_mutex_unlock(&flying->lock);
 }
 

@@ -7,6 +7,7 @@
 
 #include "src/base/log.h"
 #include "src/flights.h"
+#include "src/rate.h"
 #include "src/workers.h"
 
 /*
@@ -73,8 +74,7 @@ struct flying {
     size_t want_count;
     bool noted; /* it is on its way to the fetch thread */
     struct address source;
-    uint64_t rate;
-    mono_t rated;
+    struct rate rate;
 
     /* The fetch thread's. */
     struct flight machine;
@@ -89,8 +89,6 @@ struct flying {
     size_t filled;
     mono_t began;
     uint64_t brought; /* bytes, since it began */
-    mono_t window;    /* the rate's: since when, and how much */
-    uint64_t window_bytes;
 
     struct task task; /* a worker's, with its result */
     enum store_status status;

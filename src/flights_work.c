@@ -182,8 +182,11 @@ void flying_begin(void *arg)
     stat_add(STAT_FETCHES, 1);
     flight_init(&flying->machine, flying->manifest.size, flying->manifest.chunk_size);
     flying->alarm = fetch_alarm_new(flights->options.fetch, on_alarm, flying);
-    flying->began = flying->window = clock_mono();
-    flying->brought = flying->window_bytes = 0;
+    flying->began = clock_mono();
+    flying->brought = 0;
+    pthread_mutex_lock(&flying->lock);
+    rate_begin(&flying->rate, flying->began);
+    pthread_mutex_unlock(&flying->lock);
     flying->broken = flying->told = false;
     flying->status = STORE_OK;
     if (is_ending(flying))
@@ -314,19 +317,10 @@ static void ask_list(struct flying *flying, const struct flight_action *action)
 
 static void count_rate(struct flying *flying, uint64_t len)
 {
-    mono_t now = clock_mono();
-    int64_t ns = mono_between(flying->window, now);
-
     flying->brought += len;
-    flying->window_bytes += len;
-    if (ns < MONO_S(1))
-        return;
     pthread_mutex_lock(&flying->lock);
-    flying->rate = (uint64_t)((double)flying->window_bytes * 1e9 / (double)ns);
-    flying->rated = now;
+    rate_add(&flying->rate, clock_mono(), len);
     pthread_mutex_unlock(&flying->lock);
-    flying->window = now;
-    flying->window_bytes = 0;
 }
 
 /* The chunk that came in is whole: false where it is not what it should be. */

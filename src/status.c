@@ -12,9 +12,9 @@
 #include "src/gate.h"
 #include "src/status_inner.h"
 
-enum { STATUS_FORMAT = 1, STATUS_FLIGHTS_MAX = 32 };
+enum { STATUS_FLIGHTS_MAX = 32 };
 
-static char *dump(json_t *json)
+char *status_dump(json_t *json)
 {
     char *text = json_dumps(json, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
 
@@ -134,82 +134,7 @@ char *status_json(const struct status_source *source, mono_t now)
     add(status, "auth", json_string(source->auth));
     add(status, "log_level", json_string(log_level_name(log_level())));
     add(status, "events", events_json(source->recent));
-    return dump(status);
-}
-
-/* ---- peers ---------------------------------------------------------------------------------- */
-
-static const char *why_unused(const struct peer *peer, const struct elect_member *member,
-                              mono_t now)
-{
-    if (!peer_usable(peer, now))
-        return peer_fault_sentence(peer->fault);
-    if (peer->ever_heard)
-        return NULL;
-    return member ? STATUS_HEARD_IN_ELECTION : "not heard yet";
-}
-
-/* By the cache or in an election, whichever is later. */
-static json_t *heard_json(const struct peer *peer, const struct elect_member *member, mono_t now)
-{
-    mono_t heard = peer->ever_heard ? peer->heard : MONO_NEVER;
-
-    if (member && (!peer->ever_heard || mono_reached(member->heard, heard)))
-        heard = member->heard;
-    return heard.ns == MONO_NEVER.ns ? json_null() : json_real(seconds_between(heard, now));
-}
-
-static json_t *name_json(const struct peer *peer, const struct elect_member *member)
-{
-    bool renamed = member && (!peer->ever_heard || mono_reached(member->heard, peer->heard));
-    const char *name = renamed ? member->node : peer->node;
-
-    return name[0] ? json_string(name) : json_null();
-}
-
-static json_t *peer_json(const struct status_source *source, const struct status_roll *roll,
-                         const struct peer *peer, mono_t now)
-{
-    const struct elect_member *member = status_roll_newest(roll, &peer->address);
-    const char *why = why_unused(peer, member, now);
-    json_t *json = made(json_object());
-    char address[ADDRESS_TEXT_SIZE];
-
-    add(json, "node", name_json(peer, member));
-    add(json, "address", json_string(address_host_text(&peer->address, address)));
-    add(json, "http_port", json_integer(peer->http_port));
-    add(json, "member", json_boolean(members_hold(source->members, &peer->address)));
-    add(json, "heard_s", heard_json(peer, member, now));
-    add(json, "clock_ahead_s",
-        peer->clock_known ? json_real((double)peer->clock_ahead_ms / 1e3) : json_null());
-    add(json, "used", json_boolean(why == NULL));
-    add(json, "why", why ? json_string(why) : json_null());
-    add(json, "fault", json_string(peer_fault_name(peer->fault)));
-    add(json, "faults", json_integer(peer->faults));
-    add(json, "avoided_for_s",
-        peer_usable(peer, now) ? json_real(0) : json_real(seconds_between(now, peer->avoid_until)));
-    return json;
-}
-
-char *status_peers_json(const struct status_source *source, mono_t now)
-{
-    json_t *answer = made(json_object());
-    json_t *list = made(json_array());
-    const struct peers *peers = exchange_peers(source->exchange);
-
-    struct status_roll *roll = status_roll_new(source);
-
-    for (size_t i = 0; i < peers->count; i++) {
-        json_t *peer = peer_json(source, roll, &peers->list[i], now);
-        add(peer, "tiers", status_roll_of(roll, &peers->list[i].address, now));
-        json_array_append_new(list, peer);
-    }
-    status_roll_rest(roll, list, now);
-    status_roll_free(roll);
-    add(answer, "format", json_integer(STATUS_FORMAT));
-    add(answer, "node", json_string(source->node));
-    add(answer, "peers", list);
-    return dump(answer);
+    return status_dump(status);
 }
 
 /* ---- metrics -------------------------------------------------------------------------------- */

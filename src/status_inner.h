@@ -46,22 +46,19 @@ static inline void metric(FILE *out, const char *name, const char *type, const c
             value == (double)(int64_t)value ? 0 : 3, value);
 }
 
-/* ---- status_tiers.c: what the elections say ---------------------------------------------------
- */
+/* ---- status.c ------------------------------------------------------------------------------- */
+
+enum { STATUS_FORMAT = 1 };
+char *status_dump(json_t *json); /* ends it */
+
+/* ---- status_tiers.c: what the elections say -------------------------------------------------- */
 
 json_t *status_tiers(const struct status_source *source, mono_t now);
 void status_tier_metrics(FILE *out, const struct status_source *source, mono_t now);
 
-/* Who is heard in which tiers, for pond peers. `newest` is what was
- * believed last of one host, in any tier; `of` tells all that is heard of it, as an array;
- * `rest` adds a peer for each host that was not asked about. */
-#define STATUS_HEARD_IN_ELECTION "heard in the election alone so far"
-struct status_roll;
-struct status_roll *status_roll_new(const struct status_source *source);
-const struct elect_member *status_roll_newest(const struct status_roll *roll,
-                                              const struct address *host); /* NULL: not heard */
-json_t *status_roll_of(struct status_roll *roll, const struct address *host, mono_t now);
-void status_roll_rest(struct status_roll *roll, json_t *peers, mono_t now);
-void status_roll_free(struct status_roll *roll);
+json_t *status_host(const struct address *host); /* null: none */
+json_t *status_ago(mono_t then, mono_t now);     /* seconds; null: never */
+void status_add_pair(json_t *object, struct ballot_pair pair);
+json_t *status_causes(uint16_t demotion); /* in words; null: it is not demoted */
 
 #endif

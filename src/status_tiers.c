@@ -8,34 +8,27 @@
 #include "src/lone.h"
 #include "src/vitals.h"
 
-/* What the elections say of themselves: the tiers of pond status, who is heard in them, metrics. */
+/* What the elections say of themselves: the tiers of pond status, and metrics. */
 
-static json_t *host_json(const struct address *host)
+json_t *status_host(const struct address *host)
 {
     char text[ADDRESS_TEXT_SIZE];
 
     return address_is_any(host) ? json_null() : json_string(address_host_text(host, text));
 }
 
-static json_t *ago_json(mono_t then, mono_t now)
+json_t *status_ago(mono_t then, mono_t now)
 {
     return then.ns == MONO_NEVER.ns ? json_null() : json_real(seconds_between(then, now));
 }
 
-static void add_pair(json_t *object, struct ballot_pair pair)
+void status_add_pair(json_t *object, struct ballot_pair pair)
 {
     add(object, "base", json_real((double)pair.base_us / 1e6));
     add(object, "skew", json_integer(pair.skew));
 }
 
-static void add_no_pair(json_t *object)
-{
-    add(object, "base", json_null());
-    add(object, "skew", json_null());
-}
-
-/* The causes in words, or null: where there are none, and of slaves, who stand for nothing. */
-static json_t *causes_json(uint16_t demotion)
+json_t *status_causes(uint16_t demotion)
 {
     char memory[256];
     struct text text = TEXT_OVER(memory);
@@ -44,6 +37,12 @@ static json_t *causes_json(uint16_t demotion)
         return json_null();
     vitals_causes(demotion, &text);
     return json_string(memory);
+}
+
+static void add_no_pair(json_t *object)
+{
+    add(object, "base", json_null());
+    add(object, "skew", json_null());
 }
 
 /* ---- tiers ----------------------------------------------------------------------------------- */
@@ -120,19 +119,19 @@ static json_t *tier_json(const struct status_source *source, const struct view_t
     add(json, "tier", json_string(view->tier));
     add(json, "role", json_string(ballot_role_name(view->role)));
     add(json, "master", view->has_master ? json_string(view->master) : json_null());
-    add(json, "address", view->has_master ? host_json(&view->master_address) : json_null());
+    add(json, "address", view->has_master ? status_host(&view->master_address) : json_null());
     if (view->has_master)
-        add_pair(json, view->pair);
+        status_add_pair(json, view->pair);
     else
         add_no_pair(json);
     add(json, "epoch", json_integer((json_int_t)view->epoch));
-    add(json, "last_advert_s", ago_json(view->last_advert, now));
+    add(json, "last_advert_s", status_ago(view->last_advert, now));
     add(json, "since", json_real(seconds_between(view->since, now)));
     add(json, "reason", json_string(reason_sentence(view->reason)));
     add(json, "behind", behind_json(source, view));
     add(json, "reason_name", json_string(reason_name(view->reason)));
-    add(json, "own_address", host_json(&view->address));
-    add(json, "successor", host_json(&view->successor));
+    add(json, "own_address", status_host(&view->address));
+    add(json, "successor", status_host(&view->successor));
     add(json, "candidates", json_integer(view->others + (view->role != BALLOT_SLAVE)));
     add(json, "candidates_heard", json_integer(view->others_heard));
     add(json, "alone", json_boolean(lone_is(view)));
@@ -140,7 +139,7 @@ static json_t *tier_json(const struct status_source *source, const struct view_t
     add(json, "unconfirmed", json_integer(view->unconfirmed));
     add(json, "master_demotion", json_integer(view->demotion));
     add(json, "demotion", json_integer(view->own_demotion));
-    add(json, "demoted", causes_json(view->role == BALLOT_SLAVE ? 0 : view->own_demotion));
+    add(json, "demoted", status_causes(view->role == BALLOT_SLAVE ? 0 : view->own_demotion));
     add(json, "by_hand", hand_json(source, view->tier));
     add(json, "stale", json_boolean(mono_reached(now, view->good_until)));
     return json;
@@ -158,152 +157,6 @@ json_t *status_tiers(const struct status_source *source, mono_t now)
                                             : flat_tier(source, tier, now));
     }
     return tiers;
-}
-
-/* ---- members --------------------------------------------------------------------------------- */
-
-struct heard {
-    const char *tier;
-    struct elect_member member;
-    bool asked;
-};
-
-struct status_roll {
-    size_t count;
-    struct heard *list; /* by address, then as they came */
-};
-
-static int by_host(const void *a, const void *b)
-{
-    struct address one = ((const struct heard *)a)->member.address;
-    struct address other = ((const struct heard *)b)->member.address;
-
-    one.port = other.port = 0;
-    return address_compare(&one, &other);
-}
-
-static void add_members(struct status_roll *roll, struct election *election, const char *tier)
-{
-    struct elect_member *members;
-    size_t count = election_members(election, tier, &members);
-
-    if (count == 0)
-        return;
-    roll->list = realloc(roll->list, (roll->count + count) * sizeof(*roll->list));
-    MUST(roll->list != NULL);
-    for (size_t i = 0; i < count; i++) {
-        if (members[i].node[0]) /* a candidate that was never heard has none */
-            roll->list[roll->count++] = (struct heard){.tier = tier, .member = members[i]};
-    }
-    free(members);
-}
-
-struct status_roll *status_roll_new(const struct status_source *source)
-{
-    struct status_roll *roll = calloc(1, sizeof(*roll));
-
-    MUST(roll != NULL);
-    for (size_t i = 0; source->election && i < source->tier_count; i++)
-        add_members(roll, source->election, source->tiers[i].tier);
-    if (roll->count)
-        qsort(roll->list, roll->count, sizeof(*roll->list), by_host);
-    return roll;
-}
-
-void status_roll_free(struct status_roll *roll)
-{
-    free(roll->list);
-    free(roll);
-}
-
-static json_t *heard_json(const struct heard *heard, mono_t now)
-{
-    const struct elect_member *m = &heard->member;
-    json_t *json = made(json_object());
-
-    add(json, "tier", json_string(heard->tier));
-    add(json, "role", json_string(ballot_role_name(m->role)));
-    add(json, "candidate", json_boolean(m->candidate));
-    add(json, "believed", json_boolean(m->proven));
-    add_pair(json, m->pair);
-    add(json, "demotion", json_integer(m->demotion));
-    add(json, "demoted", causes_json(m->demotion));
-    add(json, "behind", json_boolean(m->behind));
-    add(json, "unconfirmed", json_integer(m->unconfirmed));
-    add(json, "heard_s", m->proven ? ago_json(m->heard, now) : json_null());
-    return json;
-}
-
-/* The first place in the roll that is not before the host's. */
-static size_t place_of(const struct status_roll *roll, const struct heard *key)
-{
-    size_t from = 0, to = roll->count;
-
-    while (from < to) {
-        size_t middle = (from + to) / 2;
-        if (by_host(&roll->list[middle], key) < 0)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return from;
-}
-
-const struct elect_member *status_roll_newest(const struct status_roll *roll,
-                                              const struct address *host)
-{
-    struct heard key = {.member.address = *host};
-    const struct elect_member *newest = NULL;
-
-    for (size_t i = place_of(roll, &key); i < roll->count && by_host(&roll->list[i], &key) == 0;
-         i++) {
-        const struct elect_member *m = &roll->list[i].member;
-        if (m->proven && m->heard.ns != MONO_NEVER.ns &&
-            (!newest || mono_reached(m->heard, newest->heard)))
-            newest = m;
-    }
-    return newest;
-}
-
-json_t *status_roll_of(struct status_roll *roll, const struct address *host, mono_t now)
-{
-    struct heard key = {.member.address = *host};
-    json_t *tiers = made(json_array());
-
-    for (size_t i = place_of(roll, &key); i < roll->count && by_host(&roll->list[i], &key) == 0;
-         i++) {
-        roll->list[i].asked = true;
-        json_array_append_new(tiers, heard_json(&roll->list[i], now));
-    }
-    return tiers;
-}
-
-/* One that the cache has not met, with the fields that every peer has. */
-static json_t *stranger_json(struct status_roll *roll, const struct elect_member *m, mono_t now)
-{
-    json_t *json = made(json_object());
-
-    add(json, "node", json_string(m->node));
-    add(json, "address", host_json(&m->address));
-    add(json, "http_port", json_integer(m->address.port));
-    add(json, "member", json_true());
-    add(json, "heard_s", m->proven ? ago_json(m->heard, now) : json_null());
-    add(json, "clock_ahead_s", json_null());
-    add(json, "used", json_false());
-    add(json, "why", json_string(STATUS_HEARD_IN_ELECTION));
-    add(json, "fault", json_string("none"));
-    add(json, "faults", json_integer(0));
-    add(json, "avoided_for_s", json_real(0));
-    add(json, "tiers", status_roll_of(roll, &m->address, now));
-    return json;
-}
-
-void status_roll_rest(struct status_roll *roll, json_t *peers, mono_t now)
-{
-    for (size_t i = 0; i < roll->count; i++) {
-        if (!roll->list[i].asked)
-            json_array_append_new(peers, stranger_json(roll, &roll->list[i].member, now));
-    }
 }
 
 /* ---- metrics --------------------------------------------------------------------------------- */

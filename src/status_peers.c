@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+
+#include "cache/route.h"
+#include "src/routes.h"
+#include "src/status_inner.h"
+
+/* pond peers: who is known, by the cache and in the elections, and why somebody is not used. */
+
+/* ---- who is heard in the elections ---------------------------------------------------------- */
+
+struct heard {
+    const char *tier;
+    struct elect_member member;
+    bool asked;
+};
+
+struct roll {
+    size_t count;
+    struct heard *list; /* by address, then as they came */
+};
+
+static int by_host(const void *a, const void *b)
+{
+    struct address one = ((const struct heard *)a)->member.address;
+    struct address other = ((const struct heard *)b)->member.address;
+
+    one.port = other.port = 0;
+    return address_compare(&one, &other);
+}
+
+static void add_members(struct roll *roll, struct election *election, const char *tier)
+{
+    struct elect_member *members;
+    size_t count = election_members(election, tier, &members);
+
+    if (count == 0)
+        return;
+    roll->list = realloc(roll->list, (roll->count + count) * sizeof(*roll->list));
+    MUST(roll->list != NULL);
+    for (size_t i = 0; i < count; i++) {
+        if (members[i].node[0]) /* a candidate that was never heard has none */
+            roll->list[roll->count++] = (struct heard){.tier = tier, .member = members[i]};
+    }
+    free(members);
+}
+
+static struct roll *roll_new(const struct status_source *source)
+{
+    struct roll *roll = calloc(1, sizeof(*roll));
+
+    MUST(roll != NULL);
+    for (size_t i = 0; source->election && i < source->tier_count; i++)
+        add_members(roll, source->election, source->tiers[i].tier);
+    if (roll->count)
+        qsort(roll->list, roll->count, sizeof(*roll->list), by_host);
+    return roll;
+}
+
+static void roll_free(struct roll *roll)
+{
+    free(roll->list);
+    free(roll);
+}
+
+static json_t *place_json(const struct heard *heard, mono_t now)
+{
+    const struct elect_member *m = &heard->member;
+    json_t *json = made(json_object());
+
+    add(json, "tier", json_string(heard->tier));
+    add(json, "role", json_string(ballot_role_name(m->role)));
+    add(json, "candidate", json_boolean(m->candidate));
+    add(json, "believed", json_boolean(m->proven));
+    status_add_pair(json, m->pair);
+    add(json, "demotion", json_integer(m->demotion));
+    add(json, "demoted", status_causes(m->demotion));
+    add(json, "behind", json_boolean(m->behind));
+    add(json, "unconfirmed", json_integer(m->unconfirmed));
+    add(json, "heard_s", m->proven ? status_ago(m->heard, now) : json_null());
+    return json;
+}
+
+/* The first place in the roll that is not before the host's. */
+static size_t place_of(const struct roll *roll, const struct heard *key)
+{
+    size_t from = 0, to = roll->count;
+
+    while (from < to) {
+        size_t middle = (from + to) / 2;
+        if (by_host(&roll->list[middle], key) < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+static const struct elect_member *roll_newest(const struct roll *roll, const struct address *host)
+{
+    struct heard key = {.member.address = *host};
+    const struct elect_member *newest = NULL;
+
+    for (size_t i = place_of(roll, &key); i < roll->count && by_host(&roll->list[i], &key) == 0;
+         i++) {
+        const struct elect_member *m = &roll->list[i].member;
+        if (m->proven && m->heard.ns != MONO_NEVER.ns &&
+            (!newest || mono_reached(m->heard, newest->heard)))
+            newest = m;
+    }
+    return newest;
+}
+
+static json_t *roll_of(struct roll *roll, const struct address *host, mono_t now)
+{
+    struct heard key = {.member.address = *host};
+    json_t *tiers = made(json_array());
+
+    for (size_t i = place_of(roll, &key); i < roll->count && by_host(&roll->list[i], &key) == 0;
+         i++) {
+        roll->list[i].asked = true;
+        json_array_append_new(tiers, place_json(&roll->list[i], now));
+    }
+    return tiers;
+}
+
+/* ---- peers ---------------------------------------------------------------------------------- */
+
+/* What it is to us, in one word and, where that keeps us from asking it for content, in a sentence.
+ * The first that fits. */
+static const struct relation {
+    unsigned is; /* any of these */
+    const char *name;
+    const char *why; /* NULL: it may be asked */
+} relations[] = {
+    {ROUTE_FOLLOWED, "master", NULL},
+    {ROUTE_LED, "led", NULL},
+    {ROUTE_MESH, "peer", NULL},
+    {ROUTE_FELLOW, "fellow", NULL},
+    {ROUTE_SLAVE, "slave", NULL},
+    {ROUTE_CANDIDATE, "candidate",
+     "a candidate that is not master: only the tier's master is asked"},
+    {ROUTE_SIBLING, "sibling", "a slave of the same tier: only its master is asked"},
+    {0, "stranger", "a stranger: it shares no tier with this node"},
+};
+
+static const struct relation *relation_of(const struct status_source *source, mono_t now,
+                                          const struct address *host)
+{
+    const struct routes routes = {.members = source->members, .view = source->view};
+    unsigned is = routes_to(&routes, now, host);
+    const struct relation *relation = relations;
+
+    while (relation->is && !(relation->is & is))
+        relation++;
+    return relation;
+}
+
+/* Whom we follow is asked however it was heard. */
+static const char *why_unused(const struct relation *relation, const struct peer *peer,
+                              const struct elect_member *member, mono_t now)
+{
+    if (relation->why)
+        return relation->why;
+    if (peer && !peer_usable(peer, now))
+        return peer_fault_sentence(peer->fault);
+    if ((peer && peer->ever_heard) || relation->is == ROUTE_FOLLOWED)
+        return NULL;
+    return member ? "heard in the election alone so far" : "not heard since this node started";
+}
+
+/* By the cache or in an election, whichever is later. */
+static json_t *heard_json(const struct peer *peer, const struct elect_member *member, mono_t now)
+{
+    mono_t heard = peer->ever_heard ? peer->heard : MONO_NEVER;
+
+    if (member && (!peer->ever_heard || mono_reached(member->heard, heard)))
+        heard = member->heard;
+    return heard.ns == MONO_NEVER.ns ? json_null() : json_real(seconds_between(heard, now));
+}
+
+static json_t *name_json(const struct peer *peer, const struct elect_member *member)
+{
+    bool renamed = member && (!peer->ever_heard || mono_reached(member->heard, peer->heard));
+    const char *name = renamed ? member->node : peer->node;
+
+    return name[0] ? json_string(name) : json_null();
+}
+
+static void add_use(json_t *json, const struct relation *relation, const char *why)
+{
+    add(json, "relation", json_string(relation->name));
+    add(json, "used", json_boolean(why == NULL));
+    add(json, "why", why ? json_string(why) : json_null());
+}
+
+static json_t *peer_json(const struct status_source *source, const struct roll *roll,
+                         const struct peer *peer, mono_t now)
+{
+    const struct elect_member *member = roll_newest(roll, &peer->address);
+    const struct relation *relation = relation_of(source, now, &peer->address);
+    json_t *json = made(json_object());
+
+    add(json, "node", name_json(peer, member));
+    add(json, "address", status_host(&peer->address));
+    add(json, "http_port", json_integer(peer->http_port));
+    add(json, "member", json_boolean(members_hold(source->members, &peer->address)));
+    add(json, "heard_s", heard_json(peer, member, now));
+    add(json, "clock_ahead_s",
+        peer->clock_known ? json_real((double)peer->clock_ahead_ms / 1e3) : json_null());
+    add_use(json, relation, why_unused(relation, peer, member, now));
+    add(json, "fault", json_string(peer_fault_name(peer->fault)));
+    add(json, "faults", json_integer(peer->faults));
+    add(json, "avoided_for_s",
+        peer_usable(peer, now) ? json_real(0) : json_real(seconds_between(now, peer->avoid_until)));
+    return json;
+}
+
+/* One that the cache has not met, with the fields that every peer has. */
+static json_t *stranger_json(const struct status_source *source, struct roll *roll,
+                             const struct elect_member *m, mono_t now)
+{
+    const struct relation *relation = relation_of(source, now, &m->address);
+    json_t *json = made(json_object());
+
+    add(json, "node", json_string(m->node));
+    add(json, "address", status_host(&m->address));
+    add(json, "http_port", json_integer(m->address.port));
+    add(json, "member", json_true());
+    add(json, "heard_s", m->proven ? status_ago(m->heard, now) : json_null());
+    add(json, "clock_ahead_s", json_null());
+    add_use(json, relation, why_unused(relation, NULL, m, now));
+    add(json, "fault", json_string("none"));
+    add(json, "faults", json_integer(0));
+    add(json, "avoided_for_s", json_real(0));
+    add(json, "tiers", roll_of(roll, &m->address, now));
+    return json;
+}
+
+char *status_peers_json(const struct status_source *source, mono_t now)
+{
+    const struct peers *peers = exchange_peers(source->exchange);
+    json_t *answer = made(json_object());
+    json_t *list = made(json_array());
+    struct roll *roll = roll_new(source);
+
+    for (size_t i = 0; i < peers->count; i++) {
+        json_t *peer = peer_json(source, roll, &peers->list[i], now);
+        add(peer, "tiers", roll_of(roll, &peers->list[i].address, now));
+        json_array_append_new(list, peer);
+    }
+    for (size_t i = 0; i < roll->count; i++) {
+        if (!roll->list[i].asked)
+            json_array_append_new(list, stranger_json(source, roll, &roll->list[i].member, now));
+    }
+    roll_free(roll);
+    add(answer, "format", json_integer(STATUS_FORMAT));
+    add(answer, "node", json_string(source->node));
+    add(answer, "peers", list);
+    return status_dump(answer);
+}
