@@ -16,6 +16,10 @@ def large(mib):
     return os.urandom(mib * 1024 * 1024)
 
 
+def unconfirmed(node):
+    return node.status()["cache"]["unconfirmed"]
+
+
 def gets(node, name, content, seconds=30):
     """It comes to serve this content, and nothing that is neither this nor an older version."""
     def got():
@@ -88,6 +92,39 @@ def tiers_put_without_master(net):
     for node in stack.core.nodes:
         gets(node, "early", SMALL)
         gets(node, "late", b"late")
+
+
+@test("the site's master dies before what was put below it went up: the backup takes it up")
+def tiers_master_killed_before_it_is_up(net):
+    stack = Stack(net, core=1, paris=(2, 1))
+    paris, core = stack.sites["paris"], stack.core.nodes[0]
+    slave, backup, content = paris.slaves[0], paris.candidates[1], large(4)
+    paris.candidates[0].host.slow_down("1mbit")  # what is known of it comes at once
+    slave.put("it", content)
+    wait_until(lambda: backup.knows("it"), "the backup knows it", pause=0.01)
+    kill_master(stack, paris)
+    equal(unconfirmed(slave), 1, "unconfirmed puts when the master dies")
+    wait_until(lambda: unconfirmed(slave) == 0, f"it is confirmed\n{backup.log()[-2000:]}")
+    for node in (slave, core):
+        node.host.unplug()
+    equal(backup.get("it") == content, True, "the content at the backup, alone")
+    for node in (slave, core):
+        node.host.plug_in()
+    gets(core, "it", content)
+    wait_until(lambda: unconfirmed(backup) == 0, "the core has confirmed it")
+
+
+@test("a backup of a site mirrors what its master has fetched")
+def tiers_backup_mirrors(net):
+    stack = Stack(net, core=1, paris=(2, 1))
+    paris, content = stack.sites["paris"], large(1)
+    master, backup = paris.candidates
+    stack.core.nodes[0].put("it", content)
+    everyone_knows(stack.nodes, "it")
+    equal(paris.slaves[0].get("it") == content, True, "the content at the slave")
+    wait_until(lambda: backup.status()["cache"]["bytes"] >= len(content),
+               f"the backup holds it\n{backup.log()[-2000:]}")
+    check(master.status()["cache"]["bytes"] >= len(content), "the master holds it")
 
 
 @test("what is removed at the bottom is gone everywhere")
