@@ -167,15 +167,16 @@ static void tell_fault(struct exchange *machine, struct exchange_actions *action
 
 void exchange_judge(struct exchange *machine, const struct exchange_event *event)
 {
-    struct peer *peer = peers_find(&machine->peers, &event->from);
+    const struct address *host = event->answered.port ? &event->answered : &event->from;
+    struct peer *peer = peers_find(&machine->peers, host);
     bool answered = event->result == EXCHANGE_DONE || event->result == EXCHANGE_AHEAD;
 
     if (peer && answered)
         peer_serves(peer);
     if (event->result == EXCHANGE_AHEAD)
-        exchange_blame(machine, &event->from, PEER_AHEAD);
+        exchange_blame(machine, host, PEER_AHEAD);
     else if (!answered && event->fault != PEER_FINE)
-        exchange_blame(machine, &event->from, event->fault);
+        exchange_blame(machine, host, event->fault);
 }
 
 /* All of a flat mesh are greeted together once, when we begin; who joins later is greeted by

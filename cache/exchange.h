@@ -150,9 +150,11 @@ struct exchange_event {
     enum exchange_event_kind kind;
     mono_t now;
     wall_t wall;
-    struct address from; /* datagrams: as received; HTTP: with the HTTP port */
-    unsigned relations;  /* what `from` is to us now, in every event that has one: of
-                            enum route_relation; 0: a stranger, who is told and asked nothing */
+    struct address from;     /* datagrams: as received; HTTP: with the HTTP port */
+    unsigned relations;      /* what `from` is to us now, in every event that has one: of
+                                enum route_relation; 0: a stranger, who is told and asked nothing */
+    struct address answered; /* LEARNED: who answered: `from`, or whom that sent us to. It is
+                                judged; all zero: `from` is */
     struct route_place place;
     const struct notice *notice;
     struct span name;

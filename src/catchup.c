@@ -389,8 +389,11 @@ static void put_target(struct catchup *c)
 static void ask(struct catchup *c)
 {
     free(c->request.body);
-    c->request = (struct fetch_request){
-        .server = c->options.server, .most = CATCHUP_PAGE_MAX, .done = fetched, .owner = c};
+    c->request = (struct fetch_request){.server = c->options.server,
+                                        .stay = true,
+                                        .most = CATCHUP_PAGE_MAX,
+                                        .done = fetched,
+                                        .owner = c};
     c->piece = c->todo[--c->todo_count];
     c->page = free_page(c);
     c->asking = true;

@@ -133,6 +133,7 @@ void fetch_submit(struct fetch *fetch, struct fetch_request *request)
 
     MUST_BE(fetch, FETCH_MAGIC);
     MUST(!request->range || (request->from <= request->to && request->to < request->total));
+    request->answered = request->server;
     request->fault = PEER_FINE;
     request->retry_after_s = 0;
     request->body = NULL;

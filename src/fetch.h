@@ -32,8 +32,9 @@ struct fetch_options {
      * `Cache-Control: only-if-cached`. Looked at before each request, and by fetch_recheck: what
      * was asked of one that may do less by now is ended. NULL: any may be asked for anything. */
     enum route_ask (*may_ask)(void *arg, const struct address *server);
-    /* May a redirect lead there: is it a candidate that we know? NULL: none is followed. */
-    bool (*may_follow)(void *arg, const struct address *server);
+    /* May a redirect of `server` lead to `goal`? Looked at again where may_ask is. NULL: none is
+     * followed. */
+    bool (*may_follow)(void *arg, const struct address *server, const struct address *goal);
     /* Which own address to speak from to `to`; false: the kernel's choice. May be NULL. */
     bool (*source_for)(void *arg, const struct address *to, struct address *out);
     void *arg;
@@ -81,8 +82,9 @@ enum {
 
 /* One request; the caller's memory, until `done`. All callbacks are made on the fetch thread. */
 struct fetch_request {
-    struct address server;          /* one redirect may put another in its place: who answered */
+    struct address server;
     char target[FETCH_TARGET_SIZE]; /* from its slash on, percent-encoded */
+    bool stay;                      /* it is asked for what is its own: no redirect is followed */
     bool range;        /* ask for bytes from..to, and take nothing but 206 with just those */
     uint64_t from, to; /* inclusive */
     uint64_t total;    /* with range: the length of the whole, as the answer must have it */
@@ -99,6 +101,8 @@ struct fetch_request {
     void *owner;
 
     /* out: */
+    struct address answered; /* who answers: `server`, or where that sent us. Stands before the
+                                first byte of a body; whose every fault is */
     enum fetch_result result;
     enum peer_fault fault;
     uint32_t retry_after_s; /* FETCH_BUSY: what it said; 0: nothing */

@@ -289,7 +289,7 @@ bool fetch_answer_location(const struct fetch_answer *answer, const struct fetch
     rest = (struct span){value.at + sizeof(scheme) - 1, value.len - (sizeof(scheme) - 1)};
     if (!parse_authority(span_take(&rest, '/'), out))
         return false;
-    out->scope = request->server.scope;
+    out->scope = request->answered.scope;
     return span_is(rest, request->target + 1);
 }
 

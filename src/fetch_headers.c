@@ -63,7 +63,7 @@ static void authorize(struct transfer *transfer, const struct outgoing *outgoing
         return;
     for (size_t i = 0; i < challenge_request_header_count; i++)
         signed_part.values[i] = outgoing_value(outgoing, challenge_request_headers[i]);
-    address_text(&transfer->request->server, server);
+    address_text(&transfer->request->answered, server);
     transfer->was_signed = challenge_authorize(fetch->challenges, fetch->seal, span_of(server),
                                                &signed_part, &transfer->claim, &value);
     if (!transfer->was_signed)

@@ -24,14 +24,14 @@ static void log_fault(struct transfer *transfer, struct fetch_verdict verdict)
 
     if (verdict.fault == PEER_FINE ||
         (is_lasting(verdict.fault) &&
-         !told_fault(&fetch->told, &transfer->request->server, verdict.fault, now)) ||
+         !told_fault(&fetch->told, &transfer->request->answered, verdict.fault, now)) ||
         !log_flood_pass(&fetch->flood, now, &missed))
         return;
     if (missed)
         log_warn("fetch: %" PRIu64 " more faults were not logged", missed);
     asked.len = strcspn(asked.at, "?"); /* positions and digests tell nobody anything */
     log_quote(&target, asked, LOG_TARGET_MAX);
-    log_warn("fetch: %s: %s (asked for %s: %s)", address_text(&transfer->request->server, server),
+    log_warn("fetch: %s: %s (asked for %s: %s)", address_text(&transfer->request->answered, server),
              peer_fault_sentence(verdict.fault), target.at, verdict.why);
 }
 
@@ -39,8 +39,8 @@ static void log_end(struct transfer *transfer)
 {
     char server[ADDRESS_TEXT_SIZE];
 
-    if (told_end(&transfer->fetch->told, &transfer->request->server))
-        log_info("fetch: %s answers again", address_text(&transfer->request->server, server));
+    if (told_end(&transfer->fetch->told, &transfer->request->answered))
+        log_info("fetch: %s answers again", address_text(&transfer->request->answered, server));
 }
 
 void fetch_log(struct transfer *transfer, struct fetch_verdict verdict)

@@ -43,7 +43,7 @@ static bool learn(struct transfer *transfer, struct span value)
 {
     char server[ADDRESS_TEXT_SIZE];
 
-    address_text(&transfer->request->server, server);
+    address_text(&transfer->request->answered, server);
     return value.at != NULL && challenge_learn(transfer->fetch->challenges, span_of(server), value);
 }
 
@@ -112,8 +112,8 @@ static struct fetch_verdict judge_redirect(struct transfer *transfer)
 
     if (!fetch_answer_location(&transfer->answer, transfer->request, &transfer->goal))
         return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "its redirect leads nowhere");
-    if (transfer->redirected || !options->may_follow ||
-        !options->may_follow(options->arg, &transfer->goal))
+    if (transfer->redirected || transfer->request->stay || !options->may_follow ||
+        !options->may_follow(options->arg, &transfer->request->server, &transfer->goal))
         return verdict_of(FETCH_BUSY, PEER_FINE, "it sends us where we do not go");
     transfer->redirected = transfer->again = true;
     return verdict_of(FETCH_BUSY, PEER_FINE, "it sends us to the master");
@@ -227,7 +227,7 @@ static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
     (void)purpose;
     MUST_BE(transfer, TRANSFER_MAGIC);
     if (!options->source_for ||
-        !options->source_for(options->arg, &transfer->request->server, &from))
+        !options->source_for(options->arg, &transfer->request->answered, &from))
         return CURL_SOCKOPT_OK;
     from.port = 0;
     if (bind(fd, &any.any, address_to_socket(&from, &any)) != 0)
@@ -241,7 +241,7 @@ static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 static void set_address(struct transfer *transfer)
 {
     const struct fetch_request *request = transfer->request;
-    struct address plain = request->server;
+    struct address plain = request->answered;
     char host[ADDRESS_TEXT_SIZE], memory[FETCH_TARGET_SIZE + ADDRESS_TEXT_SIZE + 16];
     struct text url = TEXT_OVER(memory);
 
@@ -249,7 +249,7 @@ static void set_address(struct transfer *transfer)
     text_printf(&url, "http://%s%s", address_text(&plain, host), request->target);
     MUST(!url.full && request->target[0] == '/');
     SET(transfer->easy, CURLOPT_URL, url.at);
-    SET(transfer->easy, CURLOPT_ADDRESS_SCOPE, (long)request->server.scope);
+    SET(transfer->easy, CURLOPT_ADDRESS_SCOPE, (long)request->answered.scope);
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -316,7 +316,7 @@ static struct fetch_verdict judge_code(const struct transfer *transfer, CURLcode
 
 static void ask_another(struct transfer *transfer)
 {
-    transfer->request->server = transfer->goal;
+    transfer->request->answered = transfer->goal;
     transfer->tries = 0; /* its nonces are others */
     set_address(transfer);
 }
@@ -360,6 +360,8 @@ void transfer_ended(struct transfer *transfer, CURLcode code)
     take_off(transfer);
     if (transfer->cancelled)
         transfer_finish(transfer, verdict_of(FETCH_CANCELLED, PEER_FINE, ""));
+    else if (transfer->judged && transfer->again && !transfer_allowed(transfer))
+        transfer_finish(transfer, verdict_of(FETCH_BARRED, PEER_REFUSES, ""));
     else if (transfer->judged && transfer->again)
         again(transfer);
     else if (transfer->judged && transfer->verdict.result != FETCH_OK)
@@ -464,7 +466,7 @@ static enum route_ask ask_now(const struct transfer *transfer)
 {
     const struct fetch_options *options = &transfer->fetch->options;
 
-    return options->may_ask ? options->may_ask(options->arg, &transfer->request->server)
+    return options->may_ask ? options->may_ask(options->arg, &transfer->request->answered)
                             : ROUTE_ASK_ANY;
 }
 
@@ -473,7 +475,7 @@ bool transfer_allowed(const struct transfer *transfer)
     const struct fetch_options *options = &transfer->fetch->options;
 
     if (transfer->redirected)
-        return options->may_follow(options->arg, &transfer->request->server);
+        return options->may_follow(options->arg, &transfer->request->server, &transfer->goal);
     return ask_now(transfer) <= transfer->ask;
 }
 

@@ -16,6 +16,14 @@
 
 enum { LOG_NAME_MAX = 200, LOG_NAME_SIZE = 4 * LOG_NAME_MAX + 4 };
 
+/* Who is to be judged for what came from the source: it may have sent us on. */
+static const struct address *answerer(const struct flying *flying, const struct address *source)
+{
+    const struct fetch_request *request = &flying->request;
+
+    return address_same(source, &request->server) ? &request->answered : source;
+}
+
 static void carry_out(struct flying *flying, const struct flight_actions *actions);
 
 /* The flight may be over, and gone, after this. */
@@ -481,7 +489,7 @@ static void carry_out(struct flying *flying, const struct flight_actions *action
             options->need(options->arg, &flying->manifest, flying->machine.rounds > 1);
             break;
         case FLIGHT_JUDGE:
-            options->blame(options->arg, &action->source, action->fault);
+            options->blame(options->arg, answerer(flying, &action->source), action->fault);
             break;
         case FLIGHT_LAND:
             land(flying);

@@ -66,6 +66,7 @@ static void end(struct lesson *lesson, struct exchange_event *event)
 
     event->kind = lesson->name[0] ? EXCHANGE_LEARNED : EXCHANGE_COMPARED;
     event->from = lesson->request.server;
+    event->answered = lesson->request.answered;
     event->name = span_of(lesson->name);
     learn->under_way--;
     learn->options.report(learn->options.arg, event);
@@ -146,7 +147,7 @@ static void adopted(struct adoption *adoption)
 static void adopt(struct lesson *lesson)
 {
     const struct learn_options *options = &lesson->learn->options;
-    struct adoption_source source = {.server = lesson->request.server,
+    struct adoption_source source = {.server = lesson->request.answered,
                                      .routes = options->routes,
                                      .domain = options->domain,
                                      .name = lesson->name[0] ? lesson->name : NULL};
@@ -232,6 +233,7 @@ void learn_page(struct learn *learn, const struct address *http, uint64_t store_
     struct text target = TEXT_OVER(lesson->request.target);
     struct store_head own;
 
+    lesson->request.stay = true;
     lesson->store_id = store_id;
     lesson->since = since;
     store_head(learn->options.store, &own);

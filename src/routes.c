@@ -124,13 +124,29 @@ struct routes_answer routes_serve(const struct routes *routes, mono_t now,
                                   .master = look.master};
 }
 
-bool routes_knows_candidate(const struct routes *routes, const struct address *host)
+static bool is_candidate(const struct routes *routes, const char *tier, const struct address *host)
+{
+    struct member member;
+
+    return members_find_in(routes->members, tier, host, &member) && member.role == MEMBER_CANDIDATE;
+}
+
+bool routes_may_follow(const struct routes *routes, mono_t now, const struct address *from,
+                       const struct address *to)
 {
     struct members_pair shared[MEMBERS_TIERS_MAX];
-    size_t count = members_shared(routes->members, host, shared);
+    size_t count = members_shared(routes->members, from, shared);
 
     for (size_t i = 0; i < count; i++) {
-        if (shared[i].its == MEMBER_CANDIDATE)
+        const struct members_pair *pair = &shared[i];
+        struct standing standing;
+
+        if (pair->own != MEMBER_SLAVE || pair->its != MEMBER_CANDIDATE ||
+            !is_candidate(routes, pair->tier, to))
+            continue;
+        standing = standing_in(routes, now, pair->tier);
+        if (!standing.has_master || address_same_host(&standing.master, from) ||
+            address_same_host(&standing.master, to))
             return true;
     }
     return false;

@@ -36,9 +36,10 @@ struct routes_answer {
 struct routes_answer routes_serve(const struct routes *routes, mono_t now,
                                   const struct address *host);
 
-/* Has the host been named as a candidate of a tier of which we are a member? Then a redirect to it
- * is followed. */
-bool routes_knows_candidate(const struct routes *routes, const struct address *host);
+/* Do we follow a redirect of `from`, a candidate of a tier in which we are slave, to `to`, another?
+ * It may know better than we do who is master; but not once we follow a third. */
+bool routes_may_follow(const struct routes *routes, mono_t now, const struct address *from,
+                       const struct address *to);
 
 struct route_place routes_place(const struct routes *routes, mono_t now);
 

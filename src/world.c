@@ -123,11 +123,11 @@ static enum route_ask may_ask(void *arg, const struct address *server)
     return route_ask(routes_to(&world->routes, clock_mono(), server));
 }
 
-static bool may_follow(void *arg, const struct address *server)
+static bool may_follow(void *arg, const struct address *server, const struct address *goal)
 {
     struct world *world = arg;
 
-    return routes_knows_candidate(&world->routes, server);
+    return routes_may_follow(&world->routes, clock_mono(), server, goal);
 }
 
 static void make_speaker_and_fetch(struct world *world)

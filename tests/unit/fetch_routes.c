@@ -37,7 +37,8 @@ static bool play_hop(void *arg, const struct serve_request *request)
 
 struct policy {
     enum route_ask ask;
-    bool follow;
+    int follow; /* so many times it is said that a redirect is followed */
+    bool stay;
 };
 
 static enum route_ask policy_ask(void *arg, const struct address *server)
@@ -46,10 +47,13 @@ static enum route_ask policy_ask(void *arg, const struct address *server)
     return ((const struct policy *)arg)->ask;
 }
 
-static bool policy_follow(void *arg, const struct address *server)
+static bool policy_follow(void *arg, const struct address *server, const struct address *goal)
 {
-    (void)server;
-    return ((const struct policy *)arg)->follow;
+    struct policy *policy = arg;
+
+    MUST(!address_same(server, goal));
+    policy->follow--;
+    return policy->follow >= 0;
 }
 
 /* Asks the first of the hosts, each of which may send it on to the next; how often each was asked
@@ -71,6 +75,7 @@ static void ask_hops(struct waiting *waiting, const struct policy *policy, struc
             hops[i - 1].next = serve_address(serves[i]);
     }
     prepare(waiting, serve_address(serves[0]), "/example.com/a?b=c");
+    waiting->request.stay = policy->stay;
     snprintf(waiting->request.via, sizeof(waiting->request.via), "1.1 web9 (carpond)");
     carry_out(fetch, waiting);
     fetch_free(fetch);
@@ -118,7 +123,7 @@ static void what_is_not_held_and_circles_are_nobodys_fault(void **state)
 
 static void one_redirect_is_followed_to_whom_we_know(void **state)
 {
-    const struct policy follow = {ROUTE_ASK_ANY, true}, stay = {ROUTE_ASK_ANY, false};
+    const struct policy follow = {ROUTE_ASK_ANY, 10, false}, stay = {ROUTE_ASK_ANY, 0, false};
     struct hop hops[3] = {{.answer = NULL}, {.answer = FINE_HOP}};
     struct waiting w;
     uint64_t asked[3];
@@ -127,7 +132,8 @@ static void one_redirect_is_followed_to_whom_we_know(void **state)
     ask_hops(&w, &follow, hops, asked, 2);
     assert_int_equal(w.request.result, FETCH_OK);
     assert_string_equal(w.request.body, "pond");
-    assert_true(address_same(&w.request.server, &hops[0].next));
+    assert_true(address_same(&w.request.answered, &hops[0].next));
+    assert_false(address_same(&w.request.server, &hops[0].next));
     free(w.request.body);
 
     ask_hops(&w, &stay, hops, asked, 2);
@@ -142,6 +148,32 @@ static void one_redirect_is_followed_to_whom_we_know(void **state)
     assert_int_equal(asked[2], 0);
 }
 
+/* Between the answer that sends us on and the question there, another may have become master. */
+static void where_a_redirect_leads_is_looked_at_again(void **state)
+{
+    struct hop hops[2] = {{.answer = NULL}, {.answer = FINE_HOP}};
+    struct waiting w;
+    uint64_t asked[2];
+
+    (void)state;
+    ask_hops(&w, &(struct policy){ROUTE_ASK_ANY, 1, false}, hops, asked, 2);
+    assert_int_equal(w.request.result, FETCH_BARRED);
+    assert_int_equal(asked[1], 0);
+}
+
+/* A catalogue is its host's own: another's is not taken for it. */
+static void who_is_asked_for_its_own_is_not_left_for_another(void **state)
+{
+    struct hop hops[2] = {{.answer = NULL}, {.answer = FINE_HOP}};
+    struct waiting w;
+    uint64_t asked[2];
+
+    (void)state;
+    ask_hops(&w, &(struct policy){ROUTE_ASK_ANY, 10, true}, hops, asked, 2);
+    assert_int_equal(w.request.result, FETCH_BUSY);
+    assert_int_equal(asked[1], 0);
+}
+
 /* It leads to the same thing elsewhere, and to nothing else. */
 static void a_redirect_to_another_target_is_a_lie(void **state)
 {
@@ -150,7 +182,7 @@ static void a_redirect_to_another_target_is_a_lie(void **state)
     uint64_t asked[2];
 
     (void)state;
-    ask_hops(&w, &(struct policy){ROUTE_ASK_ANY, true}, hops, asked, 2);
+    ask_hops(&w, &(struct policy){ROUTE_ASK_ANY, 10, false}, hops, asked, 2);
     assert_int_equal(w.request.result, FETCH_FAULT);
     assert_int_equal(w.request.fault, PEER_WRONG_ANSWER);
     assert_int_equal(asked[1], 0);
@@ -162,6 +194,8 @@ int main(void)
         cmocka_unit_test(who_must_not_fetch_for_us_is_told),
         cmocka_unit_test(what_is_not_held_and_circles_are_nobodys_fault),
         cmocka_unit_test(one_redirect_is_followed_to_whom_we_know),
+        cmocka_unit_test(where_a_redirect_leads_is_looked_at_again),
+        cmocka_unit_test(who_is_asked_for_its_own_is_not_left_for_another),
         cmocka_unit_test(a_redirect_to_another_target_is_a_lie),
     };
     return cmocka_run_group_tests_name("fetch_routes", tests, NULL, NULL);

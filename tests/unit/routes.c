@@ -152,8 +152,26 @@ static void a_slave_is_sent_to_the_master_of_its_tier(void **state)
     assert_int_equal(answer.master.port, HTTP_PORT);
     publish(p, "paris", BALLOT_BACKUP, NULL);
     assert_int_equal(routes_serve(&p->routes, noon, &slave).serve, ROUTE_NO_MASTER);
-    assert_true(routes_knows_candidate(&p->routes, &master));
-    assert_false(routes_knows_candidate(&p->routes, &slave));
+}
+
+/* Who was asked as the master of core may know of a newer one, until we do. */
+static void a_redirect_leads_to_a_candidate_until_a_third_is_followed(void **state)
+{
+    struct paris *p = *state;
+    struct address one = address("10.0.0.1"), two = address("10.0.0.2"),
+                   slave = address("10.0.0.21"), paris = address("10.27.4.1");
+
+    assert_true(routes_may_follow(&p->routes, noon, &one, &two));
+    assert_false(routes_may_follow(&p->routes, noon, &one, &slave));
+    assert_false(routes_may_follow(&p->routes, noon, &slave, &two));
+    assert_false(routes_may_follow(&p->routes, noon, &one, &paris));
+    assert_false(routes_may_follow(&p->routes, noon, &paris, &two));
+    publish(p, "core", BALLOT_SLAVE, NULL);
+    assert_true(routes_may_follow(&p->routes, noon, &one, &two));
+    publish(p, "core", BALLOT_SLAVE, "10.0.0.2");
+    assert_true(routes_may_follow(&p->routes, noon, &one, &two));
+    publish(p, "core", BALLOT_SLAVE, "10.0.0.3");
+    assert_false(routes_may_follow(&p->routes, noon, &one, &two));
 }
 
 /* Section 3 decides alone where no tier has roles; where one has, strangers stay outside. */
@@ -289,6 +307,7 @@ int main(void)
         ON_PARIS(hosts_are_what_nets_files_and_elections_say),
         ON_PARIS(a_view_counts_until_it_is_stale),
         ON_PARIS(a_slave_is_sent_to_the_master_of_its_tier),
+        ON_PARIS(a_redirect_leads_to_a_candidate_until_a_third_is_followed),
         cmocka_unit_test(strangers_are_peers_where_no_tier_has_roles),
         ON_PARIS(the_own_master_is_asked_before_the_one_above),
         ON_PARIS(a_master_asks_above_then_its_own_backups),

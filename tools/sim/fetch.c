@@ -240,7 +240,7 @@ static bool follows_redirect(const struct sim *sim, const struct sim_node *node,
 {
     return answer->redirected && !call->request.redirected &&
            sim_node_at(sim, &answer->master) != node->index &&
-           routes_knows_candidate(&node->routes, &answer->master);
+           routes_may_follow(&node->routes, sim_node_mono(sim, node), &call->to, &answer->master);
 }
 
 static void land(struct sim *sim, struct sim_node *node, const struct sim_call *call)
