@@ -133,10 +133,9 @@ enum exchange_result {
  * beginning. */
 struct exchange_page {
     uint64_t store_id;
-    uint64_t last;  /* the position reached */
-    bool more;      /* others follow */
-    bool ahead;     /* one of its versions lay in the future and was not taken */
-    uint64_t retry; /* where `ahead`: a position before the first of these; `since` will do */
+    uint64_t last; /* the position reached */
+    bool more;     /* others follow */
+    bool ahead;    /* one of its versions lay in the future and was not taken */
 };
 
 /* The head of a catalogue, as adverts and standings tell it. */

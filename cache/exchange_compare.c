@@ -140,7 +140,7 @@ static void run_begin(struct exchange *machine, struct exchange_actions *actions
     struct peer *peer = next_peer(machine);
 
     if (peer) {
-        exchange_read_begin(&comparing->reading, peer);
+        exchange_read_begin(machine, &comparing->reading, peer);
         exchange_read_ask(machine, &comparing->reading, peer,
                           exchange_act(actions, EXCHANGE_COMPARE));
     } else {

@@ -22,7 +22,7 @@ static const int64_t RETRY_ABOVE_MOST_NS = MONO_S(3);
 enum { HEAD_FAILURES_MAX = 12 };
 
 /* A catalogue that we have read to its head and that still differs from ours for so long is read
- * again from its beginning: something was lost on the way. */
+ * again from its beginning: something was lost on the way, or lay in the future. */
 static const int64_t DOUBT_NS = MONO_S(30);
 
 enum { NO_READING = -1 };
@@ -120,12 +120,12 @@ static void head_doubted(struct exchange *machine, struct peer *peer,
         peer->differing = true;
         peer->differs_since = machine->now;
     }
-    if (!(peer->relations & ROUTE_FOLLOWED) || exchange_heads_busy(machine, &peer->address) ||
+    if (!(peer->relations & ROUTE_FOLLOWED || peer->ahead) ||
+        exchange_heads_busy(machine, &peer->address) ||
         mono_between(peer->differs_since, machine->now) < DOUBT_NS)
         return;
     peer->differing = false;
-    peer->store_id = 0;
-    peer->position = 0;
+    exchange_read_forget(peer);
     head_want(machine, peer, head->store, head->sequence);
 }
 
@@ -245,7 +245,7 @@ mono_t exchange_heads_due(const struct exchange *machine)
 static bool head_begin(struct exchange *machine, int slot, struct exchange_actions *actions)
 {
     struct head_row *row = &machine->heads.rows[slot];
-    const struct peer *peer = peers_find(&machine->peers, &row->host);
+    struct peer *peer = peers_find(&machine->peers, &row->host);
     struct reading *reading = &machine->heads.readings[reading_free(machine, row->above)];
     struct exchange_action *action;
 
@@ -264,7 +264,7 @@ static bool head_begin(struct exchange *machine, int slot, struct exchange_actio
     action = exchange_act(actions, EXCHANGE_COMPARE);
     if (!action)
         return false;
-    exchange_read_begin(reading, peer);
+    exchange_read_begin(machine, reading, peer);
     exchange_read_ask(machine, reading, peer, action);
     machine->heads.slots.due[slot] = MONO_NEVER; /* until it ends */
     return true;

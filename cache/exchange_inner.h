@@ -299,7 +299,9 @@ struct reading {
     size_t pages;
 };
 
-void exchange_read_begin(struct reading *reading, const struct peer *peer);
+void exchange_read_begin(const struct exchange *machine, struct reading *reading,
+                         struct peer *peer);
+void exchange_read_forget(struct peer *peer); /* its catalogue is compared as a whole next time */
 void exchange_read_ask(struct exchange *machine, struct reading *reading, const struct peer *peer,
                        struct exchange_action *action);
 enum reading_state exchange_read_take(struct exchange *machine, struct reading *reading,

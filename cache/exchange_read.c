@@ -5,8 +5,21 @@
 
 enum { PAGES_MAX = 1024 }; /* of one peer at a stretch: then it is another's turn */
 
-void exchange_read_begin(struct reading *reading, const struct peer *peer)
+void exchange_read_forget(struct peer *peer)
 {
+    peer->store_id = 0;
+    peer->position = 0;
+    peer->ahead = false;
+}
+
+/* What was passed over because it lay in the future is looked for again after this, by comparing
+ * the whole: until then its catalogue is followed as if it had been taken. */
+static const int64_t AHEAD_NS = MONO_S(30);
+
+void exchange_read_begin(const struct exchange *machine, struct reading *reading, struct peer *peer)
+{
+    if (peer->ahead && mono_between(peer->ahead_since, machine->now) >= AHEAD_NS)
+        exchange_read_forget(peer);
     *reading = (struct reading){.run = true, .host = peer->address};
 }
 
@@ -37,22 +50,17 @@ static bool page_sound(const struct reading *reading, const struct exchange_page
     return page->more ? page->last > since : page->last >= since;
 }
 
-static void note_position(struct peer *peer, const struct exchange_page *page, uint64_t asked_since)
+static void note_position(const struct exchange *machine, struct peer *peer,
+                          const struct exchange_page *page)
 {
-    bool other_store = peer->store_id != page->store_id;
-
-    if (other_store)
+    if (peer->store_id != page->store_id)
         peer->ahead = false;
     if (page->ahead && !peer->ahead) {
         peer->ahead = true;
-        peer->retry = other_store && asked_since ? 0 : page->retry;
+        peer->ahead_since = machine->now;
     }
     peer->store_id = page->store_id;
     peer->position = page->last;
-    if (page->more || !peer->ahead)
-        return;
-    peer->position = peer->retry < page->last ? peer->retry : page->last;
-    peer->ahead = false;
 }
 
 enum reading_state exchange_read_take(struct exchange *machine, struct reading *reading,
@@ -69,7 +77,7 @@ enum reading_state exchange_read_take(struct exchange *machine, struct reading *
         reading->run = false;
         return READING_FAILED;
     }
-    note_position(peer, &event->page, reading->since);
+    note_position(machine, peer, &event->page);
     peer->compared = machine->now;
     peer->ever_compared = true;
     reading->run = event->page.more && ++reading->pages < PAGES_MAX;

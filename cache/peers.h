@@ -61,8 +61,8 @@ struct peer {
 
     uint64_t store_id; /* how far its catalogue was read */
     uint64_t position;
-    bool ahead;     /* a version in the future was passed over, behind position `retry`: */
-    uint64_t retry; /* once its catalogue is read to the end, reading goes on from here */
+    bool ahead; /* a version in the future was passed over, first at `ahead_since` */
+    mono_t ahead_since;
     mono_t compared;
     bool ever_compared;
     bool differing; /* its catalogue, read to its head, from ours: since `differs_since` */

@@ -28,7 +28,7 @@ enum {
 struct catchup_end {
     enum exchange_result result;
     enum peer_fault fault;
-    uint64_t store_id; /* of EXCHANGE_DONE: whose catalogue it was, */
+    uint64_t store_id; /* of EXCHANGE_DONE and AHEAD: whose catalogue it was, */
     uint64_t last;     /* and where its head stood when we began */
 };
 

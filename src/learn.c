@@ -76,7 +76,6 @@ static void end(struct lesson *lesson, struct exchange_event *event)
     free(lesson);
 }
 
-/* Where something lay in the future, no position is known: what differs is little next time. */
 static void caught_up(void *arg, const struct catchup_end *how)
 {
     struct lesson *lesson = arg;
@@ -84,10 +83,8 @@ static void caught_up(void *arg, const struct catchup_end *how)
 
     MUST_BE(lesson, LESSON_MAGIC);
     event.page.ahead = how->result == EXCHANGE_AHEAD;
-    if (how->result == EXCHANGE_DONE) {
-        event.page.store_id = how->store_id;
-        event.page.last = how->last;
-    }
+    event.page.store_id = how->store_id;
+    event.page.last = how->last;
     end(lesson, &event);
 }
 
@@ -123,7 +120,6 @@ static void report(struct letter *letter)
         event.page.last = lesson->request.sequence_last;
         event.page.more = lesson->request.more;
         event.page.ahead = event.result == EXCHANGE_AHEAD;
-        event.page.retry = lesson->since;
     }
     end(lesson, &event);
 }

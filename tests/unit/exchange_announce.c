@@ -111,6 +111,28 @@ static size_t count_announcements(const struct bench *bench)
     return count;
 }
 
+/* It was asked of 2, which sent us to 3. */
+static void who_was_redirected_to_is_judged(void **state)
+{
+    struct bench *bench = *state;
+    struct address one = host(2), other = host(3);
+
+    one.port = other.port = 8080;
+    hear(bench, 2, ihave(6, true), knows(5, true));
+    hear(bench, 3, whohas(0, true), nothing());
+    step(bench, (struct exchange_event){.kind = EXCHANGE_LEARNED,
+                                        .from = one,
+                                        .answered = other,
+                                        .name = span_of(NAME),
+                                        .result = EXCHANGE_FAULTY,
+                                        .fault = PEER_WRONG_MANIFEST,
+                                        .local = knows(5, true)});
+    assert_int_equal(exchange_peers(bench->machine)->list[0].fault, PEER_FINE);
+    assert_int_equal(exchange_peers(bench->machine)->list[1].fault, PEER_WRONG_MANIFEST);
+    hear(bench, 4, ihave(6, true), knows(5, true));
+    assert_int_equal(only(bench, EXCHANGE_LEARN)->to.ip[15], 4);
+}
+
 static void a_change_is_announced_twice(void **state)
 {
     struct bench *bench = *state;
@@ -178,6 +200,7 @@ int main(void)
         CASE(a_version_from_the_future_is_noted_not_learned),
         CASE(an_isconf_host_is_no_source_of_manifests),
         CASE(who_misbehaved_is_no_source),
+        CASE(who_was_redirected_to_is_judged),
         CASE(a_change_is_announced_twice),
         CASE(ten_thousand_changes_are_no_storm),
         CASE(a_flood_of_announcements_brings_a_comparison),

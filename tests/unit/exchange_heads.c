@@ -154,6 +154,32 @@ static void a_difference_that_stays_is_read_from_the_beginning(void **state)
     assert_int_equal(action->since, 0);
 }
 
+/* All but the one is followed as ever; that one is looked for now and then, not all the time. */
+static void who_has_a_version_from_the_future_is_followed_on(void **state)
+{
+    struct bench *bench = *state;
+    size_t whole = 0;
+
+    head(bench, 2, MASTER_ABOVE, 100, 2);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 1000));
+    compared(bench, 2, EXCHANGE_AHEAD, (struct exchange_page){.last = 100, .ahead = true});
+    assert_int_equal(exchange_peers(bench->machine)->list[0].fault, PEER_AHEAD);
+    head(bench, 2, MASTER_ABOVE, 101, 2);
+    assert_int_equal(await(bench, EXCHANGE_COMPARE, 1000)->since, 100);
+    read_to(bench, 2, 101);
+    for (int s = 0; s < 200; s++) {
+        const struct exchange_action *action;
+        head(bench, 2, MASTER_ABOVE, 101, 2);
+        action = await(bench, EXCHANGE_COMPARE, 1000);
+        if (!action)
+            continue;
+        assert_int_equal(action->store_id, 0);
+        whole++;
+        compared(bench, 2, EXCHANGE_AHEAD, (struct exchange_page){.last = 101, .ahead = true});
+    }
+    assert_in_range(whole, 5, 7);
+}
+
 /* Two hundred standings at once are no storm, and none is passed over. */
 static void members_are_read_in_their_turn(void **state)
 {
@@ -230,6 +256,7 @@ int main(void)
         BELOW(a_failure_is_tried_again_until_it_is_read),
         BELOW(who_never_has_what_its_head_tells_of_is_given_up),
         BELOW(a_difference_that_stays_is_read_from_the_beginning),
+        BELOW(who_has_a_version_from_the_future_is_followed_on),
         ABOVE(members_are_read_in_their_turn),
         ABOVE(members_that_hang_do_not_keep_us_from_our_master),
         BELOW(who_left_is_not_read),

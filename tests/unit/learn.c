@@ -218,6 +218,32 @@ static void all_that_changed_is_read_once(void **state)
     reader_end(&reader, state);
 }
 
+/* What lies in the future is left out, and the position stands nevertheless. */
+static void a_version_from_the_future_hides_nothing(void **state)
+{
+    enum { HOURS = 3600 * 1000 };
+    struct reader reader;
+    struct store_head head;
+
+    fill(site.store, 0, 3000, -2 * HOURS);
+    fill(*state, 0, 50, -2 * HOURS);
+    fill(site.store, 1000, 1001, 0);
+    home_wall_ms -= 2 * HOURS; /* the reader's clock alone */
+    reader_begin(&reader, *state);
+    compare_with(&reader, &site.address, 0, 0);
+    assert_int_equal(reader.event.result, EXCHANGE_AHEAD);
+    assert_true(reader.event.page.ahead);
+    store_head(site.store, &head);
+    assert_true(reader.event.page.store_id == head.store_id);
+    assert_int_equal(reader.event.page.last, head.sequence);
+    assert_int_equal(home_figures(*state).objects, 2999);
+    home_wall_ms = clock_wall().ms;
+    compare_with(&reader, &site.address, 0, 0);
+    assert_int_equal(reader.event.result, EXCHANGE_DONE);
+    assert_true(are_equal(site.store, *state));
+    reader_end(&reader, state);
+}
+
 static void who_stops_ends_what_it_reads(void **state)
 {
     struct reader reader;
@@ -242,6 +268,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_two_large_catalogues_only_what_differs_is_read, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(all_that_changed_is_read_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_version_from_the_future_hides_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_stops_ends_what_it_reads, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("learn", tests, NULL, NULL);

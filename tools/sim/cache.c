@@ -371,7 +371,7 @@ void cache_http_done(struct sim *sim, struct sim_node *node, const struct sim_ca
     if (request->what == SIM_GET_PAGE) {
         done.kind = EXCHANGE_COMPARED;
         done.page = (struct exchange_page){answer->store_id, answer->last, answer->more,
-                                           done.result == EXCHANGE_AHEAD, request->since};
+                                           done.result == EXCHANGE_AHEAD};
     }
     report_later(sim, node, request->name, &done);
 }
