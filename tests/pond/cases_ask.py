@@ -395,7 +395,8 @@ def case_status_roles(home, here):
     core = {**PARIS, "tier": "core", "role": "slave", "master": None, "address": None,
             "base": None, "skew": None, "last_advert_s": None, "behind": None, "demoted": "somebody demoted it",
             "by_hand": {"since": "2026-11-22T12:00:00Z", "left_s": None}}
-    lone = {**PARIS, "tier": "lone", "role": "master", "demoted": None, "by_hand": None}
+    lone = {**PARIS, "tier": "lone", "role": "master", "demoted": None, "by_hand": None,
+            "members": 5, "unconfirmed": 1}
     near = {**lone, "tier": "near", "role": "backup", "behind": 0}
     with Fake(home) as fake:
         fake.on("GET", "/.pond/status",
@@ -409,8 +410,10 @@ def case_status_roles(home, here):
            ["paris", "backup", "gw1.paris.example.com", "10.27.4.1", "1+100", "14", "0.4 s ago"],
            ["core", "slave", "-", "-", "-", "14", "-"],
            ["lone", "master", "gw1.paris.example.com", "10.27.4.1", "1+100", "14", "0.4 s ago"]])
-    equal(result.text.splitlines()[5:7],
-          ["DEMOTED paris: its clock is off, somebody demoted it (for another 14m 3s)",
+    equal(result.text.splitlines()[5:9],
+          ["BEHIND  paris: 3 changes of its master's catalogue are not here yet",
+           "LEADS   lone: 5 members heard, 10.27.4.2 stands by, 1 put not confirmed",
+           "DEMOTED paris: its clock is off, somebody demoted it (for another 14m 3s)",
            "DEMOTED core: somebody demoted it (until pond restore)"])
     for text in (result.text, stacked.text):
         assert "behind master by 3" in text, text

@@ -210,12 +210,15 @@ static void a_master_without_a_backup(void **state)
         "{\"tier\":\"lab\",\"role\":\"master\",\"master\":\"a\",\"address\":\"10.0.1.1\","
         "\"alone\":true,\"candidates\":1},"
         "{\"tier\":\"paris\",\"role\":\"master\",\"master\":\"a\",\"address\":\"10.0.2.1\","
-        "\"alone\":false,\"candidates\":2}]}",
+        "\"alone\":false,\"candidates\":2,\"members\":3,\"successor\":\"10.0.2.2\"}]}",
         "a   carpond 0.1.0\n"
         "TIER   ROLE    MASTER  ADDRESS   BASE+SKEW  EPOCH  LAST ADVERT\n"
         "core   master  a       10.0.0.1  -              -  -\n"
         "lab    master  a       10.0.1.1  -              -  -\n"
         "paris  master  a       10.0.2.1  -              -  -\n"
+        "LEADS   core: 0 members heard\n"
+        "LEADS   lab: 0 members heard\n"
+        "LEADS   paris: 3 members heard, 10.0.2.2 stands by\n"
         "ALONE   core: no other candidate is heard: nobody takes over if this node stops\n"
         "ALONE   lab: its nets file names no other candidate: nobody takes over if this node "
         "stops\n");

@@ -138,6 +138,68 @@ static void show_alone(const json_t *tier, FILE *out)
                                                 : "its nets file names no other candidate");
 }
 
+/* "LEADS   paris: 4 members heard, 10.27.4.2 stands by, 2 puts not confirmed". */
+static void show_led(const json_t *tier, FILE *out)
+{
+    const char *successor = field_text(tier, "successor", NULL);
+    uint64_t unconfirmed = field_count(tier, "unconfirmed");
+    char shown[SHOWN_SIZE], puts[SHOWN_SIZE];
+    struct text members = TEXT_OVER(shown), waiting = TEXT_OVER(puts);
+
+    if (strcmp(field_text(tier, "role", "-"), "master") != 0)
+        return;
+    figure_of(&members, field_count(tier, "members"), "member heard", "members heard");
+    if (unconfirmed) {
+        text_puts(&waiting, ", ");
+        figure_of(&waiting, unconfirmed, "put not confirmed", "puts not confirmed");
+    }
+    fputs("LEADS   ", out);
+    put_clean(field_text(tier, "tier", "-"), out);
+    fprintf(out, ": %s", shown);
+    if (successor) {
+        fputs(", ", out);
+        put_clean(successor, out);
+        fputs(" stands by", out);
+    }
+    fprintf(out, "%s\n", puts);
+}
+
+/* Where that is not to be read in the line of the cache: of which master's catalogue, or that it is
+ * not known yet how much of it is lacking. */
+static void show_behind(const json_t *tier, bool alone, FILE *out)
+{
+    const json_t *behind = json_object_get(tier, "behind");
+    char shown[SHOWN_SIZE];
+    struct text text = TEXT_OVER(shown);
+
+    if (!behind || !field_text(tier, "master", NULL) ||
+        strcmp(field_text(tier, "role", "-"), "master") == 0)
+        return;
+    if (json_is_integer(behind) && (alone || json_integer_value(behind) == 0))
+        return;
+    if (json_is_integer(behind))
+        figure_of(&text, field_count(tier, "behind"), "change", "changes");
+    else
+        text_puts(&text, "it is not known yet how many changes");
+    fputs("BEHIND  ", out);
+    put_clean(field_text(tier, "tier", "-"), out);
+    fprintf(out, ": %s of its master's catalogue %s not here yet\n", shown,
+            json_is_integer(behind) && field_count(tier, "behind") == 1 ? "is" : "are");
+}
+
+static void show_standings(const json_t *tiers, FILE *out)
+{
+    bool alone = json_array_size(tiers) == 1;
+    const json_t *tier;
+    size_t i;
+
+    json_array_foreach(tiers, i, tier)
+    {
+        show_led(tier, out);
+        show_behind(tier, alone, out);
+    }
+}
+
 static void show_warnings(const json_t *tiers, FILE *out)
 {
     const json_t *tier;
@@ -291,6 +353,7 @@ void status_text(const json_t *status, FILE *out)
 {
     show_head(status, out);
     show_tiers(json_object_get(status, "tiers"), out);
+    show_standings(json_object_get(status, "tiers"), out);
     show_warnings(json_object_get(status, "tiers"), out);
     show_cache(status, out);
     show_peers(json_object_get(status, "peers"), out);
