@@ -3,8 +3,10 @@
 
 #include <ev.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "src/base/lock.h"
 #include "src/base/must.h"
@@ -19,7 +21,8 @@ struct mailbox {
     pthread_mutex_t lock; /* guards the rest */
     struct letter *first;
     struct letter **last;
-    bool awake; /* the loop has been woken, or is reading, and will look here again */
+    bool awake;              /* the loop has been woken, or is reading, and will look here again */
+    _Atomic unsigned waking; /* posters that still send a wake */
 };
 
 static struct letter *take_all(struct mailbox *mailbox)
@@ -51,25 +54,19 @@ void mailbox_read(struct mailbox *mailbox)
     read_all(mailbox);
 }
 
-static void wake(struct mailbox *mailbox)
-{
-    mailbox->awake = true;
-    ev_async_send(mailbox->loop, &mailbox->watcher);
-}
-
 static void on_wake(struct ev_loop *loop, struct ev_async *watcher, int events)
 {
     struct mailbox *mailbox = watcher->data;
     unsigned round = 0;
 
-    (void)loop, (void)events;
+    (void)events;
     MUST_BE(mailbox, MAILBOX_MAGIC);
     while (round < ROUNDS_MAX && read_all(mailbox))
         round++;
     pthread_mutex_lock(&mailbox->lock);
-    mailbox->awake = false;
-    if (mailbox->first)
-        wake(mailbox);
+    mailbox->awake = mailbox->first != NULL;
+    if (mailbox->awake)
+        ev_async_send(loop, watcher);
     pthread_mutex_unlock(&mailbox->lock);
 }
 
@@ -88,18 +85,33 @@ struct mailbox *mailbox_new(struct ev_loop *loop)
     return mailbox;
 }
 
+/* The wake is sent outside of the lock, which the one who is woken takes first of all. */
 void mailbox_post(struct mailbox *mailbox, struct letter *letter)
 {
+    bool asleep;
+
     MUST_BE(mailbox, MAILBOX_MAGIC);
     letter->next = NULL;
     pthread_mutex_lock(&mailbox->lock);
     *mailbox->last = letter;
     mailbox->last = &letter->next;
-    /* Inside the lock, so that the mailbox is not freed between the two by whom the letter tells
-     * that the last one has been posted. */
-    if (!mailbox->awake)
-        wake(mailbox);
+    asleep = !mailbox->awake;
+    mailbox->awake = true;
+    mailbox->waking += asleep;
     pthread_mutex_unlock(&mailbox->lock);
+    if (!asleep)
+        return;
+    ev_async_send(mailbox->loop, &mailbox->watcher);
+    atomic_fetch_sub(&mailbox->waking, 1);
+}
+
+/* Whose letter told that it is the last one may still be about to send its wake. */
+static void await_wakers(struct mailbox *mailbox)
+{
+    const struct timespec moment = {.tv_nsec = 100000};
+
+    while (atomic_load(&mailbox->waking))
+        nanosleep(&moment, NULL);
 }
 
 void mailbox_free(struct mailbox *mailbox)
@@ -107,6 +119,7 @@ void mailbox_free(struct mailbox *mailbox)
     MUST_BE(mailbox, MAILBOX_MAGIC);
     while (mailbox->first)
         mailbox_read(mailbox);
+    await_wakers(mailbox);
     ev_async_stop(mailbox->loop, &mailbox->watcher);
     pthread_mutex_destroy(&mailbox->lock);
     mailbox->magic = 0;

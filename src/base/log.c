@@ -144,10 +144,11 @@ static void put_lost(void)
 /* False where no thread runs: then the caller writes. */
 static bool hand_over(const struct text *line)
 {
-    bool running;
+    bool running, was_empty;
 
     lock_waiting();
     running = waiting.running;
+    was_empty = !waiting.count;
     if (running) {
         if (waiting.lost)
             put_lost();
@@ -155,9 +156,10 @@ static bool hand_over(const struct text *line)
             waiting.lost++;
         else
             put_in(line->at, line->len);
-        pthread_cond_signal(&waiting.more);
     }
     pthread_mutex_unlock(&waiting.lock);
+    if (running && was_empty) /* else it has been woken, or is writing */
+        pthread_cond_signal(&waiting.more);
     return running;
 }
 
