@@ -35,7 +35,10 @@ struct queue {
     pthread_mutex_t lock;
     pthread_cond_t filled;
     struct store_job *first, *last;
-    bool stopped; /* nothing more comes in: end when it is empty */
+    size_t count;
+    size_t urgent;    /* of these: somebody waits for them */
+    size_t gathering; /* so many are gathered at the moment; 0: each is taken as it comes */
+    bool stopped;     /* nothing more comes in: end when it is empty */
     pthread_t thread;
 };
 
@@ -134,6 +137,9 @@ bool queue_add(struct queue *queue, struct store_job *job);
 /* Takes up to `most` jobs off the queue, waiting for the first; 0: it was stopped and is empty. */
 size_t queue_take(struct queue *queue, struct store_job **jobs, size_t most);
 
+/* Waits until somebody waits for a job, there are `most` of them, or so much time is over. */
+void queue_gather(struct queue *queue, size_t most, int64_t ns);
+
 /* ---- aside.c -------------------------------------------------------------------------------- */
 
 /* The content file with this inode is rotten (or, without one, missing): has it become partial
@@ -179,10 +185,17 @@ void draft_describe(const struct draft *draft, struct manifest *m);
 enum store_status draft_place(struct draft *draft);
 bool draft_is_placed(const struct draft *draft);
 
+/* Was all of it checked when its one chunk came? Then partial_check_whole would tell nothing new.
+ */
+bool partial_is_checked(const struct partial *partial);
+
+/* Has it a file of its own before it has landed? */
+bool partial_has_file(const struct partial *partial);
+
 /* Checks all of it against the manifest's digest: STORE_WRONG. Takes long. */
 enum store_status partial_check_whole(struct partial *partial, const struct manifest *m);
 
-/* Gives the file its place among the content; and takes it back. */
+/* Gives it its place among the content; and takes it back. */
 enum store_status partial_place(struct partial *partial);
 bool partial_is_placed(const struct partial *partial);
 void partial_displace(struct partial *partial);

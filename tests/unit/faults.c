@@ -19,10 +19,8 @@ static bool is_healthy(struct store *store)
 }
 
 /* What could not be synced is not called safe. */
-static void check_acknowledged(const struct expected e[NAMES])
+static void check_acknowledged(const struct expected e[NAMES], int refused)
 {
-    int refused = 0;
-
     for (int i = 0; i < NAMES; i++)
         refused += e[i].status != STORE_OK;
     assert_true(refused > 0 || atomic_load(&failed_syncs) == 0);
@@ -34,6 +32,7 @@ static bool run_with_fault(int calls)
     struct expected expected[NAMES];
     bool changed[NAMES];
     struct store *store;
+    int refused;
 
     home_make();
     store = home_open_store();
@@ -44,12 +43,12 @@ static bool run_with_fault(int calls)
     atomic_store(&failed_syncs, 0);
     atomic_store(&until_fault, calls);
     atomic_store(&armed, true);
-    change_all(store, expected);
+    refused = change_all(store, expected);
     atomic_store(&armed, false);
     check(store, expected, "at once");
     if (!fault_stays)
         check_litter(store);
-    check_acknowledged(expected);
+    check_acknowledged(expected, refused);
     for (int i = 0; i < NAMES && !fault_stays; i++)
         changed[i] = has(store, expected[i].name, expected[i].after, expected[i].after_len);
     assert_true(is_healthy(store));
