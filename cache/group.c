@@ -100,7 +100,8 @@ static void note_intents(struct group *group)
         if (job->kind == STORE_PUT && job->status == STORE_OK)
             intents_add(&group->intents, INTENT_PUT, draft_digest(job->draft));
         if (job->kind == STORE_LAND)
-            intents_add(&group->intents, INTENT_LAND, &job->manifest.sha256);
+            intents_add(&group->intents, partial_has_file(job->partial) ? INTENT_LAND : INTENT_PUT,
+                        &job->manifest.sha256);
     }
 }
 

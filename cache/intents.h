@@ -14,7 +14,8 @@
  * not synced: after a power cut a stray content file may stay, until the next verify or rebuild.
  */
 enum intent {
-    INTENT_PUT = 'p',  /* a put brings it: without a commit it goes */
+    INTENT_PUT =
+        'p', /* a put brings it, or it was fetched and is small: without a commit it goes */
     INTENT_LAND = 'l', /* it was fetched: without a commit it is partial content again */
     INTENT_DROP = 'd'  /* nobody refers to it any more, or it had to make room: it goes */
 };

@@ -24,6 +24,7 @@ struct partial {
     struct digest *_Atomic list; /* NULL until it has come */
     _Atomic uint64_t *had;       /* a bit a chunk: it is there, and was checked */
     _Atomic uint32_t had_count;
+    bool is_small;               /* no file: the chunk is in memory, and is written as it lands */
     atomic_bool landed;          /* the file is no partial any more */
     atomic_bool passing;         /* there is no room: nothing of it will be kept */
     pthread_rwlock_t given_back; /* read: chunks that are had stay so; below: while passing */
@@ -41,6 +42,11 @@ static enum store_status partial_fault(const struct partial *partial, const char
     return status;
 }
 
+bool partial_is_small(const struct manifest *m)
+{
+    return m->size <= PARTIAL_SMALL && m->size <= m->chunk_size;
+}
+
 static uint64_t length_of(const struct partial *partial, uint32_t chunk)
 {
     return chunk_len(chunk, partial->manifest.size, partial->manifest.chunk_size);
@@ -55,7 +61,7 @@ static void mark_had(struct partial *partial, uint32_t chunk)
         atomic_fetch_add(&partial->had_count, 1);
 }
 
-/* ---- without room: kept in memory, and not for long ------------------------------------------ */
+/* ---- in memory: without room, or small; not for long ----------------------------------------- */
 
 /* A few chunks in any case, so that no content is too large to be passed on. */
 static bool fits_memory(struct partial *partial, uint64_t len)
@@ -100,15 +106,20 @@ static enum store_status put_in_memory(struct partial *partial, uint32_t chunk, 
     return STORE_OK;
 }
 
+static void use_memory(struct partial *partial)
+{
+    pthread_rwlock_wrlock(&partial->given_back);
+    partial->memory = calloc(partial->count, sizeof(*partial->memory));
+    MUST(partial->memory != NULL);
+    pthread_rwlock_unlock(&partial->given_back);
+}
+
 /* The owner's. Logged as the fault that it comes from. */
 static void begin_passing(struct partial *partial)
 {
     if (atomic_load(&partial->passing))
         return;
-    pthread_rwlock_wrlock(&partial->given_back);
-    partial->memory = calloc(partial->count, sizeof(*partial->memory));
-    MUST(partial->memory != NULL);
-    pthread_rwlock_unlock(&partial->given_back);
+    use_memory(partial);
     atomic_store(&partial->passing, true);
 }
 
@@ -222,6 +233,23 @@ static enum store_status open_file(struct partial *partial)
     return STORE_OK;
 }
 
+/* Its file, or the memory in its place. */
+static enum store_status open_place(struct partial *partial)
+{
+    enum store_status status = STORE_OK;
+
+    partial->is_small = partial_is_small(&partial->manifest);
+    if (partial->is_small)
+        use_memory(partial);
+    else
+        status = open_file(partial);
+    if (status == STORE_FULL) {
+        begin_passing(partial);
+        status = STORE_OK;
+    }
+    return status;
+}
+
 static void partial_free(struct partial *partial)
 {
     if (partial->fd >= 0)
@@ -258,17 +286,18 @@ enum store_status partial_open(struct store *store, const struct manifest *m, st
         partial_free(partial);
         return STORE_WRONG;
     }
-    status = open_file(partial);
-    if (status == STORE_FULL)
-        begin_passing(partial);
-    else if (status != STORE_OK) {
+    status = open_place(partial);
+    if (status != STORE_OK) {
         partials_remove(partial);
         partial_free(partial);
         return status;
     }
     if (list_read(&store->home, m, &list, &count) == STORE_OK) {
         partial->list = list;
-        check_all(partial);
+        if (!partial->is_small)
+            check_all(partial);
+        else if (m->size == 0)
+            (void)partial_put(partial, 0, "", 0); /* all that there is of it */
     }
     *out = partial;
     return STORE_OK;
@@ -336,7 +365,7 @@ enum store_status partial_put(struct partial *partial, uint32_t chunk, const voi
     digest_of(bytes, len, &digest);
     if (!digest_same(&digest, &partial->list[chunk]))
         return STORE_WRONG;
-    if (partial_is_passing(partial))
+    if (partial->memory)
         return put_in_memory(partial, chunk, bytes, len);
     if (file_write(partial->fd, bytes, len, chunk_at(chunk, partial->manifest.chunk_size))) {
         mark_had(partial, chunk);
@@ -393,6 +422,17 @@ void partial_close(struct partial *partial, bool keep)
 
 /* ---- for the writer and the porter ---------------------------------------------------------- */
 
+bool partial_is_checked(const struct partial *partial)
+{
+    return partial->count == 1 && partial_had(partial) == 1 && !partial_is_passing(partial) &&
+           digest_same(&partial->list[0], &partial->manifest.sha256);
+}
+
+bool partial_has_file(const struct partial *partial)
+{
+    return !partial->is_small;
+}
+
 enum store_status partial_check_whole(struct partial *partial, const struct manifest *m)
 {
     struct digest whole;
@@ -409,12 +449,46 @@ enum store_status partial_check_whole(struct partial *partial, const struct mani
     return status;
 }
 
+/* Half a file is none: its digest would be found wrong when it is read. */
+static bool write_small(const struct partial *partial, enum folder folder, const char *name,
+                        int flags)
+{
+    const struct home *home = &partial->store->home;
+    int fd = file_open(home, folder, name, O_WRONLY | O_CREAT | flags), error;
+    bool done;
+
+    if (fd < 0)
+        return false;
+    done = file_write(fd, partial->memory[0], partial->manifest.size, 0);
+    error = errno;
+    close(fd);
+    if (!done)
+        file_remove(home, folder, name);
+    errno = error;
+    return done;
+}
+
+/* Where something has its place already, that may be open and is replaced as a whole. */
+static bool place_small(const struct partial *partial, const char *place)
+{
+    if (write_small(partial, FOLDER_CONTENT, place, O_EXCL))
+        return true;
+    return errno == EEXIST && write_small(partial, FOLDER_PARTIAL, partial->name, O_TRUNC) &&
+           file_rename(&partial->store->home, FOLDER_PARTIAL, partial->name, FOLDER_CONTENT, place);
+}
+
 enum store_status partial_place(struct partial *partial)
 {
     char place[FILE_NAME_SIZE];
+    bool placed;
 
-    if (!file_rename(&partial->store->home, FOLDER_PARTIAL, partial->name, FOLDER_CONTENT,
-                     file_of_digest(FOLDER_CONTENT, &partial->manifest.sha256, place)))
+    file_of_digest(FOLDER_CONTENT, &partial->manifest.sha256, place);
+    if (partial->is_small)
+        placed = place_small(partial, place);
+    else
+        placed = file_rename(&partial->store->home, FOLDER_PARTIAL, partial->name, FOLDER_CONTENT,
+                             place);
+    if (!placed)
         return partial_fault(partial, "place");
     atomic_store(&partial->landed, true);
     return STORE_OK;
@@ -427,11 +501,16 @@ bool partial_is_placed(const struct partial *partial)
 
 void partial_displace(struct partial *partial)
 {
+    const struct home *home = &partial->store->home;
     char place[FILE_NAME_SIZE];
+    bool taken;
 
-    if (file_rename(&partial->store->home, FOLDER_CONTENT,
-                    file_of_digest(FOLDER_CONTENT, &partial->manifest.sha256, place),
-                    FOLDER_PARTIAL, partial->name))
+    file_of_digest(FOLDER_CONTENT, &partial->manifest.sha256, place);
+    if (partial->is_small)
+        taken = file_remove(home, FOLDER_CONTENT, place);
+    else
+        taken = file_rename(home, FOLDER_CONTENT, place, FOLDER_PARTIAL, partial->name);
+    if (taken)
         atomic_store(&partial->landed, false);
     else
         partial_fault(partial, "take back");
@@ -439,6 +518,6 @@ void partial_displace(struct partial *partial)
 
 void partial_throw_away(struct partial *partial)
 {
-    if (!atomic_load(&partial->landed))
+    if (!partial->is_small && !atomic_load(&partial->landed))
         file_remove(&partial->store->home, FOLDER_PARTIAL, partial->name);
 }

@@ -115,11 +115,18 @@ void store_hurry(struct store *store)
 
 /* ---- jobs ----------------------------------------------------------------------------------- */
 
+static bool takes_long(const struct store_job *job)
+{
+    if (job->kind == STORE_PUT)
+        return draft_size(job->draft) > DRAFT_LARGE;
+    return job->kind == STORE_LAND && !partial_is_checked(job->partial);
+}
+
 void store_submit(struct store *store, struct store_job *job)
 {
     MUST_BE(store, STORE_MAGIC);
     MUST((int)job->kind < JOB_ERRAND && job->done);
-    if (job->kind == STORE_LAND || (job->kind == STORE_PUT && draft_size(job->draft) > DRAFT_LARGE))
+    if (takes_long(job))
         porter_add(store, job);
     else
         writer_add(store, job);

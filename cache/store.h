@@ -251,9 +251,16 @@ void draft_drop(struct draft *draft);
  */
 struct partial;
 
+/*
+ * Small content is one piece in memory until it lands, and has no file before: a file that is made,
+ * sized, read again and renamed costs more than fetching it anew after a restart.
+ */
+enum { PARTIAL_SMALL = 16 * 1024 };
+bool partial_is_small(const struct manifest *manifest);
+
 /* Opens or makes it, with its full length. Where the chunk list is here already, what is there is
- * checked, which takes time: not on a loop that others wait for. STORE_WRONG: it is open for
- * another manifest, which tells another size of it. */
+ * checked, which takes time: not on a loop that others wait for, unless it is small. STORE_WRONG:
+ * it is open for another manifest, which tells another size of it. */
 enum store_status partial_open(struct store *store, const struct manifest *manifest,
                                struct partial **out);
 

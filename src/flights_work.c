@@ -59,6 +59,12 @@ static const char *name_of(const struct flying *flying, char memory[LOG_NAME_SIZ
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
+/* What is small has come before anybody has read that it will. */
+static enum log_level level_of(const struct flying *flying)
+{
+    return partial_is_small(&flying->manifest) ? LEVEL_DEBUG : LEVEL_INFO;
+}
+
 static void log_landed(const struct flying *flying)
 {
     char name[LOG_NAME_SIZE], size[64], took[64], rate[64];
@@ -66,10 +72,13 @@ static void log_landed(const struct flying *flying)
                 rate_text = TEXT_OVER(rate);
     int64_t ns = mono_between(flying->began, clock_mono());
 
+    if (level_of(flying) > log_level())
+        return;
     text_bytes(&size_text, flying->brought);
     text_seconds(&took_text, ns);
     text_bytes(&rate_text, (uint64_t)((double)flying->brought * 1e9 / (double)(ns ? ns : 1)));
-    log_info("fetched %s: %s in %s (%s/s)", name_of(flying, name), size, took, rate);
+    log_at(level_of(flying), "fetched %s: %s in %s (%s/s)", name_of(flying, name), size, took,
+           rate);
 }
 
 /* What is wanted for later, and nobody has, is tried again and again: no news for a person. */
@@ -164,19 +173,26 @@ static void hand_to_worker(struct flying *flying, void (*work)(struct task *task
     workers_post(is_large ? flights->large_workers : flights->small_workers, &flying->task);
 }
 
-/* On a worker. Empty content is here as soon as its file is. */
-static void open_partial(struct task *task)
+/* Empty content is here as soon as its file is. */
+static void open_partial(struct flying *flying)
 {
-    struct flying *flying = TASK_OWNER(task, struct flying, task);
     struct partial *partial = NULL;
 
-    MUST_BE(flying, FLYING_MAGIC);
     flying->status = partial_open(flying->flights->options.store, &flying->manifest, &partial);
     if (flying->status == STORE_OK) {
         flying->partial = partial;
         if (flying->manifest.size == 0)
             flying->status = partial_put(partial, 0, "", 0);
     }
+}
+
+/* On a worker. */
+static void open_slowly(struct task *task)
+{
+    struct flying *flying = TASK_OWNER(task, struct flying, task);
+
+    MUST_BE(flying, FLYING_MAGIC);
+    open_partial(flying);
     fetch_call(flying->flights->options.fetch, opened, flying);
 }
 
@@ -204,10 +220,13 @@ void flying_begin(void *arg)
         return;
     }
     flying->busy = FLYING_OPENING;
-    if (flying->partial) /* an earlier flight's, that readers still hold */
-        opened(flying);
-    else
-        hand_to_worker(flying, open_partial);
+    if (!flying->partial && !partial_is_small(&flying->manifest)) {
+        hand_to_worker(flying, open_slowly);
+        return;
+    }
+    if (!flying->partial) /* else an earlier flight's, that readers still hold */
+        open_partial(flying);
+    opened(flying);
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -241,12 +260,13 @@ static void log_begin(struct flying *flying, const struct address *server)
     char name[LOG_NAME_SIZE], from[ADDRESS_TEXT_SIZE], size[64];
     struct text size_text = TEXT_OVER(size);
 
-    if (flying->told)
+    if (flying->told || level_of(flying) > log_level())
         return;
     flying->told = true;
     text_bytes(&size_text, flying->manifest.size);
-    log_info("fetching %s (%s) from %s: %u of %u chunks are here", name_of(flying, name), size,
-             address_text(server, from), flying->machine.had_count, flying->machine.count);
+    log_at(level_of(flying), "fetching %s (%s) from %s: %u of %u chunks are here",
+           name_of(flying, name), size, address_text(server, from), flying->machine.had_count,
+           flying->machine.count);
 }
 
 static void submit(struct flying *flying, const struct address *server)

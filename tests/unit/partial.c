@@ -298,6 +298,33 @@ static void empty_content_needs_no_bytes(void **state)
     assert_int_equal(home_compare(*state, "example.com/a", 5, 0), 0);
 }
 
+/* Also where its place is taken, by content that was landed before. */
+static void small_content_has_no_file_before_it_lands(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 5, 4096, 0);
+    char *bytes = home_bytes(5, m.size), read[4096];
+    struct partial *partial;
+
+    home_adopt(*state, &m, NULL);
+    assert_true(partial_is_small(&m));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
+        assert_int_equal(partial_had(partial), 0);
+        bytes[7] ^= 1;
+        assert_int_equal(partial_put(partial, 0, bytes, m.size), STORE_WRONG);
+        bytes[7] ^= 1;
+        assert_int_equal(partial_put(partial, 0, bytes, m.size), STORE_OK);
+        assert_int_equal(home_count("partial"), 0);
+        assert_int_equal(land(*state, &m, partial), STORE_OK);
+        assert_int_equal(partial_read(partial, 96, read, sizeof(read)), 4000);
+        assert_memory_equal(read, bytes + 96, 4000);
+        partial_close(partial, true);
+        assert_int_equal(home_compare(*state, "example.com/a", 5, 4096), 0);
+        assert_int_equal(home_count("partial"), 0);
+    }
+    free(bytes);
+}
+
 static void wrong_lists_are_refused(void **state)
 {
     struct manifest m = home_foreign("example.com/a", 5, 600000, 0);
@@ -364,6 +391,7 @@ int main(void)
         HOME_CASE(what_rotted_in_partial_content_is_not_had),
         HOME_CASE(a_manifest_that_lies_is_found_out),
         HOME_CASE(empty_content_needs_no_bytes),
+        HOME_CASE(small_content_has_no_file_before_it_lands),
         HOME_CASE(wrong_lists_are_refused),
         HOME_CASE(a_wrong_size_does_not_harm_the_right_one),
     };
