@@ -144,6 +144,22 @@ static enum store_status new_segment(struct journal *journal)
     return STORE_OK;
 }
 
+/* The segment that could not be begun goes again: a disk that stays full for days would else be
+ * left with one for each attempt. */
+static void drop_empty_segment(struct journal *journal)
+{
+    uint32_t segment = journal->end.segment;
+    char name[SEGMENT_NAME_SIZE];
+
+    if (journal->torn.segment != 0 || journal->end.offset != 0 ||
+        !file_remove(journal->home, FOLDER_MANIFESTS, segment_name(segment, name)))
+        return;
+    if (journal->first == segment)
+        journal->first = 0;
+    journal->end = (struct journal_place){
+        segment - 1, journal->first ? segment_size(journal->home, segment - 1) : 0};
+}
+
 enum store_status journal_append(struct journal *journal, const char *bytes, size_t len)
 {
     struct journal_place before;
@@ -163,6 +179,7 @@ enum store_status journal_append(struct journal *journal, const char *bytes, siz
     status = segment_fault(journal, "append to", before.segment);
     journal_undo(journal, before);
     journal_turn(journal);
+    drop_empty_segment(journal);
     return status;
 }
 

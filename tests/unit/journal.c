@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "cache/journal.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "src/base/log.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/home.h"
@@ -178,13 +181,52 @@ static void appending_goes_on_where_it_is_told_to(void **state)
     assert_int_equal(journal.end.segment, 1);
 }
 
+/* A disk that takes no byte, for a while. */
+static void fill_disk(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void fail_to_append(void)
+{
+    fill_disk(0);
+    assert_int_not_equal(journal_append(&journal, "From fbp822\n", 12), STORE_OK);
+    fill_disk(RLIM_INFINITY);
+}
+
+static void what_fails_to_be_appended_leaves_nothing(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        fail_to_append();
+    assert_int_equal(home_count("manifests"), 0);
+    append(1);
+    for (int i = 0; i < 5; i++)
+        fail_to_append();
+    assert_int_equal(home_count("manifests"), 1);
+    append(2);
+    assert_int_equal(home_count("manifests"), 2);
+    assert_int_equal(read_from(start).rotten, 0);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(seen.numbers[1], 2);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        CASE(what_is_appended_is_read_in_order), CASE(what_is_undone_is_not_there),
-        CASE(segments_are_of_limited_size),      CASE(rot_costs_no_more_than_what_it_hit),
-        CASE(a_segment_that_is_gone_is_noticed), CASE(appending_goes_on_where_it_is_told_to),
+        CASE(what_is_appended_is_read_in_order),
+        CASE(what_is_undone_is_not_there),
+        CASE(segments_are_of_limited_size),
+        CASE(rot_costs_no_more_than_what_it_hit),
+        CASE(a_segment_that_is_gone_is_noticed),
+        CASE(appending_goes_on_where_it_is_told_to),
+        CASE(what_fails_to_be_appended_leaves_nothing),
     };
     log_set_level(LEVEL_WARN);
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
