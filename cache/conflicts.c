@@ -93,16 +93,40 @@ bool ledger_conflict_is_in_step(struct view *view, const struct record *record)
            ledger_holding(view, &m->sha256, &holding) == STORE_OK && holding.kept > 0;
 }
 
+bool ledger_keeps(struct view *view, const struct manifest *m)
+{
+    char rival[RIVAL_KEY];
+    struct span value;
+
+    return view_get(view, TABLE_RIVALS, key_of(m, rival), &value);
+}
+
+static void push_out_oldest(struct ledger *ledger)
+{
+    struct scan scan;
+    struct span key, value;
+    uint64_t oldest = 0;
+
+    scan_begin(&scan, ledger->view, TABLE_CONFLICTS, empty);
+    if (scan_next(&scan, &key, &value))
+        oldest = ledger_number_of(key);
+    scan_end(&scan);
+    if (!oldest || ledger_keep_no_longer(ledger, oldest) == STORE_ROTTEN)
+        ledger->suspect = true;
+    else
+        ledger->pushed_out++;
+}
+
 enum store_status ledger_keep(struct ledger *ledger, const struct record *record)
 {
     const struct manifest *m = &record->manifest;
     struct record kept = *record;
     char bytes[RECORD_MAX], number[8], rival[RIVAL_KEY], ref[REF_KEY];
     struct holding before, after;
-    struct span value;
 
-    if (view_get(ledger->view, TABLE_RIVALS, key_of(m, rival), &value))
+    if (ledger_keeps(ledger->view, m))
         return STORE_OK;
+    key_of(m, rival);
     kept.sequence = LEDGER_CONFLICT | ++ledger->meta.conflict_last;
     kept.since = ledger->now;
     kept.unconfirmed = false;
@@ -119,6 +143,8 @@ enum store_status ledger_keep(struct ledger *ledger, const struct record *record
     if (!ledger_is_known(&before))
         after.size = m->size;
     ledger_holding_change(ledger, &m->sha256, &before, &after);
+    if (ledger->meta.conflicts > CONFLICTS_MAX)
+        push_out_oldest(ledger);
     return ledger->view->status;
 }
 
@@ -177,6 +203,8 @@ enum store_status conflicts_forget_old(struct group *group, void *arg)
         if (ledger_keep_no_longer(&group->ledger, old[i]) == STORE_ROTTEN)
             group->ledger.suspect = true;
     }
+    if (count)
+        group->store->told_of_conflicts = false;
     return count ? STORE_OK : STORE_NOT_FOUND;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/retention.h"
 #include "src/base/must.h"
 #include "src/base/stats.h"
 
@@ -203,12 +204,25 @@ static enum store_status carry_out(struct group *group)
     return status;
 }
 
+/* Who has so many is told once; the counter tells the rest. */
+static void tell_of_conflicts(struct group *group)
+{
+    stat_add(STAT_CONFLICTS_DROPPED, group->ledger.pushed_out);
+    if (!group->ledger.pushed_out || group->store->told_of_conflicts)
+        return;
+    group->store->told_of_conflicts = true;
+    log_warn("store: more than %d versions are in conflict with newer ones: the oldest of them go "
+             "before their %d days are over; see pond conflicts",
+             CONFLICTS_MAX, CONFLICT_DAYS);
+}
+
 static void succeed(struct group *group)
 {
     struct store *store = group->store;
 
     stat_add(STAT_COMMITS, 1);
     store_note_success(store);
+    tell_of_conflicts(group);
     for (size_t i = 0; i < group->ledger.gone_count; i++) {
         shelf_forget(store->shelf, &group->ledger.gone[i]);
         content_remove(&store->home, &group->ledger.gone[i]);

@@ -118,7 +118,8 @@ static enum store_status adopt_older(struct group *group, size_t index, const st
     struct record older = {.manifest = *m};
 
     job->manifest = *newest;
-    if (conflicts_with(&older, newest) && group_journal(group, job->text, &older.text)) {
+    if (conflicts_with(&older, newest) && !ledger_keeps(&group->view, m) &&
+        group_journal(group, job->text, &older.text)) {
         ledger_keep(&group->ledger, &older);
         group->kept = true;
     }

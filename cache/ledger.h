@@ -37,6 +37,7 @@ enum store_status ledger_record_at(struct view *view, uint64_t sequence, struct 
 enum store_status ledger_conflict(struct view *view, uint64_t number, struct record *out);
 enum store_status ledger_conflict_of(struct view *view, struct span name, struct version version,
                                      struct record *out);
+bool ledger_keeps(struct view *view, const struct manifest *m); /* is it kept already? */
 enum store_status ledger_record_of_key(struct view *view, struct span key, struct record *out);
 enum store_status ledger_holding(struct view *view, const struct digest *sha256,
                                  struct holding *out);
@@ -82,7 +83,8 @@ struct ledger {
     struct digest *gone; /* contents that were held and are not any more */
     size_t gone_count;
     size_t gone_room;
-    bool suspect; /* a record that had to be read was rotten */
+    uint64_t pushed_out; /* conflicts that went before their time, to make room for others */
+    bool suspect;        /* a record that had to be read was rotten */
 };
 
 /* Takes up where meta stands; a new catalogue gets the store id `fresh_id`. */
@@ -106,8 +108,13 @@ enum store_status ledger_change(struct ledger *ledger, const struct manifest *m,
 /* Is the version that this record is of unconfirmed from now on? The record's text is gone then. */
 enum store_status ledger_mark(struct ledger *ledger, struct record *record, bool unconfirmed);
 
+/* Takes the mark of a sequence out that no entry has any more; STORE_NOT_FOUND: it is in step, or
+ * there is none. */
+enum store_status ledger_drop_mark(struct ledger *ledger, uint64_t sequence);
+
 /* Keeps this version, which another one has replaced or will replace in this change, as a conflict;
- * and keeps it no longer. Until then its content is not dropped where it is here. */
+ * and keeps it no longer. Until then its content is not dropped where it is here. Beyond
+ * CONFLICTS_MAX the oldest one goes. */
 enum store_status ledger_keep(struct ledger *ledger, const struct record *record);
 enum store_status ledger_keep_no_longer(struct ledger *ledger, uint64_t number);
 

@@ -305,6 +305,22 @@ enum store_status ledger_mark(struct ledger *ledger, struct record *record, bool
     return ledger->view->status;
 }
 
+enum store_status ledger_drop_mark(struct ledger *ledger, uint64_t sequence)
+{
+    struct record record;
+    struct span value;
+    char number[8];
+    enum store_status status = ledger_record_at(ledger->view, sequence, &record);
+
+    if (status != STORE_NOT_FOUND && (status != STORE_OK || record.unconfirmed))
+        return STORE_NOT_FOUND;
+    if (!view_get(ledger->view, TABLE_UNCONFIRMED, ledger_number(sequence, number), &value))
+        return STORE_NOT_FOUND;
+    view_delete(ledger->view, TABLE_UNCONFIRMED, (struct span){number, 8});
+    ledger->meta.unconfirmed -= ledger->meta.unconfirmed > 0;
+    return ledger->view->status;
+}
+
 enum store_status ledger_hold(struct ledger *ledger, const struct manifest *m)
 {
     struct holding before, after;

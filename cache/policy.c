@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,15 +30,17 @@ void store_set_policy(struct store *store, const struct store_policy *policy)
     before = atomic_exchange(&store->policy, bits);
     if (policy->keep_all && !(before & POLICY_KEEP_ALL))
         atomic_store(&store->want_anew, true);
-    if (bits != before)
+    if (atomic_load(&store->want_anew) || (atomic_load(&store->kept) & ~bits))
         store_sweep(store);
 }
 
 unsigned policy_bits(const struct store *store)
 {
-    unsigned policy = atomic_load(&store->policy);
+    unsigned policy = atomic_load(&store->policy), kept = atomic_load(&store->kept);
 
-    return policy & POLICY_SET ? policy | atomic_load(&store->kept) : POLICY_KEEP_ALL;
+    if (!(policy & POLICY_SET) || ((kept & POLICY_LOST) && !(policy & POLICY_KEEPS)))
+        return policy | kept | POLICY_KEEP_ALL;
+    return policy | kept;
 }
 
 uint64_t policy_may_go(const struct store *store, const struct meta *meta)
@@ -150,15 +153,20 @@ static void want_all(struct store *store)
 
 /*
  * What this place, or an earlier one, keeps beyond what is confirmed stands in a file, so that a
- * restart in another place finds it: "all" or "own", or both. A kind that is not in force any more
- * is given up when all that it kept is marked; until then it counts (policy_bits).
+ * restart in another place finds it: "all", "own", "lost", a line each. A kind that is not in force
+ * any more is given up when all that it kept is marked; until then it counts (policy_bits). After
+ * "lost" anything that is here may be unconfirmed; not in a place that keeps for its own sake.
  */
 static const char KEPT[] = "kept", KEPT_NEW[] = "kept.new";
-static const char ALL[] = "all\n", OWN[] = "own\n";
+static const struct {
+    unsigned bit;
+    const char *word;
+} kinds[] = {{POLICY_KEEP_ALL, "all"}, {POLICY_PIN_OWN, "own"}, {POLICY_LOST, "lost"}};
+enum { KINDS = sizeof(kinds) / sizeof(*kinds), KEPT_SIZE = 16 };
 
 void policy_load(struct store *store)
 {
-    char bytes[sizeof(ALL) + sizeof(OWN)];
+    char bytes[KEPT_SIZE];
     struct span rest = {bytes, 0};
     int fd = file_open(&store->home, FOLDER_HOME, KEPT, O_RDONLY);
     ssize_t n = fd < 0 ? 0 : file_read(fd, bytes, sizeof(bytes), 0);
@@ -173,21 +181,22 @@ void policy_load(struct store *store)
     rest.len = n > 0 ? (size_t)n : 0;
     while (rest.len) {
         struct span line = span_take(&rest, '\n');
-        kept |= span_is(line, "all") ? POLICY_KEEP_ALL : 0;
-        kept |= span_is(line, "own") ? POLICY_PIN_OWN : 0;
+        for (size_t i = 0; i < KINDS; i++)
+            kept |= span_is(line, kinds[i].word) ? kinds[i].bit : 0;
     }
     atomic_store(&store->kept, kept);
 }
 
 static bool write_kept(const struct home *home, unsigned kept)
 {
-    char bytes[sizeof(ALL) + sizeof(OWN)];
+    char bytes[KEPT_SIZE];
     struct text text = TEXT_OVER(bytes);
     int fd = file_open(home, FOLDER_HOME, KEPT_NEW, O_WRONLY | O_CREAT | O_TRUNC);
     bool done;
 
-    text_puts(&text, kept & POLICY_KEEP_ALL ? ALL : "");
-    text_puts(&text, kept & POLICY_PIN_OWN ? OWN : "");
+    for (size_t i = 0; i < KINDS; i++)
+        text_printf(&text, "%s%s", kept & kinds[i].bit ? kinds[i].word : "",
+                    kept & kinds[i].bit ? "\n" : "");
     done = fd >= 0 && file_write(fd, text.at, text.len, 0) && fdatasync(fd) == 0;
     if (fd >= 0)
         close(fd);
@@ -196,20 +205,30 @@ static bool write_kept(const struct home *home, unsigned kept)
 }
 
 /* Less is kept only when that is on disk; more is at once. */
-static void note_kept(struct store *store, unsigned kept)
+static enum store_status note_kept(struct store *store, unsigned kept)
 {
+    enum store_status status = STORE_OK;
+
     atomic_fetch_or(&store->kept, kept);
     if (write_kept(&store->home, kept))
         atomic_store(&store->kept, kept);
     else
-        store_note_fault(store, file_fault(&store->home, "write", FOLDER_HOME, KEPT));
+        status = file_fault(&store->home, "write", FOLDER_HOME, KEPT);
+    store_note_fault(store, status);
+    return status;
+}
+
+enum store_status policy_note_lost(struct store *store)
+{
+    return note_kept(store, atomic_load(&store->kept) | POLICY_LOST);
 }
 
 static bool was_kept(const struct store *store, const struct store_entry *entry)
 {
     unsigned past = atomic_load(&store->kept) & ~atomic_load(&store->policy);
 
-    return entry->held && !entry->unconfirmed && (entry->own || (past & POLICY_KEEP_ALL));
+    return entry->held && !entry->unconfirmed &&
+           (entry->own || (past & (POLICY_KEEP_ALL | POLICY_LOST)));
 }
 
 static enum store_status mark_them(struct group *group, void *arg)
@@ -231,8 +250,10 @@ static void give_up_place(struct store *store)
 
     if (!(policy & POLICY_SET))
         return;
-    if (policy & POLICY_KEEPS & ~kept)
-        note_kept(store, kept |= policy & POLICY_KEEPS);
+    if (policy & POLICY_KEEPS & ~kept || (policy & POLICY_KEEPS && kept & POLICY_LOST)) {
+        kept = (kept & ~(unsigned)POLICY_LOST) | (policy & POLICY_KEEPS);
+        note_kept(store, kept);
+    }
     if (!(kept & ~policy) || (policy & POLICY_NOBODY_CONFIRMS)) {
         store->mark_walk.going = false;
         return;
@@ -243,6 +264,30 @@ static void give_up_place(struct store *store)
         store->mark_walk.going = false; /* from the begin, the next time */
     else if (!store->mark_walk.going && atomic_load(&store->policy) == policy)
         note_kept(store, policy & POLICY_KEEPS);
+}
+
+static enum store_status drop_marks(struct group *group, void *arg)
+{
+    const struct policy_dangling *dangling = arg;
+    enum store_status status = STORE_NOT_FOUND;
+
+    for (size_t i = 0; i < dangling->count; i++) {
+        if (ledger_drop_mark(&group->ledger, dangling->sequence[i]) == STORE_OK)
+            status = STORE_OK;
+    }
+    return status;
+}
+
+void policy_drop_marks(struct store *store, const struct policy_dangling *dangling)
+{
+    struct policy_dangling *copy;
+
+    if (dangling->count == 0)
+        return;
+    copy = malloc(sizeof(*copy));
+    MUST(copy != NULL);
+    *copy = *dangling;
+    writer_send(store, drop_marks, copy);
 }
 
 void policy_apply(struct store *store)

@@ -187,6 +187,7 @@ static size_t marked_batch(struct store *store, enum table table, uint64_t after
     struct scan scan;
     struct span key, value;
     struct record record;
+    struct policy_dangling dangling = {.count = 0};
     char number[8];
     size_t count = 0;
 
@@ -194,6 +195,8 @@ static size_t marked_batch(struct store *store, enum table table, uint64_t after
     scan_begin(&scan, &view, table, ledger_number(after + 1, number));
     while (count < most && scan_next(&scan, &key, &value)) {
         enum store_status status = ledger_record_at(&view, ledger_number_of(key), &record);
+        if (status == STORE_NOT_FOUND && dangling.count < POLICY_DANGLING_MAX)
+            dangling.sequence[dangling.count++] = ledger_number_of(key);
         if (status == STORE_OK)
             status = ledger_entry_of(&view, &record, &batch[count]);
         count += status == STORE_OK;
@@ -201,6 +204,8 @@ static size_t marked_batch(struct store *store, enum table table, uint64_t after
     }
     scan_end(&scan);
     view_end(&view);
+    if (table == TABLE_UNCONFIRMED)
+        policy_drop_marks(store, &dangling);
     return count;
 }
 

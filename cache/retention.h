@@ -16,6 +16,9 @@ static inline bool tombstone_is_old(const struct manifest *m, wall_t now)
 /* Conflicts for 30, from when they were noted. */
 enum { CONFLICT_DAYS = 30 };
 
+/* And so many of them: one more has the oldest go. */
+enum { CONFLICTS_MAX = 10000 };
+
 static inline wall_t conflict_end(uint64_t since_ms)
 {
     return (wall_t){(int64_t)since_ms + (int64_t)CONFLICT_DAYS * 24 * 3600 * 1000};

@@ -84,13 +84,14 @@ enum store_status store_open(const struct store_options *options, struct store *
         guard_watch(options->home, store->home.fd[FOLDER_HOME]);
         status = journal_open(&store->home, &store->journal);
     }
-    if (status == STORE_OK)
+    if (status == STORE_OK) {
+        policy_load(store);
         status = mend_open(store);
+    }
     if (status != STORE_OK) {
         store_free(store);
         return status;
     }
-    policy_load(store);
     store->shelf = shelf_new(store);
     writer_start(store);
     porter_start(store);

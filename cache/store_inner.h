@@ -47,6 +47,9 @@ struct group;
 /* The policy in force, as bits. */
 enum { POLICY_SET = 1, POLICY_KEEP_ALL = 2, POLICY_PIN_OWN = 4, POLICY_NOBODY_CONFIRMS = 8 };
 
+/* Of what was kept: the marks of what is unconfirmed were lost, so that it may be anything. */
+enum { POLICY_LOST = 16 };
+
 /* A walk through the names that goes on with each sweep. */
 struct policy_walk {
     struct ledger_key at; /* the name up to which it has come */
@@ -103,6 +106,8 @@ struct store {
     pthread_mutex_t partials_lock;
     struct partial *partials;      /* those that are open */
     _Atomic uint64_t passed_bytes; /* in memory, for all partials that are only passed on */
+
+    bool told_of_conflicts; /* the writer's: that there are too many */
 
     struct policy_walk want_walk; /* the porter's: wanting all */
     struct policy_walk mark_walk; /* likewise: marking what was kept */
@@ -277,6 +282,18 @@ void policy_load(struct store *store);
 
 /* What the policy wants, and what the one before it leaves behind. On the porter's thread. */
 void policy_apply(struct store *store);
+
+/* The marks of what is unconfirmed are lost: safe on disk when it returns STORE_OK. */
+enum store_status policy_note_lost(struct store *store);
+
+/* Takes marks of the unconfirmed out of the catalogue that no entry has. Any thread, not waiting.
+ */
+enum { POLICY_DANGLING_MAX = 64 };
+struct policy_dangling {
+    uint64_t sequence[POLICY_DANGLING_MAX];
+    size_t count;
+};
+void policy_drop_marks(struct store *store, const struct policy_dangling *dangling);
 
 /* The POLICY_ bits by which content is kept now. */
 unsigned policy_bits(const struct store *store);

@@ -39,7 +39,7 @@ static bool go_on(void *arg, uint64_t bytes)
 struct sums {
     struct ledger_key at;
     uint64_t digest[4];
-    uint64_t objects, tombstones, conflicts;
+    uint64_t objects, tombstones, conflicts, unconfirmed;
     uint64_t rotten;
     bool ended;
 };
@@ -108,6 +108,30 @@ static void check_conflicts(struct store *store, uint64_t *at, struct sums *sums
     sums->rotten += view.status != STORE_OK;
 }
 
+/* Likewise the marks of what is unconfirmed. */
+static void check_marks(struct store *store, uint64_t *at, struct sums *sums, bool *ended)
+{
+    struct record record;
+    struct view view;
+    struct scan scan;
+    struct span key, value;
+    char number[8];
+
+    view_begin(store->catalogue, &view);
+    scan_begin(&scan, &view, TABLE_UNCONFIRMED, ledger_number(*at + 1, number));
+    for (size_t i = 0; i < NAMES_BATCH && !*ended; i++) {
+        *ended = !scan_next(&scan, &key, &value);
+        if (*ended)
+            break;
+        *at = ledger_number_of(key);
+        sums->unconfirmed++;
+        sums->rotten += ledger_record_at(&view, *at, &record) != STORE_OK || !record.unconfirmed;
+    }
+    scan_end(&scan);
+    view_end(&view);
+    sums->rotten += view.status != STORE_OK;
+}
+
 /* How many of the holdings behind *at do not fit; *at becomes the last that was looked at. */
 static uint64_t check_holdings(struct store *store, struct digest *at, bool *ended)
 {
@@ -150,11 +174,11 @@ static bool sums_fit(const struct sums *sums, const struct meta *before, const s
 {
     if (before->sequence != after->sequence || before->store_id != after->store_id ||
         before->tombstones != after->tombstones || before->conflicts != after->conflicts ||
-        before->conflict_last != after->conflict_last)
+        before->conflict_last != after->conflict_last || before->unconfirmed != after->unconfirmed)
         return true;
     return memcmp(sums->digest, after->digest, sizeof(sums->digest)) == 0 &&
            sums->objects == after->objects && sums->tombstones == after->tombstones &&
-           sums->conflicts == after->conflicts;
+           sums->conflicts == after->conflicts && sums->unconfirmed == after->unconfirmed;
 }
 
 static void check_catalogue(struct verifying *v)
@@ -163,7 +187,8 @@ static void check_catalogue(struct verifying *v)
     struct meta before, after;
     struct digest at = {0};
     bool read = read_meta(v->store, &before), ended = false, conflicts_ended = false;
-    uint64_t conflict = 0;
+    bool marks_ended = false;
+    uint64_t conflict = 0, mark = 0;
 
     while (!sums.ended && !v->stopped) {
         check_names(v, &sums);
@@ -171,6 +196,8 @@ static void check_catalogue(struct verifying *v)
     }
     while (!conflicts_ended && go_on(v, 0))
         check_conflicts(v->store, &conflict, &sums, &conflicts_ended);
+    while (!marks_ended && go_on(v, 0))
+        check_marks(v->store, &mark, &sums, &marks_ended);
     while (!ended && go_on(v, 0))
         sums.rotten += check_holdings(v->store, &at, &ended);
     if (v->stopped)

@@ -35,6 +35,8 @@
     ROW(STAT_BLAMED, "peers_blamed_total", "Times that a peer was set aside for misbehaviour")     \
     ROW(STAT_COMPARISONS, "comparisons_total", "Comparisons of catalogues with a peer")            \
     ROW(STAT_COMMITS, "store_commits_total", "Group commits of the catalogue")                     \
+    ROW(STAT_CONFLICTS_DROPPED, "conflicts_dropped_total",                                         \
+        "Versions kept as conflicts that went early because there were too many")                  \
     ROW(STAT_RECORDS_ROTTEN, "store_records_rotten_total",                                         \
         "Catalogue records or manifests whose checksum did not fit")                               \
     ROW(STAT_CONTENT_ROTTEN, "store_content_rotten_total",                                         \

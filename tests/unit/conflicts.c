@@ -2,7 +2,9 @@
 /* Versions of one name that were made without knowing of each other. */
 #include "cache/store.h"
 
+#include "cache/retention.h"
 #include "src/base/log.h"
+#include "src/base/stats.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/home.h"
 
@@ -275,6 +277,83 @@ static void a_journal_that_is_written_anew_has_the_conflicts(void **state)
     assert_int_equal(compare_version(*state, mine.version, 1), 0);
 }
 
+static void count_done(struct store_job *job)
+{
+    atomic_fetch_add((atomic_int *)job->owner, 1);
+}
+
+static struct manifest rival_of(int i)
+{
+    struct manifest m = foreign(1, 0, NULL);
+
+    m.version.bits += (uint64_t)i;
+    digest_of(&i, sizeof(i), &m.sha256); /* one chunk: its list is one digest, its own */
+    digest_of(m.sha256.bytes, sizeof(m.sha256.bytes), &m.chunks);
+    return m;
+}
+
+/* Offers those from `first` on, many at a time. */
+static void offer(struct store *store, int first, int count)
+{
+    struct store_job *jobs = calloc((size_t)count, sizeof(*jobs));
+    char *texts = malloc((size_t)count * MESSAGE_MAX);
+    atomic_int done = 0;
+
+    for (int i = 0; i < count; i++) {
+        struct manifest m = rival_of(first + i);
+        struct text text = text_over(texts + (size_t)i * MESSAGE_MAX, MESSAGE_MAX);
+        manifest_write(&m, &text);
+        jobs[i] = (struct store_job){
+            .kind = STORE_ADOPT, .text = {text.at, text.len}, .done = count_done, .owner = &done};
+        store_submit(store, &jobs[i]);
+    }
+    while (atomic_load(&done) < count)
+        usleep(1000);
+    free(texts);
+    free(jobs);
+}
+
+static uint64_t journal_bytes(void)
+{
+    char path[256];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s/manifests/00000001", home_path);
+    assert_int_equal(stat(path, &st), 0);
+    return (uint64_t)st.st_size;
+}
+
+static void a_conflict_is_written_once(void **state)
+{
+    struct manifest newer = foreign(2, 1000, NULL);
+    uint64_t bytes;
+
+    assert_int_equal(home_adopt(*state, &newer, NULL), STORE_OK);
+    offer(*state, 0, 5);
+    bytes = journal_bytes();
+    offer(*state, 0, 5);
+    assert_int_equal(journal_bytes(), bytes);
+    assert_int_equal(conflicts(*state)->count, 5);
+}
+
+static void of_too_many_conflicts_the_oldest_go(void **state)
+{
+    enum { BATCH = 1000, MORE = 3 };
+    struct manifest newer = foreign(2, 1000, NULL);
+    struct store_entry entry;
+    uint64_t before = stat_values[STAT_CONFLICTS_DROPPED];
+
+    assert_int_equal(home_adopt(*state, &newer, NULL), STORE_OK);
+    for (int i = 0; i < CONFLICTS_MAX; i += BATCH)
+        offer(*state, i, BATCH);
+    offer(*state, CONFLICTS_MAX, MORE);
+    assert_int_equal(home_figures(*state).conflicts, CONFLICTS_MAX);
+    assert_int_equal(stat_values[STAT_CONFLICTS_DROPPED] - before, MORE);
+    for (int i = 0; i <= MORE; i++)
+        assert_int_equal(store_find_version(*state, span_of(NAME), rival_of(i).version, &entry),
+                         i < MORE ? STORE_NOT_FOUND : STORE_OK);
+}
+
 static enum store_status forget(struct store *store, const struct manifest *m)
 {
     struct store_job job = {.kind = STORE_FORGET, .manifest = *m};
@@ -324,6 +403,8 @@ int main(void)
         HOME_CASE(a_removal_keeps_what_it_did_not_know),
         HOME_CASE(a_conflict_ends_after_thirty_days),
         HOME_CASE(a_conflict_needs_no_room_of_the_limit),
+        HOME_CASE(a_conflict_is_written_once),
+        HOME_CASE(of_too_many_conflicts_the_oldest_go),
         HOME_CASE(a_rebuild_finds_conflicts_again),
         HOME_CASE(what_is_forgotten_does_not_come_back),
         HOME_CASE(a_journal_that_is_written_anew_has_the_conflicts),

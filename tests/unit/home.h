@@ -48,6 +48,15 @@ static inline void home_remove(void)
     nftw(home_path, home_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* A folder in it, as if it had been lost; the store is closed. */
+static inline void home_remove_below(const char *folder)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%.40s", home_path, folder);
+    MUST(nftw(path, home_remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+}
+
 /* In memory where that is to be had: what these tests are about is not the disk. TMPDIR says
  * otherwise. */
 static inline void home_make(void)

@@ -3,6 +3,7 @@
 #include "cache/ledger.h"
 
 #include "src/base/log.h"
+#include "src/base/stats.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/home.h"
 
@@ -40,6 +41,12 @@ static uint64_t rotten(struct store *store)
 
     assert_int_equal(store_verify(store, &report, NULL, NULL), STORE_OK);
     return report.rotten;
+}
+
+static void no_entry(void *arg, const struct store_entry *entry)
+{
+    (void)arg;
+    fail_msg("%s is unconfirmed", entry->manifest.name);
 }
 
 /* Takes the table's first key that is not below `from` out of the catalogue, the store closed. */
@@ -92,6 +99,42 @@ static void a_key_that_vanished_is_noticed_in_each_table(void **state)
     }
 }
 
+/* A mark of a version that no name has any more is taken out when it is come by; once. */
+static void a_mark_of_nothing_is_cleaned_away(void **state)
+{
+    struct catalogue *catalogue;
+    struct view view;
+    struct timespec pause = {.tv_nsec = 1000000};
+    char path[256], number[8];
+    uint64_t commits;
+
+    fill(*state);
+    for (int cleaner = 0; cleaner < 2; cleaner++) {
+        store_close(*state);
+        snprintf(path, sizeof(path), "%s/catalogue", home_path);
+        assert_int_equal(catalogue_open(path, &catalogue), STORE_OK);
+        change_begin(catalogue, &view);
+        view_put(&view, TABLE_UNCONFIRMED, ledger_number(1000, number),
+                 span_of("example.com/nothing"));
+        assert_int_equal(change_commit(&view), STORE_OK);
+        catalogue_close(catalogue);
+        *state = home_open_store();
+        assert_non_null(*state);
+        commits = stat_values[STAT_COMMITS];
+        if (cleaner == 1) {
+            assert_true(rotten(*state) > 0);
+            assert_int_equal(rotten(*state), 0);
+            continue;
+        }
+        for (int i = 0; i < 10000 && stat_values[STAT_COMMITS] == commits; i++) {
+            assert_int_equal(store_list_unconfirmed(*state, 0, 10, no_entry, NULL), 0);
+            nanosleep(&pause, NULL);
+        }
+        assert_int_equal(stat_values[STAT_COMMITS], commits + 1);
+        assert_int_equal(rotten(*state), 0);
+    }
+}
+
 static bool go_on_putting(void *arg, const struct store_report *so_far)
 {
     (void)so_far;
@@ -136,6 +179,7 @@ static void a_journal_is_not_written_anew_without_what_the_catalogue_lost(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        HOME_CASE(a_mark_of_nothing_is_cleaned_away),
         HOME_CASE(a_key_that_vanished_is_noticed_in_each_table),
         HOME_CASE(a_name_that_vanished_is_noticed_while_others_change),
         HOME_CASE(a_journal_is_not_written_anew_without_what_the_catalogue_lost),

@@ -267,6 +267,11 @@ static bool one_is_unconfirmed(struct store *store)
     return home_figures(store).unconfirmed == 1;
 }
 
+static bool b_is_gone(struct store *store)
+{
+    return !is_held(store, "example.com/b");
+}
+
 static void who_leaves_the_top_gives_all_upward_first(void **state)
 {
     struct store_entry a, b;
@@ -346,6 +351,52 @@ static void a_rebuild_forgets_no_mark(void **state)
     assert_int_equal(report.rotten, 0);
 }
 
+/* Without the old catalogue nobody knows what was unconfirmed: all that is here may be. */
+static void a_catalogue_lost_altogether_has_all_given_upward(void **state)
+{
+    struct manifest b = home_foreign("example.com/b", 2, BYTES, 0);
+
+    policy(state, 1, &slave);
+    assert_int_equal(adopt_unconfirmed(*state, &b), STORE_OK);
+    land(*state, &b, 2);
+    put_unconfirmed(*state, "example.com/a", 1);
+    store_close(*state);
+    home_remove_below("catalogue");
+    *state = home_open_unset(1);
+    assert_non_null(*state);
+    store_set_policy(*state, &slave);
+    assert_int_equal(home_figures(*state).may_go, 0);
+    assert_true(sweeps_until(*state, two_are_unconfirmed));
+    assert_unconfirmed(*state, "b a ");
+    assert_int_equal(confirm(*state, &b), STORE_OK);
+    assert_true(sweeps_until(*state, is_within_limit));
+    assert_true(is_held(*state, "example.com/a"));
+    assert_false(is_held(*state, "example.com/b"));
+    store_close(*state); /* it is over: nothing is marked again */
+    *state = home_open_unset(1);
+    assert_non_null(*state);
+    store_set_policy(*state, &slave);
+    home_put(*state, "example.com/c", 3, BYTES, NULL);
+    assert_true(sweeps_until(*state, is_within_limit));
+    assert_unconfirmed(*state, "a ");
+}
+
+/* In a flat mesh nobody has to be told. */
+static void a_catalogue_lost_in_a_mesh_lets_the_limit_be(void **state)
+{
+    static const struct store_policy mesh = {.pin_own = true, .nobody_confirms = true};
+
+    policy(state, 1, &mesh);
+    hold_two(*state);
+    store_close(*state);
+    home_remove_below("catalogue");
+    *state = home_open_unset(1);
+    assert_non_null(*state);
+    store_set_policy(*state, &mesh);
+    assert_true(sweeps_until(*state, b_is_gone));
+    assert_true(is_held(*state, "example.com/a"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +410,8 @@ int main(void)
         HOME_CASE(a_restart_between_two_places_loses_nothing),
         HOME_CASE(what_was_kept_waits_for_who_can_confirm_it),
         HOME_CASE(a_rebuild_forgets_no_mark),
+        HOME_CASE(a_catalogue_lost_altogether_has_all_given_upward),
+        HOME_CASE(a_catalogue_lost_in_a_mesh_lets_the_limit_be),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
