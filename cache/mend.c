@@ -125,7 +125,7 @@ static bool take(void *arg, const struct manifest *m, struct span text, struct j
 {
     struct taking *taking = arg;
 
-    taking->status = take_one(taking, m, text);
+    taking->status = store_is_stopping(taking->store) ? STORE_STOPPED : take_one(taking, m, text);
     taking->behind = behind;
     if (taking->status == STORE_OK && ++taking->in_batch == TAKE_BATCH) {
         batch_end(taking);

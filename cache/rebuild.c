@@ -139,6 +139,8 @@ static enum store_status write_batch(struct store *store, const struct carried *
     struct ledger ledger;
     enum store_status status;
 
+    if (store_is_stopping(store))
+        return STORE_STOPPED;
     change_begin(carried->catalogue, &view);
     status = ledger_begin(&ledger, &view, store->options.node, store->options.wall(), 0);
     if (status == STORE_OK)
@@ -226,7 +228,7 @@ enum store_status rebuild_catalogue(struct store *store, struct store_report *re
     }
     atomic_store(&store->suspect, false);
     atomic_store(&store->want_anew, true); /* whatever of the old one could not be read */
-    for (unsigned part = 0; part < 256; part++)
+    for (unsigned part = 0; part < 256 && !store_is_stopping(store); part++)
         strays_remove(store, part);
     log_info("store: made the catalogue anew: %" PRIu64 " names", report->recovered);
     return STORE_OK;

@@ -147,6 +147,8 @@ enum store_status renew_journal(struct store *store)
     keeping->status = status;
     while (keeping->status == STORE_OK && !keeping->ended) {
         gather(store, keeping);
+        if (store_is_stopping(store))
+            keeping->status = STORE_STOPPED;
         if (keeping->status == STORE_OK && keeping->count)
             keeping->status = writer_run(store, keep, keeping);
     }

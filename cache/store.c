@@ -92,6 +92,7 @@ enum store_status store_open(const struct store_options *options, struct store *
         store_free(store);
         return status;
     }
+    store->options.is_stopping = NULL; /* from now on store_hurry says it */
     store->shelf = shelf_new(store);
     writer_start(store);
     porter_start(store);
@@ -108,10 +109,22 @@ void store_close(struct store *store)
     store_free(store);
 }
 
-void store_hurry(struct store *store)
+void store_leave_off(struct store *store)
 {
     MUST_BE(store, STORE_MAGIC);
+    atomic_store(&store->left_off, true);
+}
+
+void store_hurry(struct store *store)
+{
+    store_leave_off(store);
     atomic_store(&store->hurried, true);
+}
+
+bool store_is_stopping(const struct store *store)
+{
+    return atomic_load(&store->left_off) ||
+           (store->options.is_stopping && store->options.is_stopping());
 }
 
 /* ---- jobs ----------------------------------------------------------------------------------- */

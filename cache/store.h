@@ -61,6 +61,8 @@ struct store_options {
     uint64_t cache_size;  /* bytes of fetched content to keep; 0: no bound */
     wall_t (*wall)(void); /* the wall clock */
     mono_t (*mono)(void);
+    bool (*is_stopping)(void); /* asked while store_open does what takes long: STORE_STOPPED then.
+                                  NULL: never */
 };
 
 /* Opens the store, mends what a crash left (drafts go, an unreadable catalogue is rebuilt from the
@@ -71,9 +73,14 @@ enum store_status store_open(const struct store_options *options, struct store *
 /* Finishes the jobs that were submitted, then stops and frees. No other call may be under way. */
 void store_close(struct store *store);
 
-/* The node is stopping: from now on nothing is checked that takes long. Partial content is had only
- * as far as it was checked, and what would land stays partial (STORE_STOPPED), for the next start.
- * So store_close, and who waits for such work before it, is not held up by large files. */
+/* The node will stop: from now on no rebuild and no renewal of the journal goes on. It ends with
+ * STORE_STOPPED, and what was there before stays in its place. */
+void store_leave_off(struct store *store);
+
+/* The node is stopping: besides, from now on nothing is checked that takes long. Partial content is
+ * had only as far as it was checked, and what would land stays partial (STORE_STOPPED), for the
+ * next start. So store_close, and who waits for such work before it, is not held up by large files.
+ */
 void store_hurry(struct store *store);
 
 /* ---- reading ------------------------------------------------------------------------------- */

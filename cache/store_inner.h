@@ -84,7 +84,8 @@ struct store {
     _Atomic unsigned policy;     /* POLICY_ bits; 0: none was set */
     _Atomic unsigned kept;       /* POLICY_KEEP_ALL, POLICY_PIN_OWN: what earlier ones kept, too */
     atomic_bool want_anew;       /* all is wanted from now on: go through the names */
-    atomic_bool hurried;         /* long checks are ended early */
+    atomic_bool left_off;        /* long work on catalogue and journal is ended early */
+    atomic_bool hurried;         /* likewise long checks of content */
     _Atomic int health;          /* enum store_status */
     _Atomic int64_t writing;     /* since when the writer is at it (mono_t); 0: idle */
     atomic_bool suspect;         /* something in the catalogue was rotten: make it anew */
@@ -212,6 +213,9 @@ bool partials_remove_idle(struct store *store, const char *name);
 /* ---- store.c -------------------------------------------------------------------------------- */
 
 void store_note_use(struct store *store, const struct digest *sha256);
+
+/* Is what takes long to end early, beside content? */
+bool store_is_stopping(const struct store *store);
 
 /* Takes note of a status: the health follows, and what was rotten in the catalogue has it made anew
  * by the next sweep. */

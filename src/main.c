@@ -132,8 +132,10 @@ static int run(struct conf *conf)
     signals_block(&before);
     log_begin_thread();
     world = world_new(loop, conf);
+    if (!world && signals_ask_to_end())
+        log_info("stopping before all was ready");
     if (!world)
-        return EXIT_FAILURE;
+        return signals_ask_to_end() ? EXIT_SUCCESS : EXIT_FAILURE;
     hangup.data = world;
     ev_signal_start(loop, &hangup);
     signals_restore(&before);

@@ -19,3 +19,11 @@ void signals_restore(const sigset_t *before)
 {
     MUST(pthread_sigmask(SIG_SETMASK, before, NULL) == 0);
 }
+
+bool signals_ask_to_end(void)
+{
+    sigset_t waiting;
+
+    MUST(sigpending(&waiting) == 0);
+    return sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1;
+}

@@ -3,6 +3,7 @@
 #define POND_SRC_SIGNALS_H
 
 #include <signal.h>
+#include <stdbool.h>
 
 /*
  * Signals are the main thread's, by way of libev: threads are begun between these two, and inherit
@@ -10,5 +11,8 @@
  */
 void signals_block(sigset_t *before);
 void signals_restore(const sigset_t *before);
+
+/* Does a signal wait, blocked, that asks this process to end? For what takes long at start. */
+bool signals_ask_to_end(void);
 
 #endif

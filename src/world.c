@@ -31,6 +31,7 @@
 #include "src/remember.h"
 #include "src/roles.h"
 #include "src/routes.h"
+#include "src/signals.h"
 #include "src/speak.h"
 #include "src/state.h"
 #include "src/tidings.h"
@@ -82,7 +83,8 @@ static bool open_store(struct world *world)
                                     .node = world->conf->node,
                                     .cache_size = world->conf->cache_size,
                                     .wall = clock_wall,
-                                    .mono = clock_mono};
+                                    .mono = clock_mono,
+                                    .is_stopping = signals_ask_to_end};
 
     if (store_open(&options, &world->store) != STORE_OK)
         return false;
@@ -531,6 +533,8 @@ static void stop_serving(struct world *world)
 {
     struct wires *wires = &world->wires;
 
+    if (world->store)
+        store_leave_off(world->store); /* its client would keep us draining */
     if (wires->http)
         http_drain(wires->http, DRAIN_MOST);
     ev_timer_stop(world->loop, &world->sweep);

@@ -240,6 +240,49 @@ static void a_rotten_journal_is_written_anew(void **state)
     assert_all_there(*state);
 }
 
+/* Who stops a node does not wait for its catalogue to be made anew: it stays as it was. */
+static void a_rebuild_ends_where_the_node_stops(void **state)
+{
+    struct store_report report;
+    struct store_head before, after;
+
+    fill(*state);
+    store_head(*state, &before);
+    store_leave_off(*state);
+    assert_int_equal(store_rebuild(*state, &report), STORE_STOPPED);
+    store_head(*state, &after);
+    assert_int_equal(before.store_id, after.store_id);
+    assert_all_there(*state);
+    shut(state);
+    assert_int_not_equal(home_count("catalogue"), 0);
+    open_again(state);
+    store_head(*state, &after);
+    assert_int_equal(before.store_id, after.store_id);
+    assert_all_there(*state);
+}
+
+static bool always(void)
+{
+    return true;
+}
+
+static void a_start_that_makes_it_anew_ends_where_the_node_stops(void **state)
+{
+    struct store_options options = {.home = home_path,
+                                    .node = "web1",
+                                    .wall = home_wall,
+                                    .mono = home_mono,
+                                    .is_stopping = always};
+    struct store *store;
+
+    fill(*state);
+    shut(state);
+    on_home("rm -r catalogue");
+    assert_int_equal(store_open(&options, &store), STORE_STOPPED);
+    open_again(state);
+    assert_all_there(*state);
+}
+
 static void a_journal_that_is_gone_is_written_anew(void **state)
 {
     fill(*state);
@@ -477,6 +520,8 @@ int main(void)
         HOME_CASE(rebuilding_keeps_what_was_wanted),
         HOME_CASE(a_torn_tail_is_cut_off),
         HOME_CASE(a_rotten_journal_is_written_anew),
+        HOME_CASE(a_rebuild_ends_where_the_node_stops),
+        HOME_CASE(a_start_that_makes_it_anew_ends_where_the_node_stops),
         HOME_CASE(a_journal_that_is_gone_is_written_anew),
         HOME_CASE(only_the_rotten_chunk_is_fetched_again),
         HOME_CASE(rot_behind_an_open_file_is_seen),
