@@ -33,7 +33,8 @@ struct flights_options {
      * whom the last of it came from; port 0: nobody was asked. */
     void (*ended)(void *arg, const struct manifest *manifest, bool landed,
                   const struct address *source);
-    /* A source misbehaved, or proved good (PEER_FINE); on the fetch thread; must not block. */
+    /* A source misbehaved, or proved good (PEER_FINE: not each time); on the fetch thread; must not
+     * block. */
     void (*blame)(void *arg, const struct address *http, enum peer_fault fault);
     void *arg;
 };

@@ -43,7 +43,9 @@ struct flights {
     bool stopping;
     unsigned barriers; /* that the fetch thread has come through */
 
-    struct log_flood given_up; /* the fetch thread's */
+    struct log_flood given_up; /* the fetch thread's, as what follows */
+    struct address praised;    /* or blamed: whom last */
+    mono_t praise_again;       /* not before */
 };
 
 enum flying_state { FLYING_ALOFT, FLYING_FAILED, FLYING_LANDED };

@@ -489,6 +489,19 @@ static void give_up(struct flying *flying)
                        : "nobody who can be reached has its content");
 }
 
+/* Every flight praises its source: of one source once a second is enough. */
+static void judge(struct flights *flights, const struct address *source, enum peer_fault fault)
+{
+    mono_t now = clock_mono();
+
+    if (fault == PEER_FINE && address_same(&flights->praised, source) &&
+        !mono_reached(now, flights->praise_again))
+        return;
+    flights->praised = *source;
+    flights->praise_again = fault == PEER_FINE ? mono_after(now, MONO_S(1)) : now;
+    flights->options.blame(flights->options.arg, source, fault);
+}
+
 static void carry_out(struct flying *flying, const struct flight_actions *actions)
 {
     const struct flights_options *options = &flying->flights->options;
@@ -509,7 +522,7 @@ static void carry_out(struct flying *flying, const struct flight_actions *action
             options->need(options->arg, &flying->manifest, flying->machine.rounds > 1);
             break;
         case FLIGHT_JUDGE:
-            options->blame(options->arg, answerer(flying, &action->source), action->fault);
+            judge(flying->flights, answerer(flying, &action->source), action->fault);
             break;
         case FLIGHT_LAND:
             land(flying);
