@@ -226,8 +226,6 @@ void draft_start_writing(struct draft *draft)
 enum store_status draft_sync(struct draft *draft)
 {
     char name[48];
-    int fd;
-    bool done;
 
     MUST_BE(draft, DRAFT_MAGIC);
     MUST(draft->finished);
@@ -235,14 +233,8 @@ enum store_status draft_sync(struct draft *draft)
         return draft->status;
     if (fdatasync(draft->fd) != 0)
         return draft_fault(draft, "sync");
-    if (draft->count > 1) {
-        fd = file_open(&draft->store->home, FOLDER_TMP, list_name(draft, name), O_RDONLY);
-        done = fd >= 0 && fdatasync(fd) == 0;
-        if (!done)
-            draft_fault(draft, "sync the chunk list of");
-        if (fd >= 0)
-            close(fd);
-    }
+    if (draft->count > 1 && !file_sync(&draft->store->home, FOLDER_TMP, list_name(draft, name)))
+        draft_fault(draft, "sync the chunk list of");
     draft->synced = draft->status == STORE_OK;
     return draft->status;
 }

@@ -176,6 +176,19 @@ bool file_rename(const struct home *home, enum folder from, const char *name, en
     return renameat(home->fd[from], name, home->fd[to], new_name) == 0;
 }
 
+bool file_sync(const struct home *home, enum folder folder, const char *name)
+{
+    int fd = file_open(home, folder, name, O_RDONLY);
+    int error;
+
+    if (fd < 0)
+        return false;
+    error = fdatasync(fd) == 0 ? 0 : errno;
+    close(fd);
+    errno = error;
+    return error == 0;
+}
+
 bool folder_sync(const struct home *home, enum folder folder, const char *part)
 {
     int fd = openat(home->fd[folder], part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -59,6 +59,9 @@ bool file_remove(const struct home *home, enum folder folder, const char *name);
 bool file_rename(const struct home *home, enum folder from, const char *name, enum folder to,
                  const char *new_name);
 
+/* Syncs the file's bytes. False with errno. */
+bool file_sync(const struct home *home, enum folder folder, const char *name);
+
 /* Syncs the folder, or its subfolder `part` ("ab") where that is given. */
 bool folder_sync(const struct home *home, enum folder folder, const char *part);
 

@@ -35,6 +35,7 @@ static void begin(struct group *group, struct store_job **jobs, size_t count)
     memset(group->new_content, 0, sizeof(group->new_content));
     memset(group->new_chunks, 0, sizeof(group->new_chunks));
     memset(group->changed, 0, sizeof(group->changed));
+    memset(group->secures, 0, sizeof(group->secures));
     group->kept = false;
     for (size_t i = 0; i < count; i++) {
         jobs[i]->status = STORE_OK;
@@ -115,6 +116,7 @@ static size_t apply_jobs(struct group *group)
         struct store_job *job = group->jobs[i];
         if (job->status == STORE_OK)
             job->status = job_apply(group, i);
+        group->secures[i] &= job->status == STORE_OK;
         applied += job->status == STORE_OK;
     }
     return applied;
@@ -132,17 +134,59 @@ static enum store_status sync_each(struct group *group, enum folder folder, cons
     return STORE_OK;
 }
 
-/* The folders in which names are new. */
-static enum store_status sync_folders(struct group *group)
+bool store_must_last(struct store *store, struct view *view, const struct digest *sha256)
 {
-    enum store_status status;
+    struct holding holding;
+
+    return (atomic_load(&store->policy) & POLICY_KEEP_ALL) ||
+           (ledger_holding(view, sha256, &holding) == STORE_OK && holding.unconfirmed > 0);
+}
+
+/* Content that came from others, and its list. */
+static enum store_status sync_file_of(struct group *group, const struct manifest *m)
+{
+    const struct home *home = &group->store->home;
+    char name[FILE_NAME_SIZE];
+
+    if (!file_sync(home, FOLDER_CONTENT, file_of_digest(FOLDER_CONTENT, &m->sha256, name)))
+        return file_fault(home, "sync", FOLDER_CONTENT, name);
+    if (m->size > m->chunk_size &&
+        !file_sync(home, FOLDER_CHUNKS, file_of_digest(FOLDER_CHUNKS, &m->sha256, name)))
+        return file_fault(home, "sync the chunk list", FOLDER_CHUNKS, name);
+    return STORE_OK;
+}
+
+/* How many files are still to be synced; their folders are noted. */
+static size_t note_secured(struct group *group)
+{
     size_t count = 0;
+
+    for (size_t i = 0; i < group->count; i++) {
+        const struct manifest *m = &group->jobs[i]->manifest;
+        if (!group->secures[i])
+            continue;
+        group->new_content[m->sha256.bytes[0]] = true;
+        group->new_chunks[m->sha256.bytes[0]] |= m->size > m->chunk_size;
+        count++;
+    }
+    return count;
+}
+
+/* What is to be on the disk, and the folders in which names are new. */
+static enum store_status sync_places(struct group *group)
+{
+    enum store_status status = STORE_OK;
+    size_t count = note_secured(group);
 
     for (unsigned i = 0; i < 256; i++)
         count += (size_t)group->new_content[i] + (size_t)group->new_chunks[i];
     if (count > SYNC_EACH_MAX)
         return sync_all(group);
-    status = sync_each(group, FOLDER_CHUNKS, group->new_chunks);
+    for (size_t i = 0; i < group->count && status == STORE_OK; i++)
+        if (group->secures[i])
+            status = sync_file_of(group, &group->jobs[i]->manifest);
+    if (status == STORE_OK)
+        status = sync_each(group, FOLDER_CHUNKS, group->new_chunks);
     return status == STORE_OK ? sync_each(group, FOLDER_CONTENT, group->new_content) : status;
 }
 
@@ -165,7 +209,7 @@ static void keep_what_goes(struct group *group)
 static enum store_status write_down(struct group *group)
 {
     struct store *store = group->store;
-    enum store_status status = sync_folders(group);
+    enum store_status status = sync_places(group);
 
     if (status != STORE_OK)
         return status;

@@ -28,6 +28,7 @@ struct group {
     struct intents intents;
     struct text texts;           /* what goes into the journal */
     struct journal_place before; /* its end when the group began */
+    bool secures[GROUP_MAX];     /* by job: its content, in its place, is to be synced */
     bool new_content[256];       /* folders content/00 to ff with a new name in them */
     bool new_chunks[256];
     struct store_entry entries[GROUP_MAX]; /* by job: what changed, to tell about it */

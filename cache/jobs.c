@@ -166,6 +166,16 @@ static enum store_status adopt(struct group *group, size_t index)
     return adopt_newer(group, index, &m, status == STORE_OK ? &old : NULL);
 }
 
+/* From now on others are told that it is safe here: it stays, and must be on the disk. */
+static enum store_status take_charge(struct group *group, size_t index, struct record *record)
+{
+    struct holding holding;
+    enum store_status status = ledger_holding(&group->view, &record->manifest.sha256, &holding);
+
+    group->secures[index] = status == STORE_OK && holding.held && !holding.unconfirmed;
+    return status == STORE_OK ? ledger_mark(&group->ledger, record, true) : status;
+}
+
 static enum store_status want(struct group *group, size_t index)
 {
     struct store_job *job = group->jobs[index];
@@ -179,8 +189,8 @@ static enum store_status want(struct group *group, size_t index)
     if (record.manifest.deleted ||
         (version.bits && !version_same(record.manifest.version, version)))
         return STORE_NOT_FOUND;
-    if (job->unconfirmed)
-        status = ledger_mark(&group->ledger, &record, true);
+    if (job->unconfirmed && !record.unconfirmed)
+        status = take_charge(group, index, &record);
     if (status == STORE_OK)
         status = ledger_want(&group->ledger, &record.manifest.sha256, record.sequence);
     if (status == STORE_OK)
@@ -201,6 +211,8 @@ static enum store_status land(struct group *group, size_t index)
     if (status != STORE_OK)
         return status;
     status = partial_place(job->partial);
+    group->secures[index] =
+        status == STORE_OK && store_must_last(group->store, &group->view, &job->manifest.sha256);
     return status == STORE_OK ? ledger_hold(&group->ledger, &job->manifest) : status;
 }
 

@@ -477,6 +477,11 @@ static bool place_small(const struct partial *partial, const char *place)
            file_rename(&partial->store->home, FOLDER_PARTIAL, partial->name, FOLDER_CONTENT, place);
 }
 
+enum store_status partial_sync(struct partial *partial)
+{
+    return fdatasync(partial->fd) == 0 ? STORE_OK : partial_fault(partial, "sync");
+}
+
 enum store_status partial_place(struct partial *partial)
 {
     char place[FILE_NAME_SIZE];

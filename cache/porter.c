@@ -29,11 +29,27 @@ static void carry_put(struct store *store, struct store_job *job)
     finish(job, status);
 }
 
+/* The writer syncs what is small, together with other things. */
+static enum store_status sync_large(struct store *store, struct store_job *job)
+{
+    struct view view;
+    bool lasts;
+
+    if (job->manifest.size <= DRAFT_LARGE)
+        return STORE_OK;
+    view_begin(store->catalogue, &view);
+    lasts = store_must_last(store, &view, &job->manifest.sha256);
+    view_end(&view);
+    return lasts ? partial_sync(job->partial) : STORE_OK;
+}
+
 static void carry_land(struct store *store, struct store_job *job)
 {
     enum store_status status = partial_check_whole(job->partial, &job->manifest);
     char hex[DIGEST_HEX_SIZE];
 
+    if (status == STORE_OK)
+        status = sync_large(store, job);
     if (status == STORE_OK) {
         writer_add(store, job);
         return;

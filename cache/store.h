@@ -319,9 +319,11 @@ enum store_job_kind {
                      Where the content of an older version was held, the new one becomes wanted. */
     STORE_WANT,   /* manifest.name and version (none: whatever stands here): marks its content as
                      wanted where it is not here, and the version as unconfirmed where `unconfirmed`
-                     is set. STORE_NOT_FOUND: there is another version, a tombstone, or no name */
+                     is set, its content synced where it is here. STORE_NOT_FOUND: there is another
+                     version, a tombstone, or no name */
     STORE_LAND,   /* manifest and partial, all of whose chunks are there: checked as a whole against
-                     manifest.sha256 (STORE_WRONG: thrown away), and becomes held content. The
+                     manifest.sha256 (STORE_WRONG: thrown away), and becomes held content: synced
+                     where it is unconfirmed, or all is kept, else without that. The
                      partial stays readable, and is still the owner's to close. */
     STORE_DROP,   /* manifest.name: drops the content, keeps the manifest */
     STORE_CONFIRM, /* manifest.name and version: a candidate above holds it. STORE_NOT_FOUND: what

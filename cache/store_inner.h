@@ -118,6 +118,11 @@ struct store {
     mono_t rebuilt;
 };
 
+/* ---- group.c -------------------------------------------------------------------------------- */
+
+/* Is the content kept for the sake of others, who are told that it is safe here? */
+bool store_must_last(struct store *store, struct view *view, const struct digest *sha256);
+
 /* ---- writer.c ------------------------------------------------------------------------------- */
 
 void writer_start(struct store *store);
@@ -202,6 +207,7 @@ bool partial_has_file(const struct partial *partial);
 enum store_status partial_check_whole(struct partial *partial, const struct manifest *m);
 
 /* Gives it its place among the content; and takes it back. */
+enum store_status partial_sync(struct partial *partial); /* what is in its file */
 enum store_status partial_place(struct partial *partial);
 bool partial_is_placed(const struct partial *partial);
 void partial_displace(struct partial *partial);
