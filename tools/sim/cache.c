@@ -266,6 +266,7 @@ static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int na
         sim_note(sim, "n%d adopts f%d", node->index, name);
         check_adopted(sim, node, &before, &node->twin.entries[name]);
         keep_adopted(sim, node, name, from);
+        check_replaced(sim, name, &before);
         if (manifest->deleted)
             check_held(sim, node, name);
         if (node->twin.entries[name].wanted)
@@ -402,8 +403,9 @@ bool cache_put(struct sim *sim, int index, int name, bool deleted)
     twin_put(&node->twin, name, whole, node->name, sim_node_wall(sim, node), deleted);
     check_made(sim, &node->twin.entries[name]);
     check_newer(sim, node, &before, &node->twin.entries[name]);
-    check_put(sim, node, name);
     keep_put(sim, node, name);
+    check_put(sim, node, name);
+    check_replaced(sim, name, &before);
     fetch_superseded(sim, node, name);
     changed.name = span_of(whole);
     changed.local = cache_local(sim, node, name);

@@ -187,13 +187,6 @@ struct sim_tier {
     bool behind[SIM_NODES_MAX];
 };
 
-/* What was promised of a name. */
-struct sim_acked {
-    struct version version; /* the newest that was put */
-    uint64_t held_by;       /* that version, now or once: a bit for each node */
-    struct version lost;    /* whose content went with a home, which alone had to keep it */
-};
-
 struct sim_captured {
     char *bytes;
     size_t len;
@@ -230,7 +223,7 @@ struct sim {
     struct sim_set manifests; /* hashes of the texts that were made */
     uint64_t next_ticket;
     uint64_t calls;                /* over HTTP */
-    struct sim_acked *acked;       /* by the number of the name */
+    struct sim_put **puts;         /* by the number of the name: the last of each */
     uint64_t said_by_caches;       /* datagrams */
     bool wrong_answers;            /* there were some, so that some are set aside */
     struct elect_actions *elected; /* of one step */
@@ -384,9 +377,17 @@ void check_served(struct sim *sim, const struct sim_call *call, enum route_serve
 void check_no_knot(struct sim *sim, const struct sim_node *node, int name);
 void check_fetches(struct sim *sim);
 void check_read(struct sim *sim, struct sim_node *node, int name);
+
+/* check_promise.c */
+void check_promise_begin(struct sim *sim);
+void check_promise_end(struct sim *sim);
 void check_put(struct sim *sim, const struct sim_node *node, int name);
 void check_held(struct sim *sim, const struct sim_node *node, int name);
+void check_copies(struct sim *sim, const struct sim_node *node, const struct sim_ticket *ticket,
+                  uint64_t candidates);
 void check_home_lost(struct sim *sim, const struct sim_node *node);
+void check_place(struct sim *sim, const struct sim_node *node);
+void check_replaced(struct sim *sim, int name, const struct twin_entry *before);
 void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int by);
 void check_dropped(struct sim *sim, const struct sim_node *node, int name);
 bool check_is_lost(const struct sim *sim, int name);

@@ -98,8 +98,8 @@ void keep_confirmed(struct sim *sim, struct sim_node *node, const struct exchang
     if (!version_same(entry->version, action->version) || !entry->unconfirmed)
         return;
     sim_note(sim, "n%d: n%d has confirmed f%d", node->index, sim_node_at(sim, &action->to), name);
-    check_confirmed(sim, node, name, sim_node_at(sim, &action->to));
     entry->unconfirmed = false;
+    check_confirmed(sim, node, name, sim_node_at(sim, &action->to));
     keep_changed(sim, node);
 }
 

@@ -40,6 +40,8 @@ struct total {
     int64_t simulated_ns;
     int64_t settled_ms; /* the longest */
     uint64_t faults[SIM_FAULT_COUNT];
+    uint64_t puts, copies;
+    uint64_t losses[SIM_LOSS_COUNT];
 };
 
 static void add(struct total *total, const struct total *more)
@@ -53,6 +55,10 @@ static void add(struct total *total, const struct total *more)
         total->settled_ms = more->settled_ms;
     for (int i = 0; i < SIM_FAULT_COUNT; i++)
         total->faults[i] += more->faults[i];
+    total->puts += more->puts;
+    total->copies += more->copies;
+    for (int i = 0; i < SIM_LOSS_COUNT; i++)
+        total->losses[i] += more->losses[i];
 }
 
 static void add_result(struct total *total, const struct sim_result *result)
@@ -62,9 +68,12 @@ static void add_result(struct total *total, const struct sim_result *result)
                         .datagrams = result->datagrams,
                         .steps = result->steps,
                         .simulated_ns = result->simulated_ns,
-                        .settled_ms = result->settled_ms};
+                        .settled_ms = result->settled_ms,
+                        .puts = result->puts,
+                        .copies = result->copies};
 
     memcpy(one.faults, result->faults, sizeof(one.faults));
+    memcpy(one.losses, result->losses, sizeof(one.losses));
     add(total, &one);
 }
 
@@ -153,6 +162,16 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* What an acknowledged put promises, counted: a loss beyond that is a failure. */
+static void tell_puts(const struct total *total)
+{
+    printf("%llu puts were acknowledged (%llu with copies):", (unsigned long long)total->puts,
+           (unsigned long long)total->copies);
+    for (int i = 0; i < SIM_LOSS_COUNT; i++)
+        printf(" %llu %s%c", (unsigned long long)total->losses[i], sim_loss_text((enum sim_loss)i),
+               i + 1 < SIM_LOSS_COUNT ? ',' : '\n');
+}
+
 static void summary(const struct total *total, double took)
 {
     printf("%llu seeds, %.1f simulated hours, %llu datagrams, faults:",
@@ -176,6 +195,7 @@ static int run_all(const struct run *run)
         run_share(run, 0, &total);
     else
         run_jobs(run, &total);
+    tell_puts(&total);
     summary(&total, seconds() - began);
     return total.failures != 0;
 }

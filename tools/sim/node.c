@@ -169,9 +169,8 @@ void sim_node_start(struct sim *sim, int index, enum sim_home home)
     struct sim_node *node = &sim->nodes[index];
     bool empty = home != SIM_HOME_KEPT || !node->twin.entries;
 
-    if (!sim->acked)
-        sim->acked = calloc((size_t)sim->names + 1, sizeof(*sim->acked));
-    MUST(sim->acked != NULL);
+    if (!sim->puts)
+        check_promise_begin(sim);
     change_home(sim, node, home);
     if (!disk_open(sim, node)) {
         sim_note(sim, "n%d cannot write its home, and does not start", index);
@@ -191,6 +190,7 @@ void sim_node_start(struct sim *sim, int index, enum sim_home home)
     if (empty)
         twin_begin(&node->twin, rng_next(&sim->rng), (size_t)sim->names);
     plan_read(sim, index);
+    check_place(sim, node);
     new_edge(sim, node);
     begin_exchange(sim, node);
     for (int t = 0; t < sim->tier_count; t++)
@@ -204,6 +204,7 @@ void sim_node_read_nets(struct sim *sim, int index)
 
     sim_note(sim, "n%d reads its nets files anew", index);
     plan_read(sim, index);
+    check_place(sim, node);
     make_members(sim, node);
     for (int t = 0; t < sim->tier_count; t++)
         elector_rules(sim, node, t);

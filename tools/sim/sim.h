@@ -49,6 +49,22 @@ enum sim_fault {
 };
 const char *sim_fault_name(enum sim_fault fault);
 
+/* What became of puts: what may take them away. The row: enumerator, text. */
+#define SIM_LOSSES(ROW)                                                                            \
+    ROW(SIM_LOSS_NONE, "kept to the end")                                                          \
+    ROW(SIM_LOSS_REPLACED, "replaced by newer ones")                                               \
+    ROW(SIM_LOSS_HOME, "lost with the home of the last that had to keep them")                     \
+    ROW(SIM_LOSS_PLACE, "lost where the last that had to keep them was made a slave")              \
+    ROW(SIM_LOSS_FORGED, "lost since an attacker spoke from the address of a candidate")
+
+enum sim_loss {
+#define SIM_ENUM(id, text) id,
+    SIM_LOSSES(SIM_ENUM)
+#undef SIM_ENUM
+        SIM_LOSS_COUNT
+};
+const char *sim_loss_text(enum sim_loss loss);
+
 /* Mistakes that can be built into the driver, to see that the simulator finds them. */
 #define SIM_PLANTS(ROW)                                                                            \
     ROW(SIM_SOUND, "none", "is sound")                                                             \
@@ -124,6 +140,9 @@ struct sim_result {
     uint64_t datagrams;
     uint64_t steps;
     uint64_t faults[SIM_FAULT_COUNT]; /* that happened */
+    uint64_t puts;                    /* acknowledged; */
+    uint64_t copies;                  /* of these, with as many copies as were asked for; */
+    uint64_t losses[SIM_LOSS_COUNT];  /* and what became of them, where the run came to its end */
 };
 void sim_run(const struct sim_options *options, struct sim_result *result);
 

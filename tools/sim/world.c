@@ -187,7 +187,7 @@ static void end(struct sim *sim)
         sim_event_free(pop(sim));
     free(sim->queue);
     free(sim->elected);
-    free(sim->acked);
+    check_promise_end(sim);
     sim_set_free(&sim->said);
     sim_set_free(&sim->manifests);
     attack_end(sim);
@@ -232,6 +232,17 @@ const char *sim_plant_text(enum sim_plant plant)
     };
 
     return texts[plant];
+}
+
+const char *sim_loss_text(enum sim_loss loss)
+{
+    static const char *const texts[SIM_LOSS_COUNT] = {
+#define SIM_TEXT(id, text) [id] = text,
+        SIM_LOSSES(SIM_TEXT)
+#undef SIM_TEXT
+    };
+
+    return texts[loss];
 }
 
 const char *sim_fault_name(enum sim_fault fault)

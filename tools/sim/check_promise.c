@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: ISC */
+#include "tools/sim/inner.h"
+
+#include <stdlib.h>
+
+#include "src/base/must.h"
+
+/*
+ * What an acknowledged put promises, as README has it: its content is on the node where it was put
+ * until a candidate of the tier above has confirmed it; then on that one, until the tier above has;
+ * in the end on every candidate of the top tier. In a flat mesh the node where it was put keeps it.
+ * With --copies it is on so many candidates that all but one may be lost.
+ *
+ * Each put is followed to the end: whenever one who has to keep it does so no longer, another one
+ * must be left, or what happened is one of the few things (SIM_LOSSES) that may take it away.
+ */
+struct sim_put {
+    struct sim_put *before; /* of the same name */
+    struct version version;
+    int node;
+    uint64_t held_by; /* now or once: a bit for each node */
+    uint64_t gone;    /* those of them whose home was lost, or who were made slaves */
+    uint64_t counted; /* the candidates that were counted, where copies were waited for */
+    size_t copies;
+    enum sim_loss loss;
+};
+
+static struct sim_put *put_of(const struct sim *sim, int name, struct version version)
+{
+    struct sim_put *put = sim->puts[name];
+
+    while (put && !version_same(put->version, version))
+        put = put->before;
+    return put;
+}
+
+void check_promise_begin(struct sim *sim)
+{
+    sim->puts = calloc((size_t)sim->names + 1, sizeof(struct sim_put *));
+    MUST(sim->puts != NULL);
+}
+
+void check_promise_end(struct sim *sim)
+{
+    for (int name = 0; sim->puts && name < sim->names; name++) {
+        struct sim_put *put = sim->puts[name], *before;
+
+        for (; put; put = before) {
+            before = put->before;
+            free(put);
+        }
+    }
+    free(sim->puts);
+}
+
+/* ---- who keeps it ---------------------------------------------------------------------------- */
+
+static bool is_top(const struct sim *sim, const struct sim_node *node)
+{
+    bool candidate = false;
+
+    for (int t = 0; t < sim->tier_count; t++) {
+        if (node->parts[t][node->index] == SIM_SLAVE)
+            return false;
+        candidate = candidate || node->parts[t][node->index] == SIM_CANDIDATE;
+    }
+    return candidate;
+}
+
+/* What is known of a removal is never dropped. */
+bool check_must_keep(const struct sim *sim, const struct sim_node *node, int name)
+{
+    const struct twin_entry *entry = &node->twin.entries[name];
+
+    return !sim->by_tiers || entry->deleted || entry->unconfirmed || is_top(sim, node);
+}
+
+static bool keeps(const struct sim *sim, const struct sim_node *node, int name,
+                  struct version version)
+{
+    const struct twin_entry *entry = node->twin.entries ? &node->twin.entries[name] : NULL;
+
+    return entry && entry->known && version_same(entry->version, version) &&
+           (entry->held || entry->deleted) && check_must_keep(sim, node, name);
+}
+
+static bool is_kept(const struct sim *sim, int name, struct version version, int but_for)
+{
+    for (int i = 0; i < sim->node_count; i++)
+        if (i != but_for && keeps(sim, &sim->nodes[i], name, version))
+            return true;
+    return false;
+}
+
+static struct version newest(const struct sim *sim, int name)
+{
+    struct version version = VERSION_NONE;
+
+    for (int i = 0; i < sim->node_count; i++) {
+        const struct twin *twin = &sim->nodes[i].twin;
+
+        if (twin->entries && twin->entries[name].known &&
+            version_newer(twin->entries[name].version, version))
+            version = twin->entries[name].version;
+    }
+    return version;
+}
+
+bool check_is_lost(const struct sim *sim, int name)
+{
+    const struct sim_put *put = put_of(sim, name, newest(sim, name));
+
+    return put && put->loss != SIM_LOSS_NONE;
+}
+
+/* ---- puts ------------------------------------------------------------------------------------ */
+
+void check_put(struct sim *sim, const struct sim_node *node, int name)
+{
+    struct sim_put *put = calloc(1, sizeof(*put));
+
+    MUST(put != NULL);
+    put->before = sim->puts[name];
+    put->version = node->twin.entries[name].version;
+    put->node = node->index;
+    sim->puts[name] = put;
+    sim->result->puts++;
+    check_held(sim, node, name);
+}
+
+void check_held(struct sim *sim, const struct sim_node *node, int name)
+{
+    struct sim_put *put = put_of(sim, name, node->twin.entries[name].version);
+
+    if (put) {
+        put->held_by |= (uint64_t)1 << node->index;
+        put->gone &= ~((uint64_t)1 << node->index);
+    }
+}
+
+/* Those who were counted hold it, or held it once and were confirmed themselves. */
+void check_copies(struct sim *sim, const struct sim_node *node, const struct sim_ticket *ticket,
+                  uint64_t candidates)
+{
+    struct sim_put *put = put_of(sim, ticket->name, ticket->version);
+    size_t count;
+
+    MUST(put != NULL);
+    put->counted = put->held_by & candidates;
+    put->copies = ticket->copies;
+    sim->result->copies++;
+    count = (size_t)__builtin_popcountll(put->counted);
+    if (count < ticket->copies && put->loss != SIM_LOSS_REPLACED)
+        sim_fail(sim, "n%d: %zu copies of f%d are confirmed, and %zu hold it", node->index,
+                 ticket->copies, ticket->name, count);
+}
+
+/* ---- who keeps it no longer ------------------------------------------------------------------ */
+
+/* Candidates of the top tier keep what they hold: as many must be gone as were counted. */
+static bool took_enough(const struct sim *sim, const struct sim_put *put)
+{
+    for (int i = 0; i < sim->node_count; i++)
+        if (put->counted >> i & 1 && !is_top(sim, &sim->nodes[i]) && !(put->gone >> i & 1))
+            return true;
+    return (size_t)__builtin_popcountll(put->counted & put->gone) >= put->copies;
+}
+
+static void lose(struct sim *sim, int name, struct sim_put *put, enum sim_loss loss)
+{
+    sim_note(sim, "f%d: what n%d put is %s", name, put->node, sim_loss_text(loss));
+    put->loss = loss;
+    if (put->copies && loss != SIM_LOSS_REPLACED && !took_enough(sim, put))
+        sim_fail(sim, "f%d: %zu copies were confirmed, and fewer losses took it", name,
+                 put->copies);
+}
+
+/* Before its home is: with that goes what this one alone had to keep. */
+void check_home_lost(struct sim *sim, const struct sim_node *node)
+{
+    for (int name = 0; name < sim->names; name++) {
+        struct version version = node->twin.entries[name].version;
+        struct sim_put *put = put_of(sim, name, version);
+
+        if (!put)
+            continue;
+        if (put->held_by >> node->index & 1)
+            put->gone |= (uint64_t)1 << node->index;
+        if (!put->loss && !is_kept(sim, name, version, node->index))
+            lose(sim, name, put, SIM_LOSS_HOME);
+    }
+}
+
+/* Its nets files make something else of it. */
+void check_place(struct sim *sim, const struct sim_node *node)
+{
+    for (int name = 0; node->twin.entries && name < sim->names; name++) {
+        struct version version = node->twin.entries[name].version;
+        struct sim_put *put = put_of(sim, name, version);
+
+        if (!put || put->loss || keeps(sim, node, name, version))
+            continue;
+        put->gone |= put->held_by & (uint64_t)1 << node->index;
+        if (!is_kept(sim, name, version, -1))
+            lose(sim, name, put, SIM_LOSS_PLACE);
+    }
+}
+
+/* It has a newer version now. */
+void check_replaced(struct sim *sim, int name, const struct twin_entry *before)
+{
+    struct sim_put *put = before->known ? put_of(sim, name, before->version) : NULL;
+
+    if (put && !put->loss && !is_kept(sim, name, before->version, -1))
+        lose(sim, name, put, SIM_LOSS_REPLACED);
+}
+
+/*
+ * Whoever confirmed it held it. It may have been lost with a home since then. An ihave does not say
+ * which address it comes from: who passes on what another said, from a candidate's address,
+ * confirms too.
+ */
+void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int by)
+{
+    struct version version = node->twin.entries[name].version;
+    struct sim_put *put = put_of(sim, name, version);
+    bool held, kept = is_kept(sim, name, version, -1);
+
+    if (!put || put->loss)
+        return;
+    held = put->held_by >> by & 1 || node->twin.entries[name].deleted;
+    if (!held && !sim->faults.kinds[SIM_HOSTILE])
+        sim_fail(sim, "n%d took f%d for confirmed by n%d, which never held it", node->index, name,
+                 by);
+    else if (held && !kept && !put->gone)
+        sim_fail(sim, "n%d keeps f%d no longer, which n%d has confirmed, and nobody else does",
+                 node->index, name, by);
+    else if (!kept)
+        lose(sim, name, put, held ? SIM_LOSS_HOME : SIM_LOSS_FORGED);
+}
+
+void check_dropped(struct sim *sim, const struct sim_node *node, int name)
+{
+    struct version version = node->twin.entries[name].version;
+    const struct sim_put *put = put_of(sim, name, version);
+
+    if (put && !put->loss && !is_kept(sim, name, version, -1))
+        sim_fail(sim, "n%d dropped f%d, and nobody is left who must keep it", node->index, name);
+}
+
+/* ---- long after the faults ------------------------------------------------------------------- */
+
+static void count(struct sim *sim, int name)
+{
+    for (const struct sim_put *put = sim->puts[name]; put; put = put->before) {
+        sim->result->losses[put->loss]++;
+        if (!put->loss && !is_kept(sim, name, put->version, -1))
+            sim_fail(sim, "f%d: what n%d put is lost, and nothing had happened that may take it",
+                     name, put->node);
+    }
+}
+
+/* Somebody else could confirm what it put: a candidate of the tier above, or of its own. */
+static bool has_confirmer(const struct sim *sim, const struct sim_node *node)
+{
+    enum sim_part own = is_top(sim, node) ? SIM_CANDIDATE : SIM_SLAVE;
+
+    for (int t = 0; t < sim->tier_count; t++)
+        for (int i = 0; i < sim->node_count && node->parts[t][node->index] == own; i++)
+            if (i != node->index && node->parts[t][i] == SIM_CANDIDATE)
+                return true;
+    return false;
+}
+
+void check_nothing_lost(struct sim *sim)
+{
+    for (int name = 0; name < sim->names && !sim_failed(sim); name++) {
+        count(sim, name);
+        for (int i = 0; i < sim->node_count && sim->by_tiers && !check_is_lost(sim, name); i++) {
+            const struct sim_node *node = &sim->nodes[i];
+            const struct twin_entry *entry = &node->twin.entries[name];
+
+            if (entry->unconfirmed && has_confirmer(sim, node))
+                sim_fail(sim, "n%d: nobody has confirmed f%d", i, name);
+            if (entry->known && !entry->deleted && !entry->held && is_top(sim, node))
+                sim_fail(sim, "n%d does not hold f%d, and is to keep everything", i, name);
+        }
+    }
+}
