@@ -380,12 +380,15 @@ static void changed(struct exchange *machine, const struct exchange_event *event
     refresh(machine, name, &event->local);
 }
 
+/* A master of the top tier has nobody above it: its backups confirm what it put. */
 static void again(struct exchange *machine, const struct exchange_event *event)
 {
+    bool is_highest = machine->place.top && machine->place.leads;
     char name[NAME_SIZE];
 
     MUST(span_copy(event->name, name, sizeof(name)) && event->local.known);
-    exchange_say_announce(machine, name, &event->local, AUDIENCE_UP, true);
+    exchange_say_announce(machine, name, &event->local,
+                          AUDIENCE_UP | (is_highest ? AUDIENCE_FELLOWS : 0), true);
 }
 
 /* A candidate tells whoever put it that it is safe here; the master tells its backups, so that they

@@ -113,10 +113,11 @@ enum exchange_event_kind {
     EXCHANGE_CHANGED, /* name, local: our own put or rm is in the store; tell the others */
     EXCHANGE_LANDED,  /* name, local, from: its content is complete here; from: where the last of
                          it came from, or all zero where it was here before */
-    EXCHANGE_AGAIN,   /* name, local: what we put is still unconfirmed; announce it upward */
-    EXCHANGE_ASKED,   /* ticket, ask, name, local, copies, until: somebody here wants it */
-    EXCHANGE_DROPPED, /* ticket: they do not want it any more */
-    EXCHANGE_LEARNED, /* name, from, result, fault, local: a LEARN is done; local: as it is now */
+    EXCHANGE_AGAIN, /* name, local: what we put is still unconfirmed; tell those who can confirm it
+                     */
+    EXCHANGE_ASKED, /* ticket, ask, name, local, copies, until: somebody here wants it */
+    EXCHANGE_DROPPED,  /* ticket: they do not want it any more */
+    EXCHANGE_LEARNED,  /* name, from, result, fault, local: a LEARN is done; local: as it is now */
     EXCHANGE_COMPARED, /* from, result, fault, page: a COMPARE is done */
     EXCHANGE_BLAMED    /* from, fault: somebody else found it misbehaving, or good (PEER_FINE) */
 };

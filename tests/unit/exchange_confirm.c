@@ -216,6 +216,23 @@ static void what_is_unconfirmed_asks_to_be(void **state)
     assert_true(only(bench, EXCHANGE_SEND)->notice.confirm);
 }
 
+/* What a lost answer left unconfirmed would stay so, for nobody is above. */
+static void a_master_of_the_top_tier_asks_its_backups(void **state)
+{
+    struct bench *bench = *state;
+    struct exchange_event again = {.kind = EXCHANGE_AGAIN, .name = span_of(NAME), .local = put(5)};
+
+    stand(bench, PLACE_TOP_MASTER);
+    step(bench, again);
+    assert_true(told(bench) & AUDIENCE_FELLOWS);
+    assert_true(only(bench, EXCHANGE_SEND)->notice.confirm);
+    hear_as(bench, 2, OWN_BACKUP, ihave(5, true), put(5));
+    assert_non_null(only(bench, EXCHANGE_CONFIRMED));
+    stand(bench, PLACE_TOP_BACKUP);
+    step(bench, again);
+    assert_int_equal(told(bench), AUDIENCE_UP);
+}
+
 static void ask_copies(struct bench *bench, size_t copies, int64_t within_ms)
 {
     step(bench, (struct exchange_event){.kind = EXCHANGE_ASKED,
@@ -338,6 +355,7 @@ int main(void)
         CASE(who_waits_for_what_never_comes_is_forgotten),
         CASE(what_has_landed_is_told_to_those_who_mirror_it),
         CASE(what_is_unconfirmed_asks_to_be),
+        CASE(a_master_of_the_top_tier_asks_its_backups),
         CASE(copies_are_asked_for_until_there_are_enough),
         CASE(who_is_no_candidate_any_more_is_not_counted),
         CASE(a_change_of_our_place_counts_anew),

@@ -266,7 +266,7 @@ static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int na
         sim_note(sim, "n%d adopts f%d", node->index, name);
         check_adopted(sim, node, &before, &node->twin.entries[name]);
         keep_adopted(sim, node, name, from);
-        check_replaced(sim, name, &before);
+        check_replaced(sim, node, name, &before);
         if (manifest->deleted)
             check_held(sim, node, name);
         if (node->twin.entries[name].wanted)
@@ -405,7 +405,7 @@ bool cache_put(struct sim *sim, int index, int name, bool deleted)
     check_newer(sim, node, &before, &node->twin.entries[name]);
     keep_put(sim, node, name);
     check_put(sim, node, name);
-    check_replaced(sim, name, &before);
+    check_replaced(sim, node, name, &before);
     fetch_superseded(sim, node, name);
     changed.name = span_of(whole);
     changed.local = cache_local(sim, node, name);

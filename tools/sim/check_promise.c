@@ -18,9 +18,10 @@ struct sim_put {
     struct sim_put *before; /* of the same name */
     struct version version;
     int node;
-    uint64_t held_by; /* now or once: a bit for each node */
-    uint64_t gone;    /* those of them whose home was lost, or who were made slaves */
-    uint64_t counted; /* the candidates that were counted, where copies were waited for */
+    uint64_t held_by;  /* now or once: a bit for each node */
+    uint64_t gone;     /* those of them whose home was lost, or who were made slaves */
+    uint64_t replaced; /* those who have had a newer version since then */
+    uint64_t counted;  /* the candidates that were counted, where copies were waited for */
     size_t copies;
     enum sim_loss loss;
 };
@@ -115,16 +116,25 @@ bool check_is_lost(const struct sim *sim, int name)
 
 /* ---- puts ------------------------------------------------------------------------------------ */
 
-void check_put(struct sim *sim, const struct sim_node *node, int name)
+static void add_put(struct sim *sim, const struct sim_node *node, int name, struct version version)
 {
     struct sim_put *put = calloc(1, sizeof(*put));
 
     MUST(put != NULL);
     put->before = sim->puts[name];
-    put->version = node->twin.entries[name].version;
+    put->version = version;
     put->node = node->index;
     sim->puts[name] = put;
     sim->result->puts++;
+}
+
+/* Two that are put in the same moment are the same, content too. */
+void check_put(struct sim *sim, const struct sim_node *node, int name)
+{
+    struct version version = node->twin.entries[name].version;
+
+    if (!put_of(sim, name, version))
+        add_put(sim, node, name, version);
     check_held(sim, node, name);
 }
 
@@ -138,19 +148,35 @@ void check_held(struct sim *sim, const struct sim_node *node, int name)
     }
 }
 
-/* Those who were counted hold it, or held it once and were confirmed themselves. */
+/* Those who hold it, or a newer one; or did once. */
+static uint64_t holders(const struct sim *sim, int name, struct version version)
+{
+    uint64_t holders = 0;
+
+    for (const struct sim_put *put = sim->puts[name]; put; put = put->before)
+        if (!version_newer(version, put->version))
+            holders |= put->held_by;
+    return holders;
+}
+
+static size_t how_many(uint64_t nodes)
+{
+    return (size_t)__builtin_popcountll(nodes);
+}
+
+/* It counts on its copies where none of them was of a newer version already. */
 void check_copies(struct sim *sim, const struct sim_node *node, const struct sim_ticket *ticket,
                   uint64_t candidates)
 {
     struct sim_put *put = put_of(sim, ticket->name, ticket->version);
-    size_t count;
+    size_t count = how_many(holders(sim, ticket->name, ticket->version) & candidates);
 
     MUST(put != NULL);
-    put->counted = put->held_by & candidates;
-    put->copies = ticket->copies;
     sim->result->copies++;
-    count = (size_t)__builtin_popcountll(put->counted);
-    if (count < ticket->copies && put->loss != SIM_LOSS_REPLACED)
+    put->counted = put->held_by & candidates;
+    if (how_many(put->counted) >= ticket->copies)
+        put->copies = ticket->copies;
+    if (count < ticket->copies)
         sim_fail(sim, "n%d: %zu copies of f%d are confirmed, and %zu hold it", node->index,
                  ticket->copies, ticket->name, count);
 }
@@ -163,7 +189,7 @@ static bool took_enough(const struct sim *sim, const struct sim_put *put)
     for (int i = 0; i < sim->node_count; i++)
         if (put->counted >> i & 1 && !is_top(sim, &sim->nodes[i]) && !(put->gone >> i & 1))
             return true;
-    return (size_t)__builtin_popcountll(put->counted & put->gone) >= put->copies;
+    return how_many(put->counted & (put->gone | put->replaced)) >= put->copies;
 }
 
 static void lose(struct sim *sim, int name, struct sim_put *put, enum sim_loss loss)
@@ -207,18 +233,21 @@ void check_place(struct sim *sim, const struct sim_node *node)
 }
 
 /* It has a newer version now. */
-void check_replaced(struct sim *sim, int name, const struct twin_entry *before)
+void check_replaced(struct sim *sim, const struct sim_node *node, int name,
+                    const struct twin_entry *before)
 {
     struct sim_put *put = before->known ? put_of(sim, name, before->version) : NULL;
 
+    if (put)
+        put->replaced |= (uint64_t)1 << node->index;
     if (put && !put->loss && !is_kept(sim, name, before->version, -1))
         lose(sim, name, put, SIM_LOSS_REPLACED);
 }
 
 /*
- * Whoever confirmed it held it. It may have been lost with a home since then. An ihave does not say
- * which address it comes from: who passes on what another said, from a candidate's address,
- * confirms too.
+ * Whoever confirmed it held it. It may have been lost with a home since then, or replaced. An ihave
+ * does not say which address it comes from: who passes on what another said, from a candidate's
+ * address, confirms too.
  */
 void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int by)
 {
@@ -232,11 +261,14 @@ void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int
     if (!held && !sim->faults.kinds[SIM_HOSTILE])
         sim_fail(sim, "n%d took f%d for confirmed by n%d, which never held it", node->index, name,
                  by);
-    else if (held && !kept && !put->gone)
+    else if (held && !kept && !put->gone && !put->replaced)
         sim_fail(sim, "n%d keeps f%d no longer, which n%d has confirmed, and nobody else does",
                  node->index, name, by);
     else if (!kept)
-        lose(sim, name, put, held ? SIM_LOSS_HOME : SIM_LOSS_FORGED);
+        lose(sim, name, put,
+             !held       ? SIM_LOSS_FORGED
+             : put->gone ? SIM_LOSS_HOME
+                         : SIM_LOSS_REPLACED);
 }
 
 void check_dropped(struct sim *sim, const struct sim_node *node, int name)

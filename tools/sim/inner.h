@@ -387,7 +387,8 @@ void check_copies(struct sim *sim, const struct sim_node *node, const struct sim
                   uint64_t candidates);
 void check_home_lost(struct sim *sim, const struct sim_node *node);
 void check_place(struct sim *sim, const struct sim_node *node);
-void check_replaced(struct sim *sim, int name, const struct twin_entry *before);
+void check_replaced(struct sim *sim, const struct sim_node *node, int name,
+                    const struct twin_entry *before);
 void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int by);
 void check_dropped(struct sim *sim, const struct sim_node *node, int name);
 bool check_is_lost(const struct sim *sim, int name);
