@@ -114,10 +114,10 @@ static void want(struct sim *sim, struct sim_event *event)
         return;
     if (event->peer && !entry->unconfirmed)
         be_unconfirmed(sim, entry, true);
-    entry->wanted = !entry->held;
+    entry->wanted = !entry->held && !sim_planted(sim, SIM_KEEPS_NOTHING);
     if (entry->wanted)
         fetch_want(sim, node, name);
-    else
+    else if (entry->held)
         tell(sim, node, EXCHANGE_LANDED, name, NULL);
     if (entry->wanted && entry->unconfirmed)
         tell(sim, node, EXCHANGE_AGAIN, name, NULL);

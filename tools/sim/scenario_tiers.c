@@ -76,14 +76,20 @@ void scenario_tiers_up(struct sim *sim)
     expect_confirmed(sim, 2, 0);
 }
 
-/* What is put at the top is read at the bottom, at two nodes at once. */
-void scenario_tiers_down(struct sim *sim)
+/* All know what is put at the top, and one at the bottom begins to read it. */
+static void read_what_was_put(struct sim *sim)
 {
     seven_nodes(sim);
     start(sim, 0, 7);
     cache_put(sim, 0, 0, false);
     scenario_pass_ms(sim, 3000);
     fetch_read(sim, 4, 0, true);
+}
+
+/* What is put at the top is read at the bottom, at two nodes at once. */
+void scenario_tiers_down(struct sim *sim)
+{
+    read_what_was_put(sim);
     fetch_read(sim, 5, 0, true);
     scenario_pass_ms(sim, 1000);
     expect_held(sim, 4, 0);
@@ -94,11 +100,7 @@ void scenario_tiers_down(struct sim *sim)
 /* The master that fetches for a reader dies meanwhile. */
 void scenario_tiers_master_dies(struct sim *sim)
 {
-    seven_nodes(sim);
-    start(sim, 0, 7);
-    cache_put(sim, 0, 0, false);
-    scenario_pass_ms(sim, 3000);
-    fetch_read(sim, 4, 0, true);
+    read_what_was_put(sim);
     scenario_pass_ms(sim, 2);
     sim_node_crash(sim, 2, true);
     scenario_pass_ms(sim, 10000);
