@@ -40,6 +40,16 @@ struct draft {
     uint32_t room;
 };
 
+/* On a full disk: is it worth another try, since what need not be kept has made room? */
+static bool has_room_now(struct draft *draft, uint64_t bytes)
+{
+    int error = errno;
+    bool made = file_status(error) == STORE_FULL && sweep_make_room(draft->store, bytes);
+
+    errno = error;
+    return made;
+}
+
 static enum store_status draft_fault(struct draft *draft, const char *what)
 {
     draft->status = file_fault(&draft->store->home, what, FOLDER_TMP, draft->name);
@@ -58,10 +68,12 @@ static bool reserve(struct draft *draft, uint64_t size)
 {
     if (size < WRITE_BACK)
         return true;
-    if (fallocate(draft->fd, 0, 0, (off_t)size) == 0) {
-        draft->reserved = size;
-        return true;
-    }
+    do {
+        if (fallocate(draft->fd, 0, 0, (off_t)size) == 0) {
+            draft->reserved = size;
+            return true;
+        }
+    } while (has_room_now(draft, size));
     return errno != ENOSPC && errno != EDQUOT && errno != EFBIG;
 }
 
@@ -132,8 +144,10 @@ enum store_status draft_write(struct draft *draft, const void *bytes, size_t len
         return draft->status;
     if (len > (uint64_t)INT64_MAX - draft->size)
         return draft->status = STORE_FULL;
-    if (!file_write(draft->fd, bytes, len, draft->size))
-        return draft_fault(draft, "write");
+    while (!file_write(draft->fd, bytes, len, draft->size)) {
+        if (!has_room_now(draft, len))
+            return draft_fault(draft, "write");
+    }
     digester_add(draft->whole, bytes, len);
     add_to_chunks(draft, bytes, len);
     draft->size += len;

@@ -121,6 +121,7 @@ static void begin_passing(struct partial *partial)
         return;
     use_memory(partial);
     atomic_store(&partial->passing, true);
+    sweep_want_room(partial->store, partial->manifest.size); /* for the next one */
 }
 
 bool partial_is_passing(const struct partial *partial)

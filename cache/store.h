@@ -241,6 +241,8 @@ struct draft;
 
 /* size: what is expected, 0 where it is not known; it may come otherwise. */
 enum store_status draft_begin(struct store *store, uint64_t size, struct draft **out);
+/* On a full disk what need not be kept is dropped first; STORE_FULL: there is no more of that. It
+ * may wait for the disk, so not on a loop. */
 enum store_status draft_write(struct draft *draft, const void *bytes, size_t len);
 uint64_t draft_size(const struct draft *draft);
 

@@ -90,6 +90,7 @@ struct store {
     _Atomic int64_t writing;     /* since when the writer is at it (mono_t); 0: idle */
     atomic_bool suspect;         /* something in the catalogue was rotten: make it anew */
     atomic_bool renew;           /* something in the journal was: write it anew */
+    _Atomic uint64_t room;       /* bytes that the next sweep is to make room for */
     atomic_bool sweeping;        /* a sweep is queued or under way */
     _Atomic uint64_t drafts;     /* names of drafts: a number each */
 
@@ -312,5 +313,12 @@ unsigned policy_bits(const struct store *store);
 uint64_t policy_may_go(const struct store *store, const struct meta *meta);
 
 enum store_status sweep_run(struct store *store, void *arg);
+
+/* The disk is full: drops what need not be kept, so many bytes of it or somewhat more. False: there
+ * is nothing, or it cannot be dropped. Waits for the writer: not on its thread, nor on a loop. */
+bool sweep_make_room(struct store *store, uint64_t bytes);
+
+/* Has that done by the next sweep, which begins at once. Any thread. */
+void sweep_want_room(struct store *store, uint64_t bytes);
 
 #endif

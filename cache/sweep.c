@@ -146,6 +146,34 @@ static void keep_limit(struct store *store)
     }
 }
 
+/* Not each time for a little alone. */
+enum { ROOM_LEAST = 1 << 20 };
+
+bool sweep_make_room(struct store *store, uint64_t bytes)
+{
+    struct store_figures figures;
+    struct drop drop = {.count = DROPS_MAX};
+    bool dropped = false;
+
+    store_figures(store, &figures);
+    if (bytes < ROOM_LEAST)
+        bytes = ROOM_LEAST;
+    drop.limit = figures.may_go > bytes ? figures.may_go - bytes : 0;
+    for (int round = 0; round < DROP_ROUNDS && drop.count == DROPS_MAX; round++) {
+        drop.count = 0;
+        if (figures.may_go == 0 || writer_run(store, make_room, &drop) != STORE_OK)
+            break;
+        dropped = dropped || drop.count > 0;
+    }
+    return dropped;
+}
+
+void sweep_want_room(struct store *store, uint64_t bytes)
+{
+    atomic_store(&store->room, bytes);
+    store_sweep(store);
+}
+
 /* ---- tombstones ----------------------------------------------------------------------------- */
 
 /* Few at a time: a clock that was stepped forward by mistake is seen before all are gone. */
@@ -223,10 +251,15 @@ static void look_after(struct store *store, mono_t now)
 
 enum store_status sweep_run(struct store *store, void *arg)
 {
+    uint64_t room;
+
     (void)arg;
     flush_uses(store);
     policy_apply(store);
     keep_limit(store);
+    room = atomic_exchange(&store->room, 0);
+    if (room)
+        sweep_make_room(store, room);
     writer_run(store, forget_tombstones, NULL);
     writer_run(store, conflicts_forget_old, NULL);
     look_after(store, store->options.mono());

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: ISC */
+/* A disk that is full, and has room again where content was dropped. */
+#include "cache/store.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+
+#include "src/base/log.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/home.h"
+
+enum { BYTES = 600000, LARGE = 65536 };
+
+static atomic_int room; /* contents for which there is space; 0: any number */
+
+/* What is small always fits: the journal and the catalogue have their space already. */
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at);
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    int most = atomic_load(&room);
+
+    if (most && len > LARGE && home_count("content") >= most) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return syscall(SYS_pwrite64, fd, bytes, len, at);
+}
+
+static void set_up(void **state, const struct store_policy *policy)
+{
+    atomic_store(&room, 0);
+    store_close(*state);
+    home_remove();
+    home_make();
+    *state = home_open_unset(0);
+    assert_non_null(*state);
+    store_set_policy(*state, policy);
+    for (uint64_t i = 1; i <= 3; i++) {
+        char name[32];
+        home_wall_ms += 1000;
+        snprintf(name, sizeof(name), "example.com/%d", (int)i);
+        assert_int_equal(home_put(*state, name, i, BYTES, NULL), STORE_OK);
+    }
+    atomic_store(&room, 3);
+}
+
+static bool is_held(struct store *store, const char *name)
+{
+    struct store_entry entry;
+
+    return home_find(store, name, &entry) == STORE_OK && entry.held;
+}
+
+static void a_put_drops_what_need_not_be_kept(void **state)
+{
+    set_up(state, &(struct store_policy){.keep_all = false});
+    assert_int_equal(home_put(*state, "example.com/new", 9, BYTES, NULL), STORE_OK);
+    assert_int_equal(home_compare(*state, "example.com/new", 9, BYTES), 0);
+    assert_false(is_held(*state, "example.com/1"));
+    assert_true(is_held(*state, "example.com/3"));
+    assert_int_equal(home_figures(*state).health, STORE_OK);
+}
+
+static void where_all_must_be_kept_a_put_is_refused(void **state)
+{
+    set_up(state, &(struct store_policy){.keep_all = true, .nobody_confirms = true});
+    assert_int_equal(home_put(*state, "example.com/new", 9, BYTES, NULL), STORE_FULL);
+    for (int i = 1; i <= 3; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "example.com/%d", i);
+        assert_int_equal(home_compare(*state, name, (uint64_t)i, BYTES), 0);
+    }
+    assert_int_equal(home_figures(*state).health, STORE_FULL);
+    assert_int_equal(home_count("tmp"), 0);
+}
+
+/* What is only passed on now has made room for the next one. */
+static void a_fetch_has_room_made_for_the_next(void **state)
+{
+    struct manifest m = home_foreign("example.com/new", 9, BYTES, 1000);
+    struct timespec pause = {.tv_nsec = 1000000};
+    char *bytes = home_bytes(9, BYTES);
+    struct digest list[3];
+    struct partial *partial;
+
+    for (size_t i = 0; i < 3; i++)
+        digest_of(bytes + i * m.chunk_size, chunk_len((uint32_t)i, BYTES, m.chunk_size), &list[i]);
+    set_up(state, &(struct store_policy){.keep_all = false});
+    assert_int_equal(home_adopt(*state, &m, NULL), STORE_OK);
+    assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
+    assert_int_equal(partial_set_list(partial, list, sizeof(list)), STORE_OK);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(
+            partial_put(partial, i, bytes + i * m.chunk_size, chunk_len(i, BYTES, m.chunk_size)),
+            STORE_OK);
+    assert_true(partial_is_passing(partial));
+    for (int i = 0; i < 10000 && home_count("content") == 3; i++)
+        nanosleep(&pause, NULL);
+    assert_true(home_count("content") < 3);
+    partial_close(partial, true);
+    free(bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        HOME_CASE(a_put_drops_what_need_not_be_kept),
+        HOME_CASE(where_all_must_be_kept_a_put_is_refused),
+        HOME_CASE(a_fetch_has_room_made_for_the_next),
+    };
+    log_set_level(LEVEL_ERROR);
+    return cmocka_run_group_tests_name("room", tests, NULL, NULL);
+}
