@@ -107,10 +107,12 @@ enum gate_message { GATE_SENDME, GATE_PUT, GATE_RM, GATE_READ_API, GATE_CONTROL 
  *     it reads status or metrics, from a monitor      let in
  *     from an address that section 3 does not take    GATE_NOT_MEMBER
  *     signed                                          let in, as the node that signed
- *     put, rm, control                                GATE_UNSIGNED, so that it can be signed;
- * where there are no keys GATE_NOT_LOCAL from our own host                               let in, as
- * our own host no keys, +ANY+, or auth is not enforce          let in plain_get, and it is a member
- * let in else                                            GATE_UNSIGNED
+ *     put, rm, control; there are keys                GATE_UNSIGNED, so that it can be signed
+ *     put, rm, control; there are none                GATE_NOT_LOCAL
+ *     from our own host                               let in, as our own host
+ *     no keys, +ANY+, or auth is not enforce          let in
+ *     plain_get, and it is a member                   let in
+ *     else                                            GATE_UNSIGNED
  *
  * Our own host is one of our own addresses, or loopback where no member is on loopback, unless the
  * request was forwarded for another, or signed by another node.

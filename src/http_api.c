@@ -177,20 +177,42 @@ static enum step conflicts_step(struct request *r)
                                   (int)(n == API_LIST_PAGE)));
 }
 
-static json_t *survey_json(const struct ask *ask)
+static void add_holder(json_t *answers, const struct exchange_source *s, const char *address)
+{
+    char version[VERSION_TEXT_SIZE];
+    json_t *one =
+        json_pack("{s:s, s:s?, s:s, s:I, s:b, s:b, s:b}", "node", s->node, "address", address,
+                  "version", version_text(s->version, version), "size", (json_int_t)s->size, "held",
+                  (int)s->held, "deleted", (int)s->deleted, "own", (int)(address == NULL));
+
+    MUST(one != NULL && json_array_append_new(answers, one) == 0);
+}
+
+/* What this node would have answered. */
+static void add_own(json_t *answers, const struct http *http, const char *name)
+{
+    struct store_entry entry;
+    struct exchange_source own = {.size = 0};
+
+    if (store_find(http->options.world.store, span_of(name), &entry) != STORE_OK)
+        return;
+    MUST(span_copy(span_of(http->node), own.node, sizeof(own.node)));
+    own.version = entry.manifest.version;
+    own.size = entry.manifest.size;
+    own.held = entry.held;
+    own.deleted = entry.manifest.deleted;
+    add_holder(answers, &own, NULL);
+}
+
+static json_t *survey_json(const struct http *http, const struct ask *ask)
 {
     json_t *answers = json_array();
-    char address[ADDRESS_TEXT_SIZE], version[VERSION_TEXT_SIZE];
+    char address[ADDRESS_TEXT_SIZE];
 
     MUST(answers != NULL);
-    for (size_t i = 0; i < ask->source_count; i++) {
-        const struct exchange_source *s = &ask->sources[i];
-        json_t *one = json_pack("{s:s, s:s, s:s, s:I, s:b, s:b}", "node", s->node, "address",
-                                address_text(&s->http, address), "version",
-                                version_text(s->version, version), "size", (json_int_t)s->size,
-                                "held", (int)s->held, "deleted", (int)s->deleted);
-        MUST(one != NULL && json_array_append_new(answers, one) == 0);
-    }
+    add_own(answers, http, ask->name);
+    for (size_t i = 0; i < ask->source_count; i++)
+        add_holder(answers, &ask->sources[i], address_text(&ask->sources[i].http, address));
     return json_pack("{s:i, s:s, s:o}", "format", 1, "name", ask->name, "answers", answers);
 }
 
@@ -205,8 +227,9 @@ static enum step whohas_step(struct request *r)
     enum name_verdict verdict;
 
     if (r->work)
-        return question_answered(r->work) ? send_json(r, survey_json(question_ask_of(r->work)))
-                                          : STEP_WAIT;
+        return question_answered(r->work)
+                   ? send_json(r, survey_json(r->http, question_ask_of(r->work)))
+                   : STEP_WAIT;
     (void)request_arg(r, "name", typed, sizeof(typed));
     verdict = name_complete(span_of(typed), r->http->domain, name);
     if (verdict != NAME_OK)

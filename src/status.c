@@ -71,18 +71,6 @@ static json_t *fetches_json(const struct status_source *source)
     return fetches;
 }
 
-static json_t *peers_summary(const struct peers *peers, mono_t now)
-{
-    json_t *summary = made(json_object());
-    size_t usable = 0;
-
-    for (size_t i = 0; i < peers->count; i++)
-        usable += peers->list[i].ever_heard && peer_usable(&peers->list[i], now);
-    add(summary, "known", json_integer((json_int_t)peers->count));
-    add(summary, "usable", json_integer((json_int_t)usable));
-    return summary;
-}
-
 static json_t *events_json(struct recent *recent)
 {
     struct recent_item items[RECENT_MAX];
@@ -127,7 +115,7 @@ char *status_json(const struct status_source *source, mono_t now)
     add(status, "tiers", status_tiers(source, now));
     add(status, "cache", cache_json(source, &figures));
     add(status, "health", health_json(source, figures.health));
-    add(status, "peers", peers_summary(exchange_peers(source->exchange), now));
+    add(status, "peers", status_peers_summary(source, now));
     add(status, "fetches", fetches_json(source));
     add(status, "connections", json_integer(http.connections));
     add(status, "requests", json_integer(http.requests));

@@ -51,6 +51,10 @@ static inline void metric(FILE *out, const char *name, const char *type, const c
 enum { STATUS_FORMAT = 1 };
 char *status_dump(json_t *json); /* ends it */
 
+/* ---- status_peers.c ------------------------------------------------------------------------- */
+
+json_t *status_peers_summary(const struct status_source *source, mono_t now);
+
 /* ---- status_tiers.c: what the elections say -------------------------------------------------- */
 
 json_t *status_tiers(const struct status_source *source, mono_t now);

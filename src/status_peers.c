@@ -169,6 +169,22 @@ static const char *why_unused(const struct relation *relation, const struct peer
     return member ? "heard in the election alone so far" : "not heard since this node started";
 }
 
+json_t *status_peers_summary(const struct status_source *source, mono_t now)
+{
+    const struct peers *peers = exchange_peers(source->exchange);
+    json_t *summary = made(json_object());
+    size_t usable = 0;
+
+    for (size_t i = 0; i < peers->count; i++) {
+        const struct peer *peer = &peers->list[i];
+        const struct relation *relation = relation_of(source, now, &peer->address);
+        usable += why_unused(relation, peer, NULL, now) == NULL;
+    }
+    add(summary, "known", json_integer((json_int_t)peers->count));
+    add(summary, "usable", json_integer((json_int_t)usable));
+    return summary;
+}
+
 /* By the cache or in an election, whichever is later. */
 static json_t *heard_json(const struct peer *peer, const struct elect_member *member, mono_t now)
 {

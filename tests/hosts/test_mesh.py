@@ -149,6 +149,8 @@ def whohas_and_peers(net):
     listed = third.done("whohas", "tool")
     contains(listed, first.name, "pond whohas")
     contains(listed, second.name, "pond whohas")
+    equal([line.split()[0] for line in second.done("whohas", "tool").splitlines()[1:3]],
+          [second.name, first.name], "pond whohas where it is held: this node first")
     equal(third.pond("whohas", "nothing").returncode, NOT_FOUND, "whohas of an unknown name")
     contains(third.done("peers"), first.name, "pond peers")
     status = first.status()

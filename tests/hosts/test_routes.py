@@ -142,3 +142,21 @@ def a_redirect_is_followed(net):
     equal(tier.view(slave)["master"], old.name, "whom the slave follows")
     equal(slave.get("file"), content, "what the slave got")
     check(slave.logged(f"fetching .*file.* from {old.host.v4}"), "the slave asked its old master")
+
+
+@test("pond peers tells of each member what it is to this node, and why it is not asked")
+def peers_by_relation(net):
+    tier = a_tier(net, 2, 1)
+    master, backup = tier.candidates
+    slave = tier.slaves[0]
+
+    def seen(node, other):
+        peer = node.peer(other.host)
+        return peer["relation"], peer["used"], peer["why"]
+    wait_until(lambda: seen(slave, master) == ("master", True, None), "a slave asks its master")
+    equal(seen(slave, backup),
+          ("candidate", False, "a candidate that is not master: only the tier's master is asked"),
+          "what a slave says of a backup")
+    equal(slave.status()["peers"]["usable"], 1, "whom a slave can ask")
+    wait_until(lambda: seen(master, slave) == ("led", True, None), "a master may ask a slave")
+    equal(seen(backup, master), ("master", True, None), "what a backup says of its master")

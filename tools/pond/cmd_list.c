@@ -175,7 +175,7 @@ static void show_answer(struct table *table, const json_t *answer)
     else
         figure_count(&text, field_count(answer, "size"));
     table_cell(table, field_text(answer, "node", "-"));
-    table_cell(table, field_text(answer, "address", "-"));
+    table_cell(table, field_true(answer, "own") ? "this node" : field_text(answer, "address", "-"));
     table_cell(table, field_text(answer, "version", "-"));
     table_cell(table, size);
     table_cell(table, deleted ? "removed" : field_true(answer, "held") ? "has it" : "knows of it");
