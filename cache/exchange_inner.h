@@ -210,7 +210,8 @@ struct announcement {
     char name[NAME_SIZE];
     struct exchange_local local;
     unsigned audiences;
-    bool once; /* not to be repeated, or the repetition itself */
+    unsigned told; /* of these: who has heard it ahead of the others */
+    bool once;     /* not to be repeated, or the repetition itself */
 };
 
 struct saying {
@@ -221,7 +222,8 @@ struct saying {
 
     struct slots announcement_slots;
     struct announcement announcements[EXCHANGE_ANNOUNCEMENTS_MAX];
-    mono_t announce_from; /* none before: they are paced */
+    mono_t announce_from;     /* none before: they are paced; */
+    mono_t announce_few_from; /* none before to the few, who need not wait for the many */
 };
 
 /* A whohas came. */

@@ -11,6 +11,9 @@
  */
 enum { ANNOUNCE_DATAGRAMS_PER_S = 5000 };
 
+/* Upward, and beside us, there are few. */
+enum { AUDIENCE_FEW = AUDIENCE_UP | AUDIENCE_FELLOWS };
+
 /* A driver that wakes up late may catch up so much. */
 static const int64_t ANNOUNCE_SLACK_NS = MONO_MS(20);
 
@@ -189,6 +192,7 @@ void exchange_say_announce(struct exchange *machine, const char *name,
     announcement = &saying->announcements[slot];
     announcement->local = *local;
     announcement->audiences |= audiences;
+    announcement->told = 0;
     announcement->once &= once;
     saying->announcement_slots.due[slot] = machine->now;
 }
@@ -240,23 +244,91 @@ static void reply_work(struct exchange *machine, struct exchange_actions *action
     }
 }
 
-/* Upward there are few. */
-static int64_t announcement_gap_ns(const struct exchange *machine, unsigned audiences)
+static bool is_to_many(unsigned audiences)
 {
-    enum { FEW = 4 };
-    bool many = audiences & (AUDIENCE_MESH | AUDIENCE_DOWN);
-
-    return MONO_S(1) * (int64_t)(many ? machine->peers.count + 1 : FEW) / ANNOUNCE_DATAGRAMS_PER_S;
+    return audiences & ~(unsigned)AUDIENCE_FEW;
 }
 
 /* Takes the next place in time. */
-static void announcement_pace(struct exchange *machine, unsigned audiences)
+static void announcement_pace(struct exchange *machine, unsigned audiences, mono_t *from)
 {
-    mono_t *from = &machine->saying.announce_from;
+    enum { FEW = 4 };
+    int64_t hosts = is_to_many(audiences) ? (int64_t)machine->peers.count + 1 : FEW;
 
     if (mono_between(*from, machine->now) > ANNOUNCE_SLACK_NS)
         *from = mono_after(machine->now, -ANNOUNCE_SLACK_NS);
-    *from = mono_after(*from, announcement_gap_ns(machine, audiences));
+    *from = mono_after(*from, MONO_S(1) * hosts / ANNOUNCE_DATAGRAMS_PER_S);
+}
+
+/* All of its audiences have heard it. */
+static void announcement_said(struct exchange *machine, int slot)
+{
+    struct announcement *announcement = &machine->saying.announcements[slot];
+    struct slots *slots = &machine->saying.announcement_slots;
+
+    announcement->told = 0;
+    if (announcement->once) {
+        slots_free(slots, slot);
+        return;
+    }
+    announcement->once = true;
+    slots->due[slot] =
+        mono_after(machine->now, REPEAT_NS + (int64_t)rng_below(&machine->rng, REPEAT_NS));
+}
+
+/* To those of its audiences; false: no room for the action. */
+static bool announcement_say(struct exchange *machine, int slot, unsigned audiences, mono_t *from,
+                             struct exchange_actions *actions)
+{
+    struct announcement *announcement = &machine->saying.announcements[slot];
+    struct exchange_action *action = exchange_act(actions, EXCHANGE_SEND);
+
+    if (!action)
+        return false;
+    action->audiences = audiences;
+    exchange_say_write(machine, announcement->name, &announcement->local, &action->notice);
+    action->notice.confirm = announcement->local.unconfirmed;
+    action->notice.spread_ms = exchange_spread_ms(machine, audiences, NOTICE_SPREAD_MAX_MS);
+    announcement_pace(machine, audiences, from);
+    announcement->told |= audiences;
+    if (announcement->told == announcement->audiences)
+        announcement_said(machine, slot);
+    return true;
+}
+
+/* The first that is due and has not been said to the few, or SLOTS_NONE. */
+static int announcement_for_few(const struct saying *saying)
+{
+    const struct slots *slots = &saying->announcement_slots;
+    int first = SLOTS_NONE;
+
+    for (size_t i = 0; i < slots->end; i++) {
+        const struct announcement *one = &saying->announcements[i];
+        if (slots->key[i] && one->audiences & ~one->told & AUDIENCE_FEW &&
+            (first == SLOTS_NONE || slots->due[i].ns < slots->due[first].ns))
+            first = (int)i;
+    }
+    return first;
+}
+
+/* While what goes to many must wait: those below may be thousands, and what is put here must not
+ * come up later for it. */
+static void few_work(struct exchange *machine, struct exchange_actions *actions)
+{
+    struct saying *saying = &machine->saying;
+
+    while (!mono_reached(machine->now, saying->announce_from) &&
+           mono_reached(machine->now, saying->announce_few_from)) {
+        int slot = announcement_for_few(saying);
+        const struct announcement *one;
+
+        if (slot == SLOTS_NONE || !mono_reached(machine->now, saying->announcement_slots.due[slot]))
+            return;
+        one = &saying->announcements[slot];
+        if (!announcement_say(machine, slot, one->audiences & ~one->told & AUDIENCE_FEW,
+                              &saying->announce_few_from, actions))
+            return;
+    }
 }
 
 static void announcement_work(struct exchange *machine, struct exchange_actions *actions)
@@ -267,26 +339,14 @@ static void announcement_work(struct exchange *machine, struct exchange_actions 
 
     while (slot != SLOTS_NONE && mono_reached(machine->now, slots->due[slot]) &&
            mono_reached(machine->now, saying->announce_from)) {
-        struct announcement *announcement = &saying->announcements[slot];
-        struct exchange_action *action = exchange_act(actions, EXCHANGE_SEND);
+        const struct announcement *one = &saying->announcements[slot];
 
-        if (!action)
+        if (!announcement_say(machine, slot, one->audiences & ~one->told, &saying->announce_from,
+                              actions))
             return;
-        action->audiences = announcement->audiences;
-        exchange_say_write(machine, announcement->name, &announcement->local, &action->notice);
-        action->notice.confirm = announcement->local.unconfirmed;
-        action->notice.spread_ms =
-            exchange_spread_ms(machine, announcement->audiences, NOTICE_SPREAD_MAX_MS);
-        announcement_pace(machine, announcement->audiences);
-        if (announcement->once) {
-            slots_free(slots, slot);
-        } else {
-            announcement->once = true;
-            slots->due[slot] =
-                mono_after(machine->now, REPEAT_NS + (int64_t)rng_below(&machine->rng, REPEAT_NS));
-        }
         slot = slots_first(slots);
     }
+    few_work(machine, actions);
 }
 
 void exchange_say_work(struct exchange *machine, struct exchange_actions *actions)
@@ -295,12 +355,25 @@ void exchange_say_work(struct exchange *machine, struct exchange_actions *action
     announcement_work(machine, actions);
 }
 
+/* When one that waits behind those to many can go to the few. */
+static mono_t few_due(const struct exchange *machine)
+{
+    const struct saying *saying = &machine->saying;
+    int slot = announcement_for_few(saying);
+
+    if (slot == SLOTS_NONE)
+        return MONO_NEVER;
+    return saying->announcement_slots.due[slot].ns > saying->announce_few_from.ns
+               ? saying->announcement_slots.due[slot]
+               : saying->announce_few_from;
+}
+
 mono_t exchange_say_due(const struct exchange *machine)
 {
     const struct saying *saying = &machine->saying;
     mono_t announce = slots_due(&saying->announcement_slots);
 
     if (announce.ns < saying->announce_from.ns)
-        announce = saying->announce_from;
+        announce = mono_earlier(saying->announce_from, few_due(machine));
     return mono_earlier(slots_due(&saying->reply_slots), announce);
 }

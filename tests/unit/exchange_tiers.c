@@ -279,6 +279,36 @@ static void a_put_is_announced_up_and_down(void **state)
     assert_int_equal(count_said(bench, NOTICE_IHAVE, 5000), 2);
 }
 
+/* Hundreds below take their time; those above hear it at once, and each once. */
+static void what_goes_up_does_not_wait_for_what_goes_down(void **state)
+{
+    enum { BELOW = 200, CHANGES = 50 };
+    struct bench *bench = *state;
+    unsigned up = 0, down = 0;
+    char name[64];
+
+    stand(bench, PLACE_GATEWAY);
+    for (uint8_t i = 0; i < BELOW; i++)
+        hear_as(bench, i, ROUTE_LED, whohas(9, false), knows(9, false));
+    for (unsigned i = 0; i < CHANGES; i++) {
+        snprintf(name, sizeof(name), "example.com/%u", i);
+        step(bench, (struct exchange_event){
+                        .kind = EXCHANGE_CHANGED, .name = span_of(name), .local = knows(5, true)});
+        up += (only(bench, EXCHANGE_SEND) ? only(bench, EXCHANGE_SEND)->audiences : 0) & AUDIENCE_UP
+                  ? 1
+                  : 0;
+    }
+    for (int ms = 0; ms < 100; ms++) {
+        wait_ms(bench, 1);
+        for (size_t i = 0; i < bench->actions.count; i++) {
+            up += bench->actions.list[i].audiences & AUDIENCE_UP ? 1 : 0;
+            down += bench->actions.list[i].audiences & AUDIENCE_DOWN ? 1 : 0;
+        }
+    }
+    assert_int_equal(up, CHANGES);
+    assert_in_range(down, 1, 5); /* 5000 datagrams a second */
+}
+
 static void a_new_master_is_asked_what_the_old_one_left_open(void **state)
 {
     struct bench *bench = *state;
@@ -311,6 +341,7 @@ int main(void)
         CASE(nothing_is_learned_of_those_who_may_not_be_asked),
         CASE(strangers_and_siblings_get_no_answer),
         CASE(a_put_is_announced_up_and_down),
+        CASE(what_goes_up_does_not_wait_for_what_goes_down),
         CASE(a_new_master_is_asked_what_the_old_one_left_open),
     };
     return cmocka_run_group_tests_name("exchange_tiers", tests, NULL, NULL);
