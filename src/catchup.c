@@ -261,7 +261,29 @@ static void compare_part(struct catchup *c, const struct part *part, struct span
               part->count <= CATCHUP_SMALL || own.count == 0 || c->piece.depth == DEPTH_MAX);
 }
 
+/* So few that they are read in one go, rather than each part that differs by itself. */
+static bool are_few(const struct part *parts, size_t count)
+{
+    uint64_t names = 0;
+
+    for (size_t i = 0; i < count && names <= CATCHUP_SMALL; i++)
+        names = parts[i].count > CATCHUP_SMALL ? parts[i].count : names + parts[i].count;
+    return names > 0 && names <= CATCHUP_SMALL;
+}
+
 /* From the last to the first: the first is then on top. */
+static void compare_parts(struct catchup *c, const struct part *parts, size_t count)
+{
+    if (are_few(parts, count)) {
+        push_part(c, &parts[0], parts[count].first, true);
+        return;
+    }
+    for (size_t i = count; i-- > 0;) {
+        if (parts[i].count > 0)
+            compare_part(c, &parts[i], parts[i + 1].first);
+    }
+}
+
 static void compare(struct task *task)
 {
     struct catchup *c = TASK_OWNER(task, struct catchup, compare);
@@ -274,10 +296,7 @@ static void compare(struct task *task)
     c->comparison = (struct catchup_end){.result = EXCHANGE_DONE};
     if (count == 0 && c->request.body_len > 0)
         c->comparison = (struct catchup_end){EXCHANGE_FAULTY, PEER_WRONG_ANSWER, 0, 0};
-    for (size_t i = count; i-- > 0;) {
-        if (parts[i].count > 0)
-            compare_part(c, &parts[i], parts[i + 1].first);
-    }
+    compare_parts(c, parts, count);
     free(parts);
     mailbox_post(c->options.mailbox, &c->compared);
 }

@@ -88,6 +88,15 @@ static void caught_up(void *arg, const struct catchup_end *how)
     end(lesson, &event);
 }
 
+/* Who has nothing need not compare. */
+static bool has_any(const struct learn *learn)
+{
+    struct store_head own;
+
+    store_head(learn->options.store, &own);
+    return own.sequence > 0;
+}
+
 static void catch_up(struct lesson *lesson)
 {
     const struct learn_options *options = &lesson->learn->options;
@@ -155,16 +164,13 @@ static void adopt(struct lesson *lesson)
     adoption_begin(&lesson->adoption, options->store);
 }
 
-/* A first page of a large catalogue, of which we may have most. Who has nothing reads on. */
+/* A first page of a large catalogue that was made anew, of which we may have most. */
 static bool is_by_ranges(const struct lesson *lesson)
 {
     const struct fetch_request *request = &lesson->request;
-    struct store_head own;
 
-    if (lesson->name[0] || !request->more || request->store_id == lesson->store_id)
-        return false;
-    store_head(lesson->learn->options.store, &own);
-    return own.sequence > 0;
+    return !lesson->name[0] && request->more && request->store_id != lesson->store_id &&
+           has_any(lesson->learn);
 }
 
 static void fail(struct lesson *lesson)
@@ -232,10 +238,14 @@ void learn_page(struct learn *learn, const struct address *http, uint64_t store_
     lesson->request.stay = true;
     lesson->store_id = store_id;
     lesson->since = since;
+    stat_add(STAT_COMPARISONS, 1);
+    if (!store_id && has_any(learn)) {
+        catch_up(lesson);
+        return;
+    }
     store_head(learn->options.store, &own);
     text_printf(&target,
                 "/.pond/catalogue?store=%016" PRIx64 "&since=%" PRIu64 "&digest=", store_id, since);
     text_hex(&target, own.digest.bytes, sizeof(own.digest.bytes)); /* the same: nothing to send */
-    stat_add(STAT_COMPARISONS, 1);
     fetch_submit(learn->options.fetch, &lesson->request);
 }

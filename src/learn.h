@@ -16,8 +16,9 @@
  * catalogue. Fetch thread: get and check; store: adopt; main thread: report, as the event that the
  * exchange waits for (LEARNED or COMPARED; the reporter fills in the time and `local`).
  *
- * Where the page turns out to be the first of many, of a store of which we know no position, the
- * whole catalogue is compared by ranges of names instead (src/catchup.h), and reported as one.
+ * Where no position is known in the store, or the page turns out to be the first of many of
+ * another, the whole catalogue is compared by ranges of names instead (src/catchup.h), and reported
+ * as one; unless we have nothing to compare.
  */
 struct learn;
 
