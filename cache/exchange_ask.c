@@ -138,7 +138,8 @@ static void source_add(struct question *question, const struct exchange_source *
 {
     size_t i = 0;
 
-    while (i < question->source_count && !address_same(&question->sources[i].http, &source->http))
+    while (i < question->source_count &&
+           !address_same_host(&question->sources[i].http, &source->http))
         i++;
     if (i == sources_most(question))
         return;

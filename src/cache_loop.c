@@ -249,6 +249,10 @@ static void on_batch(void *arg)
 static void on_learned(void *arg, struct exchange_event *event)
 {
     struct cache_loop *cache = arg;
+    bool is_read =
+        event->kind == EXCHANGE_COMPARED && event->result == EXCHANGE_DONE && !event->page.more;
+    struct address from = event->from; /* the step may leave another event there */
+    uint64_t store_id = event->page.store_id;
 
     MUST_BE(cache, CACHE_LOOP_MAGIC);
     if (!cache->udp)
@@ -256,8 +260,8 @@ static void on_learned(void *arg, struct exchange_event *event)
     if (event->kind == EXCHANGE_LEARNED)
         event->local = look_up(cache, event->name);
     cache_loop_step(cache, event);
-    if (event->kind == EXCHANGE_COMPARED && event->result == EXCHANGE_DONE && !event->page.more)
-        cache->options.compared(cache->options.arg, &event->from, event->page.store_id);
+    if (is_read)
+        cache->options.compared(cache->options.arg, &from, store_id);
     cache_loop_flush(cache);
 }
 

@@ -34,7 +34,7 @@ struct cache_loop {
 
 /* ---- cache_loop.c --------------------------------------------------------------------------- */
 
-/* One event in, its actions out. */
+/* One event in, its actions out. What *event holds afterwards means nothing. */
 void cache_loop_step(struct cache_loop *cache, struct exchange_event *event);
 void cache_loop_flush(struct cache_loop *cache); /* sends what the steps have said */
 

@@ -312,6 +312,21 @@ static void a_change_of_our_place_counts_anew(void **state)
     assert_true(only(bench, EXCHANGE_ANSWER)->found);
 }
 
+static void one_host_is_one_copy(void **state)
+{
+    struct bench *bench = *state;
+    struct notice notice = ihave(5, true);
+
+    stand(bench, PLACE_SLAVE);
+    ask_copies(bench, 2, 3000);
+    hear_as(bench, 2, MASTER_ABOVE, notice, put(5));
+    notice.port = 8081; /* it has been told to serve on another port meanwhile */
+    hear_as(bench, 2, MASTER_ABOVE, notice, put(5));
+    assert_null(only(bench, EXCHANGE_ANSWER));
+    hear_as(bench, 3, BACKUP_ABOVE, notice, put(5));
+    assert_true(only(bench, EXCHANGE_ANSWER)->found);
+}
+
 static void copies_end_when_their_time_is_up(void **state)
 {
     struct bench *bench = *state;
@@ -359,6 +374,7 @@ int main(void)
         CASE(copies_are_asked_for_until_there_are_enough),
         CASE(who_is_no_candidate_any_more_is_not_counted),
         CASE(a_change_of_our_place_counts_anew),
+        CASE(one_host_is_one_copy),
         CASE(copies_end_when_their_time_is_up),
         CASE(a_candidate_counts_itself),
     };
