@@ -34,8 +34,8 @@ static void start_in(struct filler *filler, double seconds)
 
 struct batch {
     size_t count;
-    struct manifest manifests[FILLER_FLIGHTS_MAX];
-    uint64_t sequences[FILLER_FLIGHTS_MAX];
+    struct manifest manifests[SHARES_FILLER];
+    uint64_t sequences[SHARES_FILLER];
 };
 
 static void collect(void *arg, const struct store_entry *entry)
@@ -46,19 +46,13 @@ static void collect(void *arg, const struct store_entry *entry)
     batch->sequences[batch->count++] = entry->sequence;
 }
 
-static size_t flying(struct filler *filler)
-{
-    struct flight_view views[FILLER_FLIGHTS_MAX];
-
-    return flights_view(filler->flights, views, FILLER_FLIGHTS_MAX);
-}
-
 /* Starts as many as there is room for, from where the pass stands. What is refused now, since the
  * same content flies under another manifest, is passed by until the next time. */
 static void go_on(struct filler *filler)
 {
+    static const struct share share = {.kind = SHARE_FILLER};
     static struct batch batch; /* too large for the stack; main thread alone */
-    size_t room = FILLER_FLIGHTS_MAX - flying(filler), started = 0;
+    size_t room = SHARES_FILLER - flights_filling(filler->flights), started = 0;
 
     filler->resting = false;
     if (room == 0)
@@ -66,7 +60,7 @@ static void go_on(struct filler *filler)
     batch.count = 0;
     store_list_wanted(filler->store, filler->position, room, collect, &batch);
     for (size_t i = 0; i < batch.count; i++) {
-        started += flights_start(filler->flights, &batch.manifests[i]);
+        started += flights_start(filler->flights, &batch.manifests[i], &share);
         filler->position = batch.sequences[i];
     }
     if (batch.count == room && started > 0)

@@ -9,13 +9,11 @@
 
 /*
  * Fetches in the background what the store marks as wanted: newer versions of what was held here,
- * and what was found rotten. Goes through the list again and again, a bounded number at a time,
- * ever less often while nothing comes of it. Main thread.
+ * and what was found rotten. Goes through the list again and again, SHARES_FILLER of its own at a
+ * time, ever less often while nothing comes of it. Main thread.
  */
 struct ev_loop;
 struct filler;
-
-enum { FILLER_FLIGHTS_MAX = 16 };
 
 struct filler *filler_new(struct ev_loop *loop, struct store *store, struct flights *flights);
 void filler_free(struct filler *filler);

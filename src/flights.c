@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/flights.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/log.h"
 #include "src/base/must.h"
+#include "src/base/stats.h"
 #include "src/clock.h"
 #include "src/flights_inner.h"
 
@@ -102,16 +104,46 @@ static void take_off(struct flying *flying, struct span via)
     fetch_call(flights->options.fetch, flying_begin, flying);
 }
 
-struct flying *flying_get(struct flights *flights, const struct manifest *manifest, struct span via)
+/* Those that ended count too, as long as they have readers: so their memory is bounded. */
+static bool has_place(struct flights *flights, const struct share *share)
+{
+    struct shares_taken taken = {.all = 0};
+
+    for (size_t i = 0; i < FLIGHTS_BUCKETS; i++) {
+        for (struct flying *flying = flights->table[i]; flying; flying = flying->next)
+            shares_count(&taken, &flying->share, share);
+    }
+    return shares_allow(&taken, share->kind);
+}
+
+void flights_refused(struct flights *flights, const struct share *share)
+{
+    char host[ADDRESS_TEXT_SIZE];
+    uint64_t missed;
+
+    stat_add(STAT_FETCHES_REFUSED, 1);
+    if (share->kind == SHARE_FILLER || !log_flood_pass(&flights->refused, clock_mono(), &missed))
+        return;
+    log_warn("%s, and %" PRIu64 " requests before it, must ask again: all places for fetches that "
+             "it may take are taken (%zu are under way)",
+             share->kind == SHARE_MEMBER ? address_host_text(&share->host, host) : "this host",
+             missed, flights->aloft);
+}
+
+struct flying *flying_get(struct flights *flights, const struct manifest *manifest,
+                          const struct share *share, struct span via)
 {
     struct flying *flying = find(flights, &manifest->sha256);
 
     if (flights->stopping || (flying && !same_shape(&flying->manifest, manifest)))
         return NULL;
     if (!flying) {
-        if (flights->count == FLIGHTS_MAX)
+        if (!has_place(flights, share)) {
+            flights_refused(flights, share);
             return NULL;
+        }
         flying = flying_new(flights, manifest);
+        flying->share = *share;
     }
     flying->refs++;
     if (flying->state != FLYING_ALOFT)
@@ -173,17 +205,32 @@ void flying_end(struct flying *flying, enum flying_state state, bool gone)
 
 /* ---- starting, sources: any thread ---------------------------------------------------------- */
 
-bool flights_start(struct flights *flights, const struct manifest *manifest)
+bool flights_start(struct flights *flights, const struct manifest *manifest,
+                   const struct share *share)
 {
     struct flying *flying;
 
     MUST_BE(flights, FLIGHTS_MAGIC);
     pthread_mutex_lock(&flights->lock);
-    flying = flying_get(flights, manifest, span_of(""));
+    flying = flying_get(flights, manifest, share, span_of(""));
     if (flying)
         drop(flying);
     pthread_mutex_unlock(&flights->lock);
     return flying != NULL;
+}
+
+size_t flights_filling(struct flights *flights)
+{
+    size_t count = 0;
+
+    MUST_BE(flights, FLIGHTS_MAGIC);
+    pthread_mutex_lock(&flights->lock);
+    for (size_t i = 0; i < FLIGHTS_BUCKETS; i++) {
+        for (struct flying *flying = flights->table[i]; flying; flying = flying->next)
+            count += flying->state == FLYING_ALOFT && flying->share.kind == SHARE_FILLER;
+    }
+    pthread_mutex_unlock(&flights->lock);
+    return count;
 }
 
 /* Sources on their way to the fetch thread. */

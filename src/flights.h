@@ -9,6 +9,7 @@
 
 #include "cache/flight.h"
 #include "cache/manifest.h"
+#include "cache/shares.h"
 #include "cache/store.h"
 #include "src/fetch.h"
 
@@ -44,10 +45,14 @@ struct flights *flights_new(const struct flights_options *options);
 void flights_stop(struct flights *flights);
 void flights_free(struct flights *flights); /* when every reader has left */
 
-/* Starts one for nobody in particular, where none is under way. Any thread. False where there are
- * FLIGHTS_MAX already: ask again later. */
-enum { FLIGHTS_MAX = 256, FLIGHT_READERS_MAX = 16384 };
-bool flights_start(struct flights *flights, const struct manifest *manifest);
+/* Starts one that nobody reads, where none is under way. Any thread. False where the share has no
+ * place (cache/shares.h): ask again later. */
+enum { FLIGHTS_MAX = SHARES_MAX };
+bool flights_start(struct flights *flights, const struct manifest *manifest,
+                   const struct share *share);
+
+/* How many are under way that were started in the background. */
+size_t flights_filling(struct flights *flights);
 
 /* Whom to ask, the best first. None ends a flight that has no other and that nobody reads. */
 struct flights_found {
@@ -73,10 +78,12 @@ struct flight_reader;
 /* Joins the flight for this content, which is started where there is none: then for the sake of a
  * request with this `via` (an empty span: for our own), which goes with what is asked. `wake` is
  * called at most once for each flights_read that returned FLIGHT_WAIT, on some thread, with no lock
- * held that flights_read takes; it must not block, unwait or leave. NULL where too many read or
- * fly, or the manifest contradicts another one of the same content that is being fetched: 503. */
+ * held that flights_read takes; it must not block, unwait or leave. NULL where the share has no
+ * place (which is counted), or the manifest contradicts another one of the same content that is
+ * being fetched: 503. */
 struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
-                                   struct span via, void (*wake)(void *arg), void *arg);
+                                   const struct share *share, struct span via,
+                                   void (*wake)(void *arg), void *arg);
 
 enum { FLIGHT_WAIT = 0, FLIGHT_FAILED = -1 };
 

@@ -43,6 +43,8 @@ struct flights {
     bool stopping;
     unsigned barriers; /* that the fetch thread has come through */
 
+    struct log_flood refused;
+
     struct log_flood given_up; /* the fetch thread's, as what follows */
     struct address praised;    /* or blamed: whom last */
     mono_t praise_again;       /* not before */
@@ -58,6 +60,7 @@ struct flying {
     unsigned magic;
     struct flights *flights;
     struct manifest manifest;
+    struct share share;  /* whose place it has; guarded by flights.lock */
     struct flying *next; /* in the table */
     bool in_table;
 
@@ -111,10 +114,14 @@ struct flight_reader {
 /* ---- flights.c ------------------------------------------------------------------------------ */
 
 /* With flights.lock held: the flight for this content, a new one where there is none, aloft, with
- * one more reference. NULL where there may be no more, or another size is claimed for the same
+ * one more reference. NULL where the share has no place, or another size is claimed for the same
  * digest. */
 struct flying *flying_get(struct flights *flights, const struct manifest *manifest,
-                          struct span via);
+                          const struct share *share, struct span via);
+
+/* Counts that somebody was sent away for want of a place, and says so now and then; with
+ * flights.lock held. */
+void flights_refused(struct flights *flights, const struct share *share);
 
 /* Drops a reference. */
 void flying_drop(struct flying *flying);

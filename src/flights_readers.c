@@ -102,15 +102,18 @@ void flying_wake_all(struct flying *flying)
 /* ---- readers -------------------------------------------------------------------------------- */
 
 struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
-                                   struct span via, void (*wake)(void *arg), void *arg)
+                                   const struct share *share, struct span via,
+                                   void (*wake)(void *arg), void *arg)
 {
     struct flight_reader *reader = NULL;
     struct flying *flying = NULL;
 
     MUST_BE(flights, FLIGHTS_MAGIC);
     pthread_mutex_lock(&flights->lock);
-    if (flights->readers < FLIGHT_READERS_MAX)
-        flying = flying_get(flights, manifest, via);
+    if (shares_allow_reader(flights->readers, share->kind))
+        flying = flying_get(flights, manifest, share, via);
+    else
+        flights_refused(flights, share);
     if (flying) {
         flights->readers++;
         flying->readers++;

@@ -75,9 +75,11 @@ enum step chunks_step(struct request *r)
     if (!digest_parse((struct span){r->path.at + skip, r->path.len - skip}, &sha256))
         return reply_refuse(r, 400, "a SHA-256 is 64 hexadecimal digits");
     if (!r->work && is_to_be_fetched(r, &sha256, &manifest)) {
-        r->work = flights_join(r->http->options.world.flights, &manifest, request_via(r), wake, r);
+        r->work = flights_join(r->http->options.world.flights, &manifest, &r->share, request_via(r),
+                               wake, r);
         if (!r->work)
-            return reply_refuse(r, 503, "this node fetches as much as it can at a time");
+            return reply_refuse(
+                r, 503, "this node fetches as much as it can for this host and its tier at a time");
         r->work_end = leave;
         request_answer_soon(r);
     }

@@ -91,7 +91,8 @@ struct request {
     bool has_body;
     bool body_over; /* all of it has come */
     bool own_host;
-    bool may_fetch;   /* what is not at hand is fetched for it */
+    bool may_fetch; /* what is not at hand is fetched for it: */
+    struct share share;
     bool cached_only; /* it wants nothing to be fetched: only-if-cached */
     bool is_signed;
     bool is_head;

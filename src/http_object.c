@@ -263,10 +263,11 @@ static enum step send_flight(struct request *r, struct object *o)
 
 static enum step join_flight(struct request *r, struct object *o)
 {
-    o->flight =
-        flights_join(r->http->options.world.flights, &o->entry.manifest, request_via(r), wake, r);
+    o->flight = flights_join(r->http->options.world.flights, &o->entry.manifest, &r->share,
+                             request_via(r), wake, r);
     if (!o->flight)
-        return reply_refuse(r, 503, "this node fetches as much as it can at a time");
+        return reply_refuse(
+            r, 503, "this node fetches as much as it can for this host and its tier at a time");
     request_answer_soon(r);
     return send_flight(r, o);
 }
@@ -288,7 +289,7 @@ static enum step serve(struct request *r, struct object *o)
         if (!r->may_fetch && !o->entry.held)
             return not_at_hand(r);
         if (o->len == 0 && !o->entry.held && !r->is_head) /* to be at hand for others from now on */
-            (void)flights_start(r->http->options.world.flights, &o->entry.manifest);
+            (void)flights_start(r->http->options.world.flights, &o->entry.manifest, &r->share);
         begin_reply(&reply, r, o, o->entry.held);
         return reply_empty(&reply, o->len);
     }

@@ -198,6 +198,8 @@ static bool route(struct request *r, unsigned admit, const struct gate_request *
     if (answer.serve == ROUTE_REFUSE)
         return refuse(r, GATE_NOT_MEMBER, asked, false, name);
     r->may_fetch = answer.serve == ROUTE_SERVE_FETCH && !r->cached_only;
+    r->share = (struct share){.kind = SHARE_MEMBER, .host = r->visitor->from};
+    memcpy(r->share.tier, answer.tier, sizeof(answer.tier));
     if (!(admit & ADMIT_ROUTED))
         return true;
     switch (answer.serve) {
@@ -219,6 +221,7 @@ static bool answer_to(struct request *r, unsigned admit, const struct gate_reque
     r->cached_only = request_has_directive(&r->head, "only-if-cached");
     if (r->own_host) {
         r->may_fetch = !r->cached_only;
+        r->share = (struct share){.kind = SHARE_OWN_HOST};
         return true;
     }
     return is_monitor(r, admit) || route(r, admit, asked, name);

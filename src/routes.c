@@ -55,6 +55,7 @@ struct look {
     unsigned audiences;
     bool has_master; /* of a tier in which we are backup and it is slave */
     struct address master;
+    char led[TIER_SIZE]; /* the first that we lead in which it is */
 };
 
 static void look_in(struct look *look, const struct members_pair *pair,
@@ -65,6 +66,8 @@ static void look_in(struct look *look, const struct members_pair *pair,
 
     look->relations |= relation;
     look->audiences |= route_audiences(own, its, standing->has_master);
+    if (relation & ROUTE_LED && !look->led[0])
+        memcpy(look->led, pair->tier, sizeof(look->led));
     if (relation == ROUTE_SLAVE && standing->has_master && !look->has_master) {
         look->has_master = true;
         look->master = standing->master;
@@ -117,11 +120,14 @@ struct routes_answer routes_serve(const struct routes *routes, mono_t now,
                                   const struct address *host)
 {
     struct look look = look_at(routes, now, host);
+    struct routes_answer answer = {.serve = ROUTE_SERVE_HELD};
 
     if (members_is_own(routes->members, host))
-        return (struct routes_answer){.serve = ROUTE_SERVE_HELD};
-    return (struct routes_answer){.serve = route_serve(look.relations, look.has_master),
-                                  .master = look.master};
+        return answer;
+    answer.serve = route_serve(look.relations, look.has_master);
+    answer.master = look.master;
+    memcpy(answer.tier, look.led, sizeof(answer.tier));
+    return answer;
 }
 
 static bool is_candidate(const struct routes *routes, const char *tier, const struct address *host)

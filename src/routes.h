@@ -32,6 +32,7 @@ unsigned routes_to(const struct routes *routes, mono_t now, const struct address
 struct routes_answer {
     enum route_serve serve;
     struct address master; /* ROUTE_REDIRECT: with its HTTP port */
+    char tier[TIER_SIZE];  /* ROUTE_SERVE_FETCH: the first that we lead in which it is */
 };
 struct routes_answer routes_serve(const struct routes *routes, mono_t now,
                                   const struct address *host);

@@ -29,6 +29,8 @@
     ROW(STAT_REMOVALS, "removals_total", "Objects removed on this node")                           \
     ROW(STAT_FETCHES, "fetches_total", "Fetches of content begun")                                 \
     ROW(STAT_FETCHES_FAILED, "fetches_failed_total", "Fetches of content given up")                \
+    ROW(STAT_FETCHES_REFUSED, "fetches_refused_total",                                             \
+        "Fetches and readers sent away since their share of the places was taken")                 \
     ROW(STAT_FETCHED_BYTES, "fetched_bytes_total", "Content bytes fetched and checked")            \
     ROW(STAT_CHUNKS_WRONG, "fetched_chunks_wrong_total",                                           \
         "Chunks fetched whose SHA-256 was not the one in the chunk list")                          \

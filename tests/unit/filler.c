@@ -34,15 +34,17 @@ size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store
     return visited;
 }
 
-size_t flights_view(struct flights *flights, struct flight_view *views, size_t most)
-{
-    (void)flights, (void)views;
-    return fake.flying < most ? fake.flying : most;
-}
-
-bool flights_start(struct flights *flights, const struct manifest *manifest)
+size_t flights_filling(struct flights *flights)
 {
     (void)flights;
+    return fake.flying;
+}
+
+bool flights_start(struct flights *flights, const struct manifest *manifest,
+                   const struct share *share)
+{
+    (void)flights;
+    assert_int_equal(share->kind, SHARE_FILLER);
     assert_in_range(manifest->size, 1, fake.wanted);
     if (fake.refused[manifest->size - 1])
         return false;
@@ -104,10 +106,10 @@ static void a_bounded_number_flies_at_a_time(void **state)
     filler_poke(bench->filler);
     while (started() == 0)
         ev_run(bench->loop, EVRUN_ONCE);
-    assert_int_equal(started(), FILLER_FLIGHTS_MAX);
+    assert_int_equal(started(), SHARES_FILLER);
     fake.flying--;
     filler_flight_ended(bench->filler, true);
-    assert_int_equal(started(), FILLER_FLIGHTS_MAX + 1);
+    assert_int_equal(started(), SHARES_FILLER + 1);
     while (fake.flying > 0)
         land(bench);
     assert_int_equal(started(), 40);

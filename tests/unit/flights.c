@@ -10,6 +10,7 @@
 #include "cache/chunk.h"
 #include "src/base/must.h"
 #include "src/base/rng.h"
+#include "src/base/stats.h"
 #include "tests/unit/flights_bench.h"
 #include "tests/unit/unit.h"
 
@@ -53,7 +54,7 @@ static void scene_fetch(struct scene *s)
 {
     unsigned before = s->node.ended;
 
-    assert_true(flights_start(s->node.flights, &s->goods.manifest));
+    assert_true(flights_start(s->node.flights, &s->goods.manifest, &own_host));
     node_wait_ended(&s->node, before + 1);
 }
 
@@ -225,7 +226,7 @@ static void what_was_had_is_not_fetched_again(void **state)
     (void)state;
     scene_open(&s, 20 * CHUNK);
     scene_host(&s, STALLS, 9 * CHUNK + 100);
-    assert_true(flights_start(s.node.flights, &s.goods.manifest));
+    assert_true(flights_start(s.node.flights, &s.goods.manifest, &own_host));
     wait_until_sent(&s.hosts[0], 9 * CHUNK);
     while (had(&s.node) < 9 * CHUNK)
         usleep(1000);
@@ -299,8 +300,8 @@ static void *come_and_go(void *arg)
     uint8_t bytes[1000];
 
     while (v->scene->hosts[0].sent < goods->size - CHUNK) {
-        struct flight_reader *reader =
-            flights_join(v->scene->node.flights, &goods->manifest, span_of(""), note_wake, v);
+        struct flight_reader *reader = flights_join(v->scene->node.flights, &goods->manifest,
+                                                    &own_host, span_of(""), note_wake, v);
         uint64_t from = rng_below(&v->rng, goods->size);
         ssize_t n = reader ? flights_read(reader, from, bytes, sizeof(bytes)) : FLIGHT_FAILED;
         if (n > 0)
@@ -388,7 +389,7 @@ static void a_reader_reads_on_after_the_landing(void **state)
     (void)state;
     scene_open(&s, 4 * CHUNK);
     scene_host(&s, HONEST, 0);
-    reader = flights_join(s.node.flights, &s.goods.manifest, span_of(""), free, NULL);
+    reader = flights_join(s.node.flights, &s.goods.manifest, &own_host, span_of(""), free, NULL);
     assert_non_null(reader);
     node_wait_ended(&s.node, 1);
     assert_true(flights_read(reader, 3 * CHUNK, bytes, CHUNK) == CHUNK);
@@ -436,7 +437,7 @@ static void stopping_fails_who_waits(void **state)
     reading_join(&r);
     assert_true(r.failed);
     assert_false(r.differs);
-    assert_false(flights_start(s.node.flights, &s.goods.manifest));
+    assert_false(flights_start(s.node.flights, &s.goods.manifest, &own_host));
     scene_close(&s);
 }
 
@@ -456,7 +457,7 @@ static void who_lingers_is_served_by_the_next_flight(void **state)
     small.rlim_cur = 5 * CHUNK;
     scene_open(&s, 10 * CHUNK);
     scene_host(&s, STALLS, 2 * CHUNK);
-    lingering = flights_join(s.node.flights, &s.goods.manifest, span_of(""), free, NULL);
+    lingering = flights_join(s.node.flights, &s.goods.manifest, &own_host, span_of(""), free, NULL);
     assert_non_null(lingering);
     wait_until_sent(&s.hosts[0], 2 * CHUNK);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0); /* as a disk that is full */
@@ -482,6 +483,7 @@ static void who_lingers_is_served_by_the_next_flight(void **state)
 static void there_is_a_most_of_flights(void **state)
 {
     static struct scene s;
+    uint64_t refused = atomic_load(&stat_values[STAT_FETCHES_REFUSED]);
     struct manifest m;
 
     (void)state;
@@ -490,11 +492,35 @@ static void there_is_a_most_of_flights(void **state)
     m = s.goods.manifest;
     for (int i = 0; i < FLIGHTS_MAX; i++) {
         m.sha256.bytes[3] = (uint8_t)i;
-        assert_true(flights_start(s.node.flights, &m));
-        assert_true(flights_start(s.node.flights, &m)); /* the same one */
+        assert_true(flights_start(s.node.flights, &m, &own_host));
+        assert_true(flights_start(s.node.flights, &m, &own_host)); /* the same one */
     }
     m.sha256.bytes[4] ^= 1;
-    assert_false(flights_start(s.node.flights, &m));
+    assert_false(flights_start(s.node.flights, &m, &own_host));
+    assert_null(flights_join(s.node.flights, &m, &own_host, span_of(""), free, NULL));
+    assert_true(atomic_load(&stat_values[STAT_FETCHES_REFUSED]) == refused + 2);
+    scene_close(&s);
+}
+
+/* What flies for members is not the filler's, and leaves it room. */
+static void the_filler_flies_beside_readers(void **state)
+{
+    static const struct share filler = {.kind = SHARE_FILLER};
+    const struct share member = {.kind = SHARE_MEMBER, .tier = "paris"};
+    static struct scene s;
+    struct manifest m;
+    int members = 0;
+
+    (void)state;
+    scene_open(&s, 3 * CHUNK);
+    s.node.mute = true;
+    m = s.goods.manifest;
+    for (m.sha256.bytes[3] = 0; flights_start(s.node.flights, &m, &member); members++)
+        m.sha256.bytes[3]++;
+    assert_in_range(members, SHARES_FILLER + 1, FLIGHTS_MAX / 2);
+    assert_int_equal(flights_filling(s.node.flights), 0);
+    assert_true(flights_start(s.node.flights, &m, &filler));
+    assert_int_equal(flights_filling(s.node.flights), 1);
     scene_close(&s);
 }
 
@@ -508,8 +534,8 @@ static void another_size_for_the_same_digest_is_refused(void **state)
     s.node.mute = true;
     lie = s.goods.manifest;
     lie.size = 10 * CHUNK;
-    assert_true(flights_start(s.node.flights, &s.goods.manifest));
-    assert_null(flights_join(s.node.flights, &lie, span_of(""), free, NULL));
+    assert_true(flights_start(s.node.flights, &s.goods.manifest, &own_host));
+    assert_null(flights_join(s.node.flights, &lie, &own_host, span_of(""), free, NULL));
     scene_close(&s);
 }
 
@@ -534,6 +560,7 @@ int main(void)
         cmocka_unit_test(stopping_fails_who_waits),
         cmocka_unit_test(who_lingers_is_served_by_the_next_flight),
         cmocka_unit_test(there_is_a_most_of_flights),
+        cmocka_unit_test(the_filler_flies_beside_readers),
         cmocka_unit_test(another_size_for_the_same_digest_is_refused),
     };
     return cmocka_run_group_tests_name("flights", tests, NULL, NULL);

@@ -313,7 +313,7 @@ static void *read_along(void *arg)
     enum { PIECE = 100000 };
     struct reading *r = arg;
     struct flight_reader *reader =
-        flights_join(r->flights, &r->goods->manifest, span_of(""), on_wake, r);
+        flights_join(r->flights, &r->goods->manifest, &own_host, span_of(""), on_wake, r);
     uint8_t *piece = malloc(PIECE);
 
     MUST(reader != NULL && piece != NULL);

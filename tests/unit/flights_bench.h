@@ -47,6 +47,9 @@ struct host {
 void host_start(struct host *host, const struct goods *goods, enum manners manners, uint64_t after);
 void host_stop(struct host *host);
 
+/* For whom the benches fetch. */
+static const struct share own_host = {.kind = SHARE_OWN_HOST};
+
 /* A node: store, fetcher, flights; whoever it asks for sources is told of `hosts`. */
 enum { NODE_HOSTS_MAX = 4, NODE_BLAMES_MAX = 64 };
 struct node {

@@ -33,13 +33,15 @@ static struct {
     bool failed;
     bool full; /* no reader is let in */
     bool listed;
-    char via[256]; /* of who joined last */
+    char via[256]; /* of who joined last, and for whom: */
+    struct share share;
     struct flight_reader readers[READERS_MAX];
     unsigned joined, left, started;
 } script = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
-                                   struct span via, void (*wake)(void *arg), void *arg)
+                                   const struct share *share, struct span via,
+                                   void (*wake)(void *arg), void *arg)
 {
     struct flight_reader *reader = NULL;
 
@@ -51,6 +53,7 @@ struct flight_reader *flights_join(struct flights *flights, const struct manifes
     }
     if (reader) {
         assert_true(span_copy(via, script.via, sizeof(script.via)));
+        script.share = *share;
         *reader = (struct flight_reader){.wake = wake, .arg = arg, .here = true};
         script.joined++;
         script.failed = false; /* one that failed is not joined: a new one begins */
@@ -59,9 +62,10 @@ struct flight_reader *flights_join(struct flights *flights, const struct manifes
     return reader;
 }
 
-bool flights_start(struct flights *flights, const struct manifest *manifest)
+bool flights_start(struct flights *flights, const struct manifest *manifest,
+                   const struct share *share)
 {
-    (void)flights, (void)manifest;
+    (void)flights, (void)manifest, (void)share;
     pthread_mutex_lock(&script.lock);
     script.started++;
     pthread_mutex_unlock(&script.lock);
@@ -503,6 +507,7 @@ static void what_a_member_lacks_is_fetched_for_it(void **state)
                   "Via: 1.1 web9 (carpond), 1.1 web7 (carpond)\r\n\r\n");
     until(&script.joined, 1);
     assert_string_equal(script.via, "1.1 web9 (carpond), 1.1 web7 (carpond)");
+    assert_true(script.share.kind == SHARE_MEMBER && script.share.host.ip[15] == 7);
     let_in(sizeof(script.bytes), false);
     read_answer(fd, false, &a);
     expect(&a, 200, NULL);
