@@ -33,6 +33,16 @@ static void have(struct flight *flight, uint32_t chunk)
         flight->low++;
 }
 
+static void release(struct flight *flight, uint32_t chunk)
+{
+    if (is_missing(flight, chunk))
+        return;
+    chunk_map_remove(&flight->had, chunk);
+    flight->had_count--;
+    if (chunk < flight->low)
+        flight->low = chunk;
+}
+
 static void have_all_of(struct flight *flight, const struct chunk_map *had)
 {
     for (uint32_t chunk = 0; chunk < flight->count; chunk++) {
@@ -119,7 +129,11 @@ static bool worth_cutting(const struct flight *flight)
 {
     uint64_t brought = (uint64_t)(flight->next - flight->first) * flight->chunk_size;
 
-    if (flight->cut || flight->next > flight->last || flight->want_count == 0)
+    if (flight->cut || flight->next > flight->last)
+        return false;
+    if (flight->window > 0 && flight->last - flight->next >= flight->window)
+        return true; /* begun when there was room for all of it */
+    if (flight->want_count == 0)
         return false;
     if (is_near(flight, flight->wants[0]))
         return false;
@@ -132,6 +146,8 @@ static uint32_t run_begin(const struct flight *flight)
 {
     uint32_t near = chunks_of(flight, FLIGHT_RUN_BYTES), first = flight->wants[0];
 
+    if (flight->window > 0)
+        near = flight->window / 2 - 1;
     for (size_t i = 1; i < flight->want_count; i++) {
         uint32_t chunk = flight->wants[i];
         if (chunk < first && flight->wants[0] - chunk <= near)
@@ -140,11 +156,18 @@ static uint32_t run_begin(const struct flight *flight)
     return first;
 }
 
+static uint32_t earlier(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 /* And where it ends at the latest: a run that ends by itself costs less than one that is cut. */
 static uint32_t run_end(const struct flight *flight)
 {
     uint32_t end = flight->count - 1, most = chunks_of(flight, FLIGHT_RUN_BYTES);
 
+    if (flight->window > 0)
+        return earlier(end, flight->first + earlier(most, flight->window / 2) - 1);
     if (flight->want_count == 0 || end - flight->wants[0] < most)
         return end;
     end = flight->wants[0] + most - 1;
@@ -368,11 +391,31 @@ static void without_source(struct flight *flight, const struct flight_event *eve
         rest_until(flight, mono_after(event->now, back_off(flight->rounds)));
 }
 
+/* Passing on: has everybody what they want? */
+static bool is_idle(struct flight *flight, const struct flight_event *event)
+{
+    if (event->window == 0 || (event->readers > 0 && !flight->has_list))
+        return false;
+    forget_filled_wants(flight);
+    return event->readers == 0 || flight->want_count == 0;
+}
+
+static void idle(struct flight *flight, const struct flight_event *event,
+                 struct flight_actions *out)
+{
+    if (event->readers == 0)
+        over(flight, FLIGHT_GIVE_UP, out);
+    else
+        rest_until(flight, mono_after(event->now, FLIGHT_LOOK_NS));
+}
+
 /* Nothing is under way: what now? */
 static void go_on(struct flight *flight, const struct flight_event *event,
                   struct flight_actions *out)
 {
-    if (flight->had_count == flight->count)
+    if (is_idle(flight, event))
+        idle(flight, event, out);
+    else if (flight->had_count == flight->count)
         over(flight, FLIGHT_LAND, out);
     else if (!pick_source(flight, event->now))
         without_source(flight, event, out);
@@ -391,7 +434,8 @@ static void wake(struct flight *flight, const struct flight_event *event,
     if (flight->state == FLIGHT_SEEKING && due)
         without_source(flight, event, out);
     else if (flight->state == FLIGHT_RESTING && due) {
-        if (pick_source(flight, event->now) || first_busy_end(flight).ns != MONO_NEVER.ns)
+        if (is_idle(flight, event) || pick_source(flight, event->now) ||
+            first_busy_end(flight).ns != MONO_NEVER.ns)
             go_on(flight, event, out);
         else if (out_of_patience(flight, event))
             over(flight, FLIGHT_GIVE_UP, out);
@@ -443,6 +487,14 @@ static void on_chunk(struct flight *flight, const struct flight_event *event,
     cut_if_worth_it(flight, out);
 }
 
+static void on_wanted(struct flight *flight, const struct flight_event *event,
+                      struct flight_actions *out)
+{
+    want(flight, event->chunk);
+    if (event->window > 0 && flight->state == FLIGHT_RESTING && pick_source(flight, event->now))
+        go_on(flight, event, out);
+}
+
 static void on_sources(struct flight *flight, const struct flight_event *event,
                        struct flight_actions *out)
 {
@@ -471,6 +523,7 @@ void flight_step(struct flight *flight, const struct flight_event *event,
                  struct flight_actions *actions)
 {
     actions->count = 0;
+    flight->window = event->window;
     switch (flight->state == FLIGHT_OVER ? FLIGHT_WAKE : event->kind) {
     case FLIGHT_WAKE:
         wake(flight, event, actions);
@@ -485,7 +538,10 @@ void flight_step(struct flight *flight, const struct flight_event *event,
         on_chunk(flight, event, actions);
         break;
     case FLIGHT_WANTED:
-        want(flight, event->chunk);
+        on_wanted(flight, event, actions);
+        break;
+    case FLIGHT_RELEASED:
+        release(flight, event->chunk);
         break;
     case FLIGHT_SOURCES:
         on_sources(flight, event, actions);

@@ -32,6 +32,10 @@
  *    with readers it asks again, ever less often, until FLIGHT_PATIENCE_NS have brought nothing, or
  *    a newer version took the place of this one. Where somebody is awaited who would serve it (a
  *    tier elects its next master), readers wait for FLIGHT_AWAIT_NS.
+ *  - Where there is no room to keep it, the driver gives it a window of chunks: it passes on. Then
+ *    nothing is asked for before a reader waits for it, and no more of it than half the window at a
+ *    time; what was read is released as more comes, and is asked for again where a reader that fell
+ *    behind by more than the window needs it. It ends, without landing, with its last reader.
  */
 enum {
     FLIGHT_SOURCES_MAX = 16,
@@ -48,6 +52,9 @@ enum {
 #define FLIGHT_PATIENCE_NS MONO_S(15)
 #define FLIGHT_AWAIT_NS MONO_S(60)
 #define FLIGHT_NEED_NS MONO_S(5) /* an unanswered FLIGHT_NEED counts as "none" */
+#define FLIGHT_LOOK_NS                                                                             \
+    MONO_S(1) /* passing on, while all have what they want: are there readers?                     \
+               */
 #define FLIGHT_BUSY_LEAST_NS MONO_S(1)
 #define FLIGHT_BUSY_MOST_NS MONO_S(30)
 
@@ -66,16 +73,22 @@ static inline void chunk_map_add(struct chunk_map *map, uint32_t chunk)
     map->words[chunk / 64] |= (uint64_t)1 << (chunk % 64);
 }
 
+static inline void chunk_map_remove(struct chunk_map *map, uint32_t chunk)
+{
+    map->words[chunk / 64] &= ~((uint64_t)1 << (chunk % 64));
+}
+
 enum flight_event_kind {
-    FLIGHT_WAKE,    /* the deadline has come, or nothing in particular */
-    FLIGHT_OPENED,  /* had, has_list: what an earlier life left; the first event */
-    FLIGHT_LISTED,  /* had: the list that was asked for came, and is the right one */
-    FLIGHT_CHUNK,   /* chunk: came, was checked, is kept */
-    FLIGHT_WANTED,  /* chunk: a reader waits for it */
-    FLIGHT_SOURCES, /* sources, source_count: holders, the best first */
-    FLIGHT_ENDED,   /* outcome, fault, retry_ns: the request has ended */
-    FLIGHT_BROKEN   /* our own disk fails, or the content is not what was promised; no request is
-                       under way any more */
+    FLIGHT_WAKE,     /* the deadline has come, or nothing in particular */
+    FLIGHT_OPENED,   /* had, has_list: what an earlier life left; the first event */
+    FLIGHT_LISTED,   /* had: the list that was asked for came, and is the right one */
+    FLIGHT_CHUNK,    /* chunk: came, was checked, is kept */
+    FLIGHT_WANTED,   /* chunk: a reader waits for it */
+    FLIGHT_RELEASED, /* chunk: is not kept any longer */
+    FLIGHT_SOURCES,  /* sources, source_count: holders, the best first */
+    FLIGHT_ENDED,    /* outcome, fault, retry_ns: the request has ended */
+    FLIGHT_BROKEN    /* our own disk fails, or the content is not what was promised; no request is
+                        under way any more */
 };
 
 enum flight_outcome {
@@ -90,6 +103,7 @@ struct flight_event {
     enum flight_event_kind kind;
     mono_t now;
     uint32_t readers; /* as many as there are now; with every event */
+    uint32_t window;  /* chunks that can be had at a time, 2 at least; 0: all; with every event */
     const struct chunk_map *had;
     bool has_list;
     uint32_t chunk;
@@ -155,7 +169,8 @@ struct flight {
     uint64_t chunk_size;
     uint32_t count; /* of chunks */
     uint32_t had_count;
-    uint32_t low; /* no chunk below is missing */
+    uint32_t window; /* as the last event told */
+    uint32_t low;    /* no chunk below is missing */
     bool has_list;
     struct chunk_map had;
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "cache/chunk.h"
 #include "src/base/log.h"
 #include "src/flights.h"
 #include "src/rate.h"
@@ -26,6 +27,9 @@ enum {
     FLIGHT_CHUNK_MAX = 64 * 1048576 /* a chunk is checked in memory: content up to 4 TiB, which
                                        a manifest may claim and every file system can hold */
 };
+
+/* The most chunks that are in memory where there is no room on the disk. */
+enum { FLYING_PASSED_MAX = PARTIAL_PASSED_MAX / CHUNK_SIZE_MIN };
 
 struct flights {
     unsigned magic;
@@ -84,9 +88,12 @@ struct flying {
     /* The fetch thread's. */
     struct flight machine;
     enum flying_busy busy;
-    bool ending; /* the flights are being stopped */
-    bool broken; /* the store did not take a chunk */
-    bool told;   /* the log, that it began */
+    bool ending;                        /* the flights are being stopped */
+    bool broken;                        /* the store did not take a chunk */
+    bool told;                          /* the log, that it began */
+    uint32_t window;                    /* chunks that fit into memory */
+    uint32_t passed[FLYING_PASSED_MAX]; /* those that are there, in the order of their coming */
+    uint32_t passed_count;
     struct fetch_alarm *alarm;
     struct fetch_request request;
     uint32_t chunk; /* that is coming in */

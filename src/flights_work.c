@@ -26,6 +26,12 @@ static const struct address *answerer(const struct flying *flying, const struct 
 
 static void carry_out(struct flying *flying, const struct flight_actions *actions);
 
+/* There is no room on the disk: it goes through memory to those who read. */
+static bool is_passing(const struct flying *flying)
+{
+    return flying->partial && partial_is_passing(flying->partial);
+}
+
 /* The flight may be over, and gone, after this. */
 static void step(struct flying *flying, struct flight_event event)
 {
@@ -35,6 +41,7 @@ static void step(struct flying *flying, struct flight_event event)
     MUST_BE(flying, FLYING_MAGIC);
     event.now = clock_mono();
     event.readers = flying->readers;
+    event.window = is_passing(flying) ? flying->window : 0;
     flight_step(&flying->machine, &event, &actions);
     source = flight_source_now(&flying->machine);
     pthread_mutex_lock(&flying->lock);
@@ -86,14 +93,14 @@ static void log_given_up(struct flying *flying, bool gone, const char *why)
 {
     char name[LOG_NAME_SIZE];
     uint64_t missed;
+    uint32_t kept = gone || is_passing(flying) ? 0 : flying->machine.had_count;
 
     if (!log_flood_pass(&flying->flights->given_up, clock_mono(), &missed))
         return;
     if (missed)
         log_warn("%" PRIu64 " more fetches were given up", missed);
     log_at(flying->readers ? LEVEL_WARN : LEVEL_INFO,
-           "gave up fetching %s: %s; %u of %u chunks are kept", name_of(flying, name), why,
-           gone || flying->status == STORE_FULL ? 0 : flying->machine.had_count,
+           "gave up fetching %s: %s; %u of %u chunks are kept", name_of(flying, name), why, kept,
            flying->machine.count);
 }
 
@@ -212,6 +219,11 @@ void flying_begin(void *arg)
     rate_begin(&flying->rate, flying->began);
     pthread_mutex_unlock(&flying->lock);
     flying->broken = flying->told = false;
+    if (!flying->partial)
+        flying->passed_count = 0;
+    flying->window = (uint32_t)(PARTIAL_PASSED_MAX / flying->manifest.chunk_size);
+    if (flying->window < 2)
+        flying->window = 2;
     flying->status = STORE_OK;
     if (is_ending(flying))
         return;
@@ -351,11 +363,40 @@ static void count_rate(struct flying *flying, uint64_t len)
     pthread_mutex_unlock(&flying->lock);
 }
 
+/* Makes room in memory: what came first was read first, or will be asked for again. */
+static void release_first(struct flying *flying)
+{
+    uint32_t chunk = flying->passed[0];
+
+    flying->passed_count--;
+    memmove(flying->passed, flying->passed + 1, flying->passed_count * sizeof(*flying->passed));
+    partial_release(flying->partial, chunk);
+    step(flying, (struct flight_event){.kind = FLIGHT_RELEASED, .chunk = chunk});
+}
+
+/* Where much is passed on, there is less memory for each: then less is asked for at a time. */
+static enum store_status put_chunk(struct flying *flying, uint32_t chunk, size_t len)
+{
+    enum store_status status = partial_put(flying->partial, chunk, flying->bytes, len);
+
+    if (status == STORE_FULL && flying->passed_count < flying->window)
+        flying->window = flying->passed_count > 2 ? flying->passed_count : 2;
+    while (status == STORE_FULL && flying->passed_count > 0) {
+        release_first(flying);
+        status = partial_put(flying->partial, chunk, flying->bytes, len);
+    }
+    if (status == STORE_OK && is_passing(flying)) {
+        MUST(flying->passed_count < FLYING_PASSED_MAX);
+        flying->passed[flying->passed_count++] = chunk;
+    }
+    return status;
+}
+
 /* The chunk that came in is whole: false where it is not what it should be. */
 static bool keep_chunk(struct flying *flying, size_t len)
 {
     uint32_t chunk = flying->chunk;
-    enum store_status status = partial_put(flying->partial, chunk, flying->bytes, len);
+    enum store_status status = put_chunk(flying, chunk, len);
 
     if (status == STORE_WRONG) {
         stat_add(STAT_CHUNKS_WRONG, 1);
@@ -482,11 +523,18 @@ static void land(struct flying *flying)
 
 /* ---- what the machine wants ----------------------------------------------------------------- */
 
+static const char *why_given_up(const struct flying *flying)
+{
+    if (flying->broken)
+        return store_sentence(flying->status);
+    if (is_passing(flying) && flying->readers == 0)
+        return "there is no room to keep it, and nobody reads it (any more)";
+    return "nobody who can be reached has its content";
+}
+
 static void give_up(struct flying *flying)
 {
-    end(flying, FLYING_FAILED, false,
-        flying->broken ? store_sentence(flying->status)
-                       : "nobody who can be reached has its content");
+    end(flying, FLYING_FAILED, false, why_given_up(flying));
 }
 
 /* Every flight praises its source: of one source once a second is enough. */

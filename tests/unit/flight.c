@@ -256,6 +256,90 @@ static void more_places_than_are_remembered_do_no_harm(void **state)
     expect_run(&b, 0, 1, 0, RUN_CHUNKS - 1);
 }
 
+/* ---- passing on: there is no room to keep it ------------------------------------------------- */
+
+enum { WINDOW = 8 };
+
+static void released(struct bench *b, uint32_t n)
+{
+    step(b, (struct flight_event){.kind = FLIGHT_RELEASED, .chunk = n});
+}
+
+/* A run of half the window for who waits, and nothing for nobody. */
+static void what_is_passed_on_is_asked_for_when_somebody_waits(void **state)
+{
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 100, true, NULL);
+    b.window = WINDOW;
+    sources(&b, 1, 1);
+    assert_int_equal(b.actions.count, 0);
+    want(&b, 10);
+    expect_run(&b, 0, 1, 10, 10 + WINDOW / 2 - 1);
+    chunks(&b, 10, 10 + WINDOW / 2 - 1);
+    ended(&b, FLIGHT_OUTCOME_DONE);
+    expect_judged(&b, 1, PEER_FINE);
+    assert_int_equal(b.actions.count, 1);
+    want(&b, 10 + WINDOW / 2);
+    expect_run(&b, 0, 1, 10 + WINDOW / 2, 10 + WINDOW - 1);
+}
+
+static void who_fell_behind_the_window_is_served_again(void **state)
+{
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 2, true, NULL);
+    b.window = 2;
+    sources(&b, 1, 1);
+    for (uint32_t n = 0; n < 2; n++) {
+        want(&b, n);
+        expect_run(&b, 0, 1, n, n);
+        chunk(&b, n);
+        ended(&b, FLIGHT_OUTCOME_DONE);
+        expect_only(&b, FLIGHT_JUDGE); /* all is had, and yet it does not land */
+    }
+    released(&b, 0);
+    want(&b, 0);
+    expect_run(&b, 0, 1, 0, 0);
+}
+
+static void what_is_passed_on_ends_with_its_last_reader(void **state)
+{
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 100, true, NULL);
+    b.window = WINDOW;
+    sources(&b, 1, 1);
+    wake_after(&b, FLIGHT_LOOK_NS);
+    assert_int_equal(b.actions.count, 0);
+    assert_true(b.actions.deadline.ns == b.now.ns + FLIGHT_LOOK_NS);
+    b.readers = 0;
+    wake_after(&b, FLIGHT_LOOK_NS);
+    expect_only(&b, FLIGHT_GIVE_UP);
+}
+
+/* What would come now would push out what nobody has read as yet. */
+static void the_disk_fills_up_in_the_middle(void **state)
+{
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 100, true, NULL);
+    sources(&b, 1, 1);
+    expect_run(&b, 0, 1, 0, 99);
+    chunks(&b, 0, 5);
+    b.window = WINDOW;
+    chunk(&b, 6);
+    expect_only(&b, FLIGHT_CUT);
+    ended(&b, FLIGHT_OUTCOME_CUT);
+    assert_int_equal(b.actions.count, 0);
+    want(&b, 7);
+    expect_run(&b, 0, 1, 7, 7 + WINDOW / 2 - 1);
+}
+
 /* ---- sources that fail ---------------------------------------------------------------------- */
 
 static void the_rest_comes_from_the_next_source(void **state)
@@ -485,6 +569,10 @@ int main(void)
         cmocka_unit_test(a_reader_just_ahead_is_waited_for),
         cmocka_unit_test(two_far_readers_take_turns_of_a_run),
         cmocka_unit_test(more_places_than_are_remembered_do_no_harm),
+        cmocka_unit_test(what_is_passed_on_is_asked_for_when_somebody_waits),
+        cmocka_unit_test(who_fell_behind_the_window_is_served_again),
+        cmocka_unit_test(what_is_passed_on_ends_with_its_last_reader),
+        cmocka_unit_test(the_disk_fills_up_in_the_middle),
         cmocka_unit_test(the_rest_comes_from_the_next_source),
         cmocka_unit_test(each_fault_has_its_standing),
         cmocka_unit_test(gone_is_nobodys_fault),

@@ -13,6 +13,7 @@ struct bench {
     struct flight_actions actions;
     mono_t now;
     uint32_t readers;
+    uint32_t window;
 };
 
 enum {
@@ -33,6 +34,7 @@ static inline void step(struct bench *b, struct flight_event event)
 {
     event.now = b->now;
     event.readers = b->readers;
+    event.window = b->window;
     flight_step(&b->flight, &event, &b->actions);
 }
 
