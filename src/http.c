@@ -347,6 +347,8 @@ static void fill_limits(struct reaper_limits *limits)
         limits->idle_ns = HTTP_IDLE_NS;
     if (!limits->window_ns)
         limits->window_ns = HTTP_WINDOW_NS;
+    if (!limits->last_ns)
+        limits->last_ns = HTTP_LAST_NS;
     if (!limits->rate)
         limits->rate = HTTP_RATE;
 }

@@ -81,6 +81,7 @@ enum step chunks_step(struct request *r)
             return reply_refuse(
                 r, 503, "this node fetches as much as it can for this host and its tier at a time");
         r->work_end = leave;
+        r->fetches = true;
         request_answer_soon(r);
     }
     return r->work ? await_list(r, &sha256) : send_list(r, &sha256);

@@ -33,6 +33,10 @@ enum {
  * told to ask again. It takes who is silent for FETCH_STALL_S for broken, and leaves it alone. */
 #define HTTP_PATIENCE_NS MONO_S(4)
 
+/* While the node ends, who reads nothing, or gets nothing of what is fetched for it, for so long is
+ * not waited for. */
+#define HTTP_LAST_NS MONO_S(2)
+
 struct events;
 
 struct http {
@@ -84,7 +88,9 @@ struct request {
     bool gone;
     struct request *next, **link;
 
-    mono_t answer_by; /* whoever waits for longer is woken; MONO_NEVER */
+    bool fetches;       /* it waits for what is being fetched, which may be for ever */
+    mono_t waits_since; /* under that lock too */
+    mono_t answer_by;   /* whoever waits for longer is woken; MONO_NEVER */
 
     bool begun;  /* the first call was made */
     bool closes; /* "Connection: close" goes with the answer */

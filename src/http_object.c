@@ -268,6 +268,7 @@ static enum step join_flight(struct request *r, struct object *o)
     if (!o->flight)
         return reply_refuse(
             r, 503, "this node fetches as much as it can for this host and its tier at a time");
+    r->fetches = true;
     request_answer_soon(r);
     return send_flight(r, o);
 }

@@ -56,6 +56,7 @@ enum wait request_wait(struct request *r)
     } else {
         r->suspended = true;
         link_in(r);
+        r->waits_since = clock_mono();
         reaper_state(r->visitor->reaped, REAPER_WAIT);
         MHD_suspend_connection(r->connection);
     }
@@ -91,6 +92,12 @@ bool request_is_late(const struct request *r)
     return mono_reached(clock_mono(), r->answer_by);
 }
 
+static bool is_stuck_at_the_end(const struct request *r)
+{
+    return atomic_load(&r->http->draining) && r->fetches &&
+           mono_between(r->waits_since, clock_mono()) >= HTTP_LAST_NS;
+}
+
 /* The reaper's call. Whoever has waited for long enough is woken, and so is a request whose client
  * has closed. */
 void visitor_waits(void *owner, bool gone)
@@ -101,7 +108,7 @@ void visitor_waits(void *owner, bool gone)
     pthread_mutex_lock(&lock);
     r = visitor->suspended;
     if (r) {
-        r->gone = r->gone || gone;
+        r->gone = r->gone || gone || is_stuck_at_the_end(r);
         if (r->gone || request_is_late(r))
             resume(r);
     }

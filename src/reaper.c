@@ -99,13 +99,15 @@ static bool is_idle_too_long(struct reaped *r, mono_t now, const struct reaper_l
 }
 
 /* At the end of each window: did too little move, although it was the client's turn? */
-static bool is_too_slow(struct reaped *r, mono_t now, const struct reaper_limits *limits,
+static bool is_too_slow(const struct reaper *reaper, struct reaped *r, mono_t now,
                         enum reaper_state state)
 {
+    const struct reaper_limits *limits = &reaper->options.limits;
     int64_t ns = mono_between(r->since, now);
+    int64_t window = reaper->shut_idle ? limits->last_ns : limits->window_ns;
     uint64_t least = (uint64_t)((double)limits->rate * (double)ns / 1e9), bytes, before = r->mark;
 
-    if (!r->tcp || ns < limits->window_ns)
+    if (!r->tcp || ns < window)
         return false;
     bytes = moved(r, state);
     r->since = now;
@@ -115,9 +117,11 @@ static bool is_too_slow(struct reaped *r, mono_t now, const struct reaper_limits
     return state == REAPER_BODY ? queued(r, SIOCINQ) == 0 : queued(r, SIOCOUTQ) > 0;
 }
 
-static bool is_due(struct reaped *r, mono_t now, const struct reaper_limits *limits,
+static bool is_due(const struct reaper *reaper, struct reaped *r, mono_t now,
                    enum reaper_state state)
 {
+    const struct reaper_limits *limits = &reaper->options.limits;
+
     switch (state) {
     case REAPER_FRESH:
         return mono_between(r->since, now) >= limits->head_ns;
@@ -125,7 +129,7 @@ static bool is_due(struct reaped *r, mono_t now, const struct reaper_limits *lim
         return is_idle_too_long(r, now, limits);
     case REAPER_BODY:
     case REAPER_REPLY:
-        return is_too_slow(r, now, limits, state);
+        return is_too_slow(reaper, r, now, state);
     case REAPER_WAIT:
         return false;
     }
@@ -145,7 +149,7 @@ static void judge(struct reaper *reaper, struct reaped *r, mono_t now)
     }
     if (state == REAPER_WAIT)
         reaper->options.waits(r->owner, is_gone(r));
-    if (is_due(r, now, &reaper->options.limits, state)) {
+    if (is_due(reaper, r, now, state)) {
         stat_add(STAT_CONNECTIONS_REAPED, 1);
         cut_off(r);
     } else if (reaper->shut_idle && state <= REAPER_IDLE && queued(r, SIOCINQ) == 0) {

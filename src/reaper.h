@@ -29,7 +29,8 @@ struct reaper_limits {
     int64_t head_ns;
     int64_t idle_ns;
     int64_t window_ns;
-    uint64_t rate; /* bytes a second */
+    uint64_t rate;   /* bytes a second */
+    int64_t last_ns; /* the window, after reaper_shut_idle */
 };
 
 struct reaper_options {
@@ -58,7 +59,8 @@ void reaper_state(struct reaped *reaped, enum reaper_state state);
  * loop's thread. */
 void reaper_shut(struct reaper *reaper, bool (*unwanted)(const void *owner));
 
-/* From now on connections between requests are shut at once. On the loop's thread. */
+/* From now on connections between requests are shut at once, and too slow is judged over last_ns.
+ * On the loop's thread. */
 void reaper_shut_idle(struct reaper *reaper);
 
 #endif

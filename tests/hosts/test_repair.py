@@ -4,6 +4,7 @@
 import os
 import pathlib
 import signal
+import subprocess
 import time
 
 from net import check, contains, equal, wait_until
@@ -234,6 +235,24 @@ def stop_during_a_download(net):
         check(not os.path.exists(whole), "a part was left as if it were the whole")
     first.start()
     equal(sha256(second.get("file")), sha256(content), "the download, resumed")
+
+
+@test("SIGTERM does not wait for a download whose source is silent")
+def stop_with_a_stuck_download(net):
+    source, node = cluster(net, 2)
+    source.put("file", os.urandom(24 * 1024 * 1024))
+    everyone_knows((node,), "file")
+    node.host.slow_down("40mbit")
+    start = node.host.received()
+    with subprocess.Popen(node.words("get", "file", "-o", "out"), cwd=node.folder,
+                          stderr=subprocess.DEVNULL) as reader:
+        wait_until(lambda: node.host.received() - start > 1024 * 1024, "it is under way")
+        source.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        equal(node.stop(), 0, "the exit status on SIGTERM")
+        check(time.monotonic() - began < 8, "it took more than 8 s")
+        check(reader.wait() != 0, "pond get was content with a part")
+    source.process.send_signal(signal.SIGCONT)
 
 
 @test("SIGTERM and SIGINT end an idle node at once")

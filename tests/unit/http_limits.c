@@ -339,6 +339,28 @@ static void draining_breaks_nothing_off(void **state)
     site_start(&site, &quick);
 }
 
+/* Its download is stuck; those of others would get all the time that is given here. */
+static void draining_does_not_wait_for_who_does_not_read(void **state)
+{
+    int fd, small = 4096;
+    mono_t began;
+
+    (void)state;
+    site_stop(&site, 0);
+    site_start(&site, &(struct site_options){.limits = {.head_ns = MONO_MS(1000),
+                                                        .window_ns = MONO_S(60),
+                                                        .last_ns = MONO_MS(500)}});
+    fd = site_connect(&site);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    send_text(fd, "GET /example.com/large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_int_equal(recv(fd, &small, sizeof(small), MSG_WAITALL), sizeof(small));
+    began = clock_mono();
+    site_stop(&site, MONO_S(50));
+    assert_true(mono_between(began, clock_mono()) < MONO_S(25));
+    close(fd);
+    site_start(&site, &quick);
+}
+
 /* Two hundred lives, some with clients in the middle of something. */
 static void it_stops_and_starts_again(void **state)
 {
@@ -374,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_steady_reader_is_served),
         cmocka_unit_test(a_dripping_body_is_closed),
         cmocka_unit_test(draining_breaks_nothing_off),
+        cmocka_unit_test(draining_does_not_wait_for_who_does_not_read),
         cmocka_unit_test(it_stops_and_starts_again),
     };
     return cmocka_run_group_tests_name("http_limits", tests, start, stop);
