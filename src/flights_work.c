@@ -219,8 +219,6 @@ void flying_begin(void *arg)
     rate_begin(&flying->rate, flying->began);
     pthread_mutex_unlock(&flying->lock);
     flying->broken = flying->told = false;
-    if (!flying->partial)
-        flying->passed_count = 0;
     flying->window = (uint32_t)(PARTIAL_PASSED_MAX / flying->manifest.chunk_size);
     if (flying->window < 2)
         flying->window = 2;
