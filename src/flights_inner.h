@@ -118,6 +118,12 @@ struct flight_reader {
     struct flight_reader *next_woken; /* guarded by flying.wake_lock */
 };
 
+/* There is no room on the disk: it goes through memory to those who read. */
+static inline bool flying_is_passing(const struct flying *flying)
+{
+    return flying->partial && partial_is_passing(flying->partial);
+}
+
 /* ---- flights.c ------------------------------------------------------------------------------ */
 
 /* With flights.lock held: the flight for this content, a new one where there is none, aloft, with
@@ -143,6 +149,12 @@ void flying_begin(void *flying);
 void flying_note(void *flying); /* takes the wants; drops a reference */
 void flying_take_sources(struct flying *flying, const struct flights_found *found);
 void flying_stop(struct flying *flying);
+
+/* ---- flights_log.c: the fetch thread --------------------------------------------------------- */
+
+void flying_log_begin(struct flying *flying, const struct address *server);
+void flying_log_landed(const struct flying *flying);
+void flying_log_given_up(struct flying *flying, bool gone, const char *why);
 
 /* ---- flights_readers.c ---------------------------------------------------------------------- */
 

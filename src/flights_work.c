@@ -14,8 +14,6 @@
 
 /* All of this runs on the fetch thread, but for the three small functions that say otherwise. */
 
-enum { LOG_NAME_MAX = 200, LOG_NAME_SIZE = 4 * LOG_NAME_MAX + 4 };
-
 /* Who is to be judged for what came from the source: it may have sent us on. */
 static const struct address *answerer(const struct flying *flying, const struct address *source)
 {
@@ -26,12 +24,6 @@ static const struct address *answerer(const struct flying *flying, const struct 
 
 static void carry_out(struct flying *flying, const struct flight_actions *actions);
 
-/* There is no room on the disk: it goes through memory to those who read. */
-static bool is_passing(const struct flying *flying)
-{
-    return flying->partial && partial_is_passing(flying->partial);
-}
-
 /* The flight may be over, and gone, after this. */
 static void step(struct flying *flying, struct flight_event event)
 {
@@ -41,7 +33,7 @@ static void step(struct flying *flying, struct flight_event event)
     MUST_BE(flying, FLYING_MAGIC);
     event.now = clock_mono();
     event.readers = flying->readers;
-    event.window = is_passing(flying) ? flying->window : 0;
+    event.window = flying_is_passing(flying) ? flying->window : 0;
     flight_step(&flying->machine, &event, &actions);
     source = flight_source_now(&flying->machine);
     pthread_mutex_lock(&flying->lock);
@@ -56,53 +48,7 @@ static void on_alarm(void *arg)
     step(arg, (struct flight_event){.kind = FLIGHT_WAKE});
 }
 
-static const char *name_of(const struct flying *flying, char memory[LOG_NAME_SIZE])
-{
-    struct text text = text_over(memory, LOG_NAME_SIZE);
-
-    log_quote(&text, span_of(flying->manifest.name), LOG_NAME_MAX);
-    return memory;
-}
-
 /* ---- the end -------------------------------------------------------------------------------- */
-
-/* What is small has come before anybody has read that it will. */
-static enum log_level level_of(const struct flying *flying)
-{
-    return partial_is_small(&flying->manifest) ? LEVEL_DEBUG : LEVEL_INFO;
-}
-
-static void log_landed(const struct flying *flying)
-{
-    char name[LOG_NAME_SIZE], size[64], took[64], rate[64];
-    struct text size_text = TEXT_OVER(size), took_text = TEXT_OVER(took),
-                rate_text = TEXT_OVER(rate);
-    int64_t ns = mono_between(flying->began, clock_mono());
-
-    if (level_of(flying) > log_level())
-        return;
-    text_bytes(&size_text, flying->brought);
-    text_seconds(&took_text, ns);
-    text_bytes(&rate_text, (uint64_t)((double)flying->brought * 1e9 / (double)(ns ? ns : 1)));
-    log_at(level_of(flying), "fetched %s: %s in %s (%s/s)", name_of(flying, name), size, took,
-           rate);
-}
-
-/* What is wanted for later, and nobody has, is tried again and again: no news for a person. */
-static void log_given_up(struct flying *flying, bool gone, const char *why)
-{
-    char name[LOG_NAME_SIZE];
-    uint64_t missed;
-    uint32_t kept = gone || is_passing(flying) ? 0 : flying->machine.had_count;
-
-    if (!log_flood_pass(&flying->flights->given_up, clock_mono(), &missed))
-        return;
-    if (missed)
-        log_warn("%" PRIu64 " more fetches were given up", missed);
-    log_at(flying->readers ? LEVEL_WARN : LEVEL_INFO,
-           "gave up fetching %s: %s; %u of %u chunks are kept", name_of(flying, name), why, kept,
-           flying->machine.count);
-}
 
 static void end(struct flying *flying, enum flying_state state, bool gone, const char *why)
 {
@@ -112,10 +58,10 @@ static void end(struct flying *flying, enum flying_state state, bool gone, const
     flying->bytes = NULL;
     flying->busy = FLYING_IDLE;
     if (state == FLYING_LANDED) {
-        log_landed(flying);
+        flying_log_landed(flying);
     } else if (!flying->ending) {
         stat_add(STAT_FETCHES_FAILED, 1);
-        log_given_up(flying, gone, why);
+        flying_log_given_up(flying, gone, why);
     }
     flying_end(flying, state, gone);
 }
@@ -265,23 +211,9 @@ static void request_ended(struct flying *flying)
                                            .retry_ns = MONO_S(request->retry_after_s)});
 }
 
-static void log_begin(struct flying *flying, const struct address *server)
-{
-    char name[LOG_NAME_SIZE], from[ADDRESS_TEXT_SIZE], size[64];
-    struct text size_text = TEXT_OVER(size);
-
-    if (flying->told || level_of(flying) > log_level())
-        return;
-    flying->told = true;
-    text_bytes(&size_text, flying->manifest.size);
-    log_at(level_of(flying), "fetching %s (%s) from %s: %u of %u chunks are here",
-           name_of(flying, name), size, address_text(server, from), flying->machine.had_count,
-           flying->machine.count);
-}
-
 static void submit(struct flying *flying, const struct address *server)
 {
-    log_begin(flying, server);
+    flying_log_begin(flying, server);
     flying->request.server = *server;
     flying->request.owner = flying;
     memcpy(flying->request.via, flying->via, sizeof(flying->via));
@@ -383,7 +315,7 @@ static enum store_status put_chunk(struct flying *flying, uint32_t chunk, size_t
         release_first(flying);
         status = partial_put(flying->partial, chunk, flying->bytes, len);
     }
-    if (status == STORE_OK && is_passing(flying)) {
+    if (status == STORE_OK && flying_is_passing(flying)) {
         MUST(flying->passed_count < FLYING_PASSED_MAX);
         flying->passed[flying->passed_count++] = chunk;
     }
@@ -525,7 +457,7 @@ static const char *why_given_up(const struct flying *flying)
 {
     if (flying->broken)
         return store_sentence(flying->status);
-    if (is_passing(flying) && flying->readers == 0)
+    if (flying_is_passing(flying) && flying->readers == 0)
         return "there is no room to keep it, and nobody reads it (any more)";
     return "nobody who can be reached has its content";
 }
