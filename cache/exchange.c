@@ -260,6 +260,7 @@ static struct exchange_source source_of(const struct exchange *machine, const st
         .size = notice->size,
         .held = notice->held,
         .deleted = notice->deleted,
+        .leads = notice->leads,
     };
 
     memcpy(source.node, notice->sender.node, sizeof(source.node));

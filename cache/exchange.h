@@ -200,6 +200,7 @@ struct exchange_source {
     uint64_t size;
     bool held;
     bool deleted;
+    bool leads; /* it is the master of a tier: it can ask others for us */
 };
 
 struct exchange_action {

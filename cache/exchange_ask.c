@@ -133,6 +133,16 @@ static size_t sources_most(const struct question *question)
     return question->ask == EXCHANGE_ASK_SURVEY ? EXCHANGE_SURVEY_MAX : EXCHANGE_SOURCES_MAX;
 }
 
+/* Of many answers, those of who can ask others are kept: then the last that is not. */
+static size_t source_to_replace(const struct question *question, const struct exchange_source *by)
+{
+    size_t i = question->source_count;
+
+    while (by->leads && i > 0 && question->sources[i - 1].leads)
+        i--;
+    return by->leads && i > 0 ? i - 1 : sources_most(question);
+}
+
 /* One answer a host: its latest. */
 static void source_add(struct question *question, const struct exchange_source *source)
 {
@@ -141,6 +151,8 @@ static void source_add(struct question *question, const struct exchange_source *
     while (i < question->source_count &&
            !address_same_host(&question->sources[i].http, &source->http))
         i++;
+    if (i == sources_most(question))
+        i = source_to_replace(question, source);
     if (i == sources_most(question))
         return;
     question->sources[i] = *source;

@@ -239,6 +239,7 @@ static void reply_work(struct exchange *machine, struct exchange_actions *action
         action->to = reply->to;
         exchange_say_write(machine, reply->name, &reply->local, &action->notice);
         memcpy(action->notice.tuid, reply->tuid, sizeof(action->notice.tuid));
+        action->notice.leads = machine->place.leads;
         slots_free(&saying->reply_slots, slot);
         slot = slots_first(&saying->reply_slots);
     }

@@ -11,7 +11,7 @@ static const char FILE_NAME[] = "file", NEWER[] = "newer", TUID[] = "tuid", MTIM
                   DOMAIN[] = "domain", NODE[] = "node", BOOT[] = "boot", COUNTER[] = "counter",
                   CLOCK[] = "clock", VERSION[] = "version", SPREAD[] = "spread",
                   CONTENT[] = "content", HELD[] = "held", DELETED[] = "deleted", SIZE[] = "size",
-                  SHA256[] = "sha256", CONFIRM[] = "confirm";
+                  SHA256[] = "sha256", CONFIRM[] = "confirm", LEADS[] = "leads";
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -103,6 +103,7 @@ static void read_ihave(struct fields *fields, struct notice *out)
                               : MESSAGE_MISSING);
     fields_demand(fields, out->port > 0 && !version_same(out->version, VERSION_NONE));
     out->confirm = flag_of(fields, CONFIRM);
+    out->leads = flag_of(fields, LEADS);
     read_content(fields, out);
 }
 
@@ -181,5 +182,7 @@ void notice_write(const struct notice *notice, wall_t date, struct text *out)
         write_content(notice, out);
     if (!asks && notice->confirm)
         message_add_flag(out, CONFIRM, true);
+    if (!asks && notice->leads)
+        message_add_flag(out, LEADS, true);
     message_end(out, (struct span){"", 0});
 }

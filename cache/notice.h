@@ -53,6 +53,7 @@ struct notice {
     bool held;    /* the sender has the content, whole and checked */
     bool deleted; /* this version is a tombstone */
     bool confirm; /* `confirm`: who is a candidate is to answer as soon as it holds this version */
+    bool leads;   /* `leads`: in an answer: the sender is the master of a tier */
     uint64_t size;
     struct digest sha256; /* of the content; zeros for a tombstone */
 };

@@ -224,6 +224,29 @@ static void a_survey_hears_everyone(void **state)
     assert_true(version_same(action->sources[0].version, version_of(4)));
 }
 
+/* Whoever can ask others is not lost among many who cannot. */
+static void a_survey_keeps_those_who_lead(void **state)
+{
+    struct bench *bench = *state;
+    struct notice answer = ihave(3, true);
+    const struct exchange_action *action;
+    unsigned leading = 0;
+
+    ask(bench, 1, EXCHANGE_ASK_SURVEY, knows(5, true));
+    strcpy(answer.tuid, "x");
+    for (uint8_t i = 2; i < 100; i++) {
+        answer.leads = i > 95;
+        hear(bench, i, answer, knows(5, true));
+    }
+    bench->actions.count = 0;
+    action = await(bench, EXCHANGE_ANSWER, 3000);
+    assert_non_null(action);
+    assert_int_equal(action->source_count, EXCHANGE_SURVEY_MAX);
+    for (size_t i = 0; i < action->source_count; i++)
+        leading += action->sources[i].leads;
+    assert_int_equal(leading, 4);
+}
+
 static void who_has_nobody_to_ask_is_told_at_once(void **state)
 {
     struct bench *bench = *state;
@@ -272,6 +295,7 @@ int main(void)
         CASE(content_that_came_or_went_meanwhile_ends_the_question),
         CASE(the_newest_is_waited_for_half_a_second),
         CASE(a_survey_hears_everyone),
+        CASE(a_survey_keeps_those_who_lead),
         cmocka_unit_test_setup_teardown(who_has_nobody_to_ask_is_told_at_once, set_up_alone,
                                         tear_down),
         CASE(too_many_questions_are_refused_as_such),

@@ -169,6 +169,19 @@ static void our_own_question_does_not_come_back_to_go_up(void **state)
     assert_null(says(bench, NOTICE_WHOHAS));
 }
 
+/* So that a survey can go on to whom an answerer leads; what is announced need not say it. */
+static void a_master_says_in_its_answers_that_it_leads(void **state)
+{
+    struct bench *bench = *state;
+
+    stand(bench, PLACE_GATEWAY);
+    hear_as(bench, 9, MASTER_ABOVE, whohas(0, false), knows(5, true));
+    assert_true(says(bench, NOTICE_IHAVE)->notice.leads);
+    stand(bench, PLACE_SLAVE);
+    hear_as(bench, 9, MASTER_ABOVE, whohas(0, false), knows(5, true));
+    assert_false(says(bench, NOTICE_IHAVE)->notice.leads);
+}
+
 /* Eight slaves start the same thing at once: one question goes up, and all are answered. */
 static void many_who_ask_for_one_name_send_one_question_up(void **state)
 {
@@ -335,6 +348,7 @@ int main(void)
         CASE(a_question_from_below_goes_up_under_its_own_tuid),
         CASE(each_tuid_goes_up_once),
         CASE(our_own_question_does_not_come_back_to_go_up),
+        CASE(a_master_says_in_its_answers_that_it_leads),
         CASE(many_who_ask_for_one_name_send_one_question_up),
         CASE(a_flood_of_questions_from_below_is_bounded),
         CASE(news_go_on_to_those_they_concern),

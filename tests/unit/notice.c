@@ -38,6 +38,7 @@ static void assert_same(const struct notice *a, const struct notice *b)
     assert_int_equal(a->held, b->held);
     assert_int_equal(a->deleted, b->deleted);
     assert_int_equal(a->confirm, b->confirm);
+    assert_int_equal(a->leads, b->leads);
     assert_int_equal(a->size, b->size);
     assert_true(digest_same(&a->sha256, &b->sha256));
 }
@@ -91,9 +92,11 @@ static void what_is_written_is_read_back(void **state)
     answer.held = false;
     *answer.tuid = '\0';
     answer.confirm = true;
+    answer.leads = true;
     assert_survives(&answer);
     assert_survives(&tombstone);
     tombstone.confirm = true;
+    tombstone.leads = true;
     assert_survives(&tombstone);
 }
 
@@ -109,6 +112,7 @@ static void the_longest_notice_fits_a_message(void **state)
                        .spread_ms = NOTICE_SPREAD_MAX_MS,
                        .held = true,
                        .confirm = true,
+                       .leads = true,
                        .size = INT64_MAX};
 
     (void)state;
