@@ -233,7 +233,7 @@ static void a_survey_keeps_those_who_lead(void **state)
     unsigned leading = 0;
 
     ask(bench, 1, EXCHANGE_ASK_SURVEY, knows(5, true));
-    strcpy(answer.tuid, "x");
+    memcpy(answer.tuid, "x", 2);
     for (uint8_t i = 2; i < 100; i++) {
         answer.leads = i > 95;
         hear(bench, i, answer, knows(5, true));
