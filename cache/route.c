@@ -102,3 +102,8 @@ unsigned route_confirmers(const struct route_place *place)
 {
     return place->above ? AUDIENCE_ABOVE : AUDIENCE_FELLOWS;
 }
+
+bool route_brings_up(const struct route_place *place, unsigned relation)
+{
+    return place->follows && !(relation & ROUTE_FOLLOWED) && !route_confirms(place, relation);
+}

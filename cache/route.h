@@ -92,4 +92,8 @@ bool route_place_same(const struct route_place *a, const struct route_place *b);
 bool route_confirms(const struct route_place *place, unsigned relations);
 unsigned route_confirmers(const struct route_place *place); /* of enum route_audience */
 
+/* Is what we take from such a host ours to bring up, and kept here until that is confirmed? What
+ * comes from below or from beside is. */
+bool route_brings_up(const struct route_place *place, unsigned relations);
+
 #endif

@@ -47,18 +47,15 @@ static bool is_right(struct adoption *adoption, const struct adoption_source *so
 
 static void adopted(struct store_job *job);
 
-/* What comes from below, or from beside, is for us to bring up: until then it is kept here. */
 static bool is_to_confirm(const struct adoption_source *source)
 {
     mono_t now = clock_mono();
     struct route_place place;
-    unsigned relations;
 
     if (!source->routes)
         return false;
     place = routes_place(source->routes, now);
-    relations = routes_to(source->routes, now, &source->server);
-    return place.follows && !(relations & ROUTE_FOLLOWED) && !route_confirms(&place, relations);
+    return route_brings_up(&place, routes_to(source->routes, now, &source->server));
 }
 
 bool adoption_read(struct adoption *adoption, struct span rest,

@@ -154,6 +154,25 @@ static void the_tier_above_confirms_or_our_own(void **state)
     assert_int_equal(route_confirmers(&place), AUDIENCE_FELLOWS);
 }
 
+static void what_comes_from_below_or_beside_is_brought_up(void **state)
+{
+    static const enum route_as gateway[] = {ROUTE_AS_SLAVE, ROUTE_AS_MASTER};
+    static const enum route_as top[] = {ROUTE_AS_MASTER};
+    static const enum route_as backup[] = {ROUTE_AS_BACKUP};
+    struct route_place place = place_of(gateway, 2, true);
+
+    (void)state;
+    assert_true(route_brings_up(&place, route_relation(ROUTE_AS_MASTER, ROUTE_AS_SLAVE)));
+    assert_true(route_brings_up(&place, route_relation(ROUTE_AS_MASTER, ROUTE_AS_BACKUP)));
+    assert_false(route_brings_up(&place, route_relation(ROUTE_AS_SLAVE, ROUTE_AS_MASTER)));
+    assert_false(route_brings_up(&place, route_relation(ROUTE_AS_SLAVE, ROUTE_AS_BACKUP)));
+    place = place_of(backup, 1, true);
+    assert_true(route_brings_up(&place, route_relation(ROUTE_AS_BACKUP, ROUTE_AS_SLAVE)));
+    assert_false(route_brings_up(&place, route_relation(ROUTE_AS_BACKUP, ROUTE_AS_MASTER)));
+    place = place_of(top, 1, true);
+    assert_false(route_brings_up(&place, route_relation(ROUTE_AS_MASTER, ROUTE_AS_SLAVE)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +183,7 @@ int main(void)
         cmocka_unit_test(datagrams_go_to_those_they_concern),
         cmocka_unit_test(the_place_is_that_of_all_tiers),
         cmocka_unit_test(the_tier_above_confirms_or_our_own),
+        cmocka_unit_test(what_comes_from_below_or_beside_is_brought_up),
     };
     return cmocka_run_group_tests_name("route", tests, NULL, NULL);
 }

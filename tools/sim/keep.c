@@ -13,13 +13,10 @@ static const int64_t WANT_MOST_NS = MONO_MS(10); /* until the store has noted it
 static const int64_t HEAD_NS = MONO_MS(20);      /* until the elections know of a change */
 static const int64_t AGAIN_LEAST_NS = MONO_S(1), AGAIN_MOST_NS = MONO_S(60);
 
-/* Is it a candidate of a tier in which we are slave? */
-static bool is_above(const struct sim *sim, const struct sim_node *node, int other)
+/* Is there another who could confirm what this one put? */
+static bool can_be_confirmed(const struct sim *sim, const struct sim_node *node)
 {
-    for (int t = 0; t < sim->tier_count; t++)
-        if (node->parts[t][node->index] == SIM_SLAVE && node->parts[t][other] == SIM_CANDIDATE)
-            return true;
-    return false;
+    return sim->by_tiers && routes_copies(&node->routes, sim_node_mono(sim, node)).others > 0;
 }
 
 static void be_unconfirmed(const struct sim *sim, struct twin_entry *entry, bool unconfirmed)
@@ -32,9 +29,7 @@ static void be_unconfirmed(const struct sim *sim, struct twin_entry *entry, bool
 /* A put or rm of our own. */
 void keep_put(struct sim *sim, struct sim_node *node, int name)
 {
-    struct route_place place = place_of(sim, node);
-
-    be_unconfirmed(sim, &node->twin.entries[name], place.above || place.candidate);
+    be_unconfirmed(sim, &node->twin.entries[name], can_be_confirmed(sim, node));
     keep_changed(sim, node);
 }
 
@@ -46,7 +41,9 @@ void keep_adopted(struct sim *sim, struct sim_node *node, int name, int from)
 
     if (!sim->by_tiers)
         return;
-    be_unconfirmed(sim, entry, place.above && !is_above(sim, node, from));
+    be_unconfirmed(
+        sim, entry,
+        route_brings_up(&place, place_relations(sim, node, &sim->nodes[from].address)));
     if (!entry->deleted && (place.top || entry->unconfirmed))
         entry->wanted = !sim_planted(sim, SIM_KEEPS_NOTHING);
     keep_changed(sim, node);
@@ -134,12 +131,12 @@ void keep_want(struct sim *sim, struct sim_node *node, const struct exchange_act
     event->peer = action->unconfirmed;
 }
 
-/* Tells what is unconfirmed once more, ever later. */
+/* Tells what is unconfirmed once more, ever later; nobody where nobody could confirm it. */
 static void look(struct sim *sim, struct sim_event *event)
 {
     struct sim_node *node = &sim->nodes[event->node];
 
-    for (int name = 0; name < sim->names; name++) {
+    for (int name = 0; can_be_confirmed(sim, node) && name < sim->names; name++) {
         struct twin_entry *entry = &node->twin.entries[name];
 
         if (!entry->unconfirmed || !mono_reached(sim->now, entry->again))
