@@ -258,25 +258,6 @@ struct fetch_verdict fetch_answer_judge(const struct fetch_answer *answer,
 
 /* ---- redirects ------------------------------------------------------------------------------ */
 
-/* "10.27.4.1:65028", "[fd00::1]:65028" */
-static bool parse_authority(struct span text, struct address *out)
-{
-    struct span host;
-    uint64_t port;
-
-    if (span_begins(text, "[")) {
-        text.at++, text.len--;
-        host = span_take(&text, ']');
-        if (!span_begins(text, ":"))
-            return false;
-        text.at++, text.len--;
-    } else {
-        host = span_take(&text, ':');
-    }
-    return span_u64(text, UINT16_MAX, &port) && port > 0 &&
-           address_parse(host, (uint16_t)port, out);
-}
-
 bool fetch_answer_location(const struct fetch_answer *answer, const struct fetch_request *request,
                            struct address *out)
 {
@@ -287,7 +268,7 @@ bool fetch_answer_location(const struct fetch_answer *answer, const struct fetch
         value.at == NULL || !span_begins(value, scheme))
         return false;
     rest = (struct span){value.at + sizeof(scheme) - 1, value.len - (sizeof(scheme) - 1)};
-    if (!parse_authority(span_take(&rest, '/'), out))
+    if (!address_parse_text(span_take(&rest, '/'), out))
         return false;
     out->scope = request->answered.scope;
     return span_is(rest, request->target + 1);

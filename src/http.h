@@ -26,11 +26,13 @@
  */
 struct http;
 struct ev_loop;
+struct fetch;
 struct reload_ask;
 
 struct http_world {
     struct store *store;
     struct flights *flights;
+    struct fetch *fetch; /* NULL: nobody is asked over HTTP */
     struct gate *gate;
     const struct routes *routes;
     struct challenge_server *challenges;

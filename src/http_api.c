@@ -177,68 +177,6 @@ static enum step conflicts_step(struct request *r)
                                   (int)(n == API_LIST_PAGE)));
 }
 
-static void add_holder(json_t *answers, const struct exchange_source *s, const char *address)
-{
-    char version[VERSION_TEXT_SIZE];
-    json_t *one =
-        json_pack("{s:s, s:s?, s:s, s:I, s:b, s:b, s:b}", "node", s->node, "address", address,
-                  "version", version_text(s->version, version), "size", (json_int_t)s->size, "held",
-                  (int)s->held, "deleted", (int)s->deleted, "own", (int)(address == NULL));
-
-    MUST(one != NULL && json_array_append_new(answers, one) == 0);
-}
-
-/* What this node would have answered. */
-static void add_own(json_t *answers, const struct http *http, const char *name)
-{
-    struct store_entry entry;
-    struct exchange_source own = {.size = 0};
-
-    if (store_find(http->options.world.store, span_of(name), &entry) != STORE_OK)
-        return;
-    MUST(span_copy(span_of(http->node), own.node, sizeof(own.node)));
-    own.version = entry.manifest.version;
-    own.size = entry.manifest.size;
-    own.held = entry.held;
-    own.deleted = entry.manifest.deleted;
-    add_holder(answers, &own, NULL);
-}
-
-static json_t *survey_json(const struct http *http, const struct ask *ask)
-{
-    json_t *answers = json_array();
-    char address[ADDRESS_TEXT_SIZE];
-
-    MUST(answers != NULL);
-    add_own(answers, http, ask->name);
-    for (size_t i = 0; i < ask->source_count; i++)
-        add_holder(answers, &ask->sources[i], address_text(&ask->sources[i].http, address));
-    return json_pack("{s:i, s:s, s:o}", "format", 1, "name", ask->name, "answers", answers);
-}
-
-static void end_question(void *work)
-{
-    question_end(work);
-}
-
-static enum step whohas_step(struct request *r)
-{
-    char typed[API_ARG_SIZE] = "", name[NAME_SIZE];
-    enum name_verdict verdict;
-
-    if (r->work)
-        return question_answered(r->work)
-                   ? send_json(r, survey_json(r->http, question_ask_of(r->work)))
-                   : STEP_WAIT;
-    (void)request_arg(r, "name", typed, sizeof(typed));
-    verdict = name_complete(span_of(typed), r->http->domain, name);
-    if (verdict != NAME_OK)
-        return reply_refuse(r, 400, name_sentence(verdict));
-    r->work_end = end_question;
-    r->work = question_ask(r, EXCHANGE_ASK_SURVEY, span_of(name));
-    return r->work ? STEP_WAIT : reply_refuse(r, 503, "too many questions wait for an answer");
-}
-
 static enum step log_level_step(struct request *r)
 {
     char text[32] = "";
@@ -326,6 +264,7 @@ static const struct route routes[] = {
     {"/.pond/list", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, list_step},
     {"/.pond/conflicts", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, conflicts_step},
     {"/.pond/whohas", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, whohas_step},
+    {HTTP_WHOHAS, "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, whohas_of_others_step},
     {"/.pond/events", "GET", GATE_READ_API, ADMIT_OWN_ONLY, events_step},
     {"/.pond/verify", "POST", GATE_CONTROL, 0, verify_step},
     {"/.pond/rebuild", "POST", GATE_CONTROL, 0, rebuild_step},

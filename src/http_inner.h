@@ -190,13 +190,16 @@ enum step remove_begin(struct request *r);  /* DELETE */
 enum step api_begin(struct request *r);     /* /.pond/... */
 
 #define HTTP_CHUNKS "/.pond/chunks/"
-enum step chunks_step(struct request *r);    /* /.pond/chunks/... */
-enum step catalogue_step(struct request *r); /* /.pond/catalogue */
-enum step ranges_step(struct request *r);    /* /.pond/ranges */
-enum step events_step(struct request *r);    /* /.pond/events */
-enum step verify_step(struct request *r);    /* /.pond/verify */
-enum step rebuild_step(struct request *r);   /* /.pond/rebuild */
-enum step reload_step(struct request *r);    /* /.pond/reload */
+enum step chunks_step(struct request *r); /* /.pond/chunks/... */
+enum step whohas_step(struct request *r); /* /.pond/whohas?name= */
+#define HTTP_WHOHAS "/.pond/whohas/"
+enum step whohas_of_others_step(struct request *r); /* /.pond/whohas/...?within= */
+enum step catalogue_step(struct request *r);        /* /.pond/catalogue */
+enum step ranges_step(struct request *r);           /* /.pond/ranges */
+enum step events_step(struct request *r);           /* /.pond/events */
+enum step verify_step(struct request *r);           /* /.pond/verify */
+enum step rebuild_step(struct request *r);          /* /.pond/rebuild */
+enum step reload_step(struct request *r);           /* /.pond/reload */
 
 struct events *events_new(void);
 void events_end(struct events *events); /* of all listeners; nobody is let in any more */

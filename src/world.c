@@ -241,6 +241,7 @@ static bool make_http(struct world *world)
                                    .max_connections = (unsigned)conf->max_connections,
                                    .world = {.store = world->store,
                                              .flights = world->wires.flights,
+                                             .fetch = world->fetch,
                                              .gate = world->gate,
                                              .routes = &world->routes,
                                              .challenges = world->challenges,

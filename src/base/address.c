@@ -161,6 +161,24 @@ const char *address_text(const struct address *a, char out[ADDRESS_TEXT_SIZE])
     return out;
 }
 
+bool address_parse_text(struct span text, struct address *out)
+{
+    struct span host;
+    uint64_t port;
+
+    if (span_begins(text, "[")) {
+        text.at++, text.len--;
+        host = span_take(&text, ']');
+        if (!span_begins(text, ":"))
+            return false;
+        text.at++, text.len--;
+    } else {
+        host = span_take(&text, ':');
+    }
+    return span_u64(text, UINT16_MAX, &port) && port > 0 &&
+           address_parse(host, (uint16_t)port, out);
+}
+
 const char *network_text(const struct network *n, char out[ADDRESS_TEXT_SIZE])
 {
     char host[ADDRESS_TEXT_SIZE];

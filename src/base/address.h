@@ -59,6 +59,9 @@ const char *address_host_text(const struct address *a, char out[ADDRESS_TEXT_SIZ
 const char *address_text(const struct address *a, char out[ADDRESS_TEXT_SIZE]);
 const char *network_text(const struct network *n, char out[ADDRESS_TEXT_SIZE]);
 
+/* What address_text writes, with a port above 0. */
+bool address_parse_text(struct span text, struct address *out);
+
 /* To and from what the kernel takes. address_to_socket returns the length that is used. */
 socklen_t address_to_socket(const struct address *a, union sockaddr_any *out);
 bool address_from_socket(const struct sockaddr *sa, struct address *out);

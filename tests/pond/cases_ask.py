@@ -200,20 +200,22 @@ def case_rm(home, here):
 
 def case_whohas(home, here):
     """whohas lists the answers; none exits 3"""
-    answers = [{"node": "a", "address": "127.0.0.2:65028", "version": "2.0", "size": 4096,
+    answers = [{"node": "a", "tier": "paris", "address": "127.0.0.2:65028", "version": "2.0", "size": 4096,
                 "held": True, "deleted": False},
                {"node": "b", "address": "127.0.0.3:65028", "version": "3.0", "size": 0,
                 "held": False, "deleted": True}]
     with Fake(home) as fake:
-        fake.on("GET", "/.pond/whohas", lambda h: h.json({"name": "x", "answers": answers}))
+        fake.on("GET", "/.pond/whohas",
+                lambda h: h.json({"name": "x", "answers": answers, "missing": ["gw1 is mute"]}))
         result, as_json = pond(home, here, "whohas", "x"), pond(home, here, "whohas", "x", "--json")
         equal(fake.seen[-1][1], "/.pond/whohas?name=example.com/x")
         fake.on("GET", "/.pond/whohas", lambda h: h.json({"name": "x", "answers": []}))
         expect(pond(home, here, "whohas", "x"), NOT_FOUND, "example.com/x", "nobody")
-    equal([line.split(None, 4) for line in result.text.splitlines()],
-          [["NODE", "ADDRESS", "VERSION", "SIZE", "STATE"],
-           ["a", "127.0.0.2:65028", "2.0", "4,096", "has it"],
-           ["b", "127.0.0.3:65028", "3.0", "-", "removed"]])
+    equal([line.split(None, 5) for line in result.text.splitlines()],
+          [["NODE", "TIER", "ADDRESS", "VERSION", "SIZE", "STATE"],
+           ["a", "paris", "127.0.0.2:65028", "2.0", "4,096", "has it"],
+           ["b", "-", "127.0.0.3:65028", "3.0", "-", "removed"]])
+    expect(result, DONE, "whohas example.com/x: gw1 is mute")
     equal(json.loads(as_json.text)["answers"], answers)
 
 

@@ -84,8 +84,11 @@ static void the_api_tells(void **state)
     answer_free(&a);
     get("/.pond/list", FROM_OTHERS, 403, NULL);
     get("/.pond/whohas?name=x", "", 200,
-        "{\"format\":1,\"name\":\"example.com/x\",\"answers\":[]}");
+        "{\"format\":1,\"name\":\"example.com/x\",\"answers\":[],\"missing\":[]}");
     get("/.pond/whohas", "", 400, NULL);
+    get("/.pond/whohas?name=x", FROM_OTHERS, 403, NULL);
+    get("/.pond/whohas/example.com/x?within=9001", "", 400, NULL);
+    get("/.pond/whohas/example.org/x?within=9000", "", 400, NULL);
 }
 
 /* Both its ends are names, the second one not in it; what is in it is cut into so many parts. */

@@ -175,6 +175,7 @@ static void show_answer(struct table *table, const json_t *answer)
     else
         figure_count(&text, field_count(answer, "size"));
     table_cell(table, field_text(answer, "node", "-"));
+    table_cell(table, field_text(answer, "tier", "-"));
     table_cell(table, field_true(answer, "own") ? "this node" : field_text(answer, "address", "-"));
     table_cell(table, field_text(answer, "version", "-"));
     table_cell(table, size);
@@ -183,13 +184,13 @@ static void show_answer(struct table *table, const json_t *answer)
 
 static void show_answers(const json_t *answers)
 {
-    static const char *const head[] = {"NODE", "ADDRESS", "VERSION", "SIZE", "STATE"};
+    static const char *const head[] = {"NODE", "TIER", "ADDRESS", "VERSION", "SIZE", "STATE"};
     const json_t *answer;
     struct table table;
     size_t i;
 
-    table_begin(&table, 5, "llrrl");
-    for (i = 0; i < 5; i++)
+    table_begin(&table, 6, "lllrrl");
+    for (i = 0; i < 6; i++)
         table_cell(&table, head[i]);
     json_array_foreach(answers, i, answer)
     {
@@ -197,6 +198,19 @@ static void show_answers(const json_t *answers)
     }
     table_print(&table, stdout);
     table_end(&table);
+}
+
+/* Who reads the list is to know that it is not all. */
+static void say_missing(const char *what, const json_t *missing)
+{
+    const json_t *sentence;
+    size_t i;
+
+    json_array_foreach(missing, i, sentence)
+    {
+        if (json_is_string(sentence))
+            say("%s: %s", what, json_string_value(sentence));
+    }
 }
 
 int cmd_whohas(struct pond *pond)
@@ -220,6 +234,7 @@ int cmd_whohas(struct pond *pond)
         ask_print_json(json);
     else if (any)
         show_answers(json_object_get(json, "answers"));
+    say_missing(what, json_object_get(json, "missing"));
     json_decref(json);
     return any ? POND_DONE : say_exit(POND_NOT_FOUND, "whohas %s: nobody answered for it", name);
 }

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: ISC
+"""pond whohas across the tiers: every holder, from wherever it is asked, and what is missing."""
+
+import json
+import os
+
+from net import contains, equal, wait_until
+from node import NOT_FOUND, everyone_knows
+from registry import test
+from stack import Stack
+
+
+def asked(node, name):
+    return json.loads(node.done("whohas", name, "--json"))
+
+
+def rows(answer):
+    return {row["node"]: row for row in answer["answers"]}
+
+
+@test("pond whohas lists every node of every tier that knows the name, wherever it is asked")
+def whohas_tiers(net):
+    stack = Stack(net, paris=(2, 2), rome=(1, 1))
+    paris, rome = stack.sites["paris"], stack.sites["rome"]
+    paris.slaves[0].put("tool", os.urandom(1000))
+    everyone_knows(stack.nodes, "tool")
+    for node in (paris.slaves[1], stack.core.nodes[1]):
+        answer = asked(node, "tool")
+        found = rows(answer)
+        equal(sorted(found), sorted(n.name for n in stack.nodes), f"nodes listed at {node.name}")
+        equal(answer["missing"], [], f"what is missing at {node.name}")
+        equal(len({row["version"] for row in found.values()}), 1, "versions")
+        equal(answer["answers"][0]["node"], node.name, "the first row: the node itself")
+        far = found[rome.slaves[0].name]
+        equal((far["tier"], far["address"].split(":")[0]), ("rome", rome.slaves[0].host.v4),
+              "where the far slave was met")
+        equal(found[paris.slaves[0].name]["held"], True, "who put it has it")
+    equal(paris.slaves[1].pond("whohas", "nothing").returncode, NOT_FOUND, "an unknown name")
+
+
+@test("pond whohas says what it could not ask")
+def whohas_without_a_master(net):
+    stack = Stack(net, core=1, paris=(1, 1))
+    paris = stack.sites["paris"]
+    slave = paris.slaves[0]
+    slave.put("tool", b"x")
+    everyone_knows(stack.nodes, "tool")
+    paris.candidates[0].kill()
+    wait_until(lambda: stack.view(slave)["paris"][1] is None, "the slave sees no master")
+    run = slave.pond("whohas", "tool")
+    contains(run.stdout, slave.name, "its own row")
+    contains(run.stderr, "has no master at the moment", "what is missing")
