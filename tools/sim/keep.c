@@ -41,9 +41,8 @@ void keep_adopted(struct sim *sim, struct sim_node *node, int name, int from)
 
     if (!sim->by_tiers)
         return;
-    be_unconfirmed(
-        sim, entry,
-        route_brings_up(&place, place_relations(sim, node, &sim->nodes[from].address)));
+    be_unconfirmed(sim, entry,
+                   route_brings_up(&place, place_relations(sim, node, &sim->nodes[from].address)));
     if (!entry->deleted && (place.top || entry->unconfirmed))
         entry->wanted = !sim_planted(sim, SIM_KEEPS_NOTHING);
     keep_changed(sim, node);
