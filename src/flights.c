@@ -104,14 +104,24 @@ static void take_off(struct flying *flying, struct span via)
     fetch_call(flights->options.fetch, flying_begin, flying);
 }
 
+/* What is only on its way into the store has left its place to the next one: how many fetches there
+ * may be does not hang on the disk. */
+static bool holds_place(const struct flights *flights, const struct flying *flying)
+{
+    return !flying->landing || flying->share.kind == SHARE_FILLER ||
+           atomic_load(&flights->landing) > FLIGHTS_LANDING_MAX;
+}
+
 /* Those that ended count too, as long as they have readers: so their memory is bounded. */
 static bool has_place(struct flights *flights, const struct share *share)
 {
     struct shares_taken taken = {.all = 0};
 
     for (size_t i = 0; i < FLIGHTS_BUCKETS; i++) {
-        for (struct flying *flying = flights->table[i]; flying; flying = flying->next)
-            shares_count(&taken, &flying->share, share);
+        for (struct flying *flying = flights->table[i]; flying; flying = flying->next) {
+            if (holds_place(flights, flying))
+                shares_count(&taken, &flying->share, share);
+        }
     }
     return shares_allow(&taken, share->kind);
 }
@@ -179,6 +189,18 @@ void flying_drop(struct flying *flying)
     pthread_mutex_unlock(&flights->lock);
 }
 
+void flying_lands(struct flying *flying)
+{
+    struct flights *flights = flying->flights;
+
+    if (!partial_is_small(&flying->manifest))
+        return; /* it has a file, and its check takes long */
+    pthread_mutex_lock(&flights->lock);
+    flying->landing = true;
+    flights->landing++;
+    pthread_mutex_unlock(&flights->lock);
+}
+
 void flying_end(struct flying *flying, enum flying_state state, bool gone)
 {
     struct flights *flights = flying->flights;
@@ -188,6 +210,8 @@ void flying_end(struct flying *flying, enum flying_state state, bool gone)
     pthread_mutex_lock(&flying->lock);
     flying->state = state;
     pthread_mutex_unlock(&flying->lock);
+    flights->landing -= flying->landing;
+    flying->landing = false;
     if (gone)
         leave_table(flying);
     pthread_mutex_unlock(&flights->lock);

@@ -22,6 +22,8 @@ enum { FLIGHTS_MAGIC = 0x666c7473, FLYING_MAGIC = 0x666c7967, READER_MAGIC = 0x7
 
 enum {
     FLIGHTS_BUCKETS = 256,
+    FLIGHTS_LANDING_MAX = 1024,     /* that are about to land, and hold no place */
+    FLIGHTS_BACKLOG = 128,          /* of these: from here on readers wait for the store */
     FLIGHT_LARGE = 64 * 1048576,    /* content from here on is opened and checked apart */
     FLIGHT_BUCKETS = 64,            /* of waiting readers, by chunk */
     FLIGHT_CHUNK_MAX = 64 * 1048576 /* a chunk is checked in memory: content up to 4 TiB, which
@@ -44,6 +46,7 @@ struct flights {
     size_t aloft;                          /* under way */
     size_t alive;                          /* not freed */
     size_t readers;
+    _Atomic size_t landing; /* small content: it has come, and the store has it not yet */
     bool stopping;
     unsigned barriers; /* that the fetch thread has come through */
 
@@ -67,6 +70,7 @@ struct flying {
     struct share share;  /* whose place it has; guarded by flights.lock */
     struct flying *next; /* in the table */
     bool in_table;
+    bool landing; /* counted as such; guarded by flights.lock */
 
     /* One while it is aloft, one a reader, one a note under way. The last one frees it. Taken by
      * whoever has one already or holds flights.lock; dropped with flights.lock held. */
@@ -138,6 +142,11 @@ void flights_refused(struct flights *flights, const struct share *share);
 
 /* Drops a reference. */
 void flying_drop(struct flying *flying);
+
+/* All of it has come, on the fetch thread: from now on it is the store's, and waits for nobody
+ * else.
+ */
+void flying_lands(struct flying *flying);
 
 /* The end of its time aloft, on the fetch thread; drops that reference. `gone`: its partial will
  * not be written again. */

@@ -128,6 +128,24 @@ struct flight_reader *flights_join(struct flights *flights, const struct manifes
     return reader;
 }
 
+/* Small content is read before the store has it. Where the store falls behind, its readers wait for
+ * it: else what has come would pile up, with nobody to slow it down. With flying.lock held. */
+static bool is_held_back(const struct flying *flying)
+{
+    return flying->state == FLYING_ALOFT && partial_is_small(&flying->manifest) &&
+           atomic_load(&flying->flights->landing) > FLIGHTS_BACKLOG;
+}
+
+static bool may_read(struct flying *flying)
+{
+    bool may;
+
+    pthread_mutex_lock(&flying->lock);
+    may = !is_held_back(flying);
+    pthread_mutex_unlock(&flying->lock);
+    return may;
+}
+
 /* Begins to wait for the chunk, unless it has come meanwhile: whoever brings it takes the same lock
  * afterwards, so that no wake is lost. */
 static ssize_t wait_for(struct flight_reader *reader, uint32_t chunk, bool *came)
@@ -138,12 +156,13 @@ static ssize_t wait_for(struct flight_reader *reader, uint32_t chunk, bool *came
 
     pthread_mutex_lock(&flying->lock);
     partial = flying->partial;
-    *came = partial && partial_has(partial, chunk);
+    *came = partial && partial_has(partial, chunk) && !is_held_back(flying);
     if (*came) {
         stop_waiting(reader);
     } else if (flying->state == FLYING_ALOFT) {
         start_waiting(reader, chunk);
-        note(flying, chunk);
+        if (!(partial && partial_has(partial, chunk)))
+            note(flying, chunk);
     } else {
         result = FLIGHT_FAILED;
     }
@@ -163,7 +182,7 @@ ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, s
     MUST(from < manifest->size && len > 0);
     do {
         partial = reader->flying->partial;
-        n = partial ? partial_read(partial, from, bytes, len) : 0;
+        n = partial && may_read(reader->flying) ? partial_read(partial, from, bytes, len) : 0;
         if (n != 0)
             return n > 0 ? n : FLIGHT_FAILED;
         n = wait_for(reader, (uint32_t)(from / manifest->chunk_size), &came);

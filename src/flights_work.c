@@ -443,6 +443,7 @@ static void job_done(struct store_job *job)
 static void land(struct flying *flying)
 {
     flying->busy = FLYING_LANDING;
+    flying_lands(flying);
     flying->job = (struct store_job){.kind = STORE_LAND,
                                      .manifest = flying->manifest,
                                      .partial = flying->partial,
