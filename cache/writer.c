@@ -9,7 +9,7 @@
 
 /* The thread that makes all changes: takes what is queued, and commits it as one group. */
 
-enum { GATHER_NS = 5000000 };
+enum { GATHER_NS = 10000000 };
 
 /* ---- queues --------------------------------------------------------------------------------- */
 
