@@ -84,6 +84,9 @@ void http_recheck(struct http *http);
 void http_drain(struct http *http, int64_t most_ns);
 void http_free(struct http *http); /* closes what is left; NULL: nothing */
 
+/* Does anybody listen to /.pond/events, who is to be told? Any thread. */
+bool http_has_listeners(struct http *http);
+
 /* Sends a line of JSON (without its newline) to all who listen to /.pond/events. Any thread. */
 void http_event(struct http *http, const char *json_line);
 

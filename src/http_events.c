@@ -71,6 +71,17 @@ static void offer(struct listener *l, const char *line, size_t len)
     request_wake(l->request);
 }
 
+bool http_has_listeners(struct http *http)
+{
+    struct events *events = http->events;
+    bool any;
+
+    pthread_mutex_lock(&events->lock);
+    any = events->first != NULL;
+    pthread_mutex_unlock(&events->lock);
+    return any;
+}
+
 void http_event(struct http *http, const char *json_line)
 {
     struct events *events = http->events;

@@ -43,7 +43,7 @@ static void publish(struct wires *wires, const char *event, const char *name, co
     json_t *json;
     char *line;
 
-    if (!wires->http)
+    if (!wires->http || !http_has_listeners(wires->http))
         return;
     json = json_pack("{s:s, s:I, s:s, s:s}", "event", event, "time_ms", (json_int_t)clock_wall().ms,
                      "name", name, detail, value);
