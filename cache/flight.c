@@ -561,12 +561,13 @@ void flight_step(struct flight *flight, const struct flight_event *event,
 void flight_init(struct flight *flight, uint64_t size, uint64_t chunk_size)
 {
     MUST(chunk_size_fits(size, chunk_size));
-    memset(flight, 0, sizeof(*flight));
+    memset(flight, 0, offsetof(struct flight, had));
     flight->state = FLIGHT_OPENING;
     flight->chunk_size = chunk_size;
     flight->count = chunk_count(size, chunk_size);
     flight->hungry_since = MONO_NEVER;
     MUST(flight->count <= CHUNK_COUNT_MAX);
+    chunk_map_clear(&flight->had, flight->count);
 }
 
 const struct address *flight_source_now(const struct flight *flight)

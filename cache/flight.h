@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "cache/chunk.h"
 #include "cache/peers.h"
@@ -62,6 +63,12 @@ enum {
 struct chunk_map {
     uint64_t words[CHUNK_COUNT_MAX / 64];
 };
+
+/* None of so many; the words behind them are not looked at. */
+static inline void chunk_map_clear(struct chunk_map *map, uint32_t count)
+{
+    memset(map->words, 0, (count / 64 + (count % 64 != 0)) * sizeof(*map->words));
+}
 
 static inline bool chunk_map_has(const struct chunk_map *map, uint32_t chunk)
 {
@@ -172,7 +179,6 @@ struct flight {
     uint32_t window; /* as the last event told */
     uint32_t low;    /* no chunk below is missing */
     bool has_list;
-    struct chunk_map had;
 
     struct flight_source sources[FLIGHT_SOURCES_MAX];
     size_t source_count;
@@ -190,6 +196,8 @@ struct flight {
     mono_t hungry_since; /* of the first of these; MONO_NEVER: of none */
     bool awaited;        /* as SOURCES told last */
     mono_t rest;
+
+    struct chunk_map had; /* the last: most content has few chunks */
 };
 
 void flight_init(struct flight *flight, uint64_t size, uint64_t chunk_size);

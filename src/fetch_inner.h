@@ -64,7 +64,6 @@ struct transfer {
     bool redirected;     /* to one that may_follow holds for */
     struct address goal; /* where it is sent, once `again` */
 
-    struct fetch_answer answer;
     struct fetch_verdict verdict; /* settled by the head or the body, once `judged` */
     bool judged;
     bool again; /* to be asked again: signed with the nonce that came, or of `goal` */
@@ -74,6 +73,7 @@ struct transfer {
     struct digester *digester; /* of the body, where the head says what it must be */
     struct digest promised;
     size_t body_cap;
+    struct fetch_answer answer; /* large: set by fetch_answer_begin */
 };
 
 /* fetch_loop.c: curl's sockets and timer on the libev loop; whenever a transfer is through,

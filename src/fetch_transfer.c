@@ -481,9 +481,11 @@ bool transfer_allowed(const struct transfer *transfer)
 
 struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request)
 {
-    struct transfer *transfer = calloc(1, sizeof(*transfer));
+    struct transfer *transfer = malloc(sizeof(*transfer));
 
     MUST(transfer != NULL);
+    memset(transfer, 0, offsetof(struct transfer, answer));
+    fetch_answer_begin(&transfer->answer);
     transfer->magic = TRANSFER_MAGIC;
     transfer->fetch = fetch;
     transfer->request = request;

@@ -90,7 +90,6 @@ struct flying {
     struct rate rate;
 
     /* The fetch thread's. */
-    struct flight machine;
     enum flying_busy busy;
     bool ending;                        /* the flights are being stopped */
     bool broken;                        /* the store did not take a chunk */
@@ -109,6 +108,8 @@ struct flying {
     struct task task; /* a worker's, with its result */
     enum store_status status;
     struct store_job job;
+
+    struct flight machine; /* the fetch thread's; large: set by flight_init */
 };
 
 struct flight_reader {

@@ -92,7 +92,7 @@ static void step_with_had(struct flying *flying, enum flight_event_kind kind)
     static struct chunk_map had; /* of this thread alone; too large for a stack */
     const struct partial *partial = flying->partial;
 
-    memset(&had, 0, sizeof(had));
+    chunk_map_clear(&had, partial_count(partial));
     for (uint32_t chunk = 0; chunk < partial_count(partial); chunk++) {
         if (partial_has(partial, chunk))
             chunk_map_add(&had, chunk);
