@@ -10,6 +10,7 @@ from node import everyone_knows
 from registry import test
 from stack import Stack
 from test_clock import HOUR, Clock
+from test_full import AGAIN, why_demoted
 
 MIB = 1024 * 1024
 
@@ -67,8 +68,11 @@ def stepped_gateway(net):
     clock.step(HOUR)
     paris.slaves[1].put("meanwhile", b"meanwhile")
     everyone_knows([stack.core.nodes[0], *paris.slaves], "meanwhile")
+    wait_until(lambda: why_demoted(paris.candidates[0], "paris") == "its clock is off",
+               "it demotes itself", AGAIN)
     download.ends_with(content)
     clock.step(0)
+    wait_until(lambda: stack.master(paris) is paris.candidates[0], "it comes back", AGAIN)
     paris.slaves[0].put("after", b"after")
     everyone_knows(stack.nodes, "after")
     stack.same_catalogue()
