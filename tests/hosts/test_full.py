@@ -2,6 +2,7 @@
 """Disks that are full, at each place in tiers: gets go on, puts say why they fail, a candidate gives
 way, and all is well again once there is room."""
 
+import concurrent.futures
 import os
 
 from net import check, contains, equal, wait_until
@@ -123,6 +124,20 @@ def full_lone_gateway(net):
     gets(top, "up", content, AGAIN)
     gets(second, "up", content)
     equal(stack.master(stack.sites["paris"]), gateway, "the site's master")
+
+
+@test("a site's only gateway whose disk is full passes on what its slaves ask for, however large")
+def full_lone_gateway_passes(net):
+    stack, gateway, disk = small_homes(net, lambda stack: stack.sites["paris"].candidates[0],
+                                       core=1, paris=(1, 2))
+    slaves, top = stack.sites["paris"].slaves, stack.core.nodes[0]
+    disk.fill(256 * 1024)
+    for size in (8, 64):
+        content = os.urandom(size * MIB)
+        top.put(f"{size}-mib", content)
+        with concurrent.futures.ThreadPoolExecutor(len(slaves)) as pool:
+            list(pool.map(lambda node, size=size, content=content:
+                          gets(node, f"{size}-mib", content), slaves))
 
 
 @test("a core's master whose disk is full gives way, and has everything once there is room")
