@@ -17,8 +17,9 @@ from traitor import Tampered, Traitor
 CHUNK = 256 * 1024
 
 # What is wrong with its answers, and what it is then blamed for.
-ABOUT_CONTENT = {"chunk": "wrong_chunk", "list": "wrong_list", "short": "short_body",
-                 "endless": "endless_body", "range": "wrong_answer", "long": "endless_body"}
+ABOUT_BYTES = {"chunk": "wrong_chunk", "list": "wrong_list", "range": "wrong_answer"}
+ABOUT_LENGTHS = {"short": "short_body", "endless": "endless_body", "long": "endless_body"}
+ABOUT_CONTENT = ABOUT_BYTES | ABOUT_LENGTHS
 ABOUT_NAMES = {"manifest": "wrong_manifest", "name": "wrong_manifest", "http": "wrong_answer"}
 
 
@@ -61,10 +62,8 @@ def all_go_on(putter, getters, name):
         comes(node, name, content, 5)
 
 
-@test("slaves that lie about what they put harm neither their gateway nor what others put",
-      hostile=True)
-def traitors_below(net):
-    lies = ABOUT_CONTENT | ABOUT_NAMES
+def lying_slaves(net, lies):
+    """They harm neither their gateway nor what others put."""
     stack = Stack(net, core=1, paris=(1, len(lies) + 1))
     paris, top = stack.sites["paris"], stack.core.nodes[0]
     gateway, (honest, *slaves) = paris.candidates[0], paris.slaves
@@ -80,10 +79,28 @@ def traitors_below(net):
     all_go_on(honest, [gateway, top], "honest")
 
 
+@test("slaves whose bytes are not what they put harm neither their gateway nor what others put",
+      hostile=True)
+def traitors_below_in_bytes(net):
+    lying_slaves(net, ABOUT_BYTES)
+
+
+@test("slaves that give less or more than they put harm neither their gateway nor what others put",
+      hostile=True)
+def traitors_below_in_lengths(net):
+    lying_slaves(net, ABOUT_LENGTHS)
+
+
+@test("slaves that lie about names, or in HTTP, harm neither their gateway nor what others put",
+      hostile=True)
+def traitors_below_in_names(net):
+    lying_slaves(net, ABOUT_NAMES)
+
+
 @test("backups that lie about what they hold harm neither their master nor what it serves",
       hostile=True)
 def traitors_beside(net):
-    lies = {lie: ABOUT_CONTENT[lie] for lie in ("chunk", "list", "range")}
+    lies = ABOUT_BYTES
     stack = Stack(net, core=1 + len(lies), paris=(1, 1))
     master, *backups = stack.core.nodes
     bottom = stack.sites["paris"].slaves[0]
