@@ -89,11 +89,18 @@ static uint32_t chunks_of(const struct flight *flight, uint64_t bytes)
     return bytes > flight->chunk_size ? (uint32_t)(bytes / flight->chunk_size) : 1;
 }
 
+/* How many chunks a run brings before others have their turn. */
+static uint32_t turn(const struct flight *flight)
+{
+    uint64_t bytes = FLIGHT_TURN_BYTES + (uint64_t)flight->turns * FLIGHT_TURN_GROWS;
+
+    return chunks_of(flight, bytes < FLIGHT_TURN_BYTES_MAX ? bytes : FLIGHT_TURN_BYTES_MAX);
+}
+
 /* Will the run bring this chunk soon? */
 static bool is_near(const struct flight *flight, uint32_t chunk)
 {
-    return chunk >= flight->next && chunk <= flight->last &&
-           chunk - flight->next <= chunks_of(flight, FLIGHT_RUN_BYTES);
+    return chunk >= flight->next && chunk <= flight->last && chunk - flight->next <= turn(flight);
 }
 
 static bool is_wanted(const struct flight *flight, uint32_t chunk)
@@ -127,8 +134,6 @@ static void linger(struct flight *flight, uint32_t chunk)
 /* At the end of a chunk: does somebody wait for another place, and is it time to go there? */
 static bool worth_cutting(const struct flight *flight)
 {
-    uint64_t brought = (uint64_t)(flight->next - flight->first) * flight->chunk_size;
-
     if (flight->cut || flight->next > flight->last)
         return false;
     if (flight->window > 0 && flight->last - flight->next >= flight->window)
@@ -137,14 +142,14 @@ static bool worth_cutting(const struct flight *flight)
         return false;
     if (is_near(flight, flight->wants[0]))
         return false;
-    return brought >= FLIGHT_RUN_BYTES || !run_is_awaited(flight);
+    return flight->next - flight->first >= turn(flight) || !run_is_awaited(flight);
 }
 
 /* Where the next run begins: with whoever has waited longest, or close behind it. Readers that were
  * together at a source which died stand close to each other, and are together again so. */
 static uint32_t run_begin(const struct flight *flight)
 {
-    uint32_t near = chunks_of(flight, FLIGHT_RUN_BYTES), first = flight->wants[0];
+    uint32_t near = turn(flight), first = flight->wants[0];
 
     if (flight->window > 0)
         near = flight->window / 2 - 1;
@@ -164,10 +169,12 @@ static uint32_t earlier(uint32_t a, uint32_t b)
 /* And where it ends at the latest: a run that ends by itself costs less than one that is cut. */
 static uint32_t run_end(const struct flight *flight)
 {
-    uint32_t end = flight->count - 1, most = chunks_of(flight, FLIGHT_RUN_BYTES);
+    uint32_t end = flight->count - 1, most = turn(flight);
 
-    if (flight->window > 0)
-        return earlier(end, flight->first + earlier(most, flight->window / 2) - 1);
+    if (flight->window > 0) { /* there it has an end anyway */
+        most = earlier(chunks_of(flight, FLIGHT_TURN_BYTES_MAX), flight->window / 2);
+        return earlier(end, flight->first + most - 1);
+    }
     if (flight->want_count == 0 || end - flight->wants[0] < most)
         return end;
     end = flight->wants[0] + most - 1;
@@ -357,6 +364,7 @@ static void seek(struct flight *flight, mono_t now, struct flight_actions *out)
     if (flight->hungry_since.ns == MONO_NEVER.ns)
         flight->hungry_since = now;
     flight->rounds++;
+    flight->turns = 0;
     flight->state = FLIGHT_SEEKING;
     flight->rest = mono_after(now, FLIGHT_NEED_NS);
     add(out, FLIGHT_NEED);
@@ -513,6 +521,8 @@ static void on_ended(struct flight *flight, const struct flight_event *event,
                      struct flight_actions *out)
 {
     MUST(flight->state == FLIGHT_LISTING || flight->state == FLIGHT_RUNNING);
+    if (flight->state == FLIGHT_RUNNING)
+        flight->turns++;
     flight->state = FLIGHT_RESTING;
     flight->rest = event->now;
     request_ended(flight, event, out);

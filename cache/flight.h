@@ -25,8 +25,11 @@
  *    waits for (whoever waited first; others who wait close behind it are taken along), else from
  *    the first hole, to the end of the hole. A run is cut at the end of a chunk when a reader waits
  *    for another place; but readers far apart do not cut each other short before a run has brought
- *    FLIGHT_RUN_BYTES, or nobody has waited for what it brings for FLIGHT_LINGER_BYTES. Where they
- *    wait already when it begins, it is no longer than that: a cut costs a connection.
+ *    its turn, or nobody has waited for what it brings for FLIGHT_LINGER_BYTES. Where they wait
+ *    already when it begins, it is no longer than that: a cut costs a connection.
+ *  - Turns are short at first, and after each time without a source, so that all who stopped get
+ *    something soon, and grow with each run: what a reader was given lasts about as long as it
+ *    takes to come round again.
  *  - It stays with a source that delivers. A source that fails is left for the next one; one that
  *    sends what is wrong is not asked again. What is had is never asked for again.
  *  - Without a source it asks for some (FLIGHT_NEED). Without readers it ends when there are none;
@@ -41,7 +44,9 @@
 enum {
     FLIGHT_SOURCES_MAX = 16,
     FLIGHT_WANTS_MAX = 64,          /* places that readers wait for; more are filled in passing */
-    FLIGHT_RUN_BYTES = 4096 * 1024, /* the least run, and how near ahead is worth waiting for */
+    FLIGHT_TURN_BYTES = 512 * 1024, /* how far the first run goes while others wait elsewhere, */
+    FLIGHT_TURN_GROWS = 64 * 1024,  /* by how much more each of the next ones, */
+    FLIGHT_TURN_BYTES_MAX = 4096 * 1024, /* and at most; as near ahead is worth waiting for */
     FLIGHT_LINGER_BYTES = 1024 * 1024,
     FLIGHT_ROUNDS_MAX = 8, /* times that it asks for sources without getting any further */
     FLIGHT_BUSY_MAX = 8,   /* times that one source may say "later" in a row */
@@ -186,6 +191,7 @@ struct flight {
     size_t victim; /* whose place the next one takes when all are taken */
 
     uint32_t first, next, last; /* the run; next: the chunk that is coming in */
+    uint32_t turns;             /* runs since it last had no source */
     uint32_t linger;            /* chunks for which it goes on although nobody waits for them */
     bool cut;
 

@@ -18,7 +18,9 @@ struct bench {
 
 enum {
     CHUNK = CHUNK_SIZE_MIN,
-    RUN_CHUNKS = FLIGHT_RUN_BYTES / CHUNK,
+    TURN_CHUNKS = FLIGHT_TURN_BYTES / CHUNK, /* of the first runs */
+    TURN_CHUNKS_MAX = FLIGHT_TURN_BYTES_MAX / CHUNK,
+    TURNS_MAX = (FLIGHT_TURN_BYTES_MAX - FLIGHT_TURN_BYTES) / FLIGHT_TURN_GROWS,
     LINGER_CHUNKS = FLIGHT_LINGER_BYTES / CHUNK
 };
 
@@ -49,6 +51,86 @@ static inline void open_with(struct bench *b, uint32_t chunks, bool has_list,
     flight_init(&b->flight, (uint64_t)chunks * CHUNK, CHUNK);
     step(b, (struct flight_event){
                 .kind = FLIGHT_OPENED, .had = had ? had : &none, .has_list = has_list});
+}
+
+static inline void sources(struct bench *b, unsigned first, unsigned count)
+{
+    struct address list[32];
+
+    for (unsigned i = 0; i < count; i++)
+        list[i] = source_of(first + i);
+    step(b, (struct flight_event){.kind = FLIGHT_SOURCES, .sources = list, .source_count = count});
+}
+
+static inline void chunk(struct bench *b, uint32_t n)
+{
+    step(b, (struct flight_event){.kind = FLIGHT_CHUNK, .chunk = n});
+}
+
+static inline void chunks(struct bench *b, uint32_t first, uint32_t last)
+{
+    for (uint32_t n = first; n <= last; n++) {
+        chunk(b, n);
+        assert_int_equal(b->actions.count, 0);
+    }
+}
+
+static inline void want(struct bench *b, uint32_t n)
+{
+    step(b, (struct flight_event){.kind = FLIGHT_WANTED, .chunk = n});
+}
+
+static inline void ended(struct bench *b, enum flight_outcome outcome)
+{
+    step(b, (struct flight_event){.kind = FLIGHT_ENDED, .outcome = outcome});
+}
+
+static inline void fault(struct bench *b, enum peer_fault what)
+{
+    step(b, (struct flight_event){
+                .kind = FLIGHT_ENDED, .outcome = FLIGHT_OUTCOME_FAULT, .fault = what});
+}
+
+static inline void wake_after(struct bench *b, int64_t ns)
+{
+    b->now = mono_after(b->now, ns);
+    step(b, (struct flight_event){.kind = FLIGHT_WAKE});
+}
+
+/* The i-th action is this one. */
+static inline const struct flight_action *expect(const struct bench *b, size_t i,
+                                                 enum flight_action_kind kind)
+{
+    assert_true(i < b->actions.count);
+    assert_int_equal(b->actions.list[i].kind, kind);
+    return &b->actions.list[i];
+}
+
+static inline void expect_only(const struct bench *b, enum flight_action_kind kind)
+{
+    assert_int_equal(b->actions.count, 1);
+    expect(b, 0, kind);
+}
+
+static inline void expect_run(const struct bench *b, size_t i, unsigned source, uint32_t first,
+                              uint32_t last)
+{
+    const struct flight_action *action = expect(b, i, FLIGHT_ASK_RUN);
+    struct address whom = source_of(source);
+
+    assert_int_equal(i + 1, b->actions.count);
+    assert_true(address_same(&action->source, &whom));
+    assert_int_equal(action->first, first);
+    assert_int_equal(action->last, last);
+}
+
+static inline void expect_judged(const struct bench *b, unsigned source, enum peer_fault what)
+{
+    const struct flight_action *action = expect(b, 0, FLIGHT_JUDGE);
+    struct address whom = source_of(source);
+
+    assert_true(address_same(&action->source, &whom));
+    assert_int_equal(action->fault, what);
 }
 
 #endif
