@@ -11,11 +11,16 @@
 
 /*
  * Makes a catalogue large, for tools/bench/catchup: writes COUNT names into a store of which no
- * daemon runs, each in a version of so many milliseconds after SINCE. Their contents are those of
- * the manifests on standard input, in turn from the one with the number FIRST on.
+ * daemon runs, each in the version of the millisecond SINCE, which replaces that of BEFORE (0:
+ * none). Their contents are those of the manifests on standard input, in turn from the one with the
+ * number FIRST on.
  *
- *     names HOME COUNT SINCE FIRST < manifests
+ *     names HOME COUNT SINCE BEFORE FIRST < manifests
  */
+struct versions {
+    struct version is, replaces;
+};
+
 enum { INPUT_MAX = 1 << 20, MODELS_MAX = 1000, AT_ONCE = 1000 };
 
 static struct manifest models[MODELS_MAX];
@@ -40,8 +45,8 @@ static void done(struct store_job *job)
 }
 
 /* The names first..first+count-1. */
-static void write_names(struct store *store, size_t first, size_t count, uint64_t since,
-                        size_t from)
+static void write_names(struct store *store, size_t first, size_t count,
+                        const struct versions *versions, size_t from)
 {
     static struct store_job jobs[AT_ONCE];
     static char texts[AT_ONCE][MESSAGE_MAX];
@@ -51,8 +56,8 @@ static void write_names(struct store *store, size_t first, size_t count, uint64_
         struct manifest manifest = models[(first + i + from) % model_count];
         struct text text = TEXT_OVER(texts[i]);
 
-        manifest.version = (struct version){since << 16};
-        manifest.replaces = VERSION_NONE;
+        manifest.version = versions->is;
+        manifest.replaces = versions->replaces;
         snprintf(strrchr(manifest.name, '/'), 40, "/%03zu/%06zu", (first + i) / 1000, first + i);
         manifest_write(&manifest, &text);
         MUST(!text.full);
@@ -64,24 +69,31 @@ static void write_names(struct store *store, size_t first, size_t count, uint64_
         usleep(1000);
 }
 
+static struct version version_arg(const char *ms)
+{
+    return (struct version){strtoull(ms, NULL, 10) << 16};
+}
+
 int main(int argc, char **argv)
 {
     struct store_options options = {.node = "names", .wall = clock_wall, .mono = clock_mono};
+    struct versions versions;
     struct store *store;
     size_t count;
 
-    if (argc != 5) {
-        fprintf(stderr, "usage: names HOME COUNT SINCE FIRST < manifests\n");
+    if (argc != 6) {
+        fprintf(stderr, "usage: names HOME COUNT SINCE BEFORE FIRST < manifests\n");
         return 2;
     }
     read_models();
     options.home = argv[1];
     count = strtoul(argv[2], NULL, 10);
+    versions = (struct versions){version_arg(argv[3]), version_arg(argv[4])};
     MUST(store_open(&options, &store) == STORE_OK);
     store_set_policy(store, &(struct store_policy){.keep_all = true, .nobody_confirms = true});
     for (size_t first = 0; first < count; first += AT_ONCE)
-        write_names(store, first, count - first < AT_ONCE ? count - first : AT_ONCE,
-                    strtoull(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+        write_names(store, first, count - first < AT_ONCE ? count - first : AT_ONCE, &versions,
+                    strtoul(argv[5], NULL, 10));
     store_close(store);
     return 0;
 }
