@@ -79,12 +79,24 @@ struct ballot_head wires_head(const struct wires *wires)
     return (struct ballot_head){head.store_id, head.sequence, head.digest};
 }
 
-static void poke_vitals(struct wires *wires)
+static void read_poke(struct letter *letter)
 {
+    struct wires *wires = LETTER_OWNER(letter, struct wires, poke);
     struct vitals *vitals = atomic_load(&wires->vitals);
 
-    if (vitals)
+    wires->poking = false;
+    if (vitals && !wires->stopped)
         vitals_poke(vitals);
+}
+
+/* Once for all the letters that are here by now: a page of a catalogue brings hundreds. */
+static void poke_vitals(struct wires *wires)
+{
+    if (wires->poking)
+        return;
+    wires->poking = true;
+    wires->poke.read = read_poke;
+    mailbox_post(wires->mailbox, &wires->poke);
 }
 
 static void tell_news(struct wires *wires, const struct news *news)

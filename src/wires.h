@@ -42,6 +42,8 @@ struct wires {
     struct status_source status;
     struct role_news roles;
     pthread_mutex_t lock;
+    struct letter poke;
+    bool poking;  /* `poke` is on its way; main thread */
     bool stopped; /* under the lock; read freely on the main thread, which alone sets it */
 };
 void wires_init(struct wires *wires);
