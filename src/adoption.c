@@ -67,7 +67,7 @@ bool adoption_read(struct adoption *adoption, struct span rest,
     struct span one;
 
     adoption->magic = ADOPTION_MAGIC;
-    adoption->jobs = calloc(most, sizeof(*adoption->jobs));
+    adoption->jobs = malloc(most * sizeof(*adoption->jobs)); /* most of it is not touched */
     MUST(adoption->jobs != NULL);
     while (rest.len > 0) {
         enum message_verdict verdict = manifest_read_next(&rest, &manifest, &one);

@@ -21,7 +21,7 @@ enum {
     CATCHUP_PAGE_MAX = 512 * 1024, /* bytes of an answer; ours are half of that */
     CATCHUP_PARTS = 256,           /* into which a range is cut */
     CATCHUP_SMALL = 1024,          /* names: so few are read, not cut */
-    CATCHUP_PAGES = 2,             /* at a time, asked for or being adopted */
+    CATCHUP_PAGES = 4,             /* at a time, asked for or being adopted */
     CATCHUP_REQUESTS_MAX = 32768   /* then it has failed: next time what differs is less */
 };
 
