@@ -51,6 +51,8 @@
  *  - Who asks an ihave to be confirmed is answered as soon as we hold that version. Where it is
  *    below or beside us, it is for us to hold it and to bring it up: then the answer comes once it
  *    is marked so, or a candidate above has it. A backup mirrors what its master holds.
+ *    Only what a candidate says from its own address confirms anything: an ihave to a single host
+ *    names it, so that nobody can pass on from there what another said.
  */
 
 /* What the driver knows of a name when the event happens, looked up in the store. */

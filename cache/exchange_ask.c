@@ -366,7 +366,8 @@ static bool worth_adding(const struct exchange *machine, const struct question *
                          bool usable)
 {
     if (question->ask == EXCHANGE_ASK_COPIES)
-        return exchange_copies_count(machine, question, source, event->relations);
+        return notice_is_from(&event->notice->sender, &event->from) &&
+               exchange_copies_count(machine, question, source, event->relations);
     return usable || question->ask == EXCHANGE_ASK_SURVEY;
 }
 

@@ -173,6 +173,7 @@ void exchange_confirm_heard(struct exchange *machine, const struct exchange_even
     struct exchange_action *action;
 
     if (!event->local.unconfirmed || !(notice->held || notice->deleted) ||
+        !notice_is_from(&notice->sender, &event->from) ||
         !route_confirms(&machine->place, event->relations) ||
         exchange_order(&event->local, notice->version, &notice->sha256) != 0)
         return;

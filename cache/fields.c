@@ -91,3 +91,13 @@ bool fields_flag(struct fields *fields, const char *name)
     fields_demand(fields, flag || span_is(value, "False"));
     return flag;
 }
+
+struct address fields_address(struct fields *fields, const char *name)
+{
+    struct span text = fields_text(fields, name);
+    struct address address = {.port = 0};
+
+    fields_demand(fields, address_plain_parse(text, &address) && !address_is_any(&address) &&
+                              !address_is_multicast(&address));
+    return address;
+}

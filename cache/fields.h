@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cache/message.h"
+#include "src/base/address.h"
 
 /*
  * Typed reading of a decoded message, header by header. The verdict sticks: once something was
@@ -30,6 +31,9 @@ struct span fields_text(struct fields *fields, const char *name);
 uint64_t fields_u64(struct fields *fields, const char *name, uint64_t min, uint64_t max);
 int64_t fields_i64(struct fields *fields, const char *name);
 bool fields_flag(struct fields *fields, const char *name);
+
+/* One that a host can have: without port or zone. */
+struct address fields_address(struct fields *fields, const char *name);
 
 /* Where the condition does not hold, the verdict is MESSAGE_BAD_VALUE, or as given. */
 void fields_demand(struct fields *fields, bool condition);

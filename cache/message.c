@@ -422,6 +422,13 @@ void message_add_flag(struct text *out, const char *name, bool value)
     add_line(out, TYPED, name, "b", 1);
 }
 
+void message_add_address(struct text *out, const char *name, const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    message_add(out, name, span_of(address_plain_text(address, text)));
+}
+
 void message_end(struct text *out, struct span payload)
 {
     text_putc(out, '\n');

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/base/address.h"
 #include "src/base/text.h"
 #include "src/base/time.h"
 
@@ -102,6 +103,9 @@ void message_add(struct text *out, const char *name, struct span value);
 void message_add_u64(struct text *out, const char *name, uint64_t value); /* typed i */
 void message_add_i64(struct text *out, const char *name, int64_t value);  /* typed i */
 void message_add_flag(struct text *out, const char *name, bool value);    /* typed b */
+
+/* Without port or zone. */
+void message_add_address(struct text *out, const char *name, const struct address *address);
 
 /* Without a mark: where ISconf never sees the message, and each byte counts. */
 void message_add_bare_u64(struct text *out, const char *name, uint64_t value);

@@ -11,7 +11,8 @@ static const char FILE_NAME[] = "file", NEWER[] = "newer", TUID[] = "tuid", MTIM
                   DOMAIN[] = "domain", NODE[] = "node", BOOT[] = "boot", COUNTER[] = "counter",
                   CLOCK[] = "clock", VERSION[] = "version", SPREAD[] = "spread",
                   CONTENT[] = "content", HELD[] = "held", DELETED[] = "deleted", SIZE[] = "size",
-                  SHA256[] = "sha256", CONFIRM[] = "confirm", LEADS[] = "leads";
+                  SHA256[] = "sha256", CONFIRM[] = "confirm", LEADS[] = "leads",
+                  ADDRESS[] = "address";
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -50,6 +51,10 @@ static void read_sender(struct fields *fields, struct notice_sender *out)
     out->counter = fields_u64(fields, COUNTER, 0, UINT64_MAX);
     if (fields_has(fields, CLOCK))
         out->clock.ms = (int64_t)fields_u64(fields, CLOCK, 1, NOTICE_CLOCK_MAX_MS);
+    if (fields_has(fields, ADDRESS)) {
+        struct address address = fields_address(fields, ADDRESS);
+        memcpy(out->address.ip, address.ip, sizeof(address.ip));
+    }
 }
 
 /* What both kinds have. */
@@ -126,6 +131,24 @@ enum message_verdict notice_read(const struct message *m, struct notice *out)
     return fields.verdict;
 }
 
+/* ---- where it comes from ----------------------------------------------------------------------
+ */
+
+static bool is_same(const struct address *a, const struct address *b)
+{
+    return memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+bool notice_is_from(const struct notice_sender *sender, const struct address *host)
+{
+    return !address_is_any(&sender->address) && is_same(&sender->address, host);
+}
+
+bool notice_is_misplaced(const struct notice_sender *sender, const struct address *host)
+{
+    return !address_is_any(&sender->address) && !is_same(&sender->address, host);
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 static void write_sender(const struct notice_sender *sender, struct text *out)
@@ -137,6 +160,8 @@ static void write_sender(const struct notice_sender *sender, struct text *out)
     message_add_u64(out, COUNTER, sender->counter);
     if (sender->clock.ms > 0)
         message_add_u64(out, CLOCK, (uint64_t)sender->clock.ms);
+    if (!address_is_any(&sender->address))
+        message_add_address(out, ADDRESS, &sender->address);
 }
 
 static void write_version(struct version version, struct text *out)

@@ -8,6 +8,7 @@
 #include "cache/message.h"
 #include "cache/name.h"
 #include "cache/version.h"
+#include "src/base/address.h"
 #include "src/base/digest.h"
 
 /*
@@ -30,9 +31,11 @@ enum {
 struct notice_sender {
     char domain[NODE_SIZE];
     char node[NODE_SIZE];
-    uint64_t boot;    /* incarnation: grows at every start */
-    uint64_t counter; /* grows with every message of one boot */
-    wall_t clock;     /* `clock`: what its wall clock said; 0: it did not tell */
+    uint64_t boot;          /* incarnation: grows at every start */
+    uint64_t counter;       /* grows with every message of one boot */
+    wall_t clock;           /* `clock`: what its wall clock said; 0: it did not tell */
+    struct address address; /* `address`: its own, that this was sent from, without port or zone;
+                               all zero: it did not tell (what goes to many does not) */
 };
 
 struct notice {
@@ -65,6 +68,13 @@ struct notice {
  * holds no more than a log line may want: sender and name as far as they were read.
  */
 enum message_verdict notice_read(const struct message *m, struct notice *out);
+
+/*
+ * Does the sender say that it spoke from this host; or from another one? Neither, where it did not
+ * tell. Whoever captures a datagram can send it again from any address, but not make it say so.
+ */
+bool notice_is_from(const struct notice_sender *sender, const struct address *host);
+bool notice_is_misplaced(const struct notice_sender *sender, const struct address *host);
 
 /* As text, unsigned (src/seal.h signs). `date` is for the From line alone. */
 void notice_write(const struct notice *notice, wall_t date, struct text *out);

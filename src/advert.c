@@ -31,16 +31,6 @@ const char *advert_name(enum ballot_kind kind)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* One that a host can have, without a zone. */
-static void read_address(struct fields *fields, const char *name, struct address *out)
-{
-    struct span text = fields_text(fields, name);
-
-    fields_demand(fields, !(text.len && memchr(text.at, '%', text.len)) &&
-                              address_parse(text, 0, out) && !address_is_any(out) &&
-                              !address_is_multicast(out));
-}
-
 static void read_copy(struct fields *fields, struct span text, char *out, size_t cap)
 {
     fields_demand(fields, text.len > 0 && span_copy(text, out, cap));
@@ -63,7 +53,7 @@ static void read_sender(struct fields *fields, struct advert_head *head, struct 
     out->boot = fields_u64(fields, BOOT, 1, UINT64_MAX);
     out->counter = fields_u64(fields, COUNTER, 0, UINT64_MAX);
     read_copy(fields, fields_text(fields, TIER), out->tier, sizeof(out->tier));
-    read_address(fields, ADDRESS, &out->address);
+    out->address = fields_address(fields, ADDRESS);
     out->address.port = (uint16_t)fields_u64(fields, HTTP_PORT, 1, UINT16_MAX);
     out->has_echo = fields_has(fields, ECHO);
     if (out->has_echo)
@@ -97,7 +87,7 @@ static void read_advert(struct fields *fields, struct ballot *out)
 {
     out->leaving = fields_flag(fields, LEAVING);
     if (fields_has(fields, SUCCESSOR))
-        read_address(fields, SUCCESSOR, &out->successor);
+        out->successor = fields_address(fields, SUCCESSOR);
 }
 
 static void read_standing(struct fields *fields, struct ballot *out)
@@ -155,15 +145,6 @@ static void write_hex(struct text *out, const char *name, const void *bytes, siz
     message_add(out, name, (struct span){hex.at, hex.len});
 }
 
-static void write_address(struct text *out, const char *name, const struct address *address)
-{
-    char text[ADDRESS_TEXT_SIZE];
-    struct address plain = *address;
-
-    plain.scope = 0;
-    message_add(out, name, span_of(address_host_text(&plain, text)));
-}
-
 static void write_sender(const struct ballot *ballot, const char *domain, struct text *out)
 {
     message_add_bare_u64(out, FORMAT, ADVERT_FORMAT);
@@ -172,7 +153,7 @@ static void write_sender(const struct ballot *ballot, const char *domain, struct
     message_add_bare_u64(out, BOOT, ballot->boot);
     message_add_bare_u64(out, COUNTER, ballot->counter);
     message_add(out, TIER, span_of(ballot->tier));
-    write_address(out, ADDRESS, &ballot->address);
+    message_add_address(out, ADDRESS, &ballot->address);
     message_add_bare_u64(out, HTTP_PORT, ballot->address.port);
     if (ballot->has_echo)
         write_hex(out, ECHO, ballot->echo.bytes, sizeof(ballot->echo.bytes));
@@ -199,7 +180,7 @@ static void write_advert(const struct ballot *ballot, struct text *out)
 
     message_add_bare_flag(out, LEAVING, ballot->leaving);
     if (!address_same_host(&ballot->successor, &none))
-        write_address(out, SUCCESSOR, &ballot->successor);
+        message_add_address(out, SUCCESSOR, &ballot->successor);
 }
 
 static void write_standing(const struct ballot *ballot, struct text *out)

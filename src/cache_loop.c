@@ -35,14 +35,18 @@ static struct exchange_local look_up(struct cache_loop *cache, struct span name)
     return local;
 }
 
-static void send_to(struct cache_loop *cache, const struct address *to, struct span bytes)
+/* The one that we speak from; NULL: the kernel's choice. */
+static const struct address *own_for(const struct cache_loop *cache, const struct address *to,
+                                     struct address *own)
 {
-    const struct members *members = cache->options.members;
-    struct address own;
+    return members_own_for(cache->options.members, to, own) ? own : NULL;
+}
 
-    if (!members_take_datagram(members, to))
-        return; /* it left, and is about to be forgotten */
-    udp_send(cache->udp, to, members_own_for(members, to, &own) ? &own : NULL, bytes);
+static struct span say(struct cache_loop *cache, const struct exchange_action *action,
+                       const struct address *from, struct text *text)
+{
+    speaker_say(cache->options.speaker, &action->notice, from, clock_wall(), text);
+    return (struct span){text->at, text->len};
 }
 
 /* A datagram on its way to an audience. */
@@ -54,31 +58,44 @@ struct sending {
 static void send_one(void *arg, const struct address *to)
 {
     const struct sending *sending = arg;
+    struct cache_loop *cache = sending->cache;
+    struct address own;
 
-    send_to(sending->cache, to, sending->bytes);
+    if (members_take_datagram(cache->options.members, to))
+        udp_send(cache->udp, to, own_for(cache, to, &own), sending->bytes);
 }
 
-static void send_to_audiences(struct cache_loop *cache, unsigned audiences, struct span bytes)
+/* Signed once for all of them: who hears it in two ways takes it once. */
+static void send_to_audiences(struct cache_loop *cache, const struct exchange_action *action)
 {
-    struct sending sending = {cache, bytes};
+    char memory[MESSAGE_MAX];
+    struct text text = TEXT_OVER(memory);
+    struct sending sending = {cache, say(cache, action, NULL, &text)};
 
-    if (audiences & AUDIENCE_MESH)
-        udp_broadcast(cache->udp, bytes);
-    audience_each(cache->audience, audiences, exchange_peers(cache->exchange), send_one, &sending);
+    if (action->audiences & AUDIENCE_MESH)
+        udp_broadcast(cache->udp, sending.bytes);
+    audience_each(cache->audience, action->audiences, exchange_peers(cache->exchange), send_one,
+                  &sending);
+}
+
+/* Who has left is about to be forgotten. */
+static void send_to(struct cache_loop *cache, const struct exchange_action *action)
+{
+    char memory[MESSAGE_MAX];
+    struct text text = TEXT_OVER(memory);
+    struct address own;
+    const struct address *from = own_for(cache, &action->to, &own);
+
+    if (members_take_datagram(cache->options.members, &action->to))
+        udp_send(cache->udp, &action->to, from, say(cache, action, from, &text));
 }
 
 static void send_notice(struct cache_loop *cache, const struct exchange_action *action)
 {
-    char memory[MESSAGE_MAX];
-    struct text text = TEXT_OVER(memory);
-    struct span bytes;
-
-    speaker_say(cache->options.speaker, &action->notice, clock_wall(), &text);
-    bytes = (struct span){text.at, text.len};
     if (action->audiences)
-        send_to_audiences(cache, action->audiences, bytes);
+        send_to_audiences(cache, action);
     else
-        send_to(cache, &action->to, bytes);
+        send_to(cache, action);
 }
 
 static void tell_fault(struct cache_loop *cache, const struct exchange_action *action)

@@ -102,6 +102,13 @@ static enum gate_verdict check_sender(const struct gate *gate, const struct noti
     return gate_check_identity(&ours, gate->members, &theirs, &datagram->from);
 }
 
+/* Before it is noted as said: what somebody sends again from elsewhere must not be in its way. */
+static enum gate_verdict check_address(const struct notice_sender *sender,
+                                       const struct gate_datagram *datagram)
+{
+    return notice_is_misplaced(sender, &datagram->from) ? GATE_OTHER_ADDRESS : GATE_PASS;
+}
+
 static enum gate_verdict check_replay(struct gate *gate, mono_t now,
                                       const struct notice_sender *sender,
                                       struct gate_datagram *datagram)
@@ -141,6 +148,8 @@ static enum gate_verdict judge_datagram(struct gate *gate, mono_t now, struct sp
         verdict = check_sender(gate, &out->sender, datagram);
     if (verdict == GATE_PASS)
         verdict = check_name(gate, out, datagram);
+    if (verdict == GATE_PASS)
+        verdict = check_address(&out->sender, datagram);
     if (verdict == GATE_PASS)
         verdict = check_replay(gate, now, &out->sender, datagram);
     return verdict;

@@ -30,6 +30,8 @@
     ROW(GATE_UNSIGNED, "unsigned", "it is not signed with a key of this cluster", 401)             \
     ROW(GATE_WRONG_KEY, "wrong_key", "it is signed with a key that this node does not have", 403)  \
     ROW(GATE_REPLAYED, "replayed", "it was said before", 401)                                      \
+    ROW(GATE_OTHER_ADDRESS, "other_address", "its sender says that it spoke from another address", \
+        403)                                                                                       \
     ROW(GATE_OWN_ECHO, "own_echo", "it is this node's own message", 403)                           \
     ROW(GATE_OWN_NAME, "own_name", "another host uses this node's name", 403)                      \
     ROW(GATE_NOT_CANDIDATE, "not_candidate", "its sender is no candidate of the tier", 403)        \

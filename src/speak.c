@@ -49,14 +49,16 @@ void speaker_free(struct speaker *speaker)
     free(speaker);
 }
 
-void speaker_say(struct speaker *speaker, const struct notice *notice, wall_t date,
-                 struct text *out)
+void speaker_say(struct speaker *speaker, const struct notice *notice, const struct address *from,
+                 wall_t date, struct text *out)
 {
     MUST_BE(speaker, SPEAKER_MAGIC);
     speaker->sender.counter++;
     speaker->notice = *notice;
     speaker->notice.sender = speaker->sender;
     speaker->notice.sender.clock = date;
+    if (from)
+        speaker->notice.sender.address = *from;
     notice_write(&speaker->notice, date, out);
     if (speaker->seal && speaker->sign)
         seal_message(speaker->seal, out, speaker->isconf);

@@ -30,8 +30,9 @@ void speaker_free(struct speaker *speaker);
 void speaker_sign(struct speaker *speaker, bool sign);
 
 /* The notice (whose sender is filled in here) as the bytes of a datagram, into `out`, which has
- * room for MESSAGE_MAX. `date`: what our wall clock says. */
-void speaker_say(struct speaker *speaker, const struct notice *notice, wall_t date,
-                 struct text *out);
+ * room for MESSAGE_MAX. `from`: our address that it is sent from; NULL: it goes to many, from
+ * several of them perhaps. `date`: what our wall clock says. */
+void speaker_say(struct speaker *speaker, const struct notice *notice, const struct address *from,
+                 wall_t date, struct text *out);
 
 #endif

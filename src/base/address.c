@@ -53,28 +53,40 @@ int address_compare(const struct address *a, const struct address *b)
     return (a->port > b->port) - (a->port < b->port);
 }
 
-bool address_parse(struct span text, uint16_t port, struct address *out)
+bool address_plain_parse(struct span text, struct address *out)
 {
-    char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
-    struct address a = {.port = port};
-    char *zone;
+    char host[INET6_ADDRSTRLEN];
+    struct address a = {.port = 0};
 
     if (memchr(text.at, '\0', text.len) || !span_copy(text, host, sizeof(host)))
         return false;
     memcpy(a.ip, mapped, sizeof(mapped));
-    if (inet_pton(AF_INET, host, a.ip + 12) == 1) {
-        *out = a;
-        return true;
-    }
-    zone = strchr(host, '%');
-    if (zone) {
-        *zone++ = '\0';
-        a.scope = if_nametoindex(zone);
-        if (a.scope == 0)
-            return false;
-    }
-    if (inet_pton(AF_INET6, host, a.ip) != 1)
+    if (inet_pton(AF_INET, host, a.ip + 12) != 1 && inet_pton(AF_INET6, host, a.ip) != 1)
         return false;
+    *out = a;
+    return true;
+}
+
+bool address_parse(struct span text, uint16_t port, struct address *out)
+{
+    const char *sign = memchr(text.at, '%', text.len);
+    char zone[IF_NAMESIZE];
+    struct span plain = text;
+    struct address a;
+    uint32_t scope = 0;
+
+    if (sign) {
+        size_t before = (size_t)(sign - text.at);
+        struct span rest = {sign + 1, text.len - before - 1};
+        if (memchr(rest.at, '\0', rest.len) || !span_copy(rest, zone, sizeof(zone)))
+            return false;
+        scope = if_nametoindex(zone);
+        plain.len = before;
+    }
+    if (!address_plain_parse(plain, &a) || (sign && (scope == 0 || address_is_v4(&a))))
+        return false;
+    a.port = port;
+    a.scope = scope;
     *out = a;
     return true;
 }
@@ -132,20 +144,22 @@ bool network_is_single(const struct network *n)
     return n->bits == 128;
 }
 
+const char *address_plain_text(const struct address *a, char out[ADDRESS_TEXT_SIZE])
+{
+    bool v4 = address_is_v4(a);
+
+    MUST(inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? a->ip + 12 : a->ip, out, ADDRESS_TEXT_SIZE));
+    return out;
+}
+
 const char *address_host_text(const struct address *a, char out[ADDRESS_TEXT_SIZE])
 {
     char interface[IF_NAMESIZE];
-    size_t len;
 
-    if (address_is_v4(a)) {
-        MUST(inet_ntop(AF_INET, a->ip + 12, out, ADDRESS_TEXT_SIZE) != NULL);
-        return out;
-    }
-    MUST(inet_ntop(AF_INET6, a->ip, out, ADDRESS_TEXT_SIZE) != NULL);
-    if (a->scope && if_indextoname(a->scope, interface)) {
-        struct text text;
-        len = strlen(out);
-        text = text_over(out + len, ADDRESS_TEXT_SIZE - len);
+    (void)address_plain_text(a, out);
+    if (!address_is_v4(a) && a->scope && if_indextoname(a->scope, interface)) {
+        size_t len = strlen(out);
+        struct text text = text_over(out + len, ADDRESS_TEXT_SIZE - len);
         text_putc(&text, '%');
         text_puts(&text, interface);
     }

@@ -51,6 +51,10 @@ bool address_parse(struct span text, uint16_t port, struct address *out);
  * are not, false, with *base_differs set. */
 bool network_parse(struct span text, struct network *out, bool *base_differs);
 
+/* The same without port or zone; the system's interfaces are not asked. */
+bool address_plain_parse(struct span text, struct address *out);
+const char *address_plain_text(const struct address *a, char out[ADDRESS_TEXT_SIZE]);
+
 bool network_holds(const struct network *n, const struct address *a);
 bool network_is_single(const struct network *n);
 

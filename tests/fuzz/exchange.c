@@ -54,7 +54,8 @@ static struct exchange_local roll_local(struct dice *dice, bool known)
     return local;
 }
 
-static void roll_notice(struct dice *dice, const char *name, struct notice *out)
+static void roll_notice(struct dice *dice, const char *name, const struct address *from,
+                        struct notice *out)
 {
     uint8_t flags = roll(dice);
 
@@ -68,6 +69,8 @@ static void roll_notice(struct dice *dice, const char *name, struct notice *out)
     out->held = flags & 16;
     out->confirm = flags & 32;
     out->sender.boot = flags >> 6;
+    if (flags & 64)
+        out->sender.address = *from;
     out->spread_ms = (uint16_t)(roll(dice) * 4);
     out->version = roll_version(dice);
     out->sha256.bytes[0] = flags >> 3 & 1;
@@ -164,7 +167,7 @@ static bool roll_event(struct dice *dice, struct exchange_event *event, struct n
     event->notice = notice;
     event->local = roll_local(dice, ours);
     if (event->kind == EXCHANGE_HEARD)
-        roll_notice(dice, name, notice);
+        roll_notice(dice, name, &event->from, notice);
     event->ticket = roll(dice);
     event->ask = (enum exchange_ask)(roll(dice) % (EXCHANGE_ASK_COPIES + 1));
     event->result = (enum exchange_result)(roll(dice) % (EXCHANGE_FAULTY + 1));

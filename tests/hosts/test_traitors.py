@@ -167,8 +167,8 @@ def unconfirmed(node):
     return node.status()["cache"]["unconfirmed"]
 
 
-def taken(node):
-    return node.metric("pond_messages_judged_total", verdict="pass")
+def judged(node, verdict):
+    return node.metric("pond_messages_judged_total", verdict=verdict)
 
 
 class Parrot:
@@ -183,15 +183,16 @@ class Parrot:
             self.said = headers
         return [(to, headers)]
 
-    def says(self, to, headers, times=5):
-        """So often that it is taken, and judged."""
-        before = taken(to)
+    def says(self, to, headers, times=5, verdict="pass", source=None):
+        """So often that it is heard, and judged."""
+        before = judged(to, verdict)
         for _ in range(times):
-            self.tampered.say(PORT, to.host.v4, headers)
-        wait_until(lambda: taken(to) >= before + times, "it is heard")
+            self.tampered.say(PORT, to.host.v4, headers, source)
+        wait_until(lambda: judged(to, verdict) >= before + times, "it is heard")
 
 
-@test("a slave's word confirms nothing, nor does a candidate's about another version", hostile=True)
+@test("a slave's word confirms nothing, nor does it from a candidate's address, nor a candidate's "
+      "about another version", hostile=True)
 def untrue_confirmations(net):
     stack = Stack(net, core=1, paris=(1, 2))
     (gateway,), (putter, sibling) = stack.sites["paris"].candidates, stack.sites["paris"].slaves
@@ -208,6 +209,10 @@ def untrue_confirmations(net):
     older = manifest(putter, "before")["version"]
     above.says(putter, holds(above.said, putter, "mine", version=older))
     above.says(putter, holds(above.said, putter, "mine", held="False"))
+    captured = holds(below.said, putter, "mine", address=sibling.host.v4)
+    below.says(putter, captured, verdict="other_address", source=gateway.host.v4)
+    del captured["address"]
+    below.says(putter, captured, source=gateway.host.v4)
     equal(unconfirmed(putter), 1, "unconfirmed puts, after untrue words")
     gateway.start()
     comes(gateway, "mine", b"mine")

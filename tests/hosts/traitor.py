@@ -148,8 +148,8 @@ class Tampered:
         for where, changed in self.change(port, to, headers):
             self.say(port, where, changed)
 
-    def say(self, port, to, headers):
-        """As the host's own, after all that it has said there."""
+    def say(self, port, to, headers, source=None):
+        """As the host's own, after all that it has said there; as if from that address."""
         last = self._last[port]
         last["counter"] = str(int(last["counter"]) + 1)
         headers = headers | {name: last[name] for name in ("node", "boot", "counter")}
@@ -159,5 +159,5 @@ class Tampered:
         data = f"From fbp822 Sun Nov 22 00:00:00 2026\n{covered}hmac256: {signature}\n\n".encode()
         udp = struct.pack("!HHHH", port, port, 8 + len(data), 0) + data
         ip = struct.pack("!BBHHHBBH4s4s", 0x45, OURS, 0, 0, 0, 64, socket.IPPROTO_UDP, 0,
-                         socket.inet_aton(self.host.v4), socket.inet_aton(to))
+                         socket.inet_aton(source or self.host.v4), socket.inet_aton(to))
         self._raw.sendto(ip + udp, (to, 0))

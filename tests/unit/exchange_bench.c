@@ -165,6 +165,8 @@ struct notice whohas(uint64_t n, bool content)
 void hear(struct bench *bench, uint8_t from, struct notice notice, struct exchange_local local)
 {
     snprintf(notice.sender.node, sizeof(notice.sender.node), "node%u", from);
+    if (address_is_any(&notice.sender.address))
+        notice.sender.address = host(from);
     notice.sender.boot = 1;
     notice.sender.counter = ++bench->counter;
     step(bench, (struct exchange_event){

@@ -62,7 +62,8 @@ const struct exchange_action *only(const struct bench *bench, enum exchange_acti
 const struct exchange_action *await(struct bench *bench, enum exchange_action_kind kind,
                                     int64_t ms);
 
-/* Events about NAME. Peers serve on port 8080; hear_answer answers the question `tuid`. */
+/* Events about NAME. Peers serve on port 8080; hear_answer answers the question `tuid`. Each says
+ * where it spoke from, unless the notice says something else. */
 void ask(struct bench *bench, uint64_t ticket, enum exchange_ask what, struct exchange_local local);
 struct notice ihave(uint64_t n, bool held);
 struct notice whohas(uint64_t n, bool content);

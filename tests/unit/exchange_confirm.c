@@ -98,6 +98,39 @@ static void only_what_is_held_as_it_is_here_is_confirmed(void **state)
     assert_non_null(only(bench, EXCHANGE_CONFIRMED));
 }
 
+/* Somebody who captured what a slave had said sends it again from a candidate's address. */
+static void what_another_host_said_confirms_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct notice captured = ihave(5, true);
+
+    stand(bench, PLACE_SLAVE);
+    bench->relations = MASTER_ABOVE;
+    captured.sender.address = host(4);
+    hear(bench, 2, captured, put(5));
+    assert_null(only(bench, EXCHANGE_CONFIRMED));
+    captured.sender.address = host(2);
+    captured.sender.address.port = 0; /* as it comes out of a datagram */
+    hear(bench, 2, captured, put(5));
+    assert_non_null(only(bench, EXCHANGE_CONFIRMED));
+}
+
+/* Nor does it say where it spoke from, where it goes to many. */
+static void what_is_said_to_many_confirms_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct notice notice = ihave(5, true);
+
+    stand(bench, PLACE_SLAVE);
+    notice.sender.boot = 1;
+    step(bench, (struct exchange_event){.kind = EXCHANGE_HEARD,
+                                        .from = host(2),
+                                        .relations = MASTER_ABOVE,
+                                        .notice = &notice,
+                                        .local = put(5)});
+    assert_null(only(bench, EXCHANGE_CONFIRMED));
+}
+
 static void a_removal_is_confirmed_by_who_knows_it(void **state)
 {
     struct bench *bench = *state;
@@ -327,6 +360,21 @@ static void one_host_is_one_copy(void **state)
     assert_true(only(bench, EXCHANGE_ANSWER)->found);
 }
 
+static void what_another_host_said_is_no_copy(void **state)
+{
+    struct bench *bench = *state;
+    struct notice captured = ihave(5, true);
+
+    stand(bench, PLACE_SLAVE);
+    ask_copies(bench, 1, 3000);
+    captured.sender.address = host(4);
+    hear_as(bench, 2, MASTER_ABOVE, captured, put(5));
+    assert_null(only(bench, EXCHANGE_ANSWER));
+    captured.sender.address = host(2);
+    hear_as(bench, 2, MASTER_ABOVE, captured, put(5));
+    assert_true(only(bench, EXCHANGE_ANSWER)->found);
+}
+
 static void copies_end_when_their_time_is_up(void **state)
 {
     struct bench *bench = *state;
@@ -363,6 +411,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_candidate_above_confirms_a_put),
         CASE(only_what_is_held_as_it_is_here_is_confirmed),
+        CASE(what_another_host_said_confirms_nothing),
+        CASE(what_is_said_to_many_confirms_nothing),
         CASE(a_removal_is_confirmed_by_who_knows_it),
         CASE(what_is_held_is_confirmed_at_once),
         CASE(what_is_not_held_yet_is_confirmed_when_it_has_landed),
@@ -375,6 +425,7 @@ int main(void)
         CASE(who_is_no_candidate_any_more_is_not_counted),
         CASE(a_change_of_our_place_counts_anew),
         CASE(one_host_is_one_copy),
+        CASE(what_another_host_said_is_no_copy),
         CASE(copies_end_when_their_time_is_up),
         CASE(a_candidate_counts_itself),
     };

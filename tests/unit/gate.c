@@ -230,7 +230,8 @@ static void each_is_let_in_once(void **state)
     place_end(&p);
 }
 
-/* Strangers must not be able to use up a node's counters. */
+/* Strangers must not be able to use up a node's counters; nor who sends again from elsewhere what a
+ * node said. */
 static void what_is_refused_leaves_no_trace(void **state)
 {
     struct notice n = question("web1", 1, 1);
@@ -242,6 +243,8 @@ static void what_is_refused_leaves_no_trace(void **state)
     assert_int_equal(say(&p, start, &n, &their_key, "10.27.4.1", &datagram), GATE_WRONG_KEY);
     assert_int_equal(say(&p, start, &n, NULL, "10.27.4.1", &datagram), GATE_UNSIGNED);
     assert_int_equal(say(&p, start, &n, &our_key, "10.9.9.9", &datagram), GATE_NOT_MEMBER);
+    n.sender.address = address("10.27.4.1");
+    assert_int_equal(say(&p, start, &n, &our_key, "10.27.4.2", &datagram), GATE_OTHER_ADDRESS);
     assert_int_equal(say(&p, start, &n, &our_key, "10.27.4.1", &datagram), GATE_PASS);
     place_end(&p);
 }

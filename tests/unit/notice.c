@@ -28,6 +28,7 @@ static void assert_same(const struct notice *a, const struct notice *b)
     assert_int_equal(a->sender.boot, b->sender.boot);
     assert_int_equal(a->sender.counter, b->sender.counter);
     assert_int_equal(a->sender.clock.ms, b->sender.clock.ms);
+    assert_true(address_same_host(&a->sender.address, &b->sender.address));
     assert_string_equal(a->name, b->name);
     assert_string_equal(a->tuid, b->tuid);
     assert_true(version_same(a->version, b->version));
@@ -55,7 +56,9 @@ static void assert_survives(const struct notice *notice)
     assert_same(notice, &back);
 }
 
-static const struct notice_sender web1 = {"example.com", "web1", 7, UINT64_MAX, {1795348800123}};
+static const struct notice_sender web1 = {
+    "example.com", "web1",          7,
+    UINT64_MAX,    {1795348800123}, {.ip = {[10] = 0xff, 0xff, 10, 27, 4, 1}}};
 
 static void what_is_written_is_read_back(void **state)
 {
@@ -120,6 +123,7 @@ static void the_longest_notice_fits_a_message(void **state)
     memset(n.sender.node, 'n', NODE_MAX_LEN);
     memset(n.name, 'f', NAME_MAX_LEN);
     memset(n.tuid, 't', TUID_MAX_LEN);
+    memset(n.sender.address.ip, 0xfd, sizeof(n.sender.address.ip));
     assert_survives(&n);
 }
 
@@ -187,6 +191,27 @@ static void every_value_out_of_bounds_gets_its_verdict(void **state)
     }
 }
 
+static void an_address_is_one_that_a_host_can_have(void **state)
+{
+    static const struct {
+        const char *text;
+        enum message_verdict verdict;
+    } rows[] = {
+        {WHOHAS OURS "address: 10.27.4.1\n\n", MESSAGE_OK},
+        {WHOHAS OURS "address: fd00::1\n\n", MESSAGE_OK},
+        {WHOHAS OURS "address:\n\n", MESSAGE_BAD_VALUE},
+        {WHOHAS OURS "address: 0.0.0.0\n\n", MESSAGE_BAD_VALUE},
+        {WHOHAS OURS "address: ff02::1\n\n", MESSAGE_BAD_VALUE},
+        {WHOHAS OURS "address: fe80::1%lo\n\n", MESSAGE_BAD_VALUE},
+        {WHOHAS OURS "address: web1\n\n", MESSAGE_BAD_VALUE},
+    };
+    struct notice n;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        assert_int_equal(read_text(rows[i].text, &n), rows[i].verdict);
+}
+
 static void a_wide_spread_is_cut(void **state)
 {
     struct notice n;
@@ -228,6 +253,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(the_longest_notice_fits_a_message),
         cmocka_unit_test(every_value_out_of_bounds_gets_its_verdict),
+        cmocka_unit_test(an_address_is_one_that_a_host_can_have),
         cmocka_unit_test(a_wide_spread_is_cut),
         cmocka_unit_test(a_clock_may_be_missing),
         cmocka_unit_test(names_are_not_cut_short),

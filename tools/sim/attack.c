@@ -98,7 +98,7 @@ static void lie_of_content(struct sim *sim, struct text *text)
 
     sim_name((int)rng_below(&sim->rng, (uint64_t)sim->names), notice.name);
     notice.version.bits = (uint64_t)sim_node_wall(sim, &sim->nodes[0]).ms << 16;
-    speaker_say(sim->attacker->speaker, &notice, (wall_t){0}, text);
+    speaker_say(sim->attacker->speaker, &notice, NULL, (wall_t){0}, text);
 }
 
 /* "I am the best of masters, and have been for long": in the name of `node`. */

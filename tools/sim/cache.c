@@ -80,7 +80,8 @@ static void send_notice(struct sim *sim, struct sim_node *node,
     struct message message;
     struct notice said;
 
-    speaker_say(node->speaker, &action->notice, sim_node_wall(sim, node), &text);
+    speaker_say(node->speaker, &action->notice, action->audiences ? NULL : &node->address,
+                sim_node_wall(sim, node), &text);
     MUST(message_decode((struct span){text.at, text.len}, &message) == MESSAGE_OK);
     MUST(notice_read(&message, &said) == MESSAGE_OK);
     check_said(sim, &said);

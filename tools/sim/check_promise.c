@@ -176,7 +176,7 @@ void check_copies(struct sim *sim, const struct sim_node *node, const struct sim
     put->counted = put->held_by & candidates;
     if (how_many(put->counted) >= ticket->copies)
         put->copies = ticket->copies;
-    if (count < ticket->copies && !sim->faults.kinds[SIM_HOSTILE]) /* as in check_confirmed */
+    if (count < ticket->copies)
         sim_fail(sim, "n%d: %zu copies of f%d are confirmed, and %zu hold it", node->index,
                  ticket->copies, ticket->name, count);
 }
@@ -244,11 +244,7 @@ void check_replaced(struct sim *sim, const struct sim_node *node, int name,
         lose(sim, name, put, SIM_LOSS_REPLACED);
 }
 
-/*
- * Whoever confirmed it held it. It may have been lost with a home since then, or replaced. An ihave
- * does not say which address it comes from: who passes on what another said, from a candidate's
- * address, confirms too.
- */
+/* Whoever confirmed it held it. It may have been lost with a home since then, or replaced. */
 void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int by)
 {
     struct version version = node->twin.entries[name].version;
@@ -258,17 +254,14 @@ void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int
     if (!put || put->loss)
         return;
     held = put->held_by >> by & 1 || node->twin.entries[name].deleted;
-    if (!held && !sim->faults.kinds[SIM_HOSTILE])
+    if (!held)
         sim_fail(sim, "n%d took f%d for confirmed by n%d, which never held it", node->index, name,
                  by);
-    else if (held && !kept && !put->gone && !put->replaced)
+    else if (!kept && !put->gone && !put->replaced)
         sim_fail(sim, "n%d keeps f%d no longer, which n%d has confirmed, and nobody else does",
                  node->index, name, by);
     else if (!kept)
-        lose(sim, name, put,
-             !held       ? SIM_LOSS_FORGED
-             : put->gone ? SIM_LOSS_HOME
-                         : SIM_LOSS_REPLACED);
+        lose(sim, name, put, put->gone ? SIM_LOSS_HOME : SIM_LOSS_REPLACED);
 }
 
 void check_dropped(struct sim *sim, const struct sim_node *node, int name)

@@ -54,8 +54,7 @@ const char *sim_fault_name(enum sim_fault fault);
     ROW(SIM_LOSS_NONE, "kept to the end")                                                          \
     ROW(SIM_LOSS_REPLACED, "replaced by newer ones")                                               \
     ROW(SIM_LOSS_HOME, "lost with the home of the last that had to keep them")                     \
-    ROW(SIM_LOSS_PLACE, "lost where the last that had to keep them was made a slave")              \
-    ROW(SIM_LOSS_FORGED, "lost since an attacker spoke from the address of a candidate")
+    ROW(SIM_LOSS_PLACE, "lost where the last that had to keep them was made a slave")
 
 enum sim_loss {
 #define SIM_ENUM(id, text) id,
