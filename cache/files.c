@@ -176,6 +176,29 @@ bool file_rename(const struct home *home, enum folder from, const char *name, en
     return renameat(home->fd[from], name, home->fd[to], new_name) == 0;
 }
 
+/* With the error of the first thing that failed. */
+static bool write_new(const struct home *home, enum folder folder, const char *name,
+                      struct span bytes)
+{
+    int fd = file_open(home, folder, name, O_WRONLY | O_CREAT | O_TRUNC);
+    bool done = fd >= 0 && file_write(fd, bytes.at, bytes.len, 0) && fdatasync(fd) == 0;
+    int error = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = error;
+    return done;
+}
+
+bool file_renew(const struct home *home, enum folder folder, const char *name, struct span bytes)
+{
+    char new_name[FILE_NAME_SIZE];
+
+    MUST(snprintf(new_name, sizeof(new_name), "%s.new", name) < FILE_NAME_SIZE);
+    return write_new(home, folder, new_name, bytes) &&
+           file_rename(home, folder, new_name, folder, name) && folder_sync(home, folder, ".");
+}
+
 bool file_sync(const struct home *home, enum folder folder, const char *name)
 {
     int fd = file_open(home, folder, name, O_RDONLY);

@@ -9,6 +9,7 @@
 
 #include "cache/store.h"
 #include "src/base/digest.h"
+#include "src/base/text.h"
 
 /*
  * The folders below home, and everything that is done to files in them: opened, named and removed
@@ -70,6 +71,10 @@ bool file_system_sync(const struct home *home);
 
 /* All of it, or false with errno. */
 bool file_write(int fd, const void *bytes, size_t len, uint64_t at);
+
+/* Puts these bytes in the place of the file's, synced: a crash leaves the old ones or the new ones.
+ * False with errno. One thread at a time for one name. */
+bool file_renew(const struct home *home, enum folder folder, const char *name, struct span bytes);
 
 /* Up to len bytes: fewer at the end of the file alone. -1 with errno. */
 ssize_t file_read(int fd, void *bytes, size_t len, uint64_t at);

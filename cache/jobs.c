@@ -161,7 +161,7 @@ static enum store_status adopt(struct group *group, size_t index)
         return status;
     if (status == STORE_OK && manifest_compare(&m, &old.manifest) <= 0)
         return adopt_older(group, index, &m, &old.manifest);
-    if (m.deleted && tombstone_is_old(&m, now))
+    if (m.deleted && tombstone_is_old(&m, now) && status == STORE_NOT_FOUND)
         return STORE_NOT_NEWER; /* forgotten here on purpose */
     return adopt_newer(group, index, &m, status == STORE_OK ? &old : NULL);
 }
@@ -244,42 +244,6 @@ static enum store_status confirm(struct group *group, size_t index)
     return ledger_mark(&group->ledger, &record, false);
 }
 
-/* Into the journal goes a tombstone that is past its time: so the name does not come back from
- * there. It does not know of what it removes, which a rebuild would keep as a conflict where it
- * still is. */
-static bool journal_end(struct group *group, const struct manifest *old)
-{
-    struct manifest m = {.version = {old->version.bits + 1}, .deleted = true};
-    char memory[MESSAGE_MAX];
-    struct text text = TEXT_OVER(memory);
-    struct span one;
-
-    MUST(span_copy(span_of(old->name), m.name, sizeof(m.name)));
-    MUST(span_copy(span_of(group->store->options.node), m.node, sizeof(m.node)));
-    manifest_write(&m, &text);
-    return !text.full && group_journal(group, (struct span){text.at, text.len}, &one);
-}
-
-static enum store_status forget(struct group *group, size_t index)
-{
-    struct store_job *job = group->jobs[index];
-    struct record record;
-    struct ledger_key key;
-    enum store_status status = newest(group, job->manifest.name, &record);
-
-    if (status != STORE_OK)
-        return status;
-    if (!version_same(record.manifest.version, job->manifest.version))
-        return STORE_NOT_FOUND;
-    if (!tombstone_is_old(&record.manifest, group->store->options.wall()))
-        return STORE_NOT_NEWER;
-    if (!journal_end(group, &record.manifest))
-        return STORE_FAILED;
-    if (record.unconfirmed && !record.manifest.deleted)
-        ledger_keep(&group->ledger, &record);
-    return ledger_forget_key(&group->ledger, ledger_key_of(span_of(job->manifest.name), &key));
-}
-
 static enum store_status errand(struct group *group, size_t index)
 {
     struct errand *errand = (struct errand *)group->jobs[index];
@@ -292,7 +256,7 @@ enum store_status job_apply(struct group *group, size_t index)
     static enum store_status (*const kinds[])(struct group * group, size_t index) = {
         [STORE_PUT] = put,         [STORE_REMOVE] = remove_name, [STORE_ADOPT] = adopt,
         [STORE_WANT] = want,       [STORE_LAND] = land,          [STORE_DROP] = drop,
-        [STORE_CONFIRM] = confirm, [STORE_FORGET] = forget,      [JOB_ERRAND] = errand,
+        [STORE_CONFIRM] = confirm, [JOB_ERRAND] = errand,
     };
     size_t kind = (size_t)group->jobs[index]->kind;
 

@@ -157,7 +157,7 @@ static void want_all(struct store *store)
  * any more is given up when all that it kept is marked; until then it counts (policy_bits). After
  * "lost" anything that is here may be unconfirmed; not in a place that keeps for its own sake.
  */
-static const char KEPT[] = "kept", KEPT_NEW[] = "kept.new";
+static const char KEPT[] = "kept";
 static const struct {
     unsigned bit;
     const char *word;
@@ -191,17 +191,11 @@ static bool write_kept(const struct home *home, unsigned kept)
 {
     char bytes[KEPT_SIZE];
     struct text text = TEXT_OVER(bytes);
-    int fd = file_open(home, FOLDER_HOME, KEPT_NEW, O_WRONLY | O_CREAT | O_TRUNC);
-    bool done;
 
     for (size_t i = 0; i < KINDS; i++)
         text_printf(&text, "%s%s", kept & kinds[i].bit ? kinds[i].word : "",
                     kept & kinds[i].bit ? "\n" : "");
-    done = fd >= 0 && file_write(fd, text.at, text.len, 0) && fdatasync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return done && file_rename(home, FOLDER_HOME, KEPT_NEW, FOLDER_HOME, KEPT) &&
-           folder_sync(home, FOLDER_HOME, ".");
+    return file_renew(home, FOLDER_HOME, KEPT, (struct span){text.at, text.len});
 }
 
 /* Less is kept only when that is on disk; more is at once. */

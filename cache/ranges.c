@@ -8,25 +8,14 @@
 
 enum { RANGE_BATCH = 1024 }; /* names that are looked at in one view */
 
-/* A walk over the keys from `at` on, up to but not including `end`. */
-struct walk {
-    struct store *store;
-    struct ledger_key at;
-    struct ledger_key end;
-    bool bounded; /* there is an end */
-    bool behind;  /* the key `at` itself was seen */
-    bool ended;
-    enum store_status status;
-};
-
-static void walk_start(struct walk *walk, struct store *store, struct span from, struct span to)
+void range_start(struct range_walk *walk, struct store *store, struct span from, struct span to)
 {
-    *walk = (struct walk){.store = store, .bounded = to.len > 0};
+    *walk = (struct range_walk){.store = store, .bounded = to.len > 0};
     ledger_key_of(from, &walk->at);
     ledger_key_of(to, &walk->end);
 }
 
-static bool is_end(const struct walk *walk, struct span key)
+static bool is_end(const struct range_walk *walk, struct span key)
 {
     size_t least = key.len < walk->end.len ? key.len : walk->end.len;
     int order = memcmp(key.at, walk->end.bytes, least);
@@ -34,15 +23,13 @@ static bool is_end(const struct walk *walk, struct span key)
     return walk->bounded && (order > 0 || (order == 0 && key.len >= walk->end.len));
 }
 
-static bool was_seen(const struct walk *walk, struct span key)
+static bool was_seen(const struct range_walk *walk, struct span key)
 {
     return walk->behind && key.len == walk->at.len && memcmp(key.at, walk->at.bytes, key.len) == 0;
 }
 
-/* Shows the next names to `take`, until it wants no more (false: that one will come again), or
- * enough were seen for one view. */
-static void walk_batch(struct walk *walk,
-                       bool (*take)(void *arg, struct span key, struct span value), void *arg)
+void range_batch(struct range_walk *walk,
+                 bool (*take)(void *arg, struct span key, struct span value), void *arg)
 {
     struct view view;
     struct scan scan;
@@ -78,12 +65,12 @@ static bool count_one(void *arg, struct span key, struct span value)
 static enum store_status count_names(struct store *store, struct span from, struct span to,
                                      uint64_t *count)
 {
-    struct walk walk;
+    struct range_walk walk;
 
     *count = 0;
-    walk_start(&walk, store, from, to);
+    range_start(&walk, store, from, to);
     while (!walk.ended)
-        walk_batch(&walk, count_one, count);
+        range_batch(&walk, count_one, count);
     return walk.status;
 }
 
@@ -137,7 +124,7 @@ enum store_status store_ranges(struct store *store, struct span from, struct spa
                                store_range_visit *visit, void *arg)
 {
     struct cutting cutting = {.store = store, .left = parts, .visit = visit, .arg = arg};
-    struct walk walk;
+    struct range_walk walk;
     uint64_t count = 0;
     enum store_status status = STORE_OK;
 
@@ -149,9 +136,9 @@ enum store_status store_ranges(struct store *store, struct span from, struct spa
         return status;
     cutting.each = (count + parts - 1) / parts;
     begin_range(&cutting, from);
-    walk_start(&walk, store, from, to);
+    range_start(&walk, store, from, to);
     while (!walk.ended)
-        walk_batch(&walk, add_to_range, &cutting);
+        range_batch(&walk, add_to_range, &cutting);
     if (walk.status == STORE_OK)
         end_range(&cutting);
     return walk.status;
@@ -187,12 +174,12 @@ enum store_status store_range_page(struct store *store, struct span from, struct
                                    struct text *out, char next[NAME_SIZE])
 {
     struct page page = {.store = store, .out = out, .next = next};
-    struct walk walk;
+    struct range_walk walk;
 
     MUST_BE(store, STORE_MAGIC);
     next[0] = '\0';
-    walk_start(&walk, store, from, to);
+    range_start(&walk, store, from, to);
     while (!walk.ended && !page.full)
-        walk_batch(&walk, add_to_page, &page);
+        range_batch(&walk, add_to_page, &page);
     return walk.status;
 }

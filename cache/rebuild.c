@@ -218,8 +218,10 @@ enum store_status rebuild_catalogue(struct store *store, struct store_report *re
         return status;
     status = fill(store, catalogue, report);
     catalogue_close(catalogue);
-    if (status == STORE_OK && !store->catalogue)
+    if (status == STORE_OK && !store->catalogue) {
+        store->touch_lost = true;
         status = policy_note_lost(store);
+    }
     if (status == STORE_OK)
         status = put_in_place(store);
     if (status != STORE_OK) {

@@ -8,9 +8,14 @@
 /* Tombstones are kept for 90 days, so that whoever was away for less learns of the removal. */
 enum { TOMBSTONE_DAYS = 90 };
 
+static inline bool retention_is_over(wall_t since, wall_t now)
+{
+    return now.ms - since.ms > (int64_t)TOMBSTONE_DAYS * 24 * 3600 * 1000;
+}
+
 static inline bool tombstone_is_old(const struct manifest *m, wall_t now)
 {
-    return now.ms - version_ms(m->version) > (int64_t)TOMBSTONE_DAYS * 24 * 3600 * 1000;
+    return retention_is_over((wall_t){version_ms(m->version)}, now);
 }
 
 /* Conflicts for 30, from when they were noted. */

@@ -50,6 +50,7 @@ static void store_free(struct store *store)
     home_close(&store->home);
     pthread_mutex_destroy(&store->told_lock);
     pthread_mutex_destroy(&store->uses_lock);
+    pthread_mutex_destroy(&store->touch_lock);
     pthread_mutex_destroy(&store->partials_lock);
     free((void *)(uintptr_t)store->options.home);
     free((void *)(uintptr_t)store->options.node);
@@ -71,6 +72,7 @@ static struct store *store_new(const struct store_options *options)
     store->journal.fd = -1;
     MUST(pthread_mutex_init(&store->told_lock, NULL) == 0);
     MUST(pthread_mutex_init(&store->uses_lock, NULL) == 0);
+    MUST(pthread_mutex_init(&store->touch_lock, NULL) == 0);
     MUST(pthread_mutex_init(&store->partials_lock, NULL) == 0);
     return store;
 }
@@ -88,6 +90,8 @@ enum store_status store_open(const struct store_options *options, struct store *
         policy_load(store);
         status = mend_open(store);
     }
+    if (status == STORE_OK)
+        touch_load(store);
     if (status != STORE_OK) {
         store_free(store);
         return status;

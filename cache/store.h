@@ -24,6 +24,7 @@
  *     partial/ABCD...            content that is being fetched; survives a restart
  *     tmp/                       drafts; emptied at start
  *     kept                       what is kept for the sake of this node's place: see store_policy
+ *     touch                      when it was last in touch with others: see store_touch
  *
  * Threads. Everything may be called from any thread. Reads never wait for a disk write. All changes
  * go through one writer thread, which commits them in groups: content synced, renamed, folder
@@ -328,12 +329,8 @@ enum store_job_kind {
                      where it is unconfirmed, or all is kept, else without that. The
                      partial stays readable, and is still the owner's to close. */
     STORE_DROP,   /* manifest.name: drops the content, keeps the manifest */
-    STORE_CONFIRM, /* manifest.name and version: a candidate above holds it. STORE_NOT_FOUND: what
-                      stands here is another version, or no name at all */
-    STORE_FORGET   /* likewise: whoever was away longer than tombstones are kept takes the name out
-                      that its master has not any more, without a tombstone. Where it was unconfirmed
-                      it is kept as a conflict. STORE_NOT_NEWER: the version is not so old, and the
-                      master would know of its removal */
+    STORE_CONFIRM /* manifest.name and version: a candidate above holds it. STORE_NOT_FOUND: what
+                     stands here is another version, or no name at all */
 };
 
 struct store_job {
@@ -364,6 +361,38 @@ enum store_status store_do(struct store *store, struct store_job *job);
 /* Told of each name whose newest version changed, after the commit, on a thread of the store's. */
 typedef void store_change(void *arg, const struct store_entry *entry, enum store_job_kind how);
 void store_on_change(struct store *store, store_change *change, void *arg);
+
+/* ---- who was away --------------------------------------------------------------------------- */
+
+/*
+ * Removals are known for as long as tombstones are kept (cache/retention.h). Whoever was out of
+ * touch for longer was away: it may know names that are removed since. Until it has taken its
+ * master's catalogue nobody above or beside it reads its own, and what the master's lacks is
+ * forgotten here, if that may be said to be removed: if the master was whole since before we were
+ * away, and is in touch itself. Any thread; the times stand in the file `touch`, up to an hour old.
+ */
+struct store_touch {
+    wall_t whole; /* since when nothing that others knew was missed here; 0: not told */
+    wall_t last;  /* when we were last in touch: of all that was removed before we know */
+    bool away;    /* that is too long ago */
+};
+void store_touch(struct store *store, struct store_touch *out);
+
+/* We have read all that a node has whom we follow, and which told these times of itself; NULL: we
+ * follow nobody. Returns at once. */
+void store_in_touch(struct store *store, const struct store_touch *told);
+
+/* We were away, and what a node lacks that tells these times was removed. */
+bool store_may_forget(struct store *store, const struct store_touch *told);
+
+/*
+ * Takes those names from `from` to `to` out, without a tombstone, that the other catalogue has not:
+ * `has` says so; it must not call the store. None that is a tombstone, or newer than tombstones are
+ * kept, of whose removal the other would know. What was unconfirmed is kept as a conflict. Waits
+ * for the writer: not on a thread of the store's, nor on a loop.
+ */
+enum store_status store_forget(struct store *store, struct span from, struct span to,
+                               bool (*has)(const void *arg, struct span name), const void *arg);
 
 /* ---- looking after -------------------------------------------------------------------------- */
 

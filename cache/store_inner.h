@@ -28,7 +28,7 @@ enum {
 };
 
 /* A kind of job behind those of store.h: an errand. */
-enum { JOB_ERRAND = STORE_FORGET + 1 };
+enum { JOB_ERRAND = STORE_CONFIRM + 1 };
 
 /* A queue of jobs between threads, and the thread that empties it. */
 struct queue {
@@ -108,6 +108,12 @@ struct store {
     pthread_mutex_t partials_lock;
     struct partial *partials;      /* those that are open */
     _Atomic uint64_t passed_bytes; /* in memory, for all partials that are only passed on */
+
+    pthread_mutex_t touch_lock;
+    wall_t touch_whole, touch_last;
+    wall_t touch_written; /* `last` as it stands in the file */
+    bool touch_changed;   /* the file is to be written soon */
+    bool touch_lost;      /* at start: names may have been lost with the catalogue */
 
     bool told_of_conflicts; /* the writer's: that there are too many */
 
@@ -267,6 +273,31 @@ bool conflicts_with(const struct record *older, const struct manifest *newer);
 
 /* Some of those whose time is over. STORE_NOT_FOUND: there was none. */
 enum store_status conflicts_forget_old(struct group *group, void *arg);
+
+/* ---- ranges.c ------------------------------------------------------------------------------- */
+
+/* A walk over the names from `at` on, up to but not including `end`. */
+struct range_walk {
+    struct store *store;
+    struct ledger_key at;
+    struct ledger_key end;
+    bool bounded; /* there is an end */
+    bool behind;  /* the key `at` itself was seen */
+    bool ended;
+    enum store_status status;
+};
+void range_start(struct range_walk *walk, struct store *store, struct span from, struct span to);
+
+/* Shows the next names to `take`, until it wants no more (false: that one will come again), or
+ * enough were seen for one view. */
+void range_batch(struct range_walk *walk,
+                 bool (*take)(void *arg, struct span key, struct span value), void *arg);
+
+/* ---- touch.c -------------------------------------------------------------------------------- */
+
+/* At start: what an earlier run wrote; and has it written, by the sweeps. */
+void touch_load(struct store *store);
+void touch_keep(struct store *store);
 
 /* ---- rebuild.c, renew.c, strays.c, policy.c, sweep.c
  * -------------------------------------------------- */

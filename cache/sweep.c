@@ -256,6 +256,7 @@ enum store_status sweep_run(struct store *store, void *arg)
     (void)arg;
     flush_uses(store);
     policy_apply(store);
+    touch_keep(store);
     keep_limit(store);
     room = atomic_exchange(&store->room, 0);
     if (room)

@@ -354,11 +354,15 @@ static void of_too_many_conflicts_the_oldest_go(void **state)
                          i < MORE ? STORE_NOT_FOUND : STORE_OK);
 }
 
-static enum store_status forget(struct store *store, const struct manifest *m)
+static bool has_none(const void *arg, struct span name)
 {
-    struct store_job job = {.kind = STORE_FORGET, .manifest = *m};
+    (void)arg, (void)name;
+    return false;
+}
 
-    return store_do(store, &job);
+static enum store_status forget_all(struct store *store)
+{
+    return store_forget(store, span_of(""), span_of(""), has_none, NULL);
 }
 
 /* Who was away for more than 90 days lets go what its master has not any more, and that alone. */
@@ -375,11 +379,10 @@ static void what_is_forgotten_does_not_come_back(void **state)
     free(bytes);
     snprintf(other.name, sizeof(other.name), "example.com/b");
     assert_int_equal(home_adopt(*state, &other, NULL), STORE_OK);
-    assert_int_equal(forget(*state, &other), STORE_NOT_NEWER);
+    assert_int_equal(forget_all(*state), STORE_OK);
+    assert_int_equal(home_figures(*state).objects, 2);
     home_wall_ms += 91 * DAY_MS;
-    assert_int_equal(forget(*state, &other), STORE_OK);
-    assert_int_equal(forget(*state, &other), STORE_NOT_FOUND);
-    assert_int_equal(forget(*state, &put.manifest), STORE_OK);
+    assert_int_equal(forget_all(*state), STORE_OK);
     assert_int_equal(home_figures(*state).objects, 0);
     assert_int_equal(home_figures(*state).unconfirmed, 0);
     assert_int_equal(conflicts(*state)->count, 1);

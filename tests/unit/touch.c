@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: ISC */
+/* Who was away for longer than removals are known. */
+#include "cache/store.h"
+
+#include "src/base/log.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/home.h"
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
+static struct store_touch touch(struct store *store)
+{
+    struct store_touch out;
+
+    store_touch(store, &out);
+    return out;
+}
+
+static wall_t days_ago(int days)
+{
+    return (wall_t){home_wall_ms - days * DAY_MS};
+}
+
+/* What another tells that is whole since so many days, and in touch. */
+static struct store_touch told(int days)
+{
+    return (struct store_touch){.whole = days_ago(days), .last = days_ago(0)};
+}
+
+static void in_touch(struct store *store, struct store_touch touch)
+{
+    store_in_touch(store, &touch);
+}
+
+static bool may_forget(struct store *store, struct store_touch touch)
+{
+    return store_may_forget(store, &touch);
+}
+
+static bool is_written(struct store *store)
+{
+    struct timespec pause = {.tv_nsec = 1000000};
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/touch", home_path);
+    for (int i = 0; i < 10000 && access(path, F_OK) != 0; i++) {
+        store_sweep(store);
+        nanosleep(&pause, NULL);
+    }
+    return access(path, F_OK) == 0;
+}
+
+static void adopt(struct store *store, const char *name, int64_t ms, bool deleted)
+{
+    struct manifest m = home_foreign(name, 1, 1000, ms - home_wall_ms);
+
+    if (deleted)
+        m = (struct manifest){.version = m.version, .deleted = true};
+    snprintf(m.name, sizeof(m.name), "%s", name);
+    snprintf(m.node, sizeof(m.node), "web9");
+    home_adopt(store, &m, NULL);
+}
+
+/* ---- the times ------------------------------------------------------------------------------ */
+
+static void a_new_store_was_not_away_and_knows_nothing_of_before(void **state)
+{
+    assert_false(touch(*state).away);
+    assert_int_equal(touch(*state).whole.ms, home_wall_ms);
+}
+
+static void who_is_out_of_touch_for_longer_was_away(void **state)
+{
+    home_wall_ms += 90 * DAY_MS;
+    assert_false(touch(*state).away);
+    store_in_touch(*state, NULL);
+    home_wall_ms += 91 * DAY_MS;
+    assert_true(touch(*state).away);
+    store_in_touch(*state, NULL);
+    assert_false(touch(*state).away);
+}
+
+static void a_restart_remembers_when_that_was(void **state)
+{
+    int64_t begin = home_wall_ms;
+
+    adopt(*state, "example.com/a", home_wall_ms, false);
+    assert_true(is_written(*state));
+    home_wall_ms += 91 * DAY_MS;
+    home_reopen(state);
+    assert_true(touch(*state).away);
+    assert_int_equal(touch(*state).last.ms, begin);
+    assert_int_equal(touch(*state).whole.ms, begin);
+}
+
+static void who_knows_all_that_another_does_is_whole_as_long(void **state)
+{
+    int64_t begin = home_wall_ms;
+
+    in_touch(*state, told(-1)); /* a younger one */
+    assert_int_equal(touch(*state).whole.ms, begin);
+    in_touch(*state, told(100));
+    assert_int_equal(touch(*state).whole.ms, days_ago(100).ms);
+}
+
+/* Else a master with a new disk would have all others forget what it lost. */
+static void only_who_was_whole_all_the_while_has_names_forgotten(void **state)
+{
+    assert_false(may_forget(*state, told(1)));
+    home_wall_ms += 100 * DAY_MS;
+    assert_true(may_forget(*state, told(100)));
+    assert_false(may_forget(*state, told(99)));
+    assert_false(may_forget(*state, (struct store_touch){.last = days_ago(0)}));
+}
+
+/* A site was cut off with its master: its slaves were away as long as that was. */
+static void who_follows_one_that_was_away_was_away(void **state)
+{
+    int64_t begin = home_wall_ms;
+    struct store_touch away = told(300);
+
+    home_wall_ms += 91 * DAY_MS;
+    assert_false(may_forget(*state, away)); /* what it lacks it may never have known */
+    in_touch(*state, away);
+    assert_true(touch(*state).away);
+    assert_int_equal(touch(*state).last.ms, begin);
+    in_touch(*state, told(391));
+    assert_false(touch(*state).away);
+}
+
+static void who_was_away_is_whole_as_its_master_or_since_now(void **state)
+{
+    home_wall_ms += 100 * DAY_MS;
+    in_touch(*state, told(99));
+    assert_int_equal(touch(*state).whole.ms, home_wall_ms);
+    home_wall_ms += 100 * DAY_MS;
+    in_touch(*state, told(300));
+    assert_int_equal(touch(*state).whole.ms, days_ago(300).ms);
+}
+
+/* Whoever emptied the folder lost more than this file tells. */
+static void a_store_that_has_nothing_knows_nothing_of_before(void **state)
+{
+    assert_true(is_written(*state));
+    home_wall_ms += DAY_MS;
+    home_reopen(state);
+    assert_int_equal(touch(*state).whole.ms, home_wall_ms);
+}
+
+/* A catalogue that is made anew from the journal may lack names. */
+static void who_lost_the_catalogue_is_whole_since_then(void **state)
+{
+    adopt(*state, "example.com/a", home_wall_ms, false);
+    assert_true(is_written(*state));
+    store_close(*state);
+    home_remove_below("catalogue");
+    home_wall_ms += DAY_MS;
+    *state = home_open_store();
+    assert_non_null(*state);
+    assert_int_equal(touch(*state).whole.ms, home_wall_ms);
+}
+
+/* A clock that was set back does not make us away, nor in touch with the future. */
+static void a_time_ahead_of_the_clock_is_now(void **state)
+{
+    assert_true(is_written(*state));
+    home_wall_ms -= 10 * DAY_MS;
+    home_reopen(state);
+    assert_int_equal(touch(*state).last.ms, home_wall_ms);
+}
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+static bool has_b(const void *arg, struct span name)
+{
+    (void)arg;
+    return span_is(name, "example.com/b");
+}
+
+static bool has_name(struct store *store, const char *name)
+{
+    struct store_entry entry;
+
+    return home_find(store, name, &entry) == STORE_OK;
+}
+
+static void of_a_range_what_the_other_lacks_is_forgotten(void **state)
+{
+    adopt(*state, "example.com/a", home_wall_ms, false);
+    adopt(*state, "example.com/b", home_wall_ms, false);
+    adopt(*state, "example.com/c", home_wall_ms, false);
+    adopt(*state, "example.com/d", home_wall_ms, false);
+    home_wall_ms += 91 * DAY_MS;
+    adopt(*state, "example.com/bb", home_wall_ms, false);
+    assert_int_equal(
+        store_forget(*state, span_of("example.com/b"), span_of("example.com/d"), has_b, NULL),
+        STORE_OK);
+    assert_true(has_name(*state, "example.com/a"));
+    assert_true(has_name(*state, "example.com/b"));
+    assert_true(has_name(*state, "example.com/bb"));
+    assert_false(has_name(*state, "example.com/c"));
+    assert_true(has_name(*state, "example.com/d"));
+}
+
+static void many_are_forgotten_in_several_steps(void **state)
+{
+    enum { MANY = 300 };
+    char name[64];
+
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "example.com/%d", i);
+        adopt(*state, name, home_wall_ms, false);
+    }
+    adopt(*state, "example.com/b", home_wall_ms, false);
+    home_wall_ms += 91 * DAY_MS;
+    assert_int_equal(store_forget(*state, span_of(""), span_of(""), has_b, NULL), STORE_OK);
+    assert_int_equal(home_figures(*state).objects, 1);
+    assert_true(has_name(*state, "example.com/b"));
+}
+
+/* It comes late, from one that has not swept it yet: the name goes here all the same. */
+static void a_tombstone_past_its_time_still_removes(void **state)
+{
+    struct store_entry entry;
+
+    adopt(*state, "example.com/a", home_wall_ms, false);
+    home_wall_ms += 92 * DAY_MS;
+    adopt(*state, "example.com/a", days_ago(91).ms, true);
+    assert_true(home_find(*state, "example.com/a", &entry) != STORE_OK || entry.manifest.deleted);
+    adopt(*state, "example.com/unknown", days_ago(91).ms, true);
+    assert_false(has_name(*state, "example.com/unknown"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        HOME_CASE(a_new_store_was_not_away_and_knows_nothing_of_before),
+        HOME_CASE(who_is_out_of_touch_for_longer_was_away),
+        HOME_CASE(a_restart_remembers_when_that_was),
+        HOME_CASE(who_knows_all_that_another_does_is_whole_as_long),
+        HOME_CASE(only_who_was_whole_all_the_while_has_names_forgotten),
+        HOME_CASE(who_follows_one_that_was_away_was_away),
+        HOME_CASE(who_was_away_is_whole_as_its_master_or_since_now),
+        HOME_CASE(a_store_that_has_nothing_knows_nothing_of_before),
+        HOME_CASE(who_lost_the_catalogue_is_whole_since_then),
+        HOME_CASE(a_time_ahead_of_the_clock_is_now),
+        HOME_CASE(of_a_range_what_the_other_lacks_is_forgotten),
+        HOME_CASE(many_are_forgotten_in_several_steps),
+        HOME_CASE(a_tombstone_past_its_time_still_removes),
+    };
+    log_set_level(LEVEL_ERROR);
+    return cmocka_run_group_tests_name("touch", tests, NULL, NULL);
+}
