@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "src/base/must.h"
+#include "src/bygone.h"
+#include "src/clock.h"
 
 enum {
     CATCHUP_MAGIC = 0x63617463,
@@ -25,9 +27,13 @@ struct piece {
 struct page {
     struct catchup *catchup;
     bool busy;
+    struct piece piece; /* what it covers */
     char *body;
     struct adoption adoption;
     struct letter letter;
+    struct task forget; /* what it has not, where the master says so */
+    enum store_status forgotten;
+    struct letter forgot;
 };
 
 struct catchup {
@@ -35,6 +41,7 @@ struct catchup {
     struct catchup_options options;
     struct catchup_end end;
     bool failed; /* nothing more is asked for */
+    bool forgets;
 
     bool asking; /* then the rest belongs to the thread that deals with the answer */
     struct piece piece;
@@ -135,6 +142,34 @@ static void drop_page(struct page *page)
     page->body = NULL;
 }
 
+static void end_page(struct page *page)
+{
+    drop_page(page);
+    page->busy = false;
+    go_on(page->catchup);
+}
+
+static void read_forgot(struct letter *letter)
+{
+    struct page *page = LETTER_OWNER(letter, struct page, forgot);
+
+    MUST_BE(page->catchup, CATCHUP_MAGIC);
+    if (page->forgotten != STORE_OK)
+        note(page->catchup, EXCHANGE_FAILED, PEER_FINE);
+    end_page(page);
+}
+
+/* The comparer's thread. */
+static void forget(struct task *task)
+{
+    struct page *page = TASK_OWNER(task, struct page, forget);
+    const struct catchup_options *options = &page->catchup->options;
+
+    page->forgotten = bygone_forget(options->store, span_of(page->piece.from),
+                                    span_of(page->piece.to), &page->adoption);
+    mailbox_post(options->mailbox, &page->forgot);
+}
+
 static void read_page(struct letter *letter)
 {
     struct page *page = LETTER_OWNER(letter, struct page, letter);
@@ -142,9 +177,10 @@ static void read_page(struct letter *letter)
 
     MUST_BE(c, CATCHUP_MAGIC);
     note(c, page->adoption.result, page->adoption.fault);
-    drop_page(page);
-    page->busy = false;
-    go_on(c);
+    if (c->forgets && !c->failed && *c->options.comparer)
+        workers_post(*c->options.comparer, &page->forget);
+    else
+        end_page(page);
 }
 
 static void adopted(struct adoption *adoption)
@@ -176,12 +212,14 @@ static void take_page(struct catchup *c)
     struct piece *rest;
 
     page->busy = true;
+    page->piece = c->piece;
     if (c->request.more && !is_forward(from, last)) {
         note(c, EXCHANGE_FAULTY, PEER_WRONG_ANSWER);
     } else if (c->request.more) {
         rest = push(c);
         *rest = c->piece;
         MUST(span_copy(last, rest->from, sizeof(rest->from)));
+        MUST(span_copy(last, page->piece.to, sizeof(page->piece.to)));
     }
     adoption_begin(&page->adoption, c->options.store);
 }
@@ -271,6 +309,13 @@ static bool are_few(const struct part *parts, size_t count)
     return names > 0 && names <= CATCHUP_SMALL;
 }
 
+/* The whole range is gone there. */
+static void forget_part(struct catchup *c, const struct part *part, struct span to)
+{
+    if (c->forgets && bygone_forget(c->options.store, part->first, to, NULL) != STORE_OK)
+        c->comparison.result = EXCHANGE_FAILED;
+}
+
 /* From the last to the first: the first is then on top. */
 static void compare_parts(struct catchup *c, const struct part *parts, size_t count)
 {
@@ -281,6 +326,8 @@ static void compare_parts(struct catchup *c, const struct part *parts, size_t co
     for (size_t i = count; i-- > 0;) {
         if (parts[i].count > 0)
             compare_part(c, &parts[i], parts[i + 1].first);
+        else
+            forget_part(c, &parts[i], parts[i + 1].first);
     }
 }
 
@@ -295,7 +342,7 @@ static void compare(struct task *task)
     count = read_parts(c, parts);
     c->comparison = (struct catchup_end){.result = EXCHANGE_DONE};
     if (count == 0 && c->request.body_len > 0)
-        c->comparison = (struct catchup_end){EXCHANGE_FAULTY, PEER_WRONG_ANSWER, 0, 0};
+        c->comparison = (struct catchup_end){.result = EXCHANGE_FAULTY, .fault = PEER_WRONG_ANSWER};
     compare_parts(c, parts, count);
     free(parts);
     mailbox_post(c->options.mailbox, &c->compared);
@@ -338,6 +385,17 @@ static bool is_sound(struct catchup *c)
     return !c->failed;
 }
 
+static void take_first(struct catchup *c)
+{
+    const struct routes *routes = c->options.routes;
+
+    c->end.store_id = c->request.store_id;
+    c->end.last = c->request.sequence_last;
+    c->end.touch = c->request.touch;
+    c->forgets = routes && store_may_forget(c->options.store, &c->end.touch) &&
+                 routes_to(routes, clock_mono(), &c->options.server) & ROUTE_FOLLOWED;
+}
+
 /* Main thread. */
 static void read_answered(struct letter *letter)
 {
@@ -345,10 +403,8 @@ static void read_answered(struct letter *letter)
 
     MUST_BE(c, CATCHUP_MAGIC);
     c->asking = false;
-    if (is_sound(c) && c->requests == 1) {
-        c->end.store_id = c->request.store_id;
-        c->end.last = c->request.sequence_last;
-    }
+    if (*c->options.comparer && is_sound(c) && c->requests == 1)
+        take_first(c);
     if (!c->failed && !c->piece.read && *c->options.comparer) {
         c->asking = true;
         workers_post(*c->options.comparer, &c->compare);
@@ -434,6 +490,8 @@ void catchup_begin(const struct catchup_options *options)
     for (size_t i = 0; i < CATCHUP_PAGES; i++) {
         c->pages[i].catchup = c;
         c->pages[i].letter.read = read_page;
+        c->pages[i].forget.work = forget;
+        c->pages[i].forgot.read = read_forgot;
     }
     push(c);
     go_on(c);

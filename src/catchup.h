@@ -11,8 +11,9 @@
  * Reads what is new to us of a catalogue in which we know no position, without reading all of it:
  * its ranges of names are compared with ours by their digests; what differs is cut into smaller
  * ranges, and read where it is small, or where we have nothing. The next page is asked for while
- * the one before is adopted. Begun, carried on and ended on the main thread; what takes long is
- * done on others.
+ * the one before is adopted. Where we were away for longer than removals are known (store_touch),
+ * what we have and a master that we follow has not is forgotten. Begun, carried on and ended on the
+ * main thread; what takes long is done on others.
  *
  * A server that lies costs what an honest one with a large catalogue costs: requests are counted,
  * ranges must go forward, and what comes is checked as always.
@@ -28,8 +29,9 @@ enum {
 struct catchup_end {
     enum exchange_result result;
     enum peer_fault fault;
-    uint64_t store_id; /* of EXCHANGE_DONE and AHEAD: whose catalogue it was, */
-    uint64_t last;     /* and where its head stood when we began */
+    uint64_t store_id;        /* of EXCHANGE_DONE and AHEAD: whose catalogue it was, */
+    uint64_t last;            /* and where its head stood when we began, */
+    struct store_touch touch; /* and what it told of itself */
 };
 
 struct catchup_options {

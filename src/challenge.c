@@ -25,9 +25,10 @@ const size_t challenge_request_header_count =
     sizeof(challenge_request_headers) / sizeof(*challenge_request_headers);
 
 const char *const challenge_answer_headers[] = {
-    "content-digest", "content-range", "repr-digest",  "etag",       "last-modified",
-    "location",       "retry-after",   "pond-version", "pond-epoch", "pond-node",
-    "pond-store",     "pond-sequence", "pond-head",    "pond-last",  "pond-more",
+    "content-digest", "content-range", "repr-digest", "etag",
+    "last-modified",  "location",      "retry-after", "pond-version",
+    "pond-epoch",     "pond-node",     "pond-store",  "pond-sequence",
+    "pond-head",      "pond-last",     "pond-more",   "pond-touch",
 };
 const size_t challenge_answer_header_count =
     sizeof(challenge_answer_headers) / sizeof(*challenge_answer_headers);

@@ -139,6 +139,7 @@ void fetch_submit(struct fetch *fetch, struct fetch_request *request)
     request->body = NULL;
     request->body_len = 0;
     request->store_id = request->sequence_last = 0;
+    request->touch = (struct store_touch){.away = false};
     request->more = false;
     transfer = transfer_new(fetch, request);
     request->inner = transfer;

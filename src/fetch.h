@@ -8,6 +8,7 @@
 
 #include "cache/peers.h"
 #include "cache/route.h"
+#include "cache/store.h"
 #include "src/base/address.h"
 #include "src/base/digest.h"
 #include "src/base/text.h"
@@ -108,9 +109,10 @@ struct fetch_request {
     uint32_t retry_after_s; /* FETCH_BUSY: what it said; 0: nothing */
     char *body;             /* with a NUL behind it; free() it */
     size_t body_len;
-    uint64_t store_id;      /* of a catalogue page: Pond-Store, in hexadecimal */
-    uint64_t sequence_last; /* Pond-Last */
-    bool more;              /* Pond-More: 1 */
+    uint64_t store_id;        /* of a catalogue page: Pond-Store, in hexadecimal */
+    uint64_t sequence_last;   /* Pond-Last */
+    bool more;                /* Pond-More: 1 */
+    struct store_touch touch; /* Pond-Touch; zero: it tells nothing */
 
     void *inner; /* the fetcher's */
 };

@@ -181,21 +181,37 @@ static bool store_id(struct span value, uint64_t *out)
     return true;
 }
 
+/* "WHOLE LAST" */
+static bool touch_times(struct span value, struct store_touch *out)
+{
+    struct span whole = span_take(&value, ' ');
+    uint64_t times[2];
+
+    if (!span_u64(whole, INT64_MAX, &times[0]) || !span_u64(value, INT64_MAX, &times[1]))
+        return false;
+    out->whole.ms = (int64_t)times[0];
+    out->last.ms = (int64_t)times[1];
+    return true;
+}
+
 /* What a page of a catalogue says about itself; nothing where it is none. */
 static struct fetch_verdict judge_page(const struct fetch_answer *answer,
                                        struct fetch_request *request)
 {
-    struct span store, last, more;
+    struct span store, last, more, touch;
 
     if (!fetch_answer_header(answer, "pond-store", &store) ||
         !fetch_answer_header(answer, "pond-last", &last) ||
-        !fetch_answer_header(answer, "pond-more", &more))
+        !fetch_answer_header(answer, "pond-more", &more) ||
+        !fetch_answer_header(answer, "pond-touch", &touch))
         return wrong(PEER_WRONG_ANSWER, "a header of a catalogue page is there twice");
     if (store.at == NULL)
         return FINE;
     if (!store_id(store, &request->store_id) ||
         !span_u64(last, UINT64_MAX, &request->sequence_last))
         return wrong(PEER_WRONG_ANSWER, "Pond-Store or Pond-Last is no number");
+    if (touch.at != NULL && !touch_times(touch, &request->touch))
+        return wrong(PEER_WRONG_ANSWER, "Pond-Touch is not two numbers");
     request->more = span_is(more, "1");
     return FINE;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "src/base/must.h"
+#include "src/clock.h"
 #include "src/http_reply.h"
 
 /*
@@ -14,7 +15,10 @@
  * the beginning or the end of all. With digest=, its own head's, nothing is sent to who knows all.
  *
  * Each answer begins where the head stood before it was made, and tells that as Pond-Last: what
- * changes meanwhile has a sequence behind it, and is asked for next time.
+ * changes meanwhile has a sequence behind it, and is asked for next time. Pond-Touch is
+ * the two times of store_touch, in milliseconds since 1970: whoever was away forgets what is not in
+ * this catalogue. It shows its own to nobody but those who follow it before: what was removed would
+ * come back.
  */
 enum { CATALOGUE_PAGE = 256 * 1024, RANGES_MOST = 256, RANGE_LINE = NAME_SIZE + 96 };
 
@@ -39,7 +43,10 @@ static bool store_arg(const struct request *r, uint64_t *out)
 static void add_position(struct reply *reply, const struct store_head *head, uint64_t last,
                          bool more)
 {
-    char hex[DIGEST_HEX_SIZE], id[20];
+    char hex[DIGEST_HEX_SIZE], id[20], times[48];
+    struct store_touch touch;
+
+    store_touch(reply->request->http->options.world.store, &touch);
 
     snprintf(id, sizeof(id), "%016" PRIx64, head->store_id);
     reply_add(reply, "Pond-Store", id);
@@ -47,6 +54,8 @@ static void add_position(struct reply *reply, const struct store_head *head, uin
     reply_add(reply, "Pond-Head", digest_hex(&head->digest, hex));
     reply_add_u64(reply, "Pond-Last", last);
     reply_add(reply, "Pond-More", more ? "1" : "0");
+    snprintf(times, sizeof(times), "%" PRId64 " %" PRId64, touch.whole.ms, touch.last.ms);
+    reply_add(reply, "Pond-Touch", times);
 }
 
 /* Does the asker know all that we know? digest= is its own catalogue's. */
@@ -71,6 +80,22 @@ static enum step send_page(struct request *r, const struct store_head *head,
     reply_begin(&reply, r, MHD_HTTP_OK);
     add_position(&reply, head, last, more);
     return reply_memory(&reply, text_body, page->at, page->len);
+}
+
+/* False: it was answered. */
+static bool may_show(struct request *r, enum step *step)
+{
+    const struct routes *routes = r->http->options.world.routes;
+    struct store_touch touch;
+
+    store_touch(r->http->options.world.store, &touch);
+    if (!touch.away || r->own_host ||
+        routes_to(routes, clock_mono(), &r->visitor->from) & ROUTE_LED)
+        return true;
+    *step = reply_refuse(r, 503,
+                         "this node was away for longer than removals are known: it takes its "
+                         "master's catalogue first");
+    return false;
 }
 
 static struct text new_page(size_t size)
@@ -133,7 +158,10 @@ static enum step send_names(struct request *r, const struct store_head *head)
 enum step catalogue_step(struct request *r)
 {
     struct store_head head;
+    enum step step;
 
+    if (!may_show(r, &step))
+        return step;
     store_head(r->http->options.world.store, &head);
     return request_has_arg(r, "from") ? send_names(r, &head) : send_changes(r, &head);
 }
@@ -158,7 +186,7 @@ enum step ranges_step(struct request *r)
     uint64_t parts;
     enum step step;
 
-    if (!bounds_args(r, &bounds, &step))
+    if (!may_show(r, &step) || !bounds_args(r, &bounds, &step))
         return step;
     if (!request_arg_u64(r, "parts", &parts) || parts == 0 || parts > RANGES_MOST)
         return reply_refuse(r, 400, "parts= is a number from 1 to 256");

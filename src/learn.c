@@ -9,6 +9,7 @@
 #include "src/base/must.h"
 #include "src/base/stats.h"
 #include "src/catchup.h"
+#include "src/clock.h"
 #include "src/workers.h"
 
 enum { LESSON_MAGIC = 0x6c65736e };
@@ -27,7 +28,8 @@ struct lesson {
     char name[NAME_SIZE]; /* empty: a page */
     uint64_t store_id;    /* whose position `since` is */
     uint64_t since;
-    bool by_ranges; /* it is another store than we know, and more than a page */
+    struct store_touch touch; /* what it told of itself */
+    bool by_ranges;           /* it is another store than we know, and more than a page */
 
     struct adoption adoption;
     struct letter letter;
@@ -60,6 +62,16 @@ void learn_free(struct learn *learn)
 
 /* ---- the end: main thread ------------------------------------------------------------------- */
 
+/* Whom we follow has nothing more that we lack. */
+static void note_touch(const struct lesson *lesson)
+{
+    const struct learn_options *options = &lesson->learn->options;
+
+    if (options->routes &&
+        routes_to(options->routes, clock_mono(), &lesson->request.server) & ROUTE_FOLLOWED)
+        store_in_touch(options->store, &lesson->touch);
+}
+
 static void end(struct lesson *lesson, struct exchange_event *event)
 {
     struct learn *learn = lesson->learn;
@@ -69,6 +81,9 @@ static void end(struct lesson *lesson, struct exchange_event *event)
     event->answered = lesson->request.answered;
     event->name = span_of(lesson->name);
     learn->under_way--;
+    if (event->kind == EXCHANGE_COMPARED && event->result == EXCHANGE_DONE && !event->page.more &&
+        learn->comparer)
+        note_touch(lesson);
     learn->options.report(learn->options.arg, event);
     adoption_clear(&lesson->adoption);
     free(lesson->request.body);
@@ -85,6 +100,7 @@ static void caught_up(void *arg, const struct catchup_end *how)
     event.page.ahead = how->result == EXCHANGE_AHEAD;
     event.page.store_id = how->store_id;
     event.page.last = how->last;
+    lesson->touch = how->touch;
     end(lesson, &event);
 }
 
@@ -128,6 +144,7 @@ static void report(struct letter *letter)
         event.page.store_id = lesson->request.store_id;
         event.page.last = lesson->request.sequence_last;
         event.page.more = lesson->request.more;
+        lesson->touch = lesson->request.touch;
         event.page.ahead = event.result == EXCHANGE_AHEAD;
     }
     end(lesson, &event);
@@ -233,13 +250,15 @@ void learn_page(struct learn *learn, const struct address *http, uint64_t store_
 {
     struct lesson *lesson = lesson_new(learn, http, CATCHUP_PAGE_MAX);
     struct text target = TEXT_OVER(lesson->request.target);
+    struct store_touch touch;
     struct store_head own;
 
     lesson->request.stay = true;
     lesson->store_id = store_id;
     lesson->since = since;
     stat_add(STAT_COMPARISONS, 1);
-    if (!store_id && has_any(learn)) {
+    store_touch(learn->options.store, &touch);
+    if ((!store_id || touch.away) && has_any(learn)) {
         catch_up(lesson);
         return;
     }

@@ -18,7 +18,7 @@
  *
  * Where no position is known in the store, or the page turns out to be the first of many of
  * another, the whole catalogue is compared by ranges of names instead (src/catchup.h), and reported
- * as one; unless we have nothing to compare.
+ * as one; unless we have nothing to compare. So it is after we were away (store_touch).
  */
 struct learn;
 

@@ -354,6 +354,8 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
 
     (void)loop, (void)events;
     MUST_BE(world, WORLD_MAGIC);
+    if (!routes_place(&world->routes, clock_mono()).follows)
+        store_in_touch(world->store, NULL);
     store_sweep(world->store);
 }
 

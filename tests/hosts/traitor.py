@@ -28,7 +28,8 @@ ETH_P_ALL, PACKET_OUTGOING, MTU = 3, 4, 2048
 # As src/challenge.c has them.
 ANSWER_HEADERS = ("content-digest", "content-range", "repr-digest", "etag", "last-modified",
                   "location", "retry-after", "pond-version", "pond-epoch", "pond-node",
-                  "pond-store", "pond-sequence", "pond-head", "pond-last", "pond-more")
+                  "pond-store", "pond-sequence", "pond-head", "pond-last", "pond-more",
+                  "pond-touch")
 
 
 def mac(text):

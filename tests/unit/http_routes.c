@@ -97,6 +97,28 @@ static void a_backup_sends_slaves_to_the_master(void **state)
     }
 }
 
+/* What was removed meanwhile would come back with it. */
+static void who_was_away_shows_its_catalogue_to_nobody_above(void **state)
+{
+    static const char *const targets[] = {"/.pond/catalogue", "/.pond/ranges?from=&to=&parts=2"};
+    char path[128];
+    FILE *file;
+
+    site_stop(&site, 0);
+    snprintf(path, sizeof(path), "%.64s/touch", site.folder);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs("1 1\n", file) >= 0 && fclose(file) == 0);
+    start_backup(state);
+    for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++) {
+        expect_from(MASTER_HOST, targets[i], 503,
+                    "this node was away for longer than removals are known: it takes its master's "
+                    "catalogue first\n");
+        expect_from("127.0.0.1", targets[i], 200, NULL);
+    }
+    expect_from(MASTER_HOST, HELD, 200, "pond");
+}
+
 /* Such a request is not worth an answer of its own length, and must not fell the node. */
 static void a_target_beyond_all_names_is_not_repeated(void **state)
 {
@@ -208,6 +230,7 @@ int main(void)
 #define SLAVE(test) cmocka_unit_test_setup_teardown(test, start_slave, stop)
     const struct CMUnitTest tests[] = {
         BACKUP(candidates_are_served_what_is_held),
+        BACKUP(who_was_away_shows_its_catalogue_to_nobody_above),
         BACKUP(a_backup_sends_slaves_to_the_master),
         BACKUP(a_target_beyond_all_names_is_not_repeated),
         BACKUP(without_a_master_slaves_are_told_to_come_again),

@@ -14,7 +14,11 @@
  * points. */
 static struct site site;
 
+#define READER_HOST "127.0.0.2"
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
 struct reader {
+    struct site place; /* whom it follows: members, view and routes alone */
     struct ev_loop *loop;
     struct mailbox *mailbox;
     struct fetch *fetch;
@@ -32,14 +36,35 @@ static void on_report(void *arg, struct exchange_event *event)
 
 static void reader_begin(struct reader *reader, struct store *store)
 {
-    struct learn_options options = {
-        .store = store, .domain = SITE_DOMAIN, .report = on_report, .arg = reader};
+    struct learn_options options = {.store = store,
+                                    .domain = SITE_DOMAIN,
+                                    .routes = reader->place.members ? &reader->place.routes : NULL,
+                                    .report = on_report,
+                                    .arg = reader};
 
     reader->loop = ev_loop_new(EVFLAG_AUTO);
     reader->mailbox = options.mailbox = mailbox_new(reader->loop);
     reader->fetch = options.fetch =
         fetch_new(&(struct fetch_options){.node = "web2", .domain = SITE_DOMAIN});
     reader->learn = learn_new(&options);
+}
+
+/* To be called before it begins: it is a slave, and the site its master. */
+static void reader_follows(struct reader *reader)
+{
+    struct member tier[] = {site_member("127.0.0.1", MEMBER_CANDIDATE, "paris"),
+                            site_member(READER_HOST, MEMBER_SLAVE, "paris")};
+    struct address own;
+
+    assert_true(address_parse(span_of(READER_HOST), 0, &own));
+    tier[0].own = tier[1].own = own;
+    reader->place.members = members_new(&(struct members_options){
+        .list = tier, .count = 2, .own = &own, .own_count = 1, .nets_given = true});
+    reader->place.view = calloc(1, view_size());
+    MUST(reader->place.view != NULL);
+    reader->place.routes =
+        (struct routes){.members = reader->place.members, .view = reader->place.view};
+    site_publish(&reader->place, "paris", BALLOT_SLAVE, "127.0.0.1", MONO_NEVER);
 }
 
 /* In the order in which the daemon stops. */
@@ -52,6 +77,8 @@ static void reader_end(struct reader *reader, void **state)
     mailbox_free(reader->mailbox);
     learn_free(reader->learn);
     ev_loop_destroy(reader->loop);
+    members_free(reader->place.members);
+    free(reader->place.view);
 }
 
 /* Reads the site's catalogue until it says that this was all. Returns how many requests it took. */
@@ -150,7 +177,7 @@ static int tear_down(void **state)
 
 static void a_small_catalogue_takes_two_requests(void **state)
 {
-    struct reader reader;
+    struct reader reader = {0};
     struct store_head head;
 
     fill(site.store, 0, 50, 0);
@@ -167,7 +194,7 @@ static void a_small_catalogue_takes_two_requests(void **state)
 
 static void who_has_nothing_reads_page_after_page(void **state)
 {
-    struct reader reader;
+    struct reader reader = {0};
 
     fill(site.store, 0, 3000, 0);
     reader_begin(&reader, *state);
@@ -178,7 +205,7 @@ static void who_has_nothing_reads_page_after_page(void **state)
 
 static void of_two_large_catalogues_only_what_differs_is_read(void **state)
 {
-    struct reader reader;
+    struct reader reader = {0};
     struct store_head head;
     unsigned requests;
 
@@ -205,7 +232,7 @@ static void of_two_large_catalogues_only_what_differs_is_read(void **state)
 
 static void all_that_changed_is_read_once(void **state)
 {
-    struct reader reader;
+    struct reader reader = {0};
     unsigned requests;
 
     fill(site.store, 0, 8000, 0);
@@ -222,7 +249,7 @@ static void all_that_changed_is_read_once(void **state)
 static void a_version_from_the_future_hides_nothing(void **state)
 {
     enum { HOURS = 3600 * 1000 };
-    struct reader reader;
+    struct reader reader = {0};
     struct store_head head;
 
     fill(site.store, 0, 3000, -2 * HOURS);
@@ -246,7 +273,7 @@ static void a_version_from_the_future_hides_nothing(void **state)
 
 static void who_stops_ends_what_it_reads(void **state)
 {
-    struct reader reader;
+    struct reader reader = {0};
 
     fill(site.store, 0, 8000, 0);
     fill(*state, 0, 1, 0);
@@ -260,6 +287,120 @@ static void who_stops_ends_what_it_reads(void **state)
     assert_int_equal(reader.event.kind, EXCHANGE_COMPARED);
 }
 
+/* ---- who was away ---------------------------------------------------------------------------- */
+
+static bool was_away(struct store *store)
+{
+    struct store_touch touch;
+
+    store_touch(store, &touch);
+    return touch.away;
+}
+
+/* The reader was in touch so long ago, and no more since; the site all the while, where it is
+ * `old`. What is filled in until came_back is as old. */
+static void went_away(void **state, int days, bool old)
+{
+    int64_t now = clock_wall().ms;
+    struct store_touch touch = {.whole = {now - 200 * DAY_MS}, .last = {now}};
+
+    if (old)
+        store_in_touch(site.store, &touch);
+    home_wall_ms = now - days * DAY_MS;
+    home_reopen(state);
+}
+
+static void came_back(void)
+{
+    home_wall_ms = clock_wall().ms;
+}
+
+/* The names 0 to 3999 in both; then the site removes some. */
+static void part(void **state, int days)
+{
+    went_away(state, days, true);
+    fill(site.store, 0, 3000, 0);
+    fill(site.store, 5000, 6000, 0);
+    fill(*state, 0, 4000, 0);
+    came_back();
+}
+
+static void what_was_removed_long_ago_is_forgotten(void **state)
+{
+    struct reader reader = {0};
+    char young[NAME_SIZE];
+
+    part(state, 100);
+    fill(*state, 7000, 7001, 0); /* ours, and no older than removals are known */
+    reader_follows(&reader);
+    reader_begin(&reader, *state);
+    assert_true(was_away(*state));
+    compare_with(&reader, &site.address, 1, 7); /* a position is of no use any more */
+    assert_int_equal(reader.event.result, EXCHANGE_DONE);
+    assert_int_equal(home_figures(*state).objects, 4001);
+    assert_false(was_away(*state));
+    write_name(7000, young);
+    assert_int_equal(home_do(*state, STORE_REMOVE, young), STORE_OK);
+    reader_end(&reader, state);
+}
+
+static void a_master_that_has_nothing_left_is_believed(void **state)
+{
+    struct reader reader = {0};
+
+    went_away(state, 100, true);
+    fill(*state, 0, 3000, 0);
+    came_back();
+    reader_follows(&reader);
+    reader_begin(&reader, *state);
+    compare_with(&reader, &site.address, 0, 0);
+    assert_int_equal(reader.event.result, EXCHANGE_DONE);
+    assert_int_equal(home_figures(*state).objects, 0);
+    reader_end(&reader, state);
+}
+
+static void who_was_away_for_less_keeps_what_its_master_lacks(void **state)
+{
+    struct reader reader = {0};
+
+    part(state, 89);
+    reader_follows(&reader);
+    reader_begin(&reader, *state);
+    compare_with(&reader, &site.address, 0, 0);
+    assert_int_equal(home_figures(*state).objects, 5000);
+    reader_end(&reader, state);
+}
+
+/* It may have a new disk, and have lost what we have. */
+static void a_master_that_was_not_there_before_has_nothing_forgotten(void **state)
+{
+    struct reader reader = {0};
+
+    went_away(state, 100, false);
+    fill(*state, 0, 3000, 0);
+    came_back();
+    reader_follows(&reader);
+    reader_begin(&reader, *state);
+    compare_with(&reader, &site.address, 0, 0);
+    assert_int_equal(reader.event.result, EXCHANGE_DONE);
+    assert_int_equal(home_figures(*state).objects, 3000);
+    assert_false(was_away(*state));
+    reader_end(&reader, state);
+}
+
+/* Nor has one that is not our master. */
+static void a_peer_has_nothing_forgotten(void **state)
+{
+    struct reader reader = {0};
+
+    part(state, 100);
+    reader_begin(&reader, *state);
+    compare_with(&reader, &site.address, 0, 0);
+    assert_int_equal(home_figures(*state).objects, 5000);
+    assert_true(was_away(*state));
+    reader_end(&reader, state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +411,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(all_that_changed_is_read_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_version_from_the_future_hides_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_stops_ends_what_it_reads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_removed_long_ago_is_forgotten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_master_that_has_nothing_left_is_believed, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(who_was_away_for_less_keeps_what_its_master_lacks, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_master_that_was_not_there_before_has_nothing_forgotten,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_peer_has_nothing_forgotten, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("learn", tests, NULL, NULL);
 }
