@@ -347,7 +347,7 @@ static struct elect_self self_of(const struct sim *sim, const struct sim_node *n
     self.head.sequence = node->twin.sequence;
     if (!sim->by_tiers)
         return self;
-    self.head.digest = twin_digest(&node->twin);
+    self.head.digest = node->twin.digest;
     for (size_t i = 0; i < node->twin.count; i++)
         self.unconfirmed += node->twin.entries[i].unconfirmed;
     return self;

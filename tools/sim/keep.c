@@ -134,8 +134,9 @@ void keep_want(struct sim *sim, struct sim_node *node, const struct exchange_act
 static void look(struct sim *sim, struct sim_event *event)
 {
     struct sim_node *node = &sim->nodes[event->node];
+    bool can_be = can_be_confirmed(sim, node);
 
-    for (int name = 0; can_be_confirmed(sim, node) && name < sim->names; name++) {
+    for (int name = 0; can_be && name < sim->names; name++) {
         struct twin_entry *entry = &node->twin.entries[name];
 
         if (!entry->unconfirmed || !mono_reached(sim->now, entry->again))

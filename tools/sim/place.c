@@ -42,7 +42,7 @@ static void tell_head(struct sim *sim, struct sim_node *node, const struct addre
     if (sim_planted(sim, SIM_IGNORES_HEADS))
         return;
     event.head = (struct exchange_head){head->store, head->sequence, head->digest};
-    event.own = twin_digest(&node->twin);
+    event.own = node->twin.digest;
     cache_step(sim, node, &event);
 }
 

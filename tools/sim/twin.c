@@ -21,6 +21,17 @@ void twin_free(struct twin *twin)
     *twin = (struct twin){0};
 }
 
+/* A name and its version are added to the sum over all of them, or taken out of it. */
+static void sum(struct twin *twin, int name, struct version version)
+{
+    uint64_t pair[] = {(uint64_t)name, version.bits};
+    struct digest one;
+
+    digest_of(pair, sizeof(pair), &one);
+    for (size_t b = 0; b < sizeof(one.bytes); b++)
+        twin->digest.bytes[b] ^= one.bytes[b];
+}
+
 static void take(struct twin *twin, int name, const struct manifest *manifest, struct span text,
                  bool held)
 {
@@ -33,6 +44,9 @@ static void take(struct twin *twin, int name, const struct manifest *manifest, s
         manifest_stamp(&kept);
     MUST(!kept.full);
     entry->len = kept.len;
+    if (entry->known)
+        sum(twin, name, entry->version);
+    sum(twin, name, manifest->version);
     entry->known = true;
     entry->held = held;
     entry->wanted = wanted;
@@ -95,21 +109,4 @@ int twin_next(const struct twin *twin, uint64_t since)
             next = (int)i;
     }
     return next;
-}
-
-struct digest twin_digest(const struct twin *twin)
-{
-    struct digest sum = {{0}}, one;
-
-    for (size_t i = 0; i < twin->count; i++) {
-        const struct twin_entry *entry = &twin->entries[i];
-        uint64_t pair[] = {i, entry->version.bits};
-
-        if (!entry->known)
-            continue;
-        digest_of(pair, sizeof(pair), &one);
-        for (size_t b = 0; b < sizeof(sum.bytes); b++)
-            sum.bytes[b] ^= one.bytes[b];
-    }
-    return sum;
 }

@@ -30,6 +30,7 @@ struct twin_entry {
 struct twin {
     uint64_t store_id;
     uint64_t sequence;
+    struct digest digest; /* over all names and versions */
     struct version_clock clock;
     size_t count;
     struct twin_entry *entries; /* by the number of the name */
@@ -47,9 +48,6 @@ void twin_put(struct twin *twin, int name, const char *whole_name, const char *n
 /* `older` and `ahead` take what should be refused. */
 enum twin_status twin_adopt(struct twin *twin, int name, const struct manifest *manifest,
                             struct span text, wall_t wall, bool older, bool ahead);
-
-/* Over all names and versions. */
-struct digest twin_digest(const struct twin *twin);
 
 /* The entry that is next behind `since`, or -1. */
 int twin_next(const struct twin *twin, uint64_t since);
