@@ -54,18 +54,55 @@ static void test_twice(void)
     say(same, "the same seed gives the same history");
 }
 
+/*
+ * Where a mistake is soon found: what goes the ways of the tiers, or of the mesh, and by which seed
+ * it was found when this was written. No more than a hint: where that seed finds it no longer, the
+ * others are tried.
+ */
+static const struct hint {
+    enum sim_ways ways;
+    uint64_t seed;
+} hints[SIM_PLANT_COUNT] = {
+    [SIM_NEVER_COMPARES] = {SIM_WAYS_MESH, 2},    [SIM_TRUSTS_PAGES] = {SIM_WAYS_MESH, 35},
+    [SIM_DEADLINE_FIRST] = {SIM_WAYS_TIERS, 2},   [SIM_BACKUP_LATE_UNTOLD] = {SIM_WAYS_ROLLED, 11},
+    [SIM_FORGETS_BOOT] = {SIM_WAYS_TIERS, 1},     [SIM_FORGETS_EPOCH] = {SIM_WAYS_TIERS, 8},
+    [SIM_TAKES_ANY_NONCE] = {SIM_WAYS_TIERS, 4},  [SIM_NEVER_SOLICITS] = {SIM_WAYS_TIERS, 1},
+    [SIM_PREEMPTS_UNASKED] = {SIM_WAYS_TIERS, 1}, [SIM_WRITES_THE_ROLE] = {SIM_WAYS_TIERS, 1},
+    [SIM_HEARS_NO_MASTER] = {SIM_WAYS_TIERS, 1},  [SIM_EPOCH_GOES_BACK] = {SIM_WAYS_TIERS, 1},
+    [SIM_STAYS_ON] = {SIM_WAYS_TIERS, 1},         [SIM_FETCHES_FOR_ALL] = {SIM_WAYS_TIERS, 1},
+    [SIM_NEVER_CUTS] = {SIM_WAYS_TIERS, 23},      [SIM_KEEPS_NOTHING] = {SIM_WAYS_TIERS, 1},
+    [SIM_IGNORES_HEADS] = {SIM_WAYS_TIERS, 1},    [SIM_TELLS_ONCE] = {SIM_WAYS_TIERS, 3},
+    [SIM_DROPS_UNCONFIRMED] = {SIM_WAYS_TIERS, 9}};
+
+/* The hint first, then one seed after the other, the ways as each of them rolls them. */
+static uint64_t find_out(enum sim_plant plant, struct sim_result *result)
+{
+    const struct hint *hint = &hints[plant];
+    struct sim_options options = {.seed = hint->seed, .plant = plant, .ways = hint->ways};
+
+    if (hint->seed) {
+        sim_run(&options, result);
+        if (result->failure[0])
+            return options.seed;
+        printf("# %s: no longer found by its hint\n", sim_plant_name(plant));
+    }
+    options.ways = SIM_WAYS_ROLLED;
+    options.seed = 0;
+    do {
+        options.seed++;
+        sim_run(&options, result);
+    } while (!result->failure[0] && options.seed < PLANT_SEEDS);
+    return options.seed;
+}
+
 /* Each mistake is found within so many seeds. */
 static void test_plants(void)
 {
     for (int plant = SIM_SOUND + 1; plant < SIM_PLANT_COUNT; plant++) {
         struct sim_result result = {.failure = ""};
         char what[160];
-        uint64_t seed = 0;
+        uint64_t seed = find_out((enum sim_plant)plant, &result);
 
-        while (!result.failure[0] && seed < PLANT_SEEDS) {
-            struct sim_options options = {.seed = ++seed, .plant = (enum sim_plant)plant};
-            sim_run(&options, &result);
-        }
         snprintf(what, sizeof(what), "found out: a driver that %s",
                  sim_plant_text((enum sim_plant)plant));
         if (result.failure[0])
