@@ -85,11 +85,12 @@ enum exchange_ask {
  * by a question that is asked again, or by the next comparison of catalogues. */
 enum {
     EXCHANGE_QUESTIONS_MAX = 512,
-    EXCHANGE_SURVEYS_MAX = 8,    /* of the questions */
-    EXCHANGE_TICKETS_MAX = 8192, /* that wait for questions */
-    EXCHANGE_NOBODY_MAX = 256,   /* names that nobody has */
-    EXCHANGE_RECENT_MAX = 512,   /* who lately said that it holds what */
-    EXCHANGE_REPLIES_MAX = 1024, /* ihaves to one, whose time has not come */
+    EXCHANGE_SURVEYS_MAX = 8,        /* of the questions */
+    EXCHANGE_COPIES_ASKED_MAX = 128, /* likewise; of these each may last for days */
+    EXCHANGE_TICKETS_MAX = 8192,     /* that wait for questions */
+    EXCHANGE_NOBODY_MAX = 256,       /* names that nobody has */
+    EXCHANGE_RECENT_MAX = 512,       /* who lately said that it holds what */
+    EXCHANGE_REPLIES_MAX = 1024,     /* ihaves to one, whose time has not come */
     EXCHANGE_CORRECTIONS_MAX = 256,
     EXCHANGE_ANNOUNCEMENTS_MAX = 1024,
     EXCHANGE_RELAYS_MAX = 512,       /* questions from below, under way up */

@@ -95,6 +95,8 @@ static void question_free(struct asking *asking, int slot)
     for (size_t i = 0; i < EXCHANGE_SURVEYS_MAX; i++)
         if (question->sources == asking->surveys[i].sources)
             asking->surveys[i].taken = false;
+    if (question->ask == EXCHANGE_ASK_COPIES)
+        asking->copies_asked--;
     slots_free(&asking->slots, slot);
 }
 
@@ -107,6 +109,8 @@ static int question_new(struct exchange *machine, const char *name, enum exchang
     struct question *question;
     int slot = SLOTS_NONE;
 
+    if (ask == EXCHANGE_ASK_COPIES && asking->copies_asked == EXCHANGE_COPIES_ASKED_MAX)
+        return slot;
     if (survey || ask != EXCHANGE_ASK_SURVEY)
         slot = slots_take(&asking->slots, EXCHANGE_QUESTIONS_MAX, exchange_key(machine, name),
                           machine->now);
@@ -115,6 +119,7 @@ static int question_new(struct exchange *machine, const char *name, enum exchang
             survey->taken = false;
         return slot;
     }
+    asking->copies_asked += ask == EXCHANGE_ASK_COPIES;
     question = &asking->questions[slot];
     *question = (struct question){.ask = ask,
                                   .local = event->local,

@@ -63,6 +63,7 @@ struct asking {
     struct slots slots;
     struct question questions[EXCHANGE_QUESTIONS_MAX];
     struct survey surveys[EXCHANGE_SURVEYS_MAX];
+    size_t copies_asked;
 
     struct ticket tickets[EXCHANGE_TICKETS_MAX];
     uint16_t free_tickets;

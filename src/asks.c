@@ -79,6 +79,14 @@ void asks_answer(struct asks *asks, const struct exchange_action *answer)
     ask->done(ask);
 }
 
+void asks_drop(struct asks *asks, uint64_t ticket)
+{
+    struct ask *ask = take(asks, ticket);
+
+    if (ask)
+        ask_refuse(ask);
+}
+
 void ask_refuse(struct ask *ask)
 {
     ask->found = false;

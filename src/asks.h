@@ -25,10 +25,12 @@ struct ask {
     bool busy;     /* out: not found, but later perhaps */
     struct exchange_source sources[EXCHANGE_SURVEY_MAX]; /* out */
     size_t source_count;
-    void (*done)(struct ask *ask); /* once; the ask is the caller's again */
+    void (*done)(struct ask *ask);    /* once; the ask is the caller's again */
+    void (*dropped)(struct ask *ask); /* after `done`: nothing more comes of dropping it */
     void *owner;
-    void *asked; /* whom, and the way there: src/cache_loop.h's */
-    struct letter letter;
+    void *asked; /* whom, and the way there: src/cache_loop.h's, like the rest */
+    uint64_t ticket;
+    struct letter letter, drop;
 };
 
 struct asks;
@@ -41,6 +43,9 @@ uint64_t asks_add(struct asks *asks, struct ask *ask);
 /* The end of one: fills in what was found, forgets it, calls done. Unknown tickets are passed over:
  * their asks were ended before. */
 void asks_answer(struct asks *asks, const struct exchange_action *answer);
+
+/* Ends one that nobody waits for any more, as busy. */
+void asks_drop(struct asks *asks, uint64_t ticket);
 
 /* Ends one that has no ticket, as busy. */
 void ask_refuse(struct ask *ask);

@@ -290,7 +290,7 @@ static void read_ask(struct letter *letter)
         .kind = EXCHANGE_ASKED, .ask = ask->kind, .copies = ask->copies, .until = ask->until};
 
     MUST_BE(cache, CACHE_LOOP_MAGIC);
-    event.ticket = cache->udp ? asks_add(cache->asks, ask) : 0;
+    event.ticket = ask->ticket = cache->udp ? asks_add(cache->asks, ask) : 0;
     if (event.ticket == 0) {
         ask_refuse(ask);
         return;
@@ -307,6 +307,27 @@ void cache_loop_ask(struct cache_loop *cache, struct ask *ask)
     ask->asked = cache;
     ask->letter.read = read_ask;
     mailbox_post(cache->options.mailbox, &ask->letter);
+}
+
+static void read_drop(struct letter *letter)
+{
+    struct ask *ask = LETTER_OWNER(letter, struct ask, drop);
+    struct cache_loop *cache = ask->asked;
+    struct exchange_event event = {.kind = EXCHANGE_DROPPED, .ticket = ask->ticket};
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    if (ask->ticket != 0) {
+        asks_drop(cache->asks, ask->ticket);
+        cache_loop_step(cache, &event);
+    }
+    ask->dropped(ask);
+}
+
+void cache_loop_drop(struct cache_loop *cache, struct ask *ask)
+{
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    ask->drop.read = read_drop;
+    mailbox_post(cache->options.mailbox, &ask->drop);
 }
 
 /* What became of a name is told with what the store knows of it now. */

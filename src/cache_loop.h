@@ -74,6 +74,10 @@ void cache_loop_recheck(struct cache_loop *cache);
 /* Any thread; `done` comes on the main thread. */
 void cache_loop_ask(struct cache_loop *cache, struct ask *ask);
 
+/* Whoever asked it does not want to know any more: once, at any time after cache_loop_ask, the ask
+ * being theirs or not. Any thread; ends with `dropped`, on the main thread. */
+void cache_loop_drop(struct cache_loop *cache, struct ask *ask);
+
 /* A put or rm of our own is in the store: tells the others. */
 void cache_loop_changed(struct cache_loop *cache, const struct store_entry *entry);
 

@@ -42,10 +42,11 @@ struct http_world {
     const char *domain;
 
     /* Called on any worker thread. */
-    void (*ask)(void *arg, struct ask *ask); /* `done` comes later, always: src/asks.h */
-    char *(*status_json)(void *arg);         /* free() it; takes a round of the main loop */
-    char *(*peers_json)(void *arg);          /* likewise */
-    char *(*metrics)(void *arg);             /* likewise */
+    void (*ask)(void *arg, struct ask *ask);  /* `done` comes later, always: src/asks.h */
+    void (*drop)(void *arg, struct ask *ask); /* `dropped` comes later, after `done` */
+    char *(*status_json)(void *arg);          /* free() it; takes a round of the main loop */
+    char *(*peers_json)(void *arg);           /* likewise */
+    char *(*metrics)(void *arg);              /* likewise */
     void (*reload)(void *arg,
                    struct reload_ask *ask); /* `done` comes later, always: src/reload.h */
 

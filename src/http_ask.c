@@ -6,7 +6,8 @@
 #include "src/base/must.h"
 
 /* Two own it: the request that asked, and the exchange until it has answered. The last one frees
- * it, so that a client that goes away need not wait for the answer. */
+ * it. A client that goes away need not wait for the answer: its share ends when the exchange knows
+ * that nobody asks any more. */
 struct question {
     struct ask ask;
     struct request *request;
@@ -32,6 +33,11 @@ static void on_answer(struct ask *ask)
     let_go(q);
 }
 
+static void on_dropped(struct ask *ask)
+{
+    let_go(ask->owner);
+}
+
 static struct question *question_new(struct request *r, enum exchange_ask kind, struct span name)
 {
     struct http *http = r->http;
@@ -46,6 +52,7 @@ static struct question *question_new(struct request *r, enum exchange_ask kind, 
     q->ask.kind = kind;
     MUST(span_copy(name, q->ask.name, sizeof(q->ask.name)));
     q->ask.done = on_answer;
+    q->ask.dropped = on_dropped;
     q->ask.owner = q;
     q->request = r;
     request_hold(r);
@@ -88,8 +95,14 @@ const struct ask *question_ask_of(const struct question *q)
 
 void question_end(struct question *q)
 {
+    struct http *http;
+
     if (!q)
         return;
-    atomic_fetch_sub(&q->request->http->asks, 1);
-    let_go(q);
+    http = q->request->http;
+    atomic_fetch_sub(&http->asks, 1);
+    if (question_answered(q))
+        let_go(q);
+    else
+        http->options.world.drop(http->options.world.arg, &q->ask);
 }

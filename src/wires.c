@@ -425,6 +425,13 @@ void wires_ask(void *arg, struct ask *ask)
     cache_loop_ask(wires->cache, ask);
 }
 
+void wires_drop(void *arg, struct ask *ask)
+{
+    struct wires *wires = arg;
+
+    cache_loop_drop(wires->cache, ask);
+}
+
 /* A look at what belongs to the main thread: the caller waits for one round of the loop. */
 struct look {
     struct letter letter;

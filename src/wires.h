@@ -89,6 +89,7 @@ void wires_tell_head(void *arg, const struct ballot_head *head);
 
 /* For http_world. The looks give NULL once the daemon is stopping. */
 void wires_ask(void *arg, struct ask *ask);
+void wires_drop(void *arg, struct ask *ask);
 char *wires_status(void *arg);
 char *wires_peers(void *arg);
 char *wires_metrics(void *arg);

@@ -250,6 +250,7 @@ static bool make_http(struct world *world)
                                              .node = conf->node,
                                              .domain = conf->domain,
                                              .ask = wires_ask,
+                                             .drop = wires_drop,
                                              .status_json = wires_status,
                                              .peers_json = wires_peers,
                                              .metrics = wires_metrics,

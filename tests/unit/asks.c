@@ -62,6 +62,24 @@ static void an_old_ticket_is_known_for_old(void **state)
     asks_free(asks);
 }
 
+static void what_is_dropped_is_ended_once(void **state)
+{
+    struct asks *asks = asks_new();
+    struct ask ask = {.done = on_done};
+    uint64_t ticket = asks_add(asks, &ask);
+    struct exchange_action answer = answer_to(ticket, NULL);
+
+    (void)state;
+    done_count = 0;
+    asks_drop(asks, ticket);
+    assert_int_equal(done_count, 1);
+    assert_true(ask.busy && !ask.found);
+    asks_drop(asks, ticket);
+    asks_answer(asks, &answer); /* it crossed with that */
+    assert_int_equal(done_count, 1);
+    asks_free(asks);
+}
+
 static void beyond_the_limit_there_is_no_ticket(void **state)
 {
     struct asks *asks = asks_new();
@@ -87,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_reaches_its_asker_once),
         cmocka_unit_test(an_old_ticket_is_known_for_old),
+        cmocka_unit_test(what_is_dropped_is_ended_once),
         cmocka_unit_test(beyond_the_limit_there_is_no_ticket),
     };
     return cmocka_run_group_tests_name("asks", tests, NULL, NULL);

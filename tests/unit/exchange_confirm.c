@@ -375,6 +375,27 @@ static void what_another_host_said_is_no_copy(void **state)
     assert_true(only(bench, EXCHANGE_ANSWER)->found);
 }
 
+/* Each may last for days: who only waits for a name must find room beside them. */
+static void too_many_that_wait_for_copies_are_told_so(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *action;
+
+    stand(bench, PLACE_SLAVE);
+    for (int i = 0; i < EXCHANGE_COPIES_ASKED_MAX; i++) {
+        ask_copies(bench, 2, 60000);
+        assert_null(only(bench, EXCHANGE_ANSWER));
+    }
+    ask_copies(bench, 2, 60000);
+    action = only(bench, EXCHANGE_ANSWER);
+    assert_true(action->busy && !action->found);
+    ask(bench, 8, EXCHANGE_ASK_NAME, nothing());
+    assert_null(only(bench, EXCHANGE_ANSWER));
+    step(bench, (struct exchange_event){.kind = EXCHANGE_DROPPED, .ticket = 7});
+    ask_copies(bench, 2, 60000);
+    assert_int_equal(only(bench, EXCHANGE_ANSWER)->ticket, 8); /* that name is known now */
+}
+
 static void copies_end_when_their_time_is_up(void **state)
 {
     struct bench *bench = *state;
@@ -426,6 +447,7 @@ int main(void)
         CASE(a_change_of_our_place_counts_anew),
         CASE(one_host_is_one_copy),
         CASE(what_another_host_said_is_no_copy),
+        CASE(too_many_that_wait_for_copies_are_told_so),
         CASE(copies_end_when_their_time_is_up),
         CASE(a_candidate_counts_itself),
     };

@@ -156,6 +156,30 @@ static void an_unknown_name_is_asked_for(void **state)
     site.answer = NULL;
 }
 
+static bool thinks_about_it(struct site *s, struct ask *ask)
+{
+    (void)s, (void)ask;
+    return false;
+}
+
+/* It might go on asking for hours. */
+static void a_client_that_goes_away_asks_no_more(void **state)
+{
+    unsigned asked = atomic_load(&site.asked), dropped = atomic_load(&site.dropped);
+    int fd = site_control(&site);
+
+    (void)state;
+    site.answer = thinks_about_it;
+    send_text(fd, "GET /example.com/unknown2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (atomic_load(&site.asked) == asked)
+        usleep(1000);
+    assert_int_equal(atomic_load(&site.dropped), dropped);
+    close(fd);
+    while (atomic_load(&site.dropped) == dropped)
+        usleep(1000);
+    site.answer = NULL;
+}
+
 static void a_circle_is_broken(void **state)
 {
     (void)state;
@@ -516,6 +540,7 @@ int main(void)
         cmocka_unit_test(ranges_and_conditions_are_heeded),
         cmocka_unit_test(what_is_not_there_is_404_with_a_sentence),
         cmocka_unit_test(an_unknown_name_is_asked_for),
+        cmocka_unit_test(a_client_that_goes_away_asks_no_more),
         cmocka_unit_test(a_circle_is_broken),
         cmocka_unit_test(large_content_is_the_same_both_ways),
         cmocka_unit_test(a_connection_serves_many_requests),

@@ -30,6 +30,16 @@ static void world_ask(void *arg, struct ask *ask)
         ask->done(ask);
 }
 
+/* One that was not answered: `answer` has left it for later. */
+static void world_drop(void *arg, struct ask *ask)
+{
+    struct site *site = arg;
+
+    ask->done(ask);
+    ask->dropped(ask);
+    atomic_fetch_add(&site->dropped, 1);
+}
+
 static char *world_status(void *arg)
 {
     (void)arg;
@@ -93,6 +103,7 @@ static struct http *start_http(struct site *site)
                 .node = SITE_NODE,
                 .domain = SITE_DOMAIN,
                 .ask = world_ask,
+                .drop = world_drop,
                 .status_json = world_status,
                 .peers_json = world_status,
                 .metrics = world_metrics,

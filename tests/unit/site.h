@@ -46,6 +46,7 @@ struct site {
     struct letter ready, stop;
     _Atomic int is_ready;
     _Atomic unsigned asked;                             /* questions that the exchange got */
+    _Atomic unsigned dropped;                           /* and that nobody waits for any more */
     bool (*answer)(struct site *site, struct ask *ask); /* NULL, or fills it in; false: later */
 };
 
