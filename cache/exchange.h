@@ -76,9 +76,9 @@ enum exchange_ask {
     EXCHANGE_ASK_CONTENT, /* who holds the content of the version that we know? (somebody does, or
                              it came meanwhile) */
     EXCHANGE_ASK_SURVEY,  /* pond whohas: everyone's answers, when the time is up (there was one) */
-    EXCHANGE_ASK_COPIES   /* pond put --copies: as many candidates hold this version, or a newer one
-                             (they do, before `until`); its sources are those who do. Sent again and
-                             again */
+    EXCHANGE_ASK_COPIES   /* pond put --copies: as many candidates hold `version` (they do, before
+                             `until`, and while it is the name's version here); its sources are
+                             those who do. Sent again and again */
 };
 
 /* Every table is bounded. What finds no room is dropped and counted; what was dropped is made good
@@ -164,7 +164,8 @@ struct exchange_event {
     struct exchange_local local;
     uint64_t ticket;
     enum exchange_ask ask;
-    size_t copies; /* 1 to EXCHANGE_COPIES_MAX, our own counted where we are a candidate */
+    size_t copies;          /* 1 to EXCHANGE_COPIES_MAX, our own counted where we are a candidate */
+    struct version version; /* COPIES: what was put */
     mono_t until;
     enum exchange_result result;
     enum peer_fault fault;
@@ -218,7 +219,8 @@ struct exchange_action {
     uint64_t since;
     uint64_t ticket;
     bool found;
-    bool busy; /* too many questions: not found, but asking again later may help (503) */
+    bool busy;     /* too many questions: not found, but asking again later may help (503) */
+    bool replaced; /* COPIES: not found, since another version is here in its place */
     const struct exchange_source *sources; /* valid until the next step */
     size_t source_count;
     enum peer_fault fault;

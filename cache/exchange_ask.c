@@ -125,7 +125,8 @@ static int question_new(struct exchange *machine, const char *name, enum exchang
                                   .local = event->local,
                                   .asked = machine->now,
                                   .copies = event->copies,
-                                  .version = event->local.version,
+                                  .version = event->version,
+                                  .sha256 = event->local.sha256,
                                   .until = event->until};
     question->sources = survey ? survey->sources : question->few;
     exchange_copy_name(question->name, name);
@@ -219,7 +220,8 @@ static void question_end(struct exchange *machine, int slot)
 static void question_consider(struct exchange *machine, int slot)
 {
     const struct question *question = &machine->asking.questions[slot];
-    bool in_vain = question->ask == EXCHANGE_ASK_CONTENT && question->local.deleted;
+    bool in_vain = (question->ask == EXCHANGE_ASK_CONTENT && question->local.deleted) ||
+                   exchange_copies_are_replaced(question);
 
     if (question->ask == EXCHANGE_ASK_NEWEST || question->ask == EXCHANGE_ASK_SURVEY)
         return;
@@ -243,8 +245,9 @@ static bool question_sends(const struct exchange *machine, const struct question
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-static void answer_at_once(struct exchange *machine, const struct exchange_event *event, bool found,
-                           size_t source_count, struct exchange_actions *actions)
+static struct exchange_action *answer_at_once(struct exchange *machine,
+                                              const struct exchange_event *event, bool found,
+                                              size_t source_count, struct exchange_actions *actions)
 {
     struct exchange_action *action = exchange_act(actions, EXCHANGE_ANSWER);
 
@@ -253,6 +256,7 @@ static void answer_at_once(struct exchange *machine, const struct exchange_event
     action->found = found;
     action->sources = machine->asking.at_once;
     action->source_count = source_count;
+    return action;
 }
 
 /* The open question that one more may wait for: each put has its own. */
@@ -268,9 +272,13 @@ static int question_shared(const struct exchange *machine, const char *name, enu
 static void answer_busy(struct exchange *machine, const struct exchange_event *event,
                         struct exchange_actions *actions)
 {
-    answer_at_once(machine, event, false, 0, actions);
-    actions->list[actions->count - 1].busy = true;
+    answer_at_once(machine, event, false, 0, actions)->busy = true;
     machine->figures.tickets_refused++;
+}
+
+static bool is_here(const struct exchange_event *event)
+{
+    return event->local.known && version_same(event->local.version, event->version);
 }
 
 /* Who is asked, and is there somebody. A name goes up alone. Content somebody beside us may have,
@@ -310,8 +318,10 @@ static bool answered_at_once(struct exchange *machine, const struct exchange_eve
         answer_at_once(machine, event, local->known, 0, actions);
     else if (ask == EXCHANGE_ASK_SURVEY && alone)
         answer_at_once(machine, event, false, 0, actions);
-    else if (ask == EXCHANGE_ASK_COPIES && (!local->known || (own && event->copies == 1)))
-        answer_at_once(machine, event, local->known, 0, actions);
+    else if (ask == EXCHANGE_ASK_COPIES && !is_here(event))
+        answer_at_once(machine, event, false, 0, actions)->replaced = local->known;
+    else if (ask == EXCHANGE_ASK_COPIES && own && event->copies == 1)
+        answer_at_once(machine, event, true, 0, actions);
     else
         return false;
     return true;
@@ -543,6 +553,7 @@ static bool answer_one(struct asking *asking, int slot, struct exchange_actions 
         return false;
     action->ticket = ticket_remove(asking, &question->tickets);
     action->found = question->found;
+    action->replaced = !question->found && exchange_copies_are_replaced(question);
     action->sources = question->sources;
     action->source_count = question->source_count;
     if (question->tickets)

@@ -6,16 +6,18 @@
  * candidates of the tier above, or of our own where there is none, as long as they are.
  */
 
-/* Where one has a newer version, the one that was put is no longer wanted. */
-static bool covers(const struct exchange_source *source, struct version version)
+/* A newer version is no copy: it may be in conflict with the one that was put, and an ihave does
+ * not say what it replaces. */
+static bool covers(const struct exchange_source *source, const struct question *question)
 {
-    return (source->held || source->deleted) && !version_newer(version, source->version);
+    return (source->held || source->deleted) && version_same(source->version, question->version) &&
+           digest_same(&source->sha256, &question->sha256);
 }
 
 bool exchange_copies_count(const struct exchange *machine, const struct question *question,
                            const struct exchange_source *source, unsigned relations)
 {
-    return route_confirms(&machine->place, relations) && covers(source, question->version);
+    return route_confirms(&machine->place, relations) && covers(source, question);
 }
 
 bool exchange_copies_are_enough(const struct exchange *machine, const struct question *question)
@@ -23,6 +25,12 @@ bool exchange_copies_are_enough(const struct exchange *machine, const struct que
     bool own = machine->place.top && (question->local.held || question->local.deleted);
 
     return question->source_count + own >= question->copies;
+}
+
+bool exchange_copies_are_replaced(const struct question *question)
+{
+    return question->ask == EXCHANGE_ASK_COPIES && question->local.known &&
+           exchange_order(&question->local, question->version, &question->sha256) != 0;
 }
 
 static bool still_counts(struct exchange *machine, const struct question *question,

@@ -35,6 +35,7 @@ struct question {
     size_t sent;
     size_t copies;          /* COPIES: how many others are to hold `version`, and until when */
     struct version version; /* it waits */
+    struct digest sha256;   /* of that one */
     mono_t until;
     bool found;
     uint16_t tickets; /* the first: place + 1; 0: none */
@@ -115,6 +116,9 @@ bool exchange_copies_count(const struct exchange *machine, const struct question
 
 /* Do as many candidates hold it as are asked for? */
 bool exchange_copies_are_enough(const struct exchange *machine, const struct question *question);
+
+/* Has it another version here now than the one whose copies are asked for? */
+bool exchange_copies_are_replaced(const struct question *question);
 
 /* Where we stand is another, or what some peer is to us: who would not be counted now as one that
  * has a copy is not counted any more. */

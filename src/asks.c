@@ -73,6 +73,7 @@ void asks_answer(struct asks *asks, const struct exchange_action *answer)
     MUST(answer->source_count <= EXCHANGE_SURVEY_MAX);
     ask->found = answer->found;
     ask->busy = answer->busy;
+    ask->replaced = answer->replaced;
     ask->source_count = answer->source_count;
     for (size_t i = 0; i < ask->source_count; i++)
         ask->sources[i] = answer->sources[i];

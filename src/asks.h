@@ -21,8 +21,10 @@ struct ask {
     char name[NAME_SIZE];
     size_t copies; /* EXCHANGE_ASK_COPIES: so many, ours counted where we are a candidate, */
     mono_t until;  /* by then */
-    bool found;    /* out */
-    bool busy;     /* out: not found, but later perhaps */
+    struct version version; /* of this version */
+    bool found;             /* out */
+    bool busy;              /* out: not found, but later perhaps */
+    bool replaced;          /* out: not found, and another version is here in its place */
     struct exchange_source sources[EXCHANGE_SURVEY_MAX]; /* out */
     size_t source_count;
     void (*done)(struct ask *ask);    /* once; the ask is the caller's again */

@@ -286,8 +286,11 @@ static void read_ask(struct letter *letter)
 {
     struct ask *ask = LETTER_OWNER(letter, struct ask, letter);
     struct cache_loop *cache = ask->asked;
-    struct exchange_event event = {
-        .kind = EXCHANGE_ASKED, .ask = ask->kind, .copies = ask->copies, .until = ask->until};
+    struct exchange_event event = {.kind = EXCHANGE_ASKED,
+                                   .ask = ask->kind,
+                                   .copies = ask->copies,
+                                   .version = ask->version,
+                                   .until = ask->until};
 
     MUST_BE(cache, CACHE_LOOP_MAGIC);
     event.ticket = ask->ticket = cache->udp ? asks_add(cache->asks, ask) : 0;

@@ -69,13 +69,14 @@ struct question *question_ask(struct request *r, enum exchange_ask kind, struct 
     return q;
 }
 
-struct question *question_ask_copies(struct request *r, struct span name, size_t copies,
-                                     mono_t until)
+struct question *question_ask_copies(struct request *r, const struct manifest *manifest,
+                                     size_t copies, mono_t until)
 {
-    struct question *q = question_new(r, EXCHANGE_ASK_COPIES, name);
+    struct question *q = question_new(r, EXCHANGE_ASK_COPIES, span_of(manifest->name));
 
     if (!q)
         return NULL;
+    q->ask.version = manifest->version;
     q->ask.copies = copies;
     q->ask.until = until;
     r->http->options.world.ask(r->http->options.world.arg, &q->ask);

@@ -215,8 +215,8 @@ void chores_free(struct chores *chores);
 struct question *question_ask(struct request *r, enum exchange_ask kind, struct span name);
 
 /* Do so many candidates hold what is known of the name, by then? */
-struct question *question_ask_copies(struct request *r, struct span name, size_t copies,
-                                     mono_t until);
+struct question *question_ask_copies(struct request *r, const struct manifest *manifest,
+                                     size_t copies, mono_t until);
 bool question_answered(const struct question *q);
 const struct ask *question_ask_of(const struct question *q); /* once answered */
 void question_end(struct question *q);                       /* at any time; NULL is fine */

@@ -235,6 +235,18 @@ static enum step refuse_condition(struct request *r)
     return reply_refuse(r, 412, "the object does not stand as If-Match or If-None-Match wants it");
 }
 
+/* Its copies count for nothing any more. */
+static enum step refuse_replaced(struct request *r, struct change *c)
+{
+    struct text why = TEXT_OVER(c->why);
+
+    text_printf(&why,
+                "it was safe on this host, but a newer version has replaced it before %" PRIu64
+                " copies were confirmed (pond conflicts tells whether that knew of it)",
+                c->copies);
+    return reply_refuse(r, 504, c->why);
+}
+
 /* The object stays, and is announced on: whoever put it may wait, or put it again. */
 static enum step refuse_copies(struct request *r, struct change *c, const struct ask *ask)
 {
@@ -268,8 +280,7 @@ static enum step copies_step(struct request *r, struct change *c)
     const struct ask *ask;
 
     if (!c->question)
-        c->question =
-            question_ask_copies(r, span_of(c->job.manifest.name), (size_t)c->copies, until);
+        c->question = question_ask_copies(r, &c->job.manifest, (size_t)c->copies, until);
     if (c->question && !question_answered(c->question))
         return STEP_WAIT;
     ask = c->question ? question_ask_of(c->question) : NULL;
@@ -277,6 +288,8 @@ static enum step copies_step(struct request *r, struct change *c)
         return reply_refuse(r, 503,
                             "it is safe on this host; who else holds it cannot be asked now, since "
                             "too many questions wait for an answer");
+    if (ask->replaced)
+        return refuse_replaced(r, c);
     return ask->found ? answer(r, c, c->is_new ? 201 : 200) : refuse_copies(r, c, ask);
 }
 

@@ -169,6 +169,7 @@ static bool roll_event(struct dice *dice, struct exchange_event *event, struct n
     if (event->kind == EXCHANGE_HEARD)
         roll_notice(dice, name, &event->from, notice);
     event->ticket = roll(dice);
+    event->version = event->local.version;
     event->ask = (enum exchange_ask)(roll(dice) % (EXCHANGE_ASK_COPIES + 1));
     event->result = (enum exchange_result)(roll(dice) % (EXCHANGE_FAULTY + 1));
     event->fault = (enum peer_fault)(roll(dice) % PEER_FAULT_COUNT);

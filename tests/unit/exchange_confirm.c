@@ -273,6 +273,7 @@ static void ask_copies(struct bench *bench, size_t copies, int64_t within_ms)
                                         .ticket = 7,
                                         .name = span_of(NAME),
                                         .local = put(5),
+                                        .version = version_of(5),
                                         .copies = copies,
                                         .until = mono_after(bench->now, MONO_MS(within_ms))});
 }
@@ -375,6 +376,39 @@ static void what_another_host_said_is_no_copy(void **state)
     assert_true(only(bench, EXCHANGE_ANSWER)->found);
 }
 
+/* It may have been put without knowing of ours: nobody has two copies of ours then. */
+static void a_newer_version_is_no_copy(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *action;
+
+    stand(bench, PLACE_SLAVE);
+    ask_copies(bench, 1, 60000);
+    hear_as(bench, 2, MASTER_ABOVE, ihave(6, true), put(5));
+    assert_null(only(bench, EXCHANGE_ANSWER));
+    bench->relations = MASTER_ABOVE;
+    learned(bench, 2, EXCHANGE_DONE, PEER_FINE, knows(6, false));
+    action = only(bench, EXCHANGE_ANSWER);
+    assert_true(action->replaced && !action->found);
+}
+
+static void what_is_replaced_before_it_is_asked_for_has_no_copies(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *action;
+
+    stand(bench, PLACE_TOP_MASTER);
+    step(bench, (struct exchange_event){.kind = EXCHANGE_ASKED,
+                                        .ask = EXCHANGE_ASK_COPIES,
+                                        .ticket = 7,
+                                        .name = span_of(NAME),
+                                        .local = put(6),
+                                        .version = version_of(5),
+                                        .copies = 1});
+    action = only(bench, EXCHANGE_ANSWER);
+    assert_true(action->replaced && !action->found);
+}
+
 /* Each may last for days: who only waits for a name must find room beside them. */
 static void too_many_that_wait_for_copies_are_told_so(void **state)
 {
@@ -447,6 +481,8 @@ int main(void)
         CASE(a_change_of_our_place_counts_anew),
         CASE(one_host_is_one_copy),
         CASE(what_another_host_said_is_no_copy),
+        CASE(a_newer_version_is_no_copy),
+        CASE(what_is_replaced_before_it_is_asked_for_has_no_copies),
         CASE(too_many_that_wait_for_copies_are_told_so),
         CASE(copies_end_when_their_time_is_up),
         CASE(a_candidate_counts_itself),
