@@ -22,6 +22,29 @@ static void blame(struct adoption *adoption, const struct adoption_source *sourc
     log_warn("%s sent a wrong manifest: %s", address_text(&source->server, from), what);
 }
 
+enum { ORDERED = 440 /* bytes of a name by which the catalogue's order can be told */ };
+
+bool adoption_is_forward(struct span before, struct span name)
+{
+    size_t least = before.len < name.len ? before.len : name.len;
+    int order = memcmp(before.at, name.at, least < ORDERED ? least : ORDERED);
+
+    if (order == 0 && least >= ORDERED)
+        return !span_same(before, name);
+    return order < 0 || (order == 0 && name.len > before.len);
+}
+
+static bool is_in_place(const struct adoption *adoption, const struct adoption_source *source,
+                        struct span name)
+{
+    struct span last = span_of(adoption->last);
+
+    if (last.len ? !adoption_is_forward(last, name)
+                 : !span_same(source->from, name) && !adoption_is_forward(source->from, name))
+        return false;
+    return !source->to.len || adoption_is_forward(name, source->to);
+}
+
 /* Holds one manifest against what it was asked as. False, and the blame is laid, where it is not
  * what it should be. */
 static bool is_right(struct adoption *adoption, const struct adoption_source *source,
@@ -40,6 +63,10 @@ static bool is_right(struct adoption *adoption, const struct adoption_source *so
     }
     if (source->name && strcmp(source->name, manifest->name) != 0) {
         blame(adoption, source, "it is another name's");
+        return false;
+    }
+    if (source->ordered && !is_in_place(adoption, source, span_of(manifest->name))) {
+        blame(adoption, source, "it does not stand where it was asked for");
         return false;
     }
     return true;

@@ -34,8 +34,14 @@ struct adoption_source {
     struct address server;
     const struct routes *routes; /* what the server is to us; NULL: a flat mesh */
     const char *domain;          /* all names lie below it */
-    const char *name; /* it is one manifest, of this name; NULL: any number of any names */
+    const char *name;     /* it is one manifest, of this name; NULL: any number of any names */
+    bool ordered;         /* they stand in the catalogue's order, from `from` up to before `to` */
+    struct span from, to; /* empty: no end there */
 };
+
+/* Does the name stand behind the other one in every catalogue, as far as can be told from outside?
+ */
+bool adoption_is_forward(struct span before, struct span name);
 
 /* Any thread. False: something in it is wrong; those before that are adopted nevertheless, and the
  * result is EXCHANGE_FAULTY whatever comes of them. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/bygone.h"
 #include "src/clock.h"
@@ -12,7 +13,7 @@
 enum {
     CATCHUP_MAGIC = 0x63617463,
     DEPTH_MAX = 6, /* of cuts: more names than that are in no catalogue */
-    ORDERED = 440  /* bytes of a name by which the catalogue's order can be told from outside */
+    PAGE_COST = 32 /* a page counts as so many names at least */
 };
 
 /* A range that is still to be looked at. */
@@ -50,7 +51,9 @@ struct catchup {
     struct letter answered, compared;
     struct task compare;
     struct catchup_end comparison; /* its result */
+    bool senseless;                /* what was to be compared */
     unsigned requests;
+    uint64_t credit; /* names that may still come; see CATCHUP_SPARE */
 
     struct piece *todo; /* the next one is the last: in the order of names */
     size_t todo_count, todo_room;
@@ -69,17 +72,6 @@ static struct piece *push(struct catchup *c)
     return memset(&c->todo[c->todo_count++], 0, sizeof(*c->todo));
 }
 
-/* Names that lie behind each other in every catalogue, as far as can be told. */
-static bool is_forward(struct span before, struct span name)
-{
-    size_t least = before.len < name.len ? before.len : name.len;
-    int order = memcmp(before.at, name.at, least < ORDERED ? least : ORDERED);
-
-    if (order == 0 && least >= ORDERED)
-        return !span_same(before, name);
-    return order < 0 || (order == 0 && name.len > before.len);
-}
-
 /* The worst counts. */
 static void note(struct catchup *c, enum exchange_result result, enum peer_fault fault)
 {
@@ -89,6 +81,23 @@ static void note(struct catchup *c, enum exchange_result result, enum peer_fault
     c->end.result = result;
     c->end.fault = fault;
     c->failed = c->failed || result != EXCHANGE_AHEAD;
+}
+
+static void lied(struct catchup *c, const char *what)
+{
+    char server[ADDRESS_TEXT_SIZE];
+
+    log_warn("%s: its catalogue makes no sense: %s", address_text(&c->options.server, server),
+             what);
+    note(c, EXCHANGE_FAULTY, PEER_WRONG_ANSWER);
+}
+
+static void spend(struct catchup *c, uint64_t names)
+{
+    if (names > c->credit)
+        lied(c, "it goes on long after all that there was said to be");
+    else
+        c->credit -= names;
 }
 
 static void finish(struct catchup *c)
@@ -125,7 +134,7 @@ static void go_on(struct catchup *c)
 {
     if (c->asking)
         return;
-    if (!*c->options.comparer || c->requests == CATCHUP_REQUESTS_MAX)
+    if (!*c->options.comparer)
         note(c, EXCHANGE_FAILED, PEER_FINE);
     if ((c->failed || c->todo_count == 0) && !is_adopting(c))
         finish(c);
@@ -195,8 +204,12 @@ static void adopted(struct adoption *adoption)
 static void cut_page(struct catchup *c)
 {
     struct page *page = c->page;
-    struct adoption_source source = {
-        .server = c->options.server, .routes = c->options.routes, .domain = c->options.domain};
+    struct adoption_source source = {.server = c->options.server,
+                                     .routes = c->options.routes,
+                                     .domain = c->options.domain,
+                                     .ordered = true,
+                                     .from = span_of(c->piece.from),
+                                     .to = span_of(c->piece.to)};
 
     page->body = c->request.body;
     page->adoption = (struct adoption){.done = adopted, .owner = page};
@@ -213,8 +226,9 @@ static void take_page(struct catchup *c)
 
     page->busy = true;
     page->piece = c->piece;
-    if (c->request.more && !is_forward(from, last)) {
-        note(c, EXCHANGE_FAULTY, PEER_WRONG_ANSWER);
+    spend(c, page->adoption.count > PAGE_COST ? page->adoption.count : PAGE_COST);
+    if (c->request.more && !adoption_is_forward(from, last)) {
+        lied(c, "a page does not go on from the one before it");
     } else if (c->request.more) {
         rest = push(c);
         *rest = c->piece;
@@ -239,7 +253,7 @@ static bool read_part(struct span *rest, struct part *part)
     struct span count = span_take(&line, ' '), digest = span_take(&line, ' ');
 
     part->first = line;
-    return span_u64(count, UINT64_MAX, &part->count) && digest_parse(digest, &part->digest);
+    return span_u64(count, CATCHUP_NAMES_MAX, &part->count) && digest_parse(digest, &part->digest);
 }
 
 /* How many; 0 where they make no sense. The first one begins where we asked it to. */
@@ -254,11 +268,14 @@ static size_t read_parts(const struct catchup *c, struct part parts[CATCHUP_PART
         if (count == 0 && !span_is(parts[0].first, c->piece.from))
             return 0;
         if (count > 0 && (name_check(parts[count].first, c->options.domain) != NAME_OK ||
-                          !is_forward(parts[count - 1].first, parts[count].first)))
+                          !adoption_is_forward(parts[count - 1].first, parts[count].first)))
             return 0;
         count++;
     }
     parts[count].first = span_of(c->piece.to);
+    if (count > 0 && *c->piece.to &&
+        !adoption_is_forward(parts[count - 1].first, parts[count].first))
+        return 0;
     return count;
 }
 
@@ -341,8 +358,9 @@ static void compare(struct task *task)
     MUST(parts != NULL);
     count = read_parts(c, parts);
     c->comparison = (struct catchup_end){.result = EXCHANGE_DONE};
-    if (count == 0 && c->request.body_len > 0)
-        c->comparison = (struct catchup_end){.result = EXCHANGE_FAULTY, .fault = PEER_WRONG_ANSWER};
+    c->senseless = count == 0 && (c->request.body_len > 0 || c->requests > 1);
+    for (size_t i = 0; i < count && c->requests == 1; i++)
+        c->credit += 2 * parts[i].count;
     compare_parts(c, parts, count);
     free(parts);
     mailbox_post(c->options.mailbox, &c->compared);
@@ -355,6 +373,9 @@ static void read_compared(struct letter *letter)
     MUST_BE(c, CATCHUP_MAGIC);
     c->asking = false;
     note(c, c->comparison.result, c->comparison.fault);
+    if (c->senseless)
+        lied(c, "its ranges of names are not those that were asked for");
+    spend(c, CATCHUP_PARTS);
     go_on(c);
 }
 
@@ -484,6 +505,7 @@ void catchup_begin(const struct catchup_options *options)
     MUST(c != NULL);
     c->magic = CATCHUP_MAGIC;
     c->options = *options;
+    c->credit = CATCHUP_SPARE;
     c->answered.read = read_answered;
     c->compared.read = read_compared;
     c->compare.work = compare;

@@ -15,15 +15,17 @@
  * what we have and a master that we follow has not is forgotten. Begun, carried on and ended on the
  * main thread; what takes long is done on others.
  *
- * A server that lies costs what an honest one with a large catalogue costs: requests are counted,
- * ranges must go forward, and what comes is checked as always.
+ * A server that lies costs no more than an honest one with twice as many names as it said at first
+ * that it has: a page or range counts as so many names at least, ranges must lie in what was asked
+ * for and go forward, and what comes is checked as always. Whose does not is at fault.
  */
 enum {
     CATCHUP_PAGE_MAX = 512 * 1024, /* bytes of an answer; ours are half of that */
     CATCHUP_PARTS = 256,           /* into which a range is cut */
     CATCHUP_SMALL = 1024,          /* names: so few are read, not cut */
     CATCHUP_PAGES = 4,             /* at a time, asked for or being adopted */
-    CATCHUP_REQUESTS_MAX = 32768   /* then it has failed: next time what differs is less */
+    CATCHUP_NAMES_MAX = 1 << 26,   /* that a part may be said to have */
+    CATCHUP_SPARE = 16384          /* names that may come beyond twice those that were told */
 };
 
 struct catchup_end {
