@@ -105,6 +105,11 @@ enum challenge_verdict challenge_check(struct challenge_server *server, struct s
                                        mono_t now, const struct challenge_request *request,
                                        const struct challenge_claim *claim, size_t *key);
 
+/* `nextnonce` for the answer to a request that was found good: a fresh one past half of the life of
+ * the nonce that it used, so that a client which goes on asking is never told 401; else empty. */
+void challenge_next(struct challenge_server *server, mono_t now,
+                    const struct challenge_claim *claim, char out[NONCE_SIZE]);
+
 /* The value of Authentication-Info for the answer to a request that was found good; `nextnonce` may
  * be empty. */
 void challenge_sign_answer(struct seal *seal, const struct challenge_answer *answer,

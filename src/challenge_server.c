@@ -111,6 +111,18 @@ static bool is_ours(struct challenge_server *server, mono_t now, const char *tex
            mono_between((mono_t){nonce->made_ns}, now) < NONCE_LIFETIME;
 }
 
+void challenge_next(struct challenge_server *server, mono_t now,
+                    const struct challenge_claim *claim, char out[NONCE_SIZE])
+{
+    struct nonce nonce;
+
+    MUST_BE(server, SERVER_MAGIC);
+    *out = '\0';
+    if (span_hex(span_of(claim->nonce), &nonce, sizeof(nonce)) &&
+        mono_between((mono_t){nonce.made_ns}, now) > NONCE_LIFETIME / 2)
+        challenge_issue(server, now, out);
+}
+
 static struct used_nonce *find_used(struct challenge_server *server, uint64_t sequence,
                                     uint64_t hash)
 {

@@ -76,13 +76,14 @@ static void sign(struct reply *reply)
 {
     struct request *r = reply->request;
     struct challenge_answer answer = {.status = reply->status};
-    char memory[512];
+    char memory[512], nextnonce[NONCE_SIZE];
     struct text value = TEXT_OVER(memory);
 
+    challenge_next(r->http->options.world.challenges, clock_mono(), &r->claim, nextnonce);
     for (size_t i = 0; i < challenge_answer_header_count; i++) {
         answer.values[i] = span_of(value_of(reply, challenge_answer_headers[i]));
     }
-    challenge_sign_answer(request_seal(r), &answer, &r->claim, "", &value);
+    challenge_sign_answer(request_seal(r), &answer, &r->claim, nextnonce, &value);
     MUST(!value.full);
     reply_add(reply, "Authentication-Info", memory);
 }

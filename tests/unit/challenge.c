@@ -213,6 +213,32 @@ static void nonces_end_with_their_time_and_their_process(void **state)
     challenge_server_free(restarted);
 }
 
+/* Who asks on and on has the next nonce before the old one ends: no request is refused for it. */
+static void a_nonce_past_half_of_its_life_brings_the_next_one(void **state)
+{
+    mono_t half = mono_after(start, NONCE_LIFETIME / 2), late = mono_after(half, 1);
+    struct challenge_answer answer = {.status = 200};
+    struct challenge_claim claim;
+    char next[NONCE_SIZE], memory[512];
+    struct text info = TEXT_OVER(memory);
+    struct pair p;
+
+    (void)state;
+    pair_begin(&p);
+    hand_over(&p, start);
+    sign(&p, &claim);
+    challenge_next(p.server, half, &claim, next);
+    assert_string_equal(next, "");
+    challenge_next(p.server, late, &claim, next);
+    assert_string_not_equal(next, "");
+    challenge_sign_answer(p.seal, &answer, &claim, next, &info);
+    assert_true(challenge_learn(p.client, span_of(SERVER), span_of(memory)));
+    sign(&p, &claim);
+    assert_string_equal(claim.nonce, next);
+    assert_int_equal(check(&p, mono_after(start, NONCE_LIFETIME), &claim), CHALLENGE_OK);
+    pair_end(&p);
+}
+
 static void made_up_nonces_are_stale(void **state)
 {
     char zeros[81] = "";
@@ -491,6 +517,7 @@ int main(void)
         cmocka_unit_test(line_feeds_do_not_shift_the_parts),
         cmocka_unit_test(another_key_is_refused),
         cmocka_unit_test(nonces_end_with_their_time_and_their_process),
+        cmocka_unit_test(a_nonce_past_half_of_its_life_brings_the_next_one),
         cmocka_unit_test(made_up_nonces_are_stale),
         cmocka_unit_test(what_the_table_forgets_is_stale),
         cmocka_unit_test(an_answer_belongs_to_its_request),
