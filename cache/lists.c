@@ -49,7 +49,8 @@ static enum store_status read_file(const struct home *home, const struct manifes
     if (fstat(fd, &st) != 0 || (size_t)st.st_size != len ||
         file_read(fd, list, len, 0) != (ssize_t)len || !list_fits(m, list, len)) {
         stat_add(STAT_CONTENT_ROTTEN, 1);
-        log_error("store: the chunk list %s/chunks/%s is rotten", home->path, name);
+        log_error("store: the chunk list %s/chunks/%s is rotten: `pond verify` makes it anew",
+                  home->path, name);
         status = STORE_ROTTEN;
     }
     close(fd);

@@ -38,8 +38,10 @@ struct seat *election_join(struct election *election, const struct election_tier
     struct seat *seat = free_seat(election);
 
     if (!seat) {
-        log_error("tier %s: a node takes part in at most %d elections", tier->tier,
-                  ELECTION_TIERS_MAX);
+        log_error(
+            "tier %s: a node takes part in at most %d elections, and this is one more: take a "
+            "nets file out of nets, or spread the tiers over several hosts",
+            tier->tier, ELECTION_TIERS_MAX);
         return NULL;
     }
     *seat =

@@ -10,7 +10,9 @@
 static bool set_listen(struct own *own, const struct conf *conf)
 {
     if (conf->address.count > OWN_LISTEN_MAX) {
-        log_error("%s: more than %d addresses to listen on", conf->file, OWN_LISTEN_MAX);
+        log_error("%s: address lists %zu addresses, and a node listens on at most %d: leave some "
+                  "out, or all, to listen on every address",
+                  conf->file, conf->address.count, OWN_LISTEN_MAX);
         return false;
     }
     own->listen_count = conf->address.count;
