@@ -99,8 +99,7 @@ enum flight_event_kind {
     FLIGHT_RELEASED, /* chunk: is not kept any longer */
     FLIGHT_SOURCES,  /* sources, source_count: holders, the best first */
     FLIGHT_ENDED,    /* outcome, fault, retry_ns: the request has ended */
-    FLIGHT_BROKEN    /* our own disk fails, or the content is not what was promised; no request is
-                        under way any more */
+    FLIGHT_BROKEN    /* our own disk or memory fails; no request is under way any more */
 };
 
 enum flight_outcome {

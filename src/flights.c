@@ -202,7 +202,7 @@ void flying_lands(struct flying *flying)
     pthread_mutex_unlock(&flights->lock);
 }
 
-void flying_end(struct flying *flying, enum flying_state state, bool gone)
+void flying_end(struct flying *flying, enum flying_state state, enum flights_end how, bool gone)
 {
     struct flights *flights = flying->flights;
     struct address source = flight_source_last(&flying->machine);
@@ -218,8 +218,7 @@ void flying_end(struct flying *flying, enum flying_state state, bool gone)
     pthread_mutex_unlock(&flights->lock);
 
     flying_wake_all(flying);
-    flights->options.ended(flights->options.arg, &flying->manifest, state == FLYING_LANDED,
-                           &source);
+    flights->options.ended(flights->options.arg, &flying->manifest, how, &source);
 
     pthread_mutex_lock(&flights->lock);
     drop(flying);

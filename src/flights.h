@@ -24,15 +24,22 @@
  */
 struct flights;
 
+enum flights_end {
+    FLIGHTS_LANDED,
+    FLIGHTS_PASSED_ON, /* to those who read, for want of room, as long as they did; nothing is kept
+                        */
+    FLIGHTS_FAILED
+};
+
 struct flights_options {
     struct store *store;
     struct fetch *fetch;
     /* Wants holders of this manifest's content; any thread; must not block. again: those whom it
      * was told of before were of no use. */
     void (*need)(void *arg, const struct manifest *manifest, bool again);
-    /* The content has landed, or the flight was given up; on some thread; must not block. source:
-     * whom the last of it came from; port 0: nobody was asked. */
-    void (*ended)(void *arg, const struct manifest *manifest, bool landed,
+    /* A flight is over; on some thread; must not block. source: whom the last of it came from; port
+     * 0: nobody was asked. */
+    void (*ended)(void *arg, const struct manifest *manifest, enum flights_end how,
                   const struct address *source);
     /* A source misbehaved, or proved good (PEER_FINE: not each time); on the fetch thread; must not
      * block. */
@@ -94,6 +101,9 @@ ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, s
 /* Waits for the chunk list, which the store gives out from then on: 1, FLIGHT_WAIT or
  * FLIGHT_FAILED, as above. For content of several chunks. */
 int flights_await_list(struct flight_reader *reader);
+
+/* Will all of it be kept, as far as is known? Any thread. */
+bool flights_keeps(const struct flight_reader *reader);
 
 /* Forgets a wait: after this no wake comes for it, and none is under way. So the caller must hold
  * no lock that `wake` takes. Leaving does it too. */

@@ -151,7 +151,7 @@ void flying_lands(struct flying *flying);
 
 /* The end of its time aloft, on the fetch thread; drops that reference. `gone`: its partial will
  * not be written again. */
-void flying_end(struct flying *flying, enum flying_state state, bool gone);
+void flying_end(struct flying *flying, enum flying_state state, enum flights_end how, bool gone);
 
 /* ---- flights_work.c: the fetch thread ------------------------------------------------------- */
 
@@ -164,6 +164,7 @@ void flying_stop(struct flying *flying);
 
 void flying_log_begin(struct flying *flying, const struct address *server);
 void flying_log_landed(const struct flying *flying);
+void flying_log_passed_on(const struct flying *flying);
 void flying_log_given_up(struct flying *flying, bool gone, const char *why);
 
 /* ---- flights_readers.c ---------------------------------------------------------------------- */

@@ -211,6 +211,18 @@ int flights_await_list(struct flight_reader *reader)
     return result;
 }
 
+bool flights_keeps(const struct flight_reader *reader)
+{
+    struct flying *flying = reader->flying;
+    bool keeps;
+
+    MUST_BE(reader, READER_MAGIC);
+    pthread_mutex_lock(&flying->lock);
+    keeps = !flying_is_passing(flying);
+    pthread_mutex_unlock(&flying->lock);
+    return keeps;
+}
+
 void flights_unwait(struct flight_reader *reader)
 {
     struct flying *flying = reader->flying;

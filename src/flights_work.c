@@ -50,20 +50,33 @@ static void on_alarm(void *arg)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
+/* What came while there was no room came for a reader, and all of them are content. */
+static bool has_passed_on(const struct flying *flying)
+{
+    return flying_is_passing(flying) && flying->passed_count > 0 && flying->readers == 0 &&
+           !flying->broken;
+}
+
 static void end(struct flying *flying, enum flying_state state, bool gone, const char *why)
 {
+    enum flights_end how = FLIGHTS_FAILED;
+
     fetch_alarm_free(flying->alarm);
     flying->alarm = NULL;
     free(flying->bytes);
     flying->bytes = NULL;
     flying->busy = FLYING_IDLE;
     if (state == FLYING_LANDED) {
+        how = FLIGHTS_LANDED;
         flying_log_landed(flying);
+    } else if (has_passed_on(flying)) {
+        how = FLIGHTS_PASSED_ON;
+        flying_log_passed_on(flying);
     } else if (!flying->ending) {
         stat_add(STAT_FETCHES_FAILED, 1);
         flying_log_given_up(flying, gone, why);
     }
-    flying_end(flying, state, gone);
+    flying_end(flying, state, how, gone);
 }
 
 /* Does the flight end here, because all are being stopped? Then it is gone. */

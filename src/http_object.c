@@ -71,12 +71,20 @@ static bool is_stale(const struct http *http)
     return routes_place(http->options.world.routes, clock_mono()).headless;
 }
 
-static void add_cache_status(struct reply *reply, bool hit)
+/* As RFC 9211 has it: "stored" is what is kept for others. */
+static const char *how_it_came(const struct object *o, bool hit)
+{
+    if (hit)
+        return "hit";
+    return o->flight && flights_keeps(o->flight) ? "fwd=miss; stored" : "fwd=miss";
+}
+
+static void add_cache_status(struct reply *reply, const struct object *o, bool hit)
 {
     struct http *http = reply->request->http;
 
-    reply_addf(reply, "Cache-Status", "%s; %s%s", http->cache_name,
-               hit ? "hit" : "fwd=miss; stored", is_stale(http) ? "; detail=stale" : "");
+    reply_addf(reply, "Cache-Status", "%s; %s%s", http->cache_name, how_it_came(o, hit),
+               is_stale(http) ? "; detail=stale" : "");
     reply_addf(reply, MHD_HTTP_HEADER_VIA, "1.1 %s (carpond)", http->node);
 }
 
@@ -99,7 +107,7 @@ static void begin_reply(struct reply *reply, struct request *r, const struct obj
         reply_addf(reply, MHD_HTTP_HEADER_CONTENT_RANGE, "bytes %llu-%llu/%llu",
                    (unsigned long long)o->from, (unsigned long long)(o->from + o->len - 1),
                    (unsigned long long)m->size);
-    add_cache_status(reply, hit);
+    add_cache_status(reply, o, hit);
 }
 
 static void count(const struct object *o, bool hit)
@@ -306,7 +314,7 @@ static enum step not_modified(struct request *r, const struct object *o)
     reply_begin(&reply, r, MHD_HTTP_NOT_MODIFIED);
     reply.vouched = true;
     add_validators(&reply, o);
-    add_cache_status(&reply, true);
+    add_cache_status(&reply, o, true);
     return reply_empty(&reply, o->entry.manifest.size); /* as of a 200: RFC 9110, 8.6 */
 }
 

@@ -206,19 +206,25 @@ void wires_need(void *arg, const struct manifest *manifest, bool again)
 struct end {
     struct wires *wires;
     char name[NAME_SIZE];
-    bool landed;
+    enum flights_end how;
     struct address source;
     struct letter letter;
 };
 
 static void tell_end(struct wires *wires, const struct end *end)
 {
-    recent_add(wires->recent, clock_wall(), "%s %s", end->landed ? "fetched" : "could not fetch",
-               end->name);
-    publish(wires, end->landed ? "fetched" : "fetch_failed", end->name, "node", wires->status.node);
-    if (end->landed)
+    static const char *const sentences[] = {[FLIGHTS_LANDED] = "fetched",
+                                            [FLIGHTS_PASSED_ON] = "passed on, for want of room,",
+                                            [FLIGHTS_FAILED] = "could not fetch"};
+    static const char *const events[] = {[FLIGHTS_LANDED] = "fetched",
+                                         [FLIGHTS_PASSED_ON] = "passed_on",
+                                         [FLIGHTS_FAILED] = "fetch_failed"};
+
+    recent_add(wires->recent, clock_wall(), "%s %s", sentences[end->how], end->name);
+    publish(wires, events[end->how], end->name, "node", wires->status.node);
+    if (end->how == FLIGHTS_LANDED)
         cache_loop_landed(wires->cache, span_of(end->name), &end->source);
-    filler_flight_ended(wires->filler, end->landed);
+    filler_flight_ended(wires->filler, end->how == FLIGHTS_LANDED);
 }
 
 static void read_end(struct letter *letter)
@@ -230,14 +236,14 @@ static void read_end(struct letter *letter)
     free(end);
 }
 
-void wires_ended(void *arg, const struct manifest *manifest, bool landed,
+void wires_ended(void *arg, const struct manifest *manifest, enum flights_end how,
                  const struct address *source)
 {
     struct end *end = calloc(1, sizeof(*end));
 
     MUST(end != NULL);
     end->wires = arg;
-    end->landed = landed;
+    end->how = how;
     end->source = *source;
     end->letter.read = read_end;
     MUST(span_copy(span_of(manifest->name), end->name, sizeof(end->name)));

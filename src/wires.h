@@ -58,7 +58,7 @@ void wires_changed(void *arg, const struct store_entry *entry, enum store_job_ki
 
 /* For flights_options. */
 void wires_need(void *arg, const struct manifest *manifest, bool again);
-void wires_ended(void *arg, const struct manifest *manifest, bool landed,
+void wires_ended(void *arg, const struct manifest *manifest, enum flights_end how,
                  const struct address *source);
 void wires_blame(void *arg, const struct address *http, enum peer_fault fault);
 

@@ -49,6 +49,8 @@ def passes_on(net, full, readers):
         equal(sha256(got.body), sha256(content), "the content")
     check(nodes[full].host.received() - start < 2 * SIZE, "it came over the cable again and again")
     check(not nodes[full].names()["big"].get("held"), "it is held where it does not fit")
+    nodes[full].logged("kept nothing: there is no room on the disk")
+    equal(nodes[full].metric("pond_fetches_failed_total"), 0, "fetches that failed")
     nodes[full].put("after", b"after")
     equal(nodes[full].get("after"), b"after", "a put that fits, afterwards")
 

@@ -160,7 +160,7 @@ static void on_need(void *arg, const struct manifest *manifest, bool again)
     flights_sources(node->flights, manifest, &found);
 }
 
-static void on_ended(void *arg, const struct manifest *manifest, bool landed,
+static void on_ended(void *arg, const struct manifest *manifest, enum flights_end how,
                      const struct address *source)
 {
     struct node *node = arg;
@@ -168,7 +168,7 @@ static void on_ended(void *arg, const struct manifest *manifest, bool landed,
     (void)manifest, (void)source;
     pthread_mutex_lock(&node->lock);
     node->ended++;
-    node->landed += landed;
+    node->landed += how == FLIGHTS_LANDED;
     pthread_cond_broadcast(&node->changed);
     pthread_mutex_unlock(&node->lock);
 }

@@ -10,6 +10,7 @@
 #include "cache/chunk.h"
 #include "src/clock.h"
 #include "src/fetch.h"
+#include "tests/unit/flights_script.h"
 #include "tests/unit/site.h"
 #include "tests/unit/unit.h"
 
@@ -17,149 +18,6 @@
  * What is not at hand, as it is served while it comes in. The flights are scripted here: bytes are
  * let in by the test, and the end by success or failure.
  */
-enum { READERS_MAX = 64 };
-
-struct flight_reader {
-    void (*wake)(void *arg);
-    void *arg;
-    bool waits;
-    bool here;
-};
-
-static struct {
-    pthread_mutex_t lock;
-    char bytes[1 << 20];
-    size_t had;
-    bool failed;
-    bool full; /* no reader is let in */
-    bool listed;
-    char via[256]; /* of who joined last, and for whom: */
-    struct share share;
-    struct flight_reader readers[READERS_MAX];
-    unsigned joined, left, started;
-} script = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
-                                   const struct share *share, struct span via,
-                                   void (*wake)(void *arg), void *arg)
-{
-    struct flight_reader *reader = NULL;
-
-    (void)flights, (void)manifest;
-    pthread_mutex_lock(&script.lock);
-    for (size_t i = 0; i < READERS_MAX && !reader && !script.full; i++) {
-        if (!script.readers[i].here)
-            reader = &script.readers[i];
-    }
-    if (reader) {
-        assert_true(span_copy(via, script.via, sizeof(script.via)));
-        script.share = *share;
-        *reader = (struct flight_reader){.wake = wake, .arg = arg, .here = true};
-        script.joined++;
-        script.failed = false; /* one that failed is not joined: a new one begins */
-    }
-    pthread_mutex_unlock(&script.lock);
-    return reader;
-}
-
-bool flights_start(struct flights *flights, const struct manifest *manifest,
-                   const struct share *share)
-{
-    (void)flights, (void)manifest, (void)share;
-    pthread_mutex_lock(&script.lock);
-    script.started++;
-    pthread_mutex_unlock(&script.lock);
-    return true;
-}
-
-ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, size_t len)
-{
-    ssize_t n = FLIGHT_WAIT;
-
-    pthread_mutex_lock(&script.lock);
-    if (script.failed) {
-        n = FLIGHT_FAILED;
-    } else if (from < script.had) {
-        n = (ssize_t)(script.had - from < len ? script.had - from : len);
-        memcpy(bytes, script.bytes + from, (size_t)n);
-    } else {
-        reader->waits = true;
-    }
-    pthread_mutex_unlock(&script.lock);
-    return n;
-}
-
-int flights_await_list(struct flight_reader *reader)
-{
-    int result = 1;
-
-    pthread_mutex_lock(&script.lock);
-    if (!script.listed) {
-        reader->waits = true;
-        result = FLIGHT_WAIT;
-    }
-    pthread_mutex_unlock(&script.lock);
-    return result;
-}
-
-void flights_unwait(struct flight_reader *reader)
-{
-    pthread_mutex_lock(&script.lock);
-    reader->waits = false;
-    pthread_mutex_unlock(&script.lock);
-}
-
-void flights_leave(struct flight_reader *reader)
-{
-    pthread_mutex_lock(&script.lock);
-    assert_true(reader->here);
-    reader->here = false;
-    script.left++;
-    pthread_mutex_unlock(&script.lock);
-}
-
-static void wake_readers(void)
-{
-    for (size_t i = 0; i < READERS_MAX; i++) {
-        struct flight_reader *reader = &script.readers[i];
-        if (reader->waits) {
-            reader->waits = false;
-            reader->wake(reader->arg);
-        }
-    }
-}
-
-static void let_in(size_t bytes, bool failed)
-{
-    pthread_mutex_lock(&script.lock);
-    script.had += bytes;
-    script.failed = failed;
-    wake_readers();
-    pthread_mutex_unlock(&script.lock);
-}
-
-static unsigned count_of(const unsigned *counter)
-{
-    unsigned n;
-
-    pthread_mutex_lock(&script.lock);
-    n = *counter;
-    pthread_mutex_unlock(&script.lock);
-    return n;
-}
-
-/* Waits for an event that has to come. */
-static void until(const unsigned *counter, unsigned n)
-{
-    for (int i = 0; count_of(counter) < n; i++) {
-        if (i == 10000)
-            fail_msg("%u came, not %u", count_of(counter), n);
-        usleep(1000);
-    }
-}
-
-/* ---- the tests ------------------------------------------------------------------------------- */
-
 #define NAME "example.com/far"
 static struct site site;
 
@@ -225,7 +83,7 @@ static int begin(void **state)
     until(&script.left, count_of(&script.joined)); /* of the test before */
     pthread_mutex_lock(&script.lock);
     script.had = 0;
-    script.failed = script.full = script.listed = false;
+    script.failed = script.full = script.listed = script.passes = false;
     script.joined = script.left = script.started = 0;
     pthread_mutex_unlock(&script.lock);
     adopt(sizeof(script.bytes));
@@ -257,6 +115,24 @@ static void content_streams_as_it_comes(void **state)
     assert_string_equal(answer_header(&a, "Cache-Status"), SITE_NODE "; fwd=miss; stored");
     assert_int_equal(a.len, sizeof(script.bytes));
     assert_memory_equal(a.body, script.bytes, a.len);
+    answer_free(&a);
+    close(fd);
+    until(&script.left, 1);
+}
+
+static void what_is_only_passed_on_is_not_said_to_be_stored(void **state)
+{
+    struct answer a;
+    int fd;
+
+    (void)state;
+    script.passes = true;
+    fd = ask("GET", "");
+    until(&script.joined, 1);
+    let_in(sizeof(script.bytes), false);
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 200);
+    assert_string_equal(answer_header(&a, "Cache-Status"), SITE_NODE "; fwd=miss");
     answer_free(&a);
     close(fd);
     until(&script.left, 1);
@@ -549,10 +425,7 @@ static void the_list_of_a_flight_is_waited_for(void **state)
              digest_hex(&entry.manifest.sha256, hex));
     send_text(fd, text);
     until(&script.joined, 1);
-    pthread_mutex_lock(&script.lock);
-    script.listed = true;
-    wake_readers();
-    pthread_mutex_unlock(&script.lock);
+    let_in_list();
     read_answer(fd, false, &a);
     expect(&a, 404, NULL); /* the flight is a script: its list is in no store */
     answer_free(&a);
@@ -581,6 +454,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(content_streams_as_it_comes, begin),
+        cmocka_unit_test_setup(what_is_only_passed_on_is_not_said_to_be_stored, begin),
         cmocka_unit_test_setup(a_range_waits_for_its_own_bytes, begin),
         cmocka_unit_test_setup(failures_are_never_a_short_success, begin),
         cmocka_unit_test_setup(the_newer_version_is_served_where_the_old_is_gone, begin),
