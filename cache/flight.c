@@ -506,12 +506,14 @@ static void on_wanted(struct flight *flight, const struct flight_event *event,
 static void on_sources(struct flight *flight, const struct flight_event *event,
                        struct flight_actions *out)
 {
+    bool in_vain = flight->rounds > 1 && flight->had_count == 0; /* all were asked once */
+
     for (size_t i = 0; i < event->source_count; i++)
         take_source(flight, &event->sources[i]);
     flight->awaited = event->awaited;
     if (flight->state != FLIGHT_SEEKING && flight->state != FLIGHT_RESTING)
         return;
-    if (event->superseded && !pick_source(flight, event->now))
+    if (event->superseded && (in_vain || !pick_source(flight, event->now)))
         over(flight, FLIGHT_GIVE_UP, out);
     else if (flight->state == FLIGHT_SEEKING || pick_source(flight, event->now))
         go_on(flight, event, out);

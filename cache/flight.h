@@ -120,7 +120,8 @@ struct flight_event {
     uint32_t chunk;
     const struct address *sources;
     size_t source_count;
-    bool superseded; /* with SOURCES: a newer version is known, so no others will come to hold it */
+    bool superseded; /* with SOURCES: a newer version is known, so no others will come to hold it;
+                        it ends when none is left, or all were asked in vain and nothing is here */
     bool awaited;    /* with SOURCES: there will be a better source before long */
     enum flight_outcome outcome;
     enum peer_fault fault;

@@ -329,6 +329,24 @@ static void what_was_superseded_ends_with_its_sources(void **state)
     expect_only(&b, FLIGHT_GIVE_UP);
 }
 
+/* A master is named again and again, for it might fetch; what nobody has had is not waited for. */
+static void what_was_superseded_ends_though_a_master_is_named(void **state)
+{
+    const struct address master = source_of(1);
+    const struct flight_event again = {
+        .kind = FLIGHT_SOURCES, .sources = &master, .source_count = 1, .superseded = true};
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 10, true, NULL);
+    sources(&b, 1, 1);
+    ended(&b, FLIGHT_OUTCOME_GONE);
+    wake_after(&b, MONO_S(1));
+    expect_only(&b, FLIGHT_NEED);
+    step(&b, again);
+    expect_only(&b, FLIGHT_GIVE_UP);
+}
+
 static void an_unanswered_need_is_none(void **state)
 {
     static struct bench b;
@@ -386,6 +404,7 @@ int main(void)
         cmocka_unit_test(readers_wait_longer_for_whom_is_awaited),
         cmocka_unit_test(a_new_master_ends_the_rest),
         cmocka_unit_test(what_was_superseded_ends_with_its_sources),
+        cmocka_unit_test(what_was_superseded_ends_though_a_master_is_named),
         cmocka_unit_test(an_unanswered_need_is_none),
         cmocka_unit_test(a_broken_disk_ends_it),
         cmocka_unit_test(a_full_table_of_sources_takes_new_ones_for_lost_ones),
