@@ -51,9 +51,13 @@ void keep_adopted(struct sim *sim, struct sim_node *node, int name, int from)
 /* Content may be dropped at any time, but what must be kept. */
 void keep_drop(struct sim *sim, struct sim_node *node, int name)
 {
-    struct twin_entry *entry = &node->twin.entries[name];
-    bool may = sim->by_tiers && node->up && !node->paused && entry->held;
+    struct twin_entry *entry;
+    bool may;
 
+    if (!sim->by_tiers || !node->up || node->paused)
+        return;
+    entry = &node->twin.entries[name];
+    may = entry->held;
     if (may && (entry->unconfirmed || place_of(sim, node).top))
         may = sim_planted(sim, SIM_DROPS_UNCONFIRMED);
     if (!may)
