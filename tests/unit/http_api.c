@@ -7,43 +7,10 @@
 #include <unistd.h>
 
 #include "cache/chunk.h"
-#include "tests/unit/site.h"
+#include "tests/unit/site_file.h"
 #include "tests/unit/unit.h"
 
 /* What stands below /.pond/, as a client sees it. */
-
-#define NAME "example.com/pkgs/a.txt"
-#define TARGET "/" NAME
-#define BODY "0123456789"
-#define FROM_OTHERS "Via: 1.1 elsewhere (carpond)\r\n"
-#define BODY_SHA256 "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"
-
-static struct site site;
-
-static int start(void **state)
-{
-    (void)state;
-    site_start(&site, &(struct site_options){.limits = {.head_ns = MONO_MS(1000)}});
-    site_put(&site, NAME, BODY, strlen(BODY));
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    site_stop(&site, 0);
-    site_remove(&site);
-    return 0;
-}
-
-static void get(const char *target, const char *headers, unsigned status, const char *body)
-{
-    struct answer a;
-
-    ask_tcp(&site, "GET", target, headers, &a);
-    expect(&a, status, body);
-    answer_free(&a);
-}
 
 static void the_api_tells(void **state)
 {
