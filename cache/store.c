@@ -52,6 +52,7 @@ static void store_free(struct store *store)
     pthread_mutex_destroy(&store->uses_lock);
     pthread_mutex_destroy(&store->touch_lock);
     pthread_mutex_destroy(&store->partials_lock);
+    pthread_mutex_destroy(&store->room_lock);
     free((void *)(uintptr_t)store->options.home);
     free((void *)(uintptr_t)store->options.node);
     store->magic = 0;
@@ -74,6 +75,7 @@ static struct store *store_new(const struct store_options *options)
     MUST(pthread_mutex_init(&store->uses_lock, NULL) == 0);
     MUST(pthread_mutex_init(&store->touch_lock, NULL) == 0);
     MUST(pthread_mutex_init(&store->partials_lock, NULL) == 0);
+    MUST(pthread_mutex_init(&store->room_lock, NULL) == 0);
     return store;
 }
 

@@ -91,6 +91,7 @@ struct store {
     atomic_bool suspect;         /* something in the catalogue was rotten: make it anew */
     atomic_bool renew;           /* something in the journal was: write it anew */
     _Atomic uint64_t room;       /* bytes that the next sweep is to make room for */
+    pthread_mutex_t room_lock;   /* held by whoever makes room */
     atomic_bool sweeping;        /* a sweep is queued or under way */
     _Atomic uint64_t drafts;     /* names of drafts: a number each */
 

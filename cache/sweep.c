@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -149,12 +150,14 @@ static void keep_limit(struct store *store)
 /* Not each time for a little alone. */
 enum { ROOM_LEAST = 1 << 20 };
 
+/* One at a time: two that reckon from the same figures would make room for one of them. */
 bool sweep_make_room(struct store *store, uint64_t bytes)
 {
     struct store_figures figures;
     struct drop drop = {.count = DROPS_MAX};
     bool dropped = false;
 
+    pthread_mutex_lock(&store->room_lock);
     store_figures(store, &figures);
     if (bytes < ROOM_LEAST)
         bytes = ROOM_LEAST;
@@ -165,6 +168,7 @@ bool sweep_make_room(struct store *store, uint64_t bytes)
             break;
         dropped = dropped || drop.count > 0;
     }
+    pthread_mutex_unlock(&store->room_lock);
     return dropped;
 }
 
