@@ -89,7 +89,8 @@ static void read_poke(struct letter *letter)
         vitals_poke(vitals);
 }
 
-/* Once for all the letters that are here by now: a page of a catalogue brings hundreds. */
+/* Once for all the letters that are here by now: a page of a catalogue brings hundreds. On the main
+ * thread: there is one letter for it. */
 static void poke_vitals(struct wires *wires)
 {
     if (wires->poking)
@@ -393,6 +394,7 @@ static void tell_role(struct wires *wires, const struct role_change *change)
     struct text sentence = TEXT_OVER(memory);
     char *line = role_news_json(change);
 
+    poke_vitals(wires);
     if (wires->http)
         http_event(wires->http, line);
     free(line);
@@ -418,7 +420,6 @@ void wires_role(void *arg, const struct role_change *change)
 
     MUST(role != NULL);
     *role = (struct role){ROLE_MAGIC, arg, *change, {.read = read_role}};
-    poke_vitals(role->wires);
     mailbox_post(role->wires->mailbox, &role->letter);
 }
 
