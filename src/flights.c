@@ -279,29 +279,43 @@ static void take_finding(void *arg)
     free(finding);
 }
 
-static size_t list_aloft(struct flights *flights, struct flying *list[FLIGHTS_MAX])
+/* Calls `each` for all that are aloft, which end on this thread alone; without the lock. Those that
+ * are about to land hold no place: there may be more of them than places. */
+static void each_aloft(struct flights *flights, void (*each)(struct flying *flying, void *arg),
+                       void *arg)
 {
+    struct flying **list;
     size_t count = 0;
 
     pthread_mutex_lock(&flights->lock);
+    list = calloc(flights->aloft + 1, sizeof(*list));
+    MUST(list != NULL);
     for (size_t i = 0; i < FLIGHTS_BUCKETS; i++) {
         for (struct flying *flying = flights->table[i]; flying; flying = flying->next) {
-            if (flying->state == FLYING_ALOFT)
-                list[count++] = flying;
+            if (flying->state != FLYING_ALOFT)
+                continue;
+            MUST(count < flights->aloft);
+            list[count++] = flying;
         }
     }
     pthread_mutex_unlock(&flights->lock);
-    return count;
+    for (size_t i = 0; i < count; i++) /* one that ends by it takes no other along */
+        each(list[i], arg);
+    free(list);
+}
+
+static void take_found(struct flying *flying, void *arg)
+{
+    const struct finding *finding = arg;
+
+    flying_take_sources(flying, &finding->found);
 }
 
 static void take_finding_for_all(void *arg)
 {
     struct finding *finding = arg;
-    struct flying *list[FLIGHTS_MAX];
-    size_t count = list_aloft(finding->flights, list);
 
-    for (size_t i = 0; i < count; i++) /* one that ends by it takes no other along */
-        flying_take_sources(list[i], &finding->found);
+    each_aloft(finding->flights, take_found, finding);
     free(finding);
 }
 
@@ -337,15 +351,18 @@ void flights_reroute(struct flights *flights, const struct flights_found *found)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
+static void stop_one(struct flying *flying, void *arg)
+{
+    (void)arg;
+    flying_stop(flying);
+}
+
 static void stop_all(void *arg)
 {
     struct flights *flights = arg;
-    struct flying *list[FLIGHTS_MAX];
-    size_t count = list_aloft(flights, list);
 
     MUST_BE(flights, FLIGHTS_MAGIC);
-    for (size_t i = 0; i < count; i++)
-        flying_stop(list[i]);
+    each_aloft(flights, stop_one, NULL);
 }
 
 static void come_through(void *arg)
