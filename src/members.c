@@ -344,8 +344,10 @@ static const struct address *own_for(const struct table *table, const struct add
 {
     const struct member *member = find(table, NULL, to);
 
+    /* One that a nets file names by IPv6 is not spoken to from the IPv4 address of its tier. */
     if (member)
-        return member->has_own ? &member->own : NULL;
+        return member->has_own && address_is_v4(&member->own) == address_is_v4(to) ? &member->own
+                                                                                   : NULL;
     return address_is_loopback(to) ? own_loopback(table, address_is_v4(to)) : NULL;
 }
 
