@@ -34,9 +34,7 @@ static void add_members(struct roll *roll, struct election *election, const char
     struct elect_member *members;
     size_t count = election_members(election, tier, &members);
 
-    if (count == 0)
-        return;
-    roll->list = realloc(roll->list, (roll->count + count) * sizeof(*roll->list));
+    roll->list = realloc(roll->list, (roll->count + count + 1) * sizeof(*roll->list));
     MUST(roll->list != NULL);
     for (size_t i = 0; i < count; i++) {
         if (members[i].node[0]) /* a candidate that was never heard has none */
