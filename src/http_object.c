@@ -346,6 +346,7 @@ static enum step choose(struct request *r, struct object *o)
         break;
     }
     o->from = 0;
+    o->partial = false; /* an older version may have been, before one came that is new */
     o->len = m->size;
     if (r->is_head)
         return serve(r, o);
