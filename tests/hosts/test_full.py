@@ -11,6 +11,7 @@ from registry import test
 from stack import Stack
 
 ROOM, MIB = "24m", 1024 * 1024
+NAMES = 256 * 1024  # that names which are heard of find room in the catalogue
 AGAIN = 40  # seconds until a node has seen that there is room again, and been heard
 
 
@@ -45,7 +46,7 @@ def small_homes(net, pick, **sites):
 
 
 def refuses_puts(node):
-    run = node.pond("put", "-", "refused", input="x" * 9999)
+    run = node.pond("put", "-", "refused", input="x" * MIB)
     equal(run.returncode, REFUSED, f"pond put at {node.name}: {run.stderr}")
     contains(run.stderr, "full", f"what pond put at {node.name} says")
     equal(node.knows("refused"), False, "is it known?")
@@ -71,11 +72,12 @@ def full_slave(net):
     content = os.urandom(8 * MIB)
     stack.core.nodes[0].put("known", content)
     everyone_knows(stack.nodes, "known")
-    disk.fill(256 * 1024)
+    disk.fill(NAMES)
     stack.core.nodes[0].put("through", content)
     everyone_knows(stack.nodes, "through")
     gets(slave, "through", content)
-    disk.fill()
+    disk.empty()
+    disk.fill(NAMES)
     refuses_puts(slave)
     gets(slave, "known", content)
     stack.core.nodes[0].put("unheard", content)
@@ -131,7 +133,7 @@ def full_lone_gateway_passes(net):
     stack, gateway, disk = small_homes(net, lambda stack: stack.sites["paris"].candidates[0],
                                        core=1, paris=(1, 2))
     slaves, top = stack.sites["paris"].slaves, stack.core.nodes[0]
-    disk.fill(256 * 1024)
+    disk.fill(NAMES)
     for size in (8, 64):
         content = os.urandom(size * MIB)
         top.put(f"{size}-mib", content)

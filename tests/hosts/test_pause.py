@@ -85,6 +85,7 @@ def all_paused(net):
     time.sleep(3 * patience())
     for node in tier.nodes:
         node.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: "stood still" in first.log(), "the master has noticed that it stood still")
     tier.becomes_master(first)
     tier.stays(first, intervals(first, 5))
     longest, who = overlap(ear.since())
