@@ -83,53 +83,51 @@ static void check_names(struct verifying *v, struct sums *sums)
     sums->rotten += view.status != STORE_OK;
 }
 
-/* All conflicts, a batch of them at a time; *at becomes the last that was looked at. */
-static void check_conflicts(struct store *store, uint64_t *at, struct sums *sums, bool *ended)
+/* The rows of a table whose keys are numbers, a batch of them at a time; `at` is the last that was
+ * looked at. */
+struct rows {
+    enum table table;
+    bool (*fits)(struct view *view, struct span key, struct span value);
+    uint64_t at;
+    bool ended;
+};
+
+static bool conflict_fits(struct view *view, struct span key, struct span value)
 {
     struct record record;
-    struct view view;
-    struct scan scan;
-    struct span key, value;
-    char number[8];
 
-    view_begin(store->catalogue, &view);
-    scan_begin(&scan, &view, TABLE_CONFLICTS, ledger_number(*at + 1, number));
-    for (size_t i = 0; i < NAMES_BATCH && !*ended; i++) {
-        *ended = !scan_next(&scan, &key, &value);
-        if (*ended)
-            break;
-        *at = ledger_number_of(key);
-        sums->conflicts++;
-        sums->rotten +=
-            !record_decode(value, key, &record) || !ledger_conflict_is_in_step(&view, &record);
-    }
-    scan_end(&scan);
-    view_end(&view);
-    sums->rotten += view.status != STORE_OK;
+    return record_decode(value, key, &record) && ledger_conflict_is_in_step(view, &record);
 }
 
-/* Likewise the marks of what is unconfirmed. */
-static void check_marks(struct store *store, uint64_t *at, struct sums *sums, bool *ended)
+/* The marks of what is unconfirmed. */
+static bool mark_fits(struct view *view, struct span key, struct span value)
 {
     struct record record;
+
+    (void)value;
+    return ledger_record_at(view, ledger_number_of(key), &record) == STORE_OK && record.unconfirmed;
+}
+
+static void check_rows(struct store *store, struct rows *rows, uint64_t *count, uint64_t *rotten)
+{
     struct view view;
     struct scan scan;
     struct span key, value;
     char number[8];
 
     view_begin(store->catalogue, &view);
-    scan_begin(&scan, &view, TABLE_UNCONFIRMED, ledger_number(*at + 1, number));
-    for (size_t i = 0; i < NAMES_BATCH && !*ended; i++) {
-        *ended = !scan_next(&scan, &key, &value);
-        if (*ended)
+    scan_begin(&scan, &view, rows->table, ledger_number(rows->at + 1, number));
+    for (size_t i = 0; i < NAMES_BATCH && !rows->ended; i++) {
+        rows->ended = !scan_next(&scan, &key, &value);
+        if (rows->ended)
             break;
-        *at = ledger_number_of(key);
-        sums->unconfirmed++;
-        sums->rotten += ledger_record_at(&view, *at, &record) != STORE_OK || !record.unconfirmed;
+        rows->at = ledger_number_of(key);
+        *count += 1;
+        *rotten += !rows->fits(&view, key, value);
     }
     scan_end(&scan);
     view_end(&view);
-    sums->rotten += view.status != STORE_OK;
+    *rotten += view.status != STORE_OK;
 }
 
 /* How many of the holdings behind *at do not fit; *at becomes the last that was looked at. */
@@ -186,18 +184,18 @@ static void check_catalogue(struct verifying *v)
     struct sums sums = {0};
     struct meta before, after;
     struct digest at = {0};
-    bool read = read_meta(v->store, &before), ended = false, conflicts_ended = false;
-    bool marks_ended = false;
-    uint64_t conflict = 0, mark = 0;
+    struct rows conflicts = {.table = TABLE_CONFLICTS, .fits = conflict_fits};
+    struct rows marks = {.table = TABLE_UNCONFIRMED, .fits = mark_fits};
+    bool read = read_meta(v->store, &before), ended = false;
 
     while (!sums.ended && !v->stopped) {
         check_names(v, &sums);
         go_on(v, 0);
     }
-    while (!conflicts_ended && go_on(v, 0))
-        check_conflicts(v->store, &conflict, &sums, &conflicts_ended);
-    while (!marks_ended && go_on(v, 0))
-        check_marks(v->store, &mark, &sums, &marks_ended);
+    while (!conflicts.ended && go_on(v, 0))
+        check_rows(v->store, &conflicts, &sums.conflicts, &sums.rotten);
+    while (!marks.ended && go_on(v, 0))
+        check_rows(v->store, &marks, &sums.unconfirmed, &sums.rotten);
     while (!ended && go_on(v, 0))
         sums.rotten += check_holdings(v->store, &at, &ended);
     if (v->stopped)

@@ -210,3 +210,12 @@ void learned(struct bench *bench, uint8_t from, enum exchange_result result, enu
                                         .fault = fault,
                                         .local = local});
 }
+
+void landed(struct bench *bench, uint8_t from, unsigned relations, struct exchange_local local)
+{
+    step(bench, (struct exchange_event){.kind = EXCHANGE_LANDED,
+                                        .name = span_of(NAME),
+                                        .local = local,
+                                        .from = host(from),
+                                        .relations = relations});
+}

@@ -74,6 +74,7 @@ void hear_answer(struct bench *bench, uint8_t from, const char *tuid, uint64_t n
 /* The same, from one that is something else to us than all others are. */
 void hear_as(struct bench *bench, uint8_t from, unsigned relations, struct notice notice,
              struct exchange_local local);
+void landed(struct bench *bench, uint8_t from, unsigned relations, struct exchange_local local);
 void learned(struct bench *bench, uint8_t from, enum exchange_result result, enum peer_fault fault,
              struct exchange_local local);
 

@@ -18,16 +18,6 @@ static struct notice asks_for(uint64_t n)
     return notice;
 }
 
-static void landed(struct bench *bench, uint8_t from, unsigned relations,
-                   struct exchange_local local)
-{
-    step(bench, (struct exchange_event){.kind = EXCHANGE_LANDED,
-                                        .name = span_of(NAME),
-                                        .local = local,
-                                        .from = host(from),
-                                        .relations = relations});
-}
-
 /* Is one told, in the last step, that we hold version `n`? */
 static bool is_told(const struct bench *bench, uint8_t to, uint64_t n)
 {

@@ -21,16 +21,6 @@ static struct exchange_local is(uint64_t n, bool held, bool unconfirmed)
     return local;
 }
 
-static void landed(struct bench *bench, uint8_t from, unsigned relations,
-                   struct exchange_local local)
-{
-    step(bench, (struct exchange_event){.kind = EXCHANGE_LANDED,
-                                        .name = span_of(NAME),
-                                        .local = local,
-                                        .from = host(from),
-                                        .relations = relations});
-}
-
 /* Is one told, in the last step, that we hold it? */
 static bool is_told(const struct bench *bench, uint8_t to)
 {

@@ -344,17 +344,23 @@ static void what_was_removed_long_ago_is_forgotten(void **state)
     reader_end(&reader, state);
 }
 
+/* With 3,000 names, back from where it was. */
+static void follows_an_empty_master(struct reader *reader, void **state)
+{
+    fill(*state, 0, 3000, 0);
+    came_back();
+    reader_follows(reader);
+    reader_begin(reader, *state);
+    compare_with(reader, &site.address, 0, 0);
+    assert_int_equal(reader->event.result, EXCHANGE_DONE);
+}
+
 static void a_master_that_has_nothing_left_is_believed(void **state)
 {
     struct reader reader = {0};
 
     went_away(state, 100, true);
-    fill(*state, 0, 3000, 0);
-    came_back();
-    reader_follows(&reader);
-    reader_begin(&reader, *state);
-    compare_with(&reader, &site.address, 0, 0);
-    assert_int_equal(reader.event.result, EXCHANGE_DONE);
+    follows_an_empty_master(&reader, state);
     assert_int_equal(home_figures(*state).objects, 0);
     reader_end(&reader, state);
 }
@@ -377,12 +383,7 @@ static void a_master_that_was_not_there_before_has_nothing_forgotten(void **stat
     struct reader reader = {0};
 
     went_away(state, 100, false);
-    fill(*state, 0, 3000, 0);
-    came_back();
-    reader_follows(&reader);
-    reader_begin(&reader, *state);
-    compare_with(&reader, &site.address, 0, 0);
-    assert_int_equal(reader.event.result, EXCHANGE_DONE);
+    follows_an_empty_master(&reader, state);
     assert_int_equal(home_figures(*state).objects, 3000);
     assert_false(was_away(*state));
     reader_end(&reader, state);
