@@ -30,7 +30,11 @@ void store_set_policy(struct store *store, const struct store_policy *policy)
     before = atomic_exchange(&store->policy, bits);
     if (policy->keep_all && !(before & POLICY_KEEP_ALL))
         atomic_store(&store->want_anew, true);
-    if (atomic_load(&store->want_anew) || (atomic_load(&store->kept) & ~bits))
+    if (before & POLICY_KEEPS & ~bits) { /* it may have been in force too shortly to be noted */
+        atomic_store(&store->mark_anew, true);
+        atomic_fetch_or(&store->kept, before & POLICY_KEEPS);
+    }
+    if (bits != before || (atomic_load(&store->kept) & ~bits))
         store_sweep(store);
 }
 
@@ -198,15 +202,17 @@ static bool write_kept(const struct home *home, unsigned kept)
     return file_renew(home, FOLDER_HOME, KEPT, (struct span){text.at, text.len});
 }
 
-/* Less is kept only when that is on disk; more is at once. */
+/* Less is kept only when that is on disk, and no place was left meanwhile; more is at once. */
 static enum store_status note_kept(struct store *store, unsigned kept)
 {
     enum store_status status = STORE_OK;
+    unsigned less = (atomic_fetch_or(&store->kept, kept) | kept) & ~kept;
 
-    atomic_fetch_or(&store->kept, kept);
-    if (write_kept(&store->home, kept))
-        atomic_store(&store->kept, kept);
-    else
+    if (write_kept(&store->home, kept)) {
+        atomic_fetch_and(&store->kept, ~less);
+        if (atomic_load(&store->mark_anew))
+            atomic_fetch_or(&store->kept, less);
+    } else
         status = file_fault(&store->home, "write", FOLDER_HOME, KEPT);
     store_note_fault(store, status);
     return status;
@@ -240,6 +246,7 @@ static enum store_status mark_them(struct group *group, void *arg)
 /* Where nobody is there to confirm, what was kept stays so. */
 static void give_up_place(struct store *store)
 {
+    bool anew = atomic_exchange(&store->mark_anew, false);
     unsigned policy = atomic_load(&store->policy), kept = atomic_load(&store->kept);
 
     if (!(policy & POLICY_SET))
@@ -252,11 +259,11 @@ static void give_up_place(struct store *store)
         store->mark_walk.going = false;
         return;
     }
-    if (!store->mark_walk.going)
+    if (anew || !store->mark_walk.going)
         walk_anew(&store->mark_walk);
     if (!walk_on(store, &store->mark_walk, was_kept, mark_them))
         store->mark_walk.going = false; /* from the begin, the next time */
-    else if (!store->mark_walk.going && atomic_load(&store->policy) == policy)
+    else if (!store->mark_walk.going && !atomic_load(&store->mark_anew))
         note_kept(store, policy & POLICY_KEEPS);
 }
 
