@@ -151,7 +151,7 @@ struct flight_actions {
     mono_t deadline; /* step with FLIGHT_WAKE then, at the latest */
 };
 
-/* ---- the machine: to be read by nobody but flight.c and tests ------------------------------- */
+/* ---- the machine: to be read by nobody but flight*.c and tests ------------------------------ */
 
 enum flight_state {
     FLIGHT_OPENING, /* waits for OPENED */
