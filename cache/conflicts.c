@@ -35,16 +35,6 @@ static struct span key_of(const struct manifest *m, char out[RIVAL_KEY])
     return rival_key(span_of(m->name), m->version, &m->sha256, out);
 }
 
-bool conflicts_with(const struct record *older, const struct manifest *newer)
-{
-    const struct manifest *m = &older->manifest;
-    enum manifest_descent descent = manifest_descent(newer, m);
-
-    if (m->deleted || (!newer->deleted && digest_same(&m->sha256, &newer->sha256)))
-        return false;
-    return descent == DESCENT_NO || (descent == DESCENT_UNKNOWN && older->unconfirmed);
-}
-
 /* ---- in the catalogue ----------------------------------------------------------------------- */
 
 enum store_status ledger_conflict(struct view *view, uint64_t number, struct record *out)

@@ -118,7 +118,7 @@ static enum store_status adopt_older(struct group *group, size_t index, const st
     struct record older = {.manifest = *m};
 
     job->manifest = *newest;
-    if (conflicts_with(&older, newest) && !ledger_keeps(&group->view, m) &&
+    if (manifest_conflicts(newest, m, false) && !ledger_keeps(&group->view, m) &&
         group_journal(group, job->text, &older.text)) {
         ledger_keep(&group->ledger, &older);
         group->kept = true;
@@ -138,7 +138,7 @@ static enum store_status adopt_newer(struct group *group, size_t index, const st
     version_seen(&group->store->clock, m->version);
     marks.want = job->unconfirmed || (atomic_load(&group->store->policy) & POLICY_KEEP_ALL) ||
                  (old && was_wanted_here(group, &old->manifest));
-    if (old && conflicts_with(old, m))
+    if (old && manifest_conflicts(m, &old->manifest, old->unconfirmed))
         ledger_keep(&group->ledger, old);
     return enter(group, index, m, text, marks);
 }

@@ -44,6 +44,16 @@ enum manifest_descent manifest_descent(const struct manifest *newer, const struc
     return DESCENT_UNKNOWN;
 }
 
+bool manifest_conflicts(const struct manifest *newer, const struct manifest *older,
+                        bool unconfirmed)
+{
+    enum manifest_descent descent = manifest_descent(newer, older);
+
+    if (older->deleted || (!newer->deleted && digest_same(&older->sha256, &newer->sha256)))
+        return false;
+    return descent == DESCENT_NO || (descent == DESCENT_UNKNOWN && unconfirmed);
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* Digits to the base 8, four of them: 0644. */

@@ -48,6 +48,12 @@ enum manifest_descent {
 };
 enum manifest_descent manifest_descent(const struct manifest *newer, const struct manifest *older);
 
+/* Is the older one to be kept beside the newer one? Where the newer one's author did not know of
+ * it; or cannot be said to, and the older is unconfirmed: no candidate above is known to hold it. A
+ * removal is not, nor the same content. */
+bool manifest_conflicts(const struct manifest *newer, const struct manifest *older,
+                        bool unconfirmed);
+
 /*
  * Reads and checks a manifest as it came from outside: every field in its bounds, the chunk size
  * the right one, a tombstone without content, the sum of the From line (SUM=, an XXH3 of what is

@@ -94,7 +94,8 @@ static bool is_there(const struct home *home, const struct manifest *m)
 static void keep_conflict(struct taking *taking, const struct record *older,
                           const struct manifest *newer)
 {
-    if (conflicts_with(older, newer) && is_there(&taking->store->home, &older->manifest) &&
+    if (manifest_conflicts(newer, &older->manifest, older->unconfirmed) &&
+        is_there(&taking->store->home, &older->manifest) &&
         ledger_keep(&taking->ledger, older) == STORE_OK)
         ledger_hold(&taking->ledger, &older->manifest);
 }

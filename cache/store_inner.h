@@ -269,10 +269,6 @@ enum store_status compare_journal(struct store *store, uint64_t sequence, uint32
 
 /* ---- conflicts.c ---------------------------------------------------------------------------- */
 
-/* Is this version of a name to be kept beside a newer one? Where the newer one's author did not
- * know of it; or cannot be said to, and no candidate above is known to. A removal is not. */
-bool conflicts_with(const struct record *older, const struct manifest *newer);
-
 /* Some of those whose time is over. STORE_NOT_FOUND: there was none. */
 enum store_status conflicts_forget_old(struct group *group, void *arg);
 

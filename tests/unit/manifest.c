@@ -144,6 +144,33 @@ static void descent_is_told_back_to_the_first_version(void **state)
     }
 }
 
+/* 10 and 20 were made apart; 30 knows of 20 alone, as do so many after it that 20 is forgotten. */
+static void what_was_made_beside_another_is_in_conflict(void **state)
+{
+    struct manifest older = version_of(10), chain = version_of(20), next, gone;
+
+    (void)state;
+    older.sha256.bytes[0] ^= 1;
+    assert_true(manifest_conflicts(&chain, &older, false));
+    gone = older;
+    gone.deleted = true;
+    assert_false(manifest_conflicts(&chain, &gone, true));
+    older.sha256 = chain.sha256;
+    assert_false(manifest_conflicts(&chain, &older, true));
+    chain.deleted = true;
+    assert_true(manifest_conflicts(&chain, &older, false));
+    older.sha256.bytes[0] ^= 1;
+    for (uint64_t version = 30; version <= 30 + 10 * MANIFEST_BEFORE_MAX; version += 10) {
+        next = version_of(version);
+        manifest_replace(&next, &chain);
+        chain = next;
+        bool told = version < 30 + 10 * MANIFEST_BEFORE_MAX;
+
+        assert_true(manifest_conflicts(&chain, &older, true));
+        assert_true(manifest_conflicts(&chain, &older, false) == told);
+    }
+}
+
 static void every_flipped_bit_is_seen_or_harmless(void **state)
 {
     struct manifest m = sample(), back;
@@ -284,6 +311,7 @@ int main(void)
         cmocka_unit_test(the_longest_manifest_fits),
         cmocka_unit_test(descent_is_told_as_far_as_it_goes),
         cmocka_unit_test(descent_is_told_back_to_the_first_version),
+        cmocka_unit_test(what_was_made_beside_another_is_in_conflict),
         cmocka_unit_test(every_flipped_bit_is_seen_or_harmless),
         cmocka_unit_test(wrong_fields_are_refused),
         cmocka_unit_test(a_tombstone_has_no_content),

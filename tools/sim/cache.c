@@ -256,10 +256,16 @@ void cache_datagram(struct sim *sim, struct sim_event *event)
 static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int name, int from,
                                   const struct manifest *manifest, struct span text)
 {
+    const struct twin_mistakes mistakes = {.older = sim_planted(sim, SIM_ADOPTS_OLDER),
+                                           .ahead = sim_planted(sim, SIM_ADOPTS_AHEAD),
+                                           .no_rivals = sim_planted(sim, SIM_KEEPS_NO_CONFLICT),
+                                           .all_rivals = sim_planted(sim, SIM_SEES_CONFLICTS)};
     struct twin_entry before = node->twin.entries[name];
     enum twin_status status =
-        twin_adopt(&node->twin, name, manifest, text, sim_node_wall(sim, node),
-                   sim_planted(sim, SIM_ADOPTS_OLDER), sim_planted(sim, SIM_ADOPTS_AHEAD));
+        twin_adopt(&node->twin, name, manifest, text, sim_node_wall(sim, node), &mistakes);
+
+    if (node->twin.entries[name].rival_count > before.rival_count)
+        sim_note(sim, "n%d keeps an older version of f%d as a conflict", node->index, name);
 
     if (status == TWIN_AHEAD)
         return EXCHANGE_AHEAD;
@@ -405,7 +411,7 @@ bool cache_put(struct sim *sim, int index, int name, bool deleted)
     check_made(sim, &node->twin.entries[name]);
     check_newer(sim, node, &before, &node->twin.entries[name]);
     keep_put(sim, node, name);
-    check_put(sim, node, name);
+    check_put(sim, node, name, &before);
     check_replaced(sim, node, name, &before);
     fetch_superseded(sim, node, name);
     changed.name = span_of(whole);

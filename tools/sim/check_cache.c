@@ -72,14 +72,18 @@ void check_made(struct sim *sim, const struct twin_entry *entry)
     sim_set_add(&sim->manifests, text_hash(entry));
 }
 
+/* As strcmp: the newer one is the greater. */
+int check_order(const struct twin_entry *a, const struct twin_entry *b)
+{
+    if (version_same(a->version, b->version))
+        return digest_compare(&a->sha256, &b->sha256);
+    return version_newer(a->version, b->version) ? 1 : -1;
+}
+
 void check_newer(struct sim *sim, struct sim_node *node, const struct twin_entry *before,
                  const struct twin_entry *after)
 {
-    bool newer = version_same(after->version, before->version)
-                     ? digest_compare(&after->sha256, &before->sha256) > 0
-                     : version_newer(after->version, before->version);
-
-    if (before->known && !newer)
+    if (before->known && check_order(after, before) <= 0)
         sim_fail(sim, "n%d went back to an older version", node->index);
 }
 

@@ -9,14 +9,19 @@
  * What an acknowledged put promises, as README has it: its content is on the node where it was put
  * until a candidate of the tier above has confirmed it; then on that one, until the tier above has;
  * in the end on every candidate of the top tier. In a flat mesh the node where it was put keeps it.
- * With --copies it is on so many candidates that all but one may be lost.
+ * With --copies it is on so many candidates that all but one may be lost. Where a newer version
+ * takes its place whose author did not know of it, who held it keeps it beside that one.
  *
  * Each put is followed to the end: whenever one who has to keep it does so no longer, another one
  * must be left, or what happened is one of the few things (SIM_LOSSES) that may take it away.
  */
 struct sim_put {
     struct sim_put *before; /* of the same name */
+    struct sim_put *base;   /* what its author saw, and replaced */
     struct version version;
+    struct digest sha256;
+    bool deleted;
+    bool twice; /* two removals in the same moment are the same, whatever each replaced */
     int node;
     uint64_t held_by;  /* now or once: a bit for each node */
     uint64_t gone;     /* those of them whose home was lost, or who were made slaves */
@@ -26,13 +31,25 @@ struct sim_put {
     enum sim_loss loss;
 };
 
-static struct sim_put *put_of(const struct sim *sim, int name, struct version version)
+static struct sim_put *put_with(const struct sim *sim, int name, struct version version,
+                                const struct digest *sha256)
 {
     struct sim_put *put = sim->puts[name];
 
-    while (put && !version_same(put->version, version))
+    while (put && !(version_same(put->version, version) && digest_same(&put->sha256, sha256)))
         put = put->before;
     return put;
+}
+
+static struct sim_put *put_of(const struct sim *sim, int name, const struct twin_entry *entry)
+{
+    return entry->known ? put_with(sim, name, entry->version, &entry->sha256) : NULL;
+}
+
+static bool is_this(const struct sim_put *put, const struct twin_entry *entry)
+{
+    return entry->known && version_same(entry->version, put->version) &&
+           digest_same(&entry->sha256, &put->sha256);
 }
 
 void check_promise_begin(struct sim *sim)
@@ -76,71 +93,88 @@ bool check_must_keep(const struct sim *sim, const struct sim_node *node, int nam
     return !sim->by_tiers || entry->deleted || entry->unconfirmed || is_top(sim, node);
 }
 
+static bool keeps_beside(const struct sim_node *node, int name, const struct sim_put *put)
+{
+    const struct twin_rival *rival = twin_rival(&node->twin, name, put->version, &put->sha256);
+
+    return rival && rival->held;
+}
+
 static bool keeps(const struct sim *sim, const struct sim_node *node, int name,
-                  struct version version)
+                  const struct sim_put *put)
 {
     const struct twin_entry *entry = node->twin.entries ? &node->twin.entries[name] : NULL;
 
-    return entry && entry->known && version_same(entry->version, version) &&
-           (entry->held || entry->deleted) && check_must_keep(sim, node, name);
+    if (!entry)
+        return false;
+    return (is_this(put, entry) && (entry->held || entry->deleted) &&
+            check_must_keep(sim, node, name)) ||
+           keeps_beside(node, name, put);
 }
 
-static bool is_kept(const struct sim *sim, int name, struct version version, int but_for)
+static bool is_kept(const struct sim *sim, int name, const struct sim_put *put, int but_for)
 {
     for (int i = 0; i < sim->node_count; i++)
-        if (i != but_for && keeps(sim, &sim->nodes[i], name, version))
+        if (i != but_for && keeps(sim, &sim->nodes[i], name, put))
             return true;
     return false;
 }
 
-static struct version newest(const struct sim *sim, int name)
+static const struct sim_put *newest(const struct sim *sim, int name)
 {
-    struct version version = VERSION_NONE;
+    const struct twin_entry *newest = NULL;
 
     for (int i = 0; i < sim->node_count; i++) {
         const struct twin *twin = &sim->nodes[i].twin;
+        const struct twin_entry *entry = twin->entries ? &twin->entries[name] : NULL;
 
-        if (twin->entries && twin->entries[name].known &&
-            version_newer(twin->entries[name].version, version))
-            version = twin->entries[name].version;
+        if (entry && entry->known && (!newest || check_order(entry, newest) > 0))
+            newest = entry;
     }
-    return version;
+    return newest ? put_of(sim, name, newest) : NULL;
 }
 
 bool check_is_lost(const struct sim *sim, int name)
 {
-    const struct sim_put *put = put_of(sim, name, newest(sim, name));
+    const struct sim_put *put = newest(sim, name);
 
     return put && put->loss != SIM_LOSS_NONE;
 }
 
 /* ---- puts ------------------------------------------------------------------------------------ */
 
-static void add_put(struct sim *sim, const struct sim_node *node, int name, struct version version)
+static void add_put(struct sim *sim, const struct sim_node *node, int name,
+                    const struct twin_entry *before)
 {
+    const struct twin_entry *entry = &node->twin.entries[name];
     struct sim_put *put = calloc(1, sizeof(*put));
 
     MUST(put != NULL);
+    put->base = put_of(sim, name, before);
     put->before = sim->puts[name];
-    put->version = version;
+    put->version = entry->version;
+    put->sha256 = entry->sha256;
+    put->deleted = entry->deleted;
     put->node = node->index;
     sim->puts[name] = put;
     sim->result->puts++;
 }
 
-/* Two that are put in the same moment are the same, content too. */
-void check_put(struct sim *sim, const struct sim_node *node, int name)
+void check_put(struct sim *sim, const struct sim_node *node, int name,
+               const struct twin_entry *before)
 {
-    struct version version = node->twin.entries[name].version;
+    struct sim_put *put = put_of(sim, name, &node->twin.entries[name]);
 
-    if (!put_of(sim, name, version))
-        add_put(sim, node, name, version);
+    if (put)
+        put->twice = true;
+    else
+        add_put(sim, node, name, before);
     check_held(sim, node, name);
 }
 
 void check_held(struct sim *sim, const struct sim_node *node, int name)
 {
-    struct sim_put *put = put_of(sim, name, node->twin.entries[name].version);
+    struct sim_put *put = put_of(sim, name, &node->twin.entries[name]);
 
     if (put) {
         put->held_by |= (uint64_t)1 << node->index;
@@ -168,7 +202,7 @@ static size_t how_many(uint64_t nodes)
 void check_copies(struct sim *sim, const struct sim_node *node, const struct sim_ticket *ticket,
                   uint64_t candidates)
 {
-    struct sim_put *put = put_of(sim, ticket->name, ticket->version);
+    struct sim_put *put = put_with(sim, ticket->name, ticket->version, &ticket->sha256);
     size_t count = how_many(holders(sim, ticket->name, ticket->version) & candidates);
 
     MUST(put != NULL);
@@ -205,15 +239,17 @@ static void lose(struct sim *sim, int name, struct sim_put *put, enum sim_loss l
 void check_home_lost(struct sim *sim, const struct sim_node *node)
 {
     for (int name = 0; name < sim->names; name++) {
-        struct version version = node->twin.entries[name].version;
-        struct sim_put *put = put_of(sim, name, version);
+        struct sim_put *put = sim->puts[name];
 
-        if (!put)
-            continue;
-        if (put->held_by >> node->index & 1)
-            put->gone |= (uint64_t)1 << node->index;
-        if (!put->loss && !is_kept(sim, name, version, node->index))
-            lose(sim, name, put, SIM_LOSS_HOME);
+        for (; put; put = put->before) {
+            bool kept = keeps(sim, node, name, put);
+
+            if (put->held_by >> node->index & 1 &&
+                (kept || is_this(put, &node->twin.entries[name])))
+                put->gone |= (uint64_t)1 << node->index;
+            if (kept && !put->loss && !is_kept(sim, name, put, node->index))
+                lose(sim, name, put, SIM_LOSS_HOME);
+        }
     }
 }
 
@@ -221,38 +257,79 @@ void check_home_lost(struct sim *sim, const struct sim_node *node)
 void check_place(struct sim *sim, const struct sim_node *node)
 {
     for (int name = 0; node->twin.entries && name < sim->names; name++) {
-        struct version version = node->twin.entries[name].version;
-        struct sim_put *put = put_of(sim, name, version);
+        struct sim_put *put = put_of(sim, name, &node->twin.entries[name]);
 
-        if (!put || put->loss || keeps(sim, node, name, version))
+        if (!put || put->loss || keeps(sim, node, name, put))
             continue;
         put->gone |= put->held_by & (uint64_t)1 << node->index;
-        if (!is_kept(sim, name, version, -1))
+        if (!is_kept(sim, name, put, -1))
             lose(sim, name, put, SIM_LOSS_PLACE);
     }
+}
+
+/* Did the author of `newer` know of it, as he saw it or as what that had replaced? He knows it by
+ * its version alone. */
+static bool knew_of(const struct sim_put *newer, const struct sim_put *put)
+{
+    while (newer && !version_same(newer->version, put->version))
+        newer = newer->base;
+    return newer != NULL;
+}
+
+/* So much of what came before a version is told with it. */
+static struct version told_back_to(const struct sim_put *put)
+{
+    for (size_t i = 0; put->base && i < MANIFEST_BEFORE_MAX; i++)
+        put = put->base;
+    return put->base ? put->base->version : VERSION_NONE;
+}
+
+/* Another version is here now. Whose author did not know of what was here, keeps nobody from it: it
+ * stays, with its content; and else it does not. */
+static void check_beside(struct sim *sim, const struct sim_node *node, int name,
+                         const struct sim_put *put, const struct twin_entry *before)
+{
+    const struct sim_put *newer = put_of(sim, name, &node->twin.entries[name]);
+    const struct twin_rival *rival = twin_rival(&node->twin, name, put->version, &put->sha256);
+    bool told = newer && !version_newer(told_back_to(newer), put->version);
+    bool knew =
+        newer && (version_same(newer->version, put->version) ? newer == put : knew_of(newer, put));
+
+    if (!newer || newer->twice)
+        return;
+    if (knew && rival && told)
+        sim_fail(sim, "n%d keeps f%d of n%d as a conflict, of which n%d knew", node->index, name,
+                 put->node, newer->node);
+    if (knew || put->deleted || !(told || before->unconfirmed))
+        return;
+    if (!rival || rival->held < before->held)
+        sim_fail(sim, "n%d gives up f%d of n%d, of which n%d did not know", node->index, name,
+                 put->node, newer->node);
 }
 
 /* It has a newer version now. */
 void check_replaced(struct sim *sim, const struct sim_node *node, int name,
                     const struct twin_entry *before)
 {
-    struct sim_put *put = before->known ? put_of(sim, name, before->version) : NULL;
+    struct sim_put *put = put_of(sim, name, before);
 
-    if (put)
-        put->replaced |= (uint64_t)1 << node->index;
-    if (put && !put->loss && !is_kept(sim, name, before->version, -1))
+    if (!put)
+        return;
+    put->replaced |= (uint64_t)1 << node->index;
+    check_beside(sim, node, name, put, before);
+    if (!put->loss && !is_kept(sim, name, put, -1))
         lose(sim, name, put, SIM_LOSS_REPLACED);
 }
 
 /* Whoever confirmed it held it. It may have been lost with a home since then, or replaced. */
 void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int by)
 {
-    struct version version = node->twin.entries[name].version;
-    struct sim_put *put = put_of(sim, name, version);
-    bool held, kept = is_kept(sim, name, version, -1);
+    struct sim_put *put = put_of(sim, name, &node->twin.entries[name]);
+    bool held, kept;
 
     if (!put || put->loss)
         return;
+    kept = is_kept(sim, name, put, -1);
     held = put->held_by >> by & 1 || node->twin.entries[name].deleted;
     if (!held)
         sim_fail(sim, "n%d took f%d for confirmed by n%d, which never held it", node->index, name,
@@ -266,10 +343,9 @@ void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int
 
 void check_dropped(struct sim *sim, const struct sim_node *node, int name)
 {
-    struct version version = node->twin.entries[name].version;
-    const struct sim_put *put = put_of(sim, name, version);
+    const struct sim_put *put = put_of(sim, name, &node->twin.entries[name]);
 
-    if (put && !put->loss && !is_kept(sim, name, version, -1))
+    if (put && !put->loss && !is_kept(sim, name, put, -1))
         sim_fail(sim, "n%d dropped f%d, and nobody is left who must keep it", node->index, name);
 }
 
@@ -277,9 +353,11 @@ void check_dropped(struct sim *sim, const struct sim_node *node, int name)
 
 static void count(struct sim *sim, int name)
 {
+    const struct sim_put *stands = newest(sim, name);
+
     for (const struct sim_put *put = sim->puts[name]; put; put = put->before) {
-        sim->result->losses[put->loss]++;
-        if (!put->loss && !is_kept(sim, name, put->version, -1))
+        sim->result->losses[put->loss || put == stands ? put->loss : SIM_LOSS_BESIDE]++;
+        if (!put->loss && !is_kept(sim, name, put, -1))
             sim_fail(sim, "f%d: what n%d put is lost, and nothing had happened that may take it",
                      name, put->node);
     }

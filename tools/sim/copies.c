@@ -42,6 +42,7 @@ void copies_put(struct sim *sim, int index, int name, size_t most)
         return;
     ticket.copies = (size_t)sim_between(sim, 1, (int64_t)most);
     ticket.version = node->twin.entries[name].version;
+    ticket.sha256 = node->twin.entries[name].sha256;
     ticket.patience_ns = PATIENCE_NS;
     cache_order(sim, node, &ticket);
 }

@@ -172,6 +172,7 @@ static void ask(struct sim *sim, struct sim_node *node, int name,
     struct sim_request request = {.what = SIM_GET_CONTENT,
                                   .name = name,
                                   .version = node->twin.entries[name].version.bits,
+                                  .sha256 = node->twin.entries[name].sha256,
                                   .only_held = source->ask == ROUTE_ASK_HELD};
 
     fetch->source = sim_node_at(sim, &source->http);
@@ -260,7 +261,8 @@ void fetch_came(struct sim *sim, struct sim_node *node, const struct sim_call *c
     struct twin_entry *entry = &node->twin.entries[call->request.name];
     struct sim_fetch *fetch = fetch_of(node, call->request.name);
 
-    if (answer->found && entry->version.bits == call->request.version && !entry->held)
+    if (answer->found && entry->version.bits == call->request.version &&
+        digest_same(&entry->sha256, &call->request.sha256) && !entry->held)
         land(sim, node, call);
     if (fetch->call != call->number || !fetch->active)
         return;
@@ -289,7 +291,8 @@ bool fetch_for(struct sim *sim, const struct sim_call *call)
     if (request->what != SIM_GET_CONTENT || request->only_held)
         return false;
     entry = &node->twin.entries[request->name];
-    if (!entry->known || entry->held || entry->version.bits != request->version)
+    if (!entry->known || entry->held || entry->version.bits != request->version ||
+        !digest_same(&entry->sha256, &request->sha256))
         return false;
     sim_note(sim, "n%d fetches f%d for n%d", node->index, request->name, call->asker);
     wait_for(sim, fetch_of(node, request->name), &waiter);

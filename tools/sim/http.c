@@ -62,7 +62,8 @@ static void serve(const struct sim_node *server, const struct sim_request *reque
             text_add(body, entry->text, entry->len);
         break;
     case SIM_GET_CONTENT:
-        answer->found = entry->held && entry->version.bits == request->version;
+        answer->found = entry->held && entry->version.bits == request->version &&
+                        digest_same(&entry->sha256, &request->sha256);
         break;
     }
 }

@@ -118,6 +118,7 @@ struct sim_ticket {
     /* of copies: */
     size_t copies;
     struct version version;
+    struct digest sha256;
     int64_t patience_ns;
 };
 enum { SIM_TICKETS_MAX = 4096 };
@@ -270,7 +271,8 @@ struct sim_request {
     enum sim_http what;
     int name;
     uint64_t store_id, since; /* a page */
-    uint64_t version;         /* content */
+    uint64_t version;         /* content, */
+    struct digest sha256;     /* and which, where two are of the same version */
     bool only_held;           /* content: only-if-cached */
     bool redirected;          /* it was sent here by another */
 };
@@ -381,7 +383,8 @@ void check_read(struct sim *sim, struct sim_node *node, int name);
 /* check_promise.c */
 void check_promise_begin(struct sim *sim);
 void check_promise_end(struct sim *sim);
-void check_put(struct sim *sim, const struct sim_node *node, int name);
+void check_put(struct sim *sim, const struct sim_node *node, int name,
+               const struct twin_entry *before);
 void check_held(struct sim *sim, const struct sim_node *node, int name);
 void check_copies(struct sim *sim, const struct sim_node *node, const struct sim_ticket *ticket,
                   uint64_t candidates);
@@ -400,6 +403,7 @@ void check_said(struct sim *sim, const struct notice *notice);
 void check_let_in(struct sim *sim, struct sim_node *node, const struct notice *notice);
 bool check_boots_fell(const struct sim *sim);
 void check_made(struct sim *sim, const struct twin_entry *entry);
+int check_order(const struct twin_entry *a, const struct twin_entry *b);
 void check_newer(struct sim *sim, struct sim_node *node, const struct twin_entry *before,
                  const struct twin_entry *after);
 void check_adopted(struct sim *sim, struct sim_node *node, const struct twin_entry *before,

@@ -12,6 +12,7 @@
     ROW("put", scenario_put)                                                                       \
     ROW("lost-announcement", scenario_lost_announcement)                                           \
     ROW("partition", scenario_partition)                                                           \
+    ROW("same-moment", scenario_same_moment)                                                       \
     ROW("unknown-name", scenario_unknown_name)                                                     \
     ROW("latecomer", scenario_latecomer)                                                           \
     ROW("islands", scenario_islands)                                                               \

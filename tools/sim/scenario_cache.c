@@ -23,6 +23,14 @@ static void expect_held(struct sim *sim, int node, int name)
         sim_fail(sim, "n%d does not hold f%d", node, name);
 }
 
+static void expect_conflict(struct sim *sim, int node, int name)
+{
+    const struct twin_entry *entry = &sim->nodes[node].twin.entries[name];
+
+    if (entry->rival_count != 1 || !entry->rivals[0].held)
+        sim_fail(sim, "n%d does not keep what it had of f%d as a conflict", node, name);
+}
+
 /* All hear of a put; one that then wants the content finds it. */
 void scenario_put(struct sim *sim)
 {
@@ -62,6 +70,23 @@ void scenario_partition(struct sim *sim)
     settle_agree(sim);
     if (!version_same(sim->nodes[0].twin.entries[0].version, sim->nodes[2].twin.clock.last))
         sim_fail(sim, "the older version won");
+    expect_conflict(sim, 0, 0);
+}
+
+/* Two put the same name in the same moment: all have one of them, and one keeps the other too. */
+void scenario_same_moment(struct sim *sim)
+{
+    int loser;
+
+    three_nodes(sim, false);
+    start_all(sim);
+    cache_put(sim, 0, 0, false);
+    cache_put(sim, 2, 0, false);
+    if (!version_same(sim->nodes[0].twin.entries[0].version, sim->nodes[2].twin.entries[0].version))
+        sim_fail(sim, "that was not the same moment");
+    loser = check_order(&sim->nodes[0].twin.entries[0], &sim->nodes[2].twin.entries[0]) < 0 ? 0 : 2;
+    settle_agree(sim);
+    expect_conflict(sim, loser, 0);
 }
 
 /* Two seconds until it is known that nobody has it; then it is known for one. */

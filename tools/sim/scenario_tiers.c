@@ -143,4 +143,6 @@ void scenario_tiers_partition(struct sim *sim)
     }
     if (!version_same(sim->nodes[0].twin.entries[0].version, sim->nodes[4].twin.clock.last))
         sim_fail(sim, "the older version won");
+    if (sim->nodes[0].twin.entries[0].rival_count != 1)
+        sim_fail(sim, "n0 does not keep the older version as a conflict");
 }

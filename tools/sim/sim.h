@@ -52,6 +52,7 @@ const char *sim_fault_name(enum sim_fault fault);
 /* What became of puts: what may take them away. The row: enumerator, text. */
 #define SIM_LOSSES(ROW)                                                                            \
     ROW(SIM_LOSS_NONE, "kept to the end")                                                          \
+    ROW(SIM_LOSS_BESIDE, "kept beside newer ones, as conflicts")                                   \
     ROW(SIM_LOSS_REPLACED, "replaced by newer ones")                                               \
     ROW(SIM_LOSS_HOME, "lost with the home of the last that had to keep them")                     \
     ROW(SIM_LOSS_PLACE, "lost where the last that had to keep them was made a slave")
@@ -102,7 +103,10 @@ const char *sim_loss_text(enum sim_loss loss);
     ROW(SIM_KEEPS_NOTHING, "keeps-nothing", "does not want what it is to keep")                    \
     ROW(SIM_IGNORES_HEADS, "ignores-heads", "does not look at the heads of catalogues")            \
     ROW(SIM_TELLS_ONCE, "tells-once", "tells of a put once, and never again")                      \
-    ROW(SIM_DROPS_UNCONFIRMED, "drops-unconfirmed", "drops what nobody has confirmed")
+    ROW(SIM_DROPS_UNCONFIRMED, "drops-unconfirmed", "drops what nobody has confirmed")             \
+    ROW(SIM_KEEPS_NO_CONFLICT, "keeps-no-conflict",                                                \
+        "forgets what another version replaces unseen")                                            \
+    ROW(SIM_SEES_CONFLICTS, "sees-conflicts", "takes each version that is replaced for a conflict")
 
 enum sim_plant {
 #define SIM_ENUM(id, name, what) id,

@@ -17,6 +17,8 @@ void twin_begin(struct twin *twin, uint64_t store_id, size_t count)
 
 void twin_free(struct twin *twin)
 {
+    for (size_t i = 0; i < twin->count; i++)
+        free(twin->entries[i].rivals);
     free(twin->entries);
     *twin = (struct twin){0};
 }
@@ -31,6 +33,60 @@ static void sum(struct twin *twin, int name, struct version version)
     for (size_t b = 0; b < sizeof(one.bytes); b++)
         twin->digest.bytes[b] ^= one.bytes[b];
 }
+
+/* ---- conflicts ------------------------------------------------------------------------------- */
+
+const struct twin_rival *twin_rival(const struct twin *twin, int name, struct version version,
+                                    const struct digest *sha256)
+{
+    const struct twin_entry *entry = &twin->entries[name];
+
+    for (size_t i = 0; i < entry->rival_count; i++)
+        if (version_same(entry->rivals[i].version, version) &&
+            digest_same(&entry->rivals[i].sha256, sha256))
+            return &entry->rivals[i];
+    return NULL;
+}
+
+static void keep_rival(struct twin *twin, int name, const struct twin_rival *rival)
+{
+    struct twin_entry *entry = &twin->entries[name];
+
+    if (twin_rival(twin, name, rival->version, &rival->sha256))
+        return;
+    entry->rivals = realloc(entry->rivals, (entry->rival_count + 1) * sizeof(*entry->rivals));
+    MUST(entry->rivals != NULL);
+    entry->rivals[entry->rival_count++] = *rival;
+}
+
+static bool conflicts(const struct manifest *newer, const struct manifest *older, bool unconfirmed,
+                      const struct twin_mistakes *mistakes)
+{
+    if (mistakes->no_rivals || older->deleted)
+        return false;
+    return mistakes->all_rivals || manifest_conflicts(newer, older, unconfirmed);
+}
+
+static void read_entry(const struct twin_entry *entry, struct manifest *out)
+{
+    MUST(manifest_read((struct span){entry->text, entry->len}, out) == MESSAGE_OK);
+}
+
+/* Which of the two is the older one is kept beside the other, where they are in conflict. */
+static void meet(struct twin *twin, int name, const struct manifest *manifest, bool newer,
+                 const struct twin_mistakes *mistakes)
+{
+    const struct twin_entry *entry = &twin->entries[name];
+    struct manifest ours;
+
+    read_entry(entry, &ours);
+    if (newer && conflicts(manifest, &ours, entry->unconfirmed, mistakes))
+        keep_rival(twin, name, &(struct twin_rival){entry->version, entry->sha256, entry->held});
+    else if (!newer && conflicts(&ours, manifest, false, mistakes))
+        keep_rival(twin, name, &(struct twin_rival){manifest->version, manifest->sha256, false});
+}
+
+/* ---- versions -------------------------------------------------------------------------------- */
 
 static void take(struct twin *twin, int name, const struct manifest *manifest, struct span text,
                  bool held)
@@ -58,24 +114,38 @@ static void take(struct twin *twin, int name, const struct manifest *manifest, s
     version_seen(&twin->clock, manifest->version);
 }
 
+/* Of whom it came and when: two that are put in the same moment are not the same. */
+static void describe_content(struct manifest *manifest)
+{
+    char bytes[64];
+    struct text text = TEXT_OVER(bytes);
+
+    text_printf(&text, "%llx %s", (unsigned long long)manifest->version.bits, manifest->node);
+    MUST(!text.full);
+    digest_of(text.at, text.len, &manifest->sha256);
+}
+
 void twin_put(struct twin *twin, int name, const char *whole_name, const char *node, wall_t wall,
               bool deleted)
 {
     const struct twin_entry *entry = &twin->entries[name];
-    struct manifest manifest = {.deleted = deleted};
+    struct manifest manifest = {.deleted = deleted}, old;
     char bytes[1024];
     struct text text = TEXT_OVER(bytes);
 
     MUST(span_copy(span_of(whole_name), manifest.name, sizeof(manifest.name)));
     MUST(span_copy(span_of(node), manifest.node, sizeof(manifest.node)));
-    manifest.replaces = entry->known ? entry->version : VERSION_NONE;
+    if (entry->known) {
+        read_entry(entry, &old);
+        manifest_replace(&manifest, &old);
+    }
     manifest.version = version_next(&twin->clock, wall, manifest.replaces);
     if (!deleted) {
         manifest.size = 5;
         manifest.mode = 0644;
         manifest.mtime_ns = wall.ms * 1000000;
         manifest.chunk_size = chunk_size_for(manifest.size);
-        digest_of(&manifest.version, sizeof(manifest.version), &manifest.sha256);
+        describe_content(&manifest);
         digest_of(manifest.sha256.bytes, sizeof(manifest.sha256.bytes), &manifest.chunks);
     }
     manifest_write(&manifest, &text);
@@ -84,14 +154,17 @@ void twin_put(struct twin *twin, int name, const char *whole_name, const char *n
 }
 
 enum twin_status twin_adopt(struct twin *twin, int name, const struct manifest *manifest,
-                            struct span text, wall_t wall, bool older, bool ahead)
+                            struct span text, wall_t wall, const struct twin_mistakes *mistakes)
 {
     const struct twin_entry *entry = &twin->entries[name];
     struct manifest ours = {.version = entry->version, .sha256 = entry->sha256};
+    int order = entry->known ? manifest_compare(manifest, &ours) : 1;
 
-    if (version_is_ahead(manifest->version, wall) && !ahead)
+    if (version_is_ahead(manifest->version, wall) && !mistakes->ahead)
         return TWIN_AHEAD;
-    if (entry->known && manifest_compare(manifest, &ours) <= 0 && !older)
+    if (entry->known && order != 0)
+        meet(twin, name, manifest, order > 0, mistakes);
+    if (order <= 0 && !mistakes->older)
         return TWIN_NOT_NEWER;
     take(twin, name, manifest, text, false);
     return TWIN_TAKEN;

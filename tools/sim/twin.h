@@ -10,6 +10,13 @@
  */
 enum { TWIN_PAGE = 3 }; /* manifests a page: few, so that there are many pages */
 
+/* A version that stands in conflict with the newest one of its name. */
+struct twin_rival {
+    struct version version;
+    struct digest sha256;
+    bool held;
+};
+
 struct twin_entry {
     bool known;
     bool held;
@@ -23,6 +30,8 @@ struct twin_entry {
     mono_t again;        /* when it is told once more, */
     int64_t again_ns;    /* and how long after that again */
     struct version read; /* that a client of the node has seen */
+    struct twin_rival *rivals;
+    size_t rival_count;
     char text[1024];
     size_t len;
 };
@@ -45,9 +54,17 @@ void twin_free(struct twin *twin);
 void twin_put(struct twin *twin, int name, const char *whole_name, const char *node, wall_t wall,
               bool deleted);
 
-/* `older` and `ahead` take what should be refused. */
+/* What a planted one takes that should be refused; and what it keeps of conflicts. */
+struct twin_mistakes {
+    bool older, ahead;
+    bool no_rivals, all_rivals;
+};
 enum twin_status twin_adopt(struct twin *twin, int name, const struct manifest *manifest,
-                            struct span text, wall_t wall, bool older, bool ahead);
+                            struct span text, wall_t wall, const struct twin_mistakes *mistakes);
+
+/* It stands in conflict here; or NULL. */
+const struct twin_rival *twin_rival(const struct twin *twin, int name, struct version version,
+                                    const struct digest *sha256);
 
 /* The entry that is next behind `since`, or -1. */
 int twin_next(const struct twin *twin, uint64_t since);
