@@ -22,6 +22,8 @@ struct draft {
     int fd;
     uint64_t size;
     uint64_t reserved;        /* by fallocate */
+    uint64_t lacks;           /* bytes that find no room, unless it is made */
+    bool unreserved;          /* these are all that is expected, and are to be reserved */
     uint64_t started;         /* what was told to be written back */
     enum store_status status; /* sticks */
     bool finished;
@@ -40,16 +42,6 @@ struct draft {
     uint32_t room;
 };
 
-/* On a full disk: is it worth another try, since what need not be kept has made room? */
-static bool has_room_now(struct draft *draft, uint64_t bytes)
-{
-    int error = errno;
-    bool made = file_status(error) == STORE_FULL && sweep_make_room(draft->store, bytes);
-
-    errno = error;
-    return made;
-}
-
 static enum store_status draft_fault(struct draft *draft, const char *what)
 {
     draft->status = file_fault(&draft->store->home, what, FOLDER_TMP, draft->name);
@@ -63,18 +55,50 @@ static const char *list_name(const struct draft *draft, char out[48])
     return out;
 }
 
-/* Finds out early where there is no room. File systems that cannot reserve are not asked twice. */
+/* Finds out early where there is no room. What the file system tells is enough for that; it would
+ * take long to find out by filling it. Those that cannot reserve are not asked twice. */
 static bool reserve(struct draft *draft, uint64_t size)
 {
+    int error;
+
     if (size < WRITE_BACK)
         return true;
-    do {
-        if (fallocate(draft->fd, 0, 0, (off_t)size) == 0) {
-            draft->reserved = size;
-            return true;
-        }
-    } while (has_room_now(draft, size));
-    return errno != ENOSPC && errno != EDQUOT && errno != EFBIG;
+    if (home_free(&draft->store->home) < size)
+        return false;
+    if (fallocate(draft->fd, 0, 0, (off_t)size) == 0) {
+        draft->reserved = size;
+        return true;
+    }
+    error = errno;
+    (void)!ftruncate(draft->fd, 0); /* some leave what they could reserve */
+    return error != ENOSPC && error != EDQUOT && error != EFBIG;
+}
+
+/* So much is more than there is room for. That says nothing of the disk while less would fit. */
+static enum store_status refuse(struct draft *draft, uint64_t bytes)
+{
+    struct store *store = draft->store;
+    struct store_figures figures;
+    uint64_t free = home_free(&store->home);
+
+    store_figures(store, &figures);
+    log_warn("store: there is no room for %" PRIu64 " bytes below %s: %" PRIu64
+             " are free, and %" PRIu64 " of content may go",
+             bytes, store->home.path, free, figures.may_go);
+    if (free < ROOM_LEAST)
+        store_note_fault(store, STORE_FULL);
+    return draft->status = STORE_FULL;
+}
+
+static enum store_status find_room(struct draft *draft, uint64_t size)
+{
+    if (reserve(draft, size))
+        return STORE_OK;
+    if (!sweep_could_fit(draft->store, size))
+        return refuse(draft, size);
+    draft->lacks = size;
+    draft->unreserved = true;
+    return STORE_OK;
 }
 
 enum store_status draft_begin(struct store *store, uint64_t size, struct draft **out)
@@ -92,13 +116,12 @@ enum store_status draft_begin(struct store *store, uint64_t size, struct draft *
     draft->fd = file_open(&store->home, FOLDER_TMP, draft->name, O_RDWR | O_CREAT | O_EXCL);
     draft->whole = digester_begin();
     draft->chunk = digester_begin();
-    if (draft->fd < 0 || size > INT64_MAX || !reserve(draft, size)) {
-        status = draft_fault(draft, "make");
+    status = draft->fd < 0 ? draft_fault(draft, "make") : find_room(draft, size);
+    if (status == STORE_OK)
+        *out = draft;
+    else
         draft_drop(draft);
-        return status;
-    }
-    *out = draft;
-    return STORE_OK;
+    return status;
 }
 
 static void end_chunk(struct draft *draft)
@@ -136,6 +159,18 @@ static void write_back(struct draft *draft)
     draft->started = draft->size;
 }
 
+static enum store_status write_failed(struct draft *draft, size_t len)
+{
+    int error = errno;
+
+    if (file_status(error) == STORE_FULL && sweep_could_fit(draft->store, len)) {
+        draft->lacks = len;
+        return STORE_FULL;
+    }
+    errno = error;
+    return draft_fault(draft, "write");
+}
+
 enum store_status draft_write(struct draft *draft, const void *bytes, size_t len)
 {
     MUST_BE(draft, DRAFT_MAGIC);
@@ -144,15 +179,20 @@ enum store_status draft_write(struct draft *draft, const void *bytes, size_t len
         return draft->status;
     if (len > (uint64_t)INT64_MAX - draft->size)
         return draft->status = STORE_FULL;
-    while (!file_write(draft->fd, bytes, len, draft->size)) {
-        if (!has_room_now(draft, len))
-            return draft_fault(draft, "write");
-    }
+    if (draft->lacks)
+        return STORE_FULL;
+    if (!file_write(draft->fd, bytes, len, draft->size))
+        return write_failed(draft, len);
     digester_add(draft->whole, bytes, len);
     add_to_chunks(draft, bytes, len);
     draft->size += len;
     write_back(draft);
     return STORE_OK;
+}
+
+uint64_t draft_lacks(const struct draft *draft)
+{
+    return draft->lacks;
 }
 
 uint64_t draft_size(const struct draft *draft)
@@ -225,6 +265,32 @@ void draft_drop(struct draft *draft)
 }
 
 /* ---- for the writer and the porter ---------------------------------------------------------- */
+
+static bool make_room(struct draft *draft)
+{
+    if (!draft->unreserved)
+        return sweep_make_room(draft->store, draft->lacks);
+    while (!reserve(draft, draft->lacks)) {
+        if (!sweep_make_room(draft->store, draft->lacks))
+            return false;
+    }
+    draft->unreserved = false;
+    return true;
+}
+
+enum store_status draft_make_room(struct draft *draft)
+{
+    uint64_t lacks;
+
+    MUST_BE(draft, DRAFT_MAGIC);
+    if (draft->status != STORE_OK || make_room(draft)) {
+        draft->lacks = 0;
+        return draft->status;
+    }
+    lacks = draft->lacks;
+    draft->lacks = 0;
+    return refuse(draft, lacks);
+}
 
 bool draft_is_synced(const struct draft *draft)
 {

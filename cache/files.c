@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "src/base/log.h"
@@ -223,6 +224,14 @@ bool folder_sync(const struct home *home, enum folder folder, const char *part)
     close(fd);
     errno = error;
     return error == 0;
+}
+
+uint64_t home_free(const struct home *home)
+{
+    struct statvfs told;
+
+    return fstatvfs(home->fd[FOLDER_HOME], &told) == 0 ? (uint64_t)told.f_bavail * told.f_frsize
+                                                       : 0;
 }
 
 bool file_system_sync(const struct home *home)

@@ -6,8 +6,9 @@
 #include "src/base/log.h"
 #include "src/base/must.h"
 
-/* The threads for what takes long. One syncs large drafts and sweeps; the other checks what has
- * landed, which takes minutes for large content, and nobody who puts something is to wait for it.
+/* The threads for what takes long. One syncs large drafts, sweeps, and makes room; the other checks
+ * what has landed, which takes minutes for large content, and nobody who puts something is to wait
+ * for it.
  */
 
 static void finish(struct store_job *job, enum store_status status)
@@ -71,6 +72,8 @@ static void carry(struct store *store, struct store_job *job)
         carry_put(store, job);
     else if (job->kind == STORE_LAND)
         carry_land(store, job);
+    else if (job->kind == STORE_ROOM)
+        finish(job, draft_make_room(job->draft));
     else
         finish(job, errand->alone(store, errand->arg));
 }

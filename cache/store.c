@@ -52,7 +52,6 @@ static void store_free(struct store *store)
     pthread_mutex_destroy(&store->uses_lock);
     pthread_mutex_destroy(&store->touch_lock);
     pthread_mutex_destroy(&store->partials_lock);
-    pthread_mutex_destroy(&store->room_lock);
     free((void *)(uintptr_t)store->options.home);
     free((void *)(uintptr_t)store->options.node);
     store->magic = 0;
@@ -75,7 +74,6 @@ static struct store *store_new(const struct store_options *options)
     MUST(pthread_mutex_init(&store->uses_lock, NULL) == 0);
     MUST(pthread_mutex_init(&store->touch_lock, NULL) == 0);
     MUST(pthread_mutex_init(&store->partials_lock, NULL) == 0);
-    MUST(pthread_mutex_init(&store->room_lock, NULL) == 0);
     return store;
 }
 
@@ -139,6 +137,8 @@ static bool takes_long(const struct store_job *job)
 {
     if (job->kind == STORE_PUT)
         return draft_size(job->draft) > DRAFT_LARGE;
+    if (job->kind == STORE_ROOM)
+        return true;
     return job->kind == STORE_LAND && !partial_is_checked(job->partial);
 }
 

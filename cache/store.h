@@ -240,11 +240,15 @@ enum store_status store_find_content(struct store *store, const struct digest *s
  * draft_drop. Used by one thread at a time. */
 struct draft;
 
-/* size: what is expected, 0 where it is not known; it may come otherwise. */
+/* size: what is expected, 0 where it is not known; it may come otherwise. STORE_FULL: so much would
+ * not find room if all were dropped that need not be kept. */
 enum store_status draft_begin(struct store *store, uint64_t size, struct draft **out);
-/* On a full disk what need not be kept is dropped first; STORE_FULL: there is no more of that. It
- * may wait for the disk, so not on a loop. */
+
+/* STORE_FULL where draft_lacks() tells how much: nothing was written, and a STORE_ROOM job drops
+ * what need not be kept, whereupon the same bytes may be written again. Where it tells 0 that would
+ * not help, and the draft has failed. */
 enum store_status draft_write(struct draft *draft, const void *bytes, size_t len);
+uint64_t draft_lacks(const struct draft *draft);
 uint64_t draft_size(const struct draft *draft);
 
 /* Ends the content. The digest is known from then on; nothing can be written any more. */
@@ -329,15 +333,18 @@ enum store_job_kind {
                      where it is unconfirmed, or all is kept, else without that. The
                      partial stays readable, and is still the owner's to close. */
     STORE_DROP,   /* manifest.name: drops the content, keeps the manifest */
-    STORE_CONFIRM /* manifest.name and version: a candidate above holds it. STORE_NOT_FOUND: what
-                     stands here is another version, or no name at all */
+    STORE_CONFIRM, /* manifest.name and version: a candidate above holds it. STORE_NOT_FOUND: what
+                      stands here is another version, or no name at all */
+    STORE_ROOM     /* draft, which stays the caller's, but not until done: drops what need not be
+                      kept, so that there is room for what the draft lacks. STORE_FULL: there is
+                      not enough of that; nothing was dropped, and the draft has failed */
 };
 
 struct store_job {
     enum store_job_kind kind;
     struct manifest manifest; /* in, as above; out: what now stands in the catalogue */
     struct span text;         /* STORE_ADOPT: the caller keeps the bytes until done */
-    struct draft *draft;      /* STORE_PUT: taken over */
+    struct draft *draft;      /* STORE_PUT: taken over; STORE_ROOM */
     struct partial *partial;  /* STORE_LAND */
     bool unconfirmed; /* STORE_PUT, STORE_REMOVE, STORE_ADOPT, STORE_WANT: there are candidates
                          above, and none is known to hold it. Its content is wanted, and never

@@ -28,7 +28,7 @@ enum {
 };
 
 /* A kind of job behind those of store.h: an errand. */
-enum { JOB_ERRAND = STORE_CONFIRM + 1 };
+enum { JOB_ERRAND = STORE_ROOM + 1 };
 
 /* A queue of jobs between threads, and the thread that empties it. */
 struct queue {
@@ -92,7 +92,6 @@ struct store {
     atomic_bool suspect;         /* something in the catalogue was rotten: make it anew */
     atomic_bool renew;           /* something in the journal was: write it anew */
     _Atomic uint64_t room;       /* bytes that the next sweep is to make room for */
-    pthread_mutex_t room_lock;   /* held by whoever makes room */
     atomic_bool sweeping;        /* a sweep is queued or under way */
     _Atomic uint64_t drafts;     /* names of drafts: a number each */
 
@@ -197,6 +196,9 @@ void draft_was_synced(struct draft *draft, enum store_status status);
 
 /* Has the kernel begin to write what there is, without waiting. */
 void draft_start_writing(struct draft *draft);
+
+/* What STORE_ROOM does. On the porter's thread. */
+enum store_status draft_make_room(struct draft *draft);
 
 /* Fills in size, chunk size and digests. */
 void draft_describe(const struct draft *draft, struct manifest *m);
@@ -343,8 +345,13 @@ uint64_t policy_may_go(const struct store *store, const struct meta *meta);
 
 enum store_status sweep_run(struct store *store, void *arg);
 
-/* The disk is full: drops what need not be kept, so many bytes of it or somewhat more. False: there
- * is nothing, or it cannot be dropped. Waits for the writer: not on its thread, nor on a loop. */
+/* Would so many bytes fit, were all dropped that need not be kept? False where nothing may go. */
+bool sweep_could_fit(struct store *store, uint64_t bytes);
+
+/* The disk is full: drops what need not be kept, so much of it, or somewhat more, that so many
+ * bytes fit. False: nothing was dropped, because that would not be enough, or cannot be. On the
+ * porter's thread, so that two never reckon from the same figures. */
+enum { ROOM_LEAST = 1 << 20 }; /* not each time for a little alone */
 bool sweep_make_room(struct store *store, uint64_t bytes);
 
 /* Has that done by the next sweep, which begins at once. Any thread. */

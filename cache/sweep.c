@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -147,28 +146,37 @@ static void keep_limit(struct store *store)
     }
 }
 
-/* Not each time for a little alone. */
-enum { ROOM_LEAST = 1 << 20 };
+bool sweep_could_fit(struct store *store, uint64_t bytes)
+{
+    struct store_figures figures;
 
-/* One at a time: two that reckon from the same figures would make room for one of them. */
+    store_figures(store, &figures);
+    return figures.may_go > 0 && home_free(&store->home) + figures.may_go >= bytes;
+}
+
+/* Where the disk is full although the file system tells of room (a quota, what is set apart), that
+ * room does not count. */
 bool sweep_make_room(struct store *store, uint64_t bytes)
 {
+    uint64_t free = home_free(&store->home);
     struct store_figures figures;
     struct drop drop = {.count = DROPS_MAX};
     bool dropped = false;
 
-    pthread_mutex_lock(&store->room_lock);
-    store_figures(store, &figures);
+    if (!sweep_could_fit(store, bytes))
+        return false;
+    if (bytes > free)
+        bytes -= free;
     if (bytes < ROOM_LEAST)
         bytes = ROOM_LEAST;
+    store_figures(store, &figures);
     drop.limit = figures.may_go > bytes ? figures.may_go - bytes : 0;
     for (int round = 0; round < DROP_ROUNDS && drop.count == DROPS_MAX; round++) {
         drop.count = 0;
-        if (figures.may_go == 0 || writer_run(store, make_room, &drop) != STORE_OK)
+        if (writer_run(store, make_room, &drop) != STORE_OK)
             break;
         dropped = dropped || drop.count > 0;
     }
-    pthread_mutex_unlock(&store->room_lock);
     return dropped;
 }
 

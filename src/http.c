@@ -177,13 +177,28 @@ static enum MHD_Result begin(struct request *r, const char *method, const char *
     return request_begin(r) == STEP_BREAK ? MHD_NO : MHD_YES;
 }
 
-static enum MHD_Result take_body(struct request *r, const char *bytes, size_t len)
+/* What is not taken now is given again by libmicrohttpd, when the request is woken. */
+static enum MHD_Result offer_body(struct request *r, const char *bytes, size_t *len)
 {
-    if (!r->refusal && r->take) {
-        r->take(r, bytes, len);
-        return MHD_YES;
-    }
-    r->swallowed += len;
+    enum wait wait = WAIT_OVER;
+    bool taken = false;
+
+    while (wait == WAIT_OVER && !(taken = r->take(r, bytes, *len)))
+        wait = request_wait(r);
+    if (r->body_held && taken)
+        reaper_state(r->visitor->reaped, REAPER_BODY);
+    r->body_held = !taken;
+    if (taken)
+        *len = 0;
+    return taken || wait == WAIT_SUSPENDED ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result take_body(struct request *r, const char *bytes, size_t *len)
+{
+    if (!r->refusal && r->take)
+        return offer_body(r, bytes, len);
+    r->swallowed += *len;
+    *len = 0;
     return r->swallowed <= HTTP_SWALLOW_MAX || r->visitor->control ? MHD_YES : MHD_NO;
 }
 
@@ -197,11 +212,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     MUST_BE(r, REQUEST_MAGIC);
     if (!r->begun)
         return begin(r, method, version);
-    if (*len) {
-        size_t n = *len;
-        *len = 0;
-        return take_body(r, bytes, n);
-    }
+    if (*len)
+        return take_body(r, bytes, len);
     r->body_over = true;
     if (!r->step && !r->refusal) {
         enum step step = request_begin(r);

@@ -96,6 +96,7 @@ struct request {
     bool closes; /* "Connection: close" goes with the answer */
     bool has_body;
     bool body_over; /* all of it has come */
+    bool body_held; /* it waits for us, not for the client */
     bool own_host;
     bool may_fetch; /* what is not at hand is fetched for it: */
     struct share share;
@@ -107,9 +108,10 @@ struct request {
     struct span path; /* of head.target */
     struct span query;
 
-    /* What answers it. `take` gets the body; `step` is called once that is over, and again after
-     * each wait. `work` is theirs, ended by work_end when the request is over. */
-    void (*take)(struct request *r, const char *bytes, size_t len);
+    /* What answers it. `take` gets the body (false: it takes these bytes once it is woken); `step`
+     * is called once that is over, and again after each wait. `work` is theirs, ended by work_end
+     * when the request is over. */
+    bool (*take)(struct request *r, const char *bytes, size_t len);
     enum step (*step)(struct request *r);
     void *work;
     void (*work_end)(void *work);

@@ -24,6 +24,7 @@ struct change {
     _Atomic unsigned owners;
     _Atomic bool done;
     bool submitted;
+    bool makes_room; /* for the draft */
     bool is_new;     /* the name was not there before */
     uint64_t copies; /* that candidates must hold; 0: this host's is enough */
     uint64_t time_s; /* for that */
@@ -43,6 +44,8 @@ static void let_go(struct change *c)
 {
     if (atomic_fetch_sub(&c->owners, 1) > 1)
         return;
+    if (c->draft)
+        draft_drop(c->draft);
     request_release(c->request);
     c->magic = 0;
     free(c);
@@ -54,13 +57,10 @@ static void change_end(void *work)
 
     MUST_BE(c, CHANGE_MAGIC);
     question_end(c->question);
-    if (c->draft)
-        draft_drop(c->draft);
-    c->draft = NULL;
     let_go(c);
 }
 
-static struct change *change_new(struct request *r, enum store_job_kind kind, const char *name)
+static struct change *change_new(struct request *r, const char *name)
 {
     struct change *c = calloc(1, sizeof(*c));
 
@@ -69,7 +69,6 @@ static struct change *change_new(struct request *r, enum store_job_kind kind, co
     c->request = r;
     request_hold(r);
     atomic_store(&c->owners, 1);
-    c->job.kind = kind;
     MUST(span_copy(span_of(name), c->job.manifest.name, sizeof(c->job.manifest.name)));
     r->work = c;
     r->work_end = change_end;
@@ -93,16 +92,23 @@ static struct routes_copies can_confirm(const struct request *r)
     return routes_copies(r->http->options.world.routes, clock_mono());
 }
 
-static enum step submit(struct request *r, struct change *c)
+static void begin_job(struct request *r, struct change *c, enum store_job_kind kind)
 {
-    c->submitted = true;
+    atomic_store(&c->done, false);
+    c->job.kind = kind;
     c->job.done = on_done;
     c->job.owner = c;
+    atomic_fetch_add(&c->owners, 1);
+    store_submit(r->http->options.world.store, &c->job);
+}
+
+static enum step submit(struct request *r, struct change *c, enum store_job_kind kind)
+{
+    c->submitted = true;
     c->job.draft = c->draft;
     c->job.unconfirmed = can_confirm(r).others > 0;
     c->draft = NULL;
-    atomic_fetch_add(&c->owners, 1);
-    store_submit(r->http->options.world.store, &c->job);
+    begin_job(r, c, kind);
     return STEP_WAIT;
 }
 
@@ -262,15 +268,36 @@ static enum step refuse_copies(struct request *r, struct change *c, const struct
     return reply_refuse(r, 504, c->why);
 }
 
+/* Making room takes as long as the disk takes: nobody else of this worker is to wait for it. */
+static bool has_room(struct request *r, struct change *c)
+{
+    if (!c->makes_room) {
+        c->makes_room = true;
+        c->job.draft = c->draft;
+        begin_job(r, c, STORE_ROOM);
+    }
+    if (!atomic_load(&c->done))
+        return false;
+    c->makes_room = false;
+    c->written = c->job.status;
+    return true;
+}
+
 /* A failure is told when the rest of the body, which is thrown away, is over. */
-static void put_take(struct request *r, const char *bytes, size_t len)
+static bool put_take(struct request *r, const char *bytes, size_t len)
 {
     struct change *c = r->work;
 
     MUST_BE(c, CHANGE_MAGIC);
-    c->written = draft_write(c->draft, bytes, len);
+    do {
+        if ((c->makes_room || draft_lacks(c->draft)) && !has_room(r, c))
+            return false;
+        if (c->written == STORE_OK)
+            c->written = draft_write(c->draft, bytes, len);
+    } while (c->written == STORE_FULL && draft_lacks(c->draft));
     if (c->written != STORE_OK)
         r->take = NULL;
+    return true;
 }
 
 /* It is safe here. The first time asks the candidates, the next ones look for their answers. */
@@ -317,7 +344,7 @@ static enum step put_step(struct request *r)
         return reply_refuse(r, 503, c->skewed);
     if (!conditions_hold(r, c))
         return refuse_condition(r);
-    return submit(r, c);
+    return submit(r, c, STORE_PUT);
 }
 
 enum step put_begin(struct request *r)
@@ -330,7 +357,7 @@ enum step put_begin(struct request *r)
 
     if (!admit(r, GATE_PUT, name))
         return STEP_DONE;
-    c = change_new(r, STORE_PUT, name);
+    c = change_new(r, name);
     c->begun = clock_mono();
     wrong = read_headers(r, c);
     if (!wrong && c->copies)
@@ -362,7 +389,7 @@ static enum step remove_step(struct request *r)
             return reply_refuse(r, 503, c->skewed);
         if (!conditions_hold(r, c))
             return refuse_condition(r);
-        return submit(r, c);
+        return submit(r, c, STORE_REMOVE);
     }
     if (!atomic_load(&c->done))
         return STEP_WAIT;
@@ -377,7 +404,7 @@ enum step remove_begin(struct request *r)
 
     if (!admit(r, GATE_RM, name))
         return STEP_DONE;
-    (void)change_new(r, STORE_REMOVE, name);
+    (void)change_new(r, name);
     r->step = remove_step;
     return STEP_WAIT;
 }

@@ -150,6 +150,22 @@ static inline char *home_bytes(uint64_t seed, size_t len)
     return bytes;
 }
 
+/* Has room made as long as that helps. */
+static inline enum store_status home_write(struct store *store, struct draft *draft,
+                                           const void *bytes, size_t len)
+{
+    enum store_status status = STORE_OK;
+
+    do {
+        struct store_job room = {.kind = STORE_ROOM, .draft = draft};
+        if (draft_lacks(draft))
+            status = store_do(store, &room);
+        if (status == STORE_OK)
+            status = draft_write(draft, bytes, len);
+    } while (status == STORE_FULL && draft_lacks(draft));
+    return status;
+}
+
 static inline enum store_status home_draft(struct store *store, const void *bytes, size_t len,
                                            struct draft **out)
 {
@@ -157,7 +173,7 @@ static inline enum store_status home_draft(struct store *store, const void *byte
 
     if (status != STORE_OK)
         return status;
-    status = draft_write(*out, bytes, len);
+    status = home_write(store, *out, bytes, len);
     if (status == STORE_OK)
         status = draft_finish(*out);
     if (status != STORE_OK)

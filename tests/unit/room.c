@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #include "src/base/log.h"
@@ -27,9 +29,25 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
     return syscall(SYS_pwrite64, fd, bytes, len, at);
 }
 
+static atomic_llong told; /* what the file system tells to be free; -1: what is so */
+
+int fstatvfs(int fd, struct statvfs *out);
+int fstatvfs(int fd, struct statvfs *out)
+{
+    struct statfs st;
+
+    if (fstatfs(fd, &st) != 0)
+        return -1;
+    *out = (struct statvfs){.f_frsize = 1, .f_bavail = (fsblkcnt_t)atomic_load(&told)};
+    if (atomic_load(&told) < 0)
+        out->f_bavail = st.f_bavail * (fsblkcnt_t)st.f_bsize;
+    return 0;
+}
+
 static void set_up(void **state, const struct store_policy *policy)
 {
     atomic_store(&room, 0);
+    atomic_store(&told, -1);
     store_close(*state);
     home_remove();
     home_make();
@@ -75,6 +93,75 @@ static void where_all_must_be_kept_a_put_is_refused(void **state)
     assert_int_equal(home_count("tmp"), 0);
 }
 
+static void all_are_held(struct store *store)
+{
+    assert_true(is_held(store, "example.com/1"));
+    assert_true(is_held(store, "example.com/2"));
+    assert_true(is_held(store, "example.com/3"));
+}
+
+/* What is larger than all that could be had costs nobody anything, and the store is none the worse
+ * for it. */
+static void what_never_fits_is_refused_before_anything_goes(void **state)
+{
+    static const uint64_t sizes[] = {(64 << 20) + 3 * BYTES + 1, UINT64_MAX / 2, UINT64_MAX};
+    struct draft *draft;
+
+    set_up(state, &(struct store_policy){.keep_all = false});
+    atomic_store(&told, 64 << 20);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+        assert_int_equal(draft_begin(*state, sizes[i], &draft), STORE_FULL);
+    all_are_held(*state);
+    assert_int_equal(home_figures(*state).health, STORE_OK);
+    assert_int_equal(home_count("tmp"), 0);
+}
+
+static void what_fits_where_some_goes_is_begun_and_costs_no_more(void **state)
+{
+    enum { SIZE = 16 << 20 };
+    struct draft *draft;
+    struct store_job job = {.kind = STORE_ROOM};
+
+    set_up(state, &(struct store_policy){.keep_all = false});
+    atomic_store(&told, SIZE - BYTES);
+    assert_int_equal(draft_begin(*state, SIZE, &draft), STORE_OK);
+    assert_int_equal(draft_lacks(draft), SIZE);
+    all_are_held(*state); /* whoever begins waits for nothing */
+    assert_int_equal(draft_write(draft, "x", 1), STORE_FULL);
+    job.draft = draft;
+    atomic_store(&told, SIZE);
+    assert_int_equal(store_do(*state, &job), STORE_OK);
+    assert_int_equal(draft_lacks(draft), 0);
+    all_are_held(*state); /* room was there meanwhile */
+    assert_int_equal(draft_write(draft, "x", 1), STORE_OK);
+    draft_drop(draft);
+}
+
+/* A fetch of it is passed on, and nothing goes for the next one's sake. */
+static void a_fetch_of_what_never_fits_drops_nothing(void **state)
+{
+    struct manifest m = home_foreign("example.com/huge", 9, 40 << 20, 1000);
+    struct partial *partial;
+    struct digest *list = calloc(160, sizeof(*list));
+    char *bytes = home_bytes(9, m.size);
+
+    for (uint32_t i = 0; i < 160; i++)
+        digest_of(bytes + i * m.chunk_size, m.chunk_size, &list[i]);
+    set_up(state, &(struct store_policy){.keep_all = false});
+    atomic_store(&told, 0);
+    assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
+    assert_int_equal(partial_set_list(partial, list, 160 * sizeof(*list)), STORE_OK);
+    assert_int_equal(partial_put(partial, 0, bytes, m.chunk_size), STORE_OK);
+    assert_true(partial_is_passing(partial));
+    partial_close(partial, true);
+    store_close(*state); /* after the sweep */
+    *state = home_open_unset(0);
+    assert_non_null(*state);
+    all_are_held(*state);
+    free(bytes);
+    free(list);
+}
+
 /* What is only passed on now has made room for the next one. */
 static void a_fetch_has_room_made_for_the_next(void **state)
 {
@@ -107,6 +194,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HOME_CASE(a_put_drops_what_need_not_be_kept),
         HOME_CASE(where_all_must_be_kept_a_put_is_refused),
+        HOME_CASE(what_never_fits_is_refused_before_anything_goes),
+        HOME_CASE(what_fits_where_some_goes_is_begun_and_costs_no_more),
+        HOME_CASE(a_fetch_of_what_never_fits_drops_nothing),
         HOME_CASE(a_fetch_has_room_made_for_the_next),
     };
     log_set_level(LEVEL_ERROR);
