@@ -201,6 +201,7 @@ static void on_wanted(struct flight *flight, const struct flight_event *event,
                       struct flight_actions *out)
 {
     flight_want(flight, event->chunk);
+    flight->crowded = flight->crowded || event->crowded;
     if (event->window > 0 && flight->state == FLIGHT_RESTING &&
         flight_pick_source(flight, event->now))
         go_on(flight, event, out);
@@ -268,6 +269,8 @@ void flight_step(struct flight *flight, const struct flight_event *event,
         over(flight, FLIGHT_GIVE_UP, actions);
         break;
     }
+    if (flight->state != FLIGHT_OVER && flight_wants_others(flight))
+        flight_add(actions, FLIGHT_LISTEN);
     actions->deadline = flight->state == FLIGHT_RESTING || flight->state == FLIGHT_SEEKING
                             ? flight->rest
                             : MONO_NEVER;

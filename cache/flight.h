@@ -36,6 +36,9 @@
  *    with readers it asks again, ever less often, until FLIGHT_PATIENCE_NS have brought nothing, or
  *    a newer version took the place of this one. Where somebody is awaited who would serve it (a
  *    tier elects its next master), readers wait for FLIGHT_AWAIT_NS.
+ *  - More places than FLIGHT_WANTS_MAX may be waited for. Then those that are known have their
+ * turn, and no other one before the last of them was served: FLIGHT_LISTEN asks for the next ones.
+ * So nobody waits for longer than it takes to go round.
  *  - Where there is no room to keep it, the driver gives it a window of chunks: it passes on. Then
  *    nothing is asked for before a reader waits for it, and no more of it than half the window at a
  *    time; what was read is released as more comes, and is asked for again where a reader that fell
@@ -43,7 +46,7 @@
  */
 enum {
     FLIGHT_SOURCES_MAX = 16,
-    FLIGHT_WANTS_MAX = 64,          /* places that readers wait for; more are filled in passing */
+    FLIGHT_WANTS_MAX = 64,          /* places that readers wait for, at a time */
     FLIGHT_TURN_BYTES = 512 * 1024, /* how far the first run goes while others wait elsewhere, */
     FLIGHT_TURN_GROWS = 64 * 1024,  /* by how much more each of the next ones, */
     FLIGHT_TURN_BYTES_MAX = 4096 * 1024, /* and at most; as near ahead is worth waiting for */
@@ -95,7 +98,7 @@ enum flight_event_kind {
     FLIGHT_OPENED,   /* had, has_list: what an earlier life left; the first event */
     FLIGHT_LISTED,   /* had: the list that was asked for came, and is the right one */
     FLIGHT_CHUNK,    /* chunk: came, was checked, is kept */
-    FLIGHT_WANTED,   /* chunk: a reader waits for it */
+    FLIGHT_WANTED,   /* chunk: a reader waits for it; crowded */
     FLIGHT_RELEASED, /* chunk: is not kept any longer */
     FLIGHT_SOURCES,  /* sources, source_count: holders, the best first */
     FLIGHT_ENDED,    /* outcome, fault, retry_ns: the request has ended */
@@ -118,6 +121,7 @@ struct flight_event {
     const struct chunk_map *had;
     bool has_list;
     uint32_t chunk;
+    bool crowded; /* with WANTED: readers wait for others, of which it is not told now */
     const struct address *sources;
     size_t source_count;
     bool superseded; /* with SOURCES: a newer version is known, so no others will come to hold it;
@@ -132,6 +136,8 @@ enum flight_action_kind {
     FLIGHT_ASK_LIST, /* source: GET the chunk list of it; ends with LISTED or ENDED */
     FLIGHT_ASK_RUN,  /* source, first, last: GET those chunks; CHUNK for each, then ENDED */
     FLIGHT_CUT,      /* end the request that is under way early; ENDED comes all the same */
+    FLIGHT_LISTEN,   /* tell what readers wait for: WANTED for FLIGHT_WANTS_MAX places at most, each
+                        time the next ones behind those of the last time, and round and round */
     FLIGHT_NEED,     /* find holders; SOURCES is the answer */
     FLIGHT_JUDGE,    /* source, fault: what it proved to be; PEER_FINE is praise */
     FLIGHT_LAND,     /* everything is here. The last action */
@@ -197,6 +203,7 @@ struct flight {
 
     uint32_t wants[FLIGHT_WANTS_MAX]; /* the one that waits longest first */
     size_t want_count;
+    bool crowded; /* there are others, that are not taken before all of these were served */
 
     uint32_t rounds;     /* NEEDs since it last got any further */
     mono_t hungry_since; /* of the first of these; MONO_NEVER: of none */

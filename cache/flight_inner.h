@@ -24,6 +24,9 @@ void flight_release(struct flight *flight, uint32_t chunk);
 void flight_want(struct flight *flight, uint32_t chunk);
 void flight_forget_filled(struct flight *flight);
 
+/* Were all of them served, and did others have to stand back? It is so once. */
+bool flight_wants_others(struct flight *flight);
+
 /* Sets first, next and last: where something is missing. */
 void flight_plan_run(struct flight *flight);
 

@@ -51,18 +51,6 @@ void flight_forget_filled(struct flight *flight)
     flight->want_count = kept;
 }
 
-void flight_want(struct flight *flight, uint32_t chunk)
-{
-    if (chunk >= flight->count || !is_missing(flight, chunk))
-        return;
-    for (size_t i = 0; i < flight->want_count; i++) {
-        if (flight->wants[i] == chunk)
-            return;
-    }
-    if (flight->want_count < FLIGHT_WANTS_MAX)
-        flight->wants[flight->want_count++] = chunk;
-}
-
 /* How many chunks make so many bytes; one at least. */
 static uint32_t chunks_of(const struct flight *flight, uint64_t bytes)
 {
@@ -81,6 +69,35 @@ static uint32_t turn(const struct flight *flight)
 static bool is_near(const struct flight *flight, uint32_t chunk)
 {
     return chunk >= flight->next && chunk <= flight->last && chunk - flight->next <= turn(flight);
+}
+
+/* Whoever reads along with the run that is under way takes nobody's turn. */
+static bool comes_anyway(const struct flight *flight, uint32_t chunk)
+{
+    return flight->state == FLIGHT_RUNNING && is_near(flight, chunk);
+}
+
+void flight_want(struct flight *flight, uint32_t chunk)
+{
+    if (chunk >= flight->count || !is_missing(flight, chunk))
+        return;
+    for (size_t i = 0; i < flight->want_count; i++) {
+        if (flight->wants[i] == chunk)
+            return;
+    }
+    if (flight->want_count == FLIGHT_WANTS_MAX || (flight->crowded && !comes_anyway(flight, chunk)))
+        flight->crowded = true;
+    else
+        flight->wants[flight->want_count++] = chunk;
+}
+
+bool flight_wants_others(struct flight *flight)
+{
+    if (!flight->crowded)
+        return false;
+    flight_forget_filled(flight);
+    flight->crowded = flight->want_count > 0;
+    return !flight->crowded;
 }
 
 static bool is_wanted(const struct flight *flight, uint32_t chunk)

@@ -85,7 +85,9 @@ struct flying {
     struct flight_reader *waiting[FLIGHT_BUCKETS];
     uint32_t wants[FLIGHT_WANTS_MAX]; /* chunks that the fetch thread is to be told of */
     size_t want_count;
-    bool noted; /* it is on its way to the fetch thread */
+    bool crowded;  /* others wait that are not among them */
+    bool noted;    /* it is on its way to the fetch thread */
+    uint32_t turn; /* behind the chunks that flying_listen told of last */
     struct address source;
     struct rate rate;
 
@@ -173,5 +175,8 @@ void flying_log_given_up(struct flying *flying, bool gone, const char *why);
 #define FLYING_LIST UINT32_MAX /* in the place of a chunk */
 void flying_wake(struct flying *flying, uint32_t chunk);
 void flying_wake_all(struct flying *flying);
+
+/* Has the fetch thread told of the next ones that wait; by a note, at a later time. */
+void flying_listen(struct flying *flying);
 
 #endif

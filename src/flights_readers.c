@@ -2,6 +2,7 @@
 #include "src/flights.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/must.h"
 #include "src/flights_inner.h"
@@ -32,22 +33,73 @@ static void start_waiting(struct flight_reader *reader, uint32_t chunk)
     *bucket = reader;
 }
 
-/* Lets the fetch thread know that somebody waits for this chunk; once for many. More places than
- * there is room for are filled in passing. */
+static void send_note(struct flying *flying)
+{
+    if (flying->noted)
+        return;
+    flying->noted = true;
+    flying->refs++;
+    fetch_call(flying->flights->options.fetch, flying_note, flying);
+}
+
+/* Lets the fetch thread know that somebody waits for this chunk; once for many. For more places
+ * than there is room for it asks in its time: flying_listen. */
 static void note(struct flying *flying, uint32_t chunk)
 {
     for (size_t i = 0; i < flying->want_count; i++) {
         if (flying->wants[i] == chunk)
             return;
     }
-    if (flying->want_count == FLIGHT_WANTS_MAX)
+    if (flying->want_count < FLIGHT_WANTS_MAX)
+        flying->wants[flying->want_count++] = chunk;
+    else
+        flying->crowded = true;
+    send_note(flying);
+}
+
+/* How far it is to a chunk from where the last turn ended, going round. */
+static uint32_t way_to(const struct flying *flying, uint32_t chunk)
+{
+    return chunk - flying->turn + (chunk < flying->turn ? CHUNK_COUNT_MAX : 0);
+}
+
+/* Adds it to the nearest ones, which stand in their order. */
+static void note_nearest(struct flying *flying, uint32_t chunk)
+{
+    uint32_t way = way_to(flying, chunk);
+    size_t at = flying->want_count;
+
+    while (at > 0 && way_to(flying, flying->wants[at - 1]) > way)
+        at--;
+    if (at > 0 && flying->wants[at - 1] == chunk)
         return;
-    flying->wants[flying->want_count++] = chunk;
-    if (flying->noted)
-        return;
-    flying->noted = true;
-    flying->refs++;
-    fetch_call(flying->flights->options.fetch, flying_note, flying);
+    if (flying->want_count == FLIGHT_WANTS_MAX) {
+        flying->crowded = true;
+        if (at == FLIGHT_WANTS_MAX)
+            return;
+        flying->want_count--;
+    }
+    memmove(&flying->wants[at + 1], &flying->wants[at],
+            (flying->want_count - at) * sizeof(*flying->wants));
+    flying->wants[at] = chunk;
+    flying->want_count++;
+}
+
+void flying_listen(struct flying *flying)
+{
+    pthread_mutex_lock(&flying->lock);
+    flying->want_count = 0; /* whoever is on the list waits, and is found again */
+    flying->crowded = false;
+    for (size_t bucket = 0; bucket < FLIGHT_BUCKETS; bucket++) {
+        for (struct flight_reader *reader = flying->waiting[bucket]; reader; reader = reader->next)
+            if (reader->chunk != FLYING_LIST)
+                note_nearest(flying, reader->chunk);
+    }
+    if (flying->want_count > 0) {
+        flying->turn = flying->wants[flying->want_count - 1] + 1;
+        send_note(flying);
+    }
+    pthread_mutex_unlock(&flying->lock);
 }
 
 /* Takes those who wait for `chunk`, or all of the bucket, off it, and adds them to the list; with

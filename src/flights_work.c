@@ -510,6 +510,9 @@ static void carry_out(struct flying *flying, const struct flight_actions *action
         case FLIGHT_CUT:
             fetch_cancel(options->fetch, &flying->request);
             break;
+        case FLIGHT_LISTEN:
+            flying_listen(flying);
+            break;
         case FLIGHT_NEED:
             options->need(options->arg, &flying->manifest, flying->machine.rounds > 1);
             break;
@@ -543,16 +546,20 @@ void flying_note(void *arg)
 {
     struct flying *flying = arg;
     uint32_t wants[FLIGHT_WANTS_MAX];
+    bool crowded;
     size_t count;
 
     MUST_BE(flying, FLYING_MAGIC);
     pthread_mutex_lock(&flying->lock);
     count = flying->want_count;
     memcpy(wants, flying->wants, sizeof(wants));
+    crowded = flying->crowded;
     flying->want_count = 0;
-    flying->noted = false;
+    flying->noted = flying->crowded = false;
     pthread_mutex_unlock(&flying->lock);
     for (size_t i = 0; i < count && flying->alarm && !flying->ending; i++)
-        step(flying, (struct flight_event){.kind = FLIGHT_WANTED, .chunk = wants[i]});
+        step(flying, (struct flight_event){.kind = FLIGHT_WANTED,
+                                           .chunk = wants[i],
+                                           .crowded = crowded && i == count - 1});
     flying_drop(flying);
 }

@@ -47,6 +47,8 @@ static void carry_out(struct world *w)
             assert_true(w->busy && !w->cutting);
             w->cutting = true;
             break;
+        case FLIGHT_LISTEN: /* there are at most two that wait */
+            break;
         case FLIGHT_NEED:
             w->seeking = true;
             break;

@@ -183,16 +183,37 @@ static void turns_are_short_again_after_a_time_without_a_source(void **state)
     expect_run(&b, 0, 2, 100, 100 + TURN_CHUNKS - 1);
 }
 
-static void more_places_than_are_remembered_do_no_harm(void **state)
+enum { APART = 4 * TURN_CHUNKS_MAX };
+
+/* Each waits for a place of its own. */
+static void serve_crowd(struct bench *b)
+{
+    for (uint32_t i = 0; i < FLIGHT_WANTS_MAX; i++) {
+        assert_int_equal(b->flight.first, APART * i);
+        want(b, APART * i + APART / 2); /* whoever was served stands back */
+        chunk(b, APART * i);
+        if (i == FLIGHT_WANTS_MAX - 1)
+            return;
+        assert_int_equal(b->actions.count, 0);
+        ended(b, FLIGHT_OUTCOME_CUT);
+    }
+}
+
+static void a_crowd_is_served_before_others_are_asked_for(void **state)
 {
     static struct bench b;
 
     (void)state;
-    open_with(&b, 4 * FLIGHT_WANTS_MAX, true, NULL);
-    for (uint32_t n = 0; n < 4 * FLIGHT_WANTS_MAX + 10; n++)
-        want(&b, n);
+    open_with(&b, 2 * APART * FLIGHT_WANTS_MAX, true, NULL);
+    for (uint32_t i = 0; i < FLIGHT_WANTS_MAX + 10; i++)
+        want(&b, APART * i);
+    assert_int_equal(b.actions.count, 0);
     sources(&b, 1, 1);
-    expect_run(&b, 0, 1, 0, TURN_CHUNKS - 1);
+    serve_crowd(&b);
+    expect_only(&b, FLIGHT_LISTEN);
+    want(&b, APART * FLIGHT_WANTS_MAX);
+    ended(&b, FLIGHT_OUTCOME_CUT);
+    assert_int_equal(b.flight.first, APART * FLIGHT_WANTS_MAX);
 }
 
 int main(void)
@@ -207,7 +228,7 @@ int main(void)
         cmocka_unit_test(all_who_stopped_get_something_soon),
         cmocka_unit_test(turns_grow_with_each_run),
         cmocka_unit_test(turns_are_short_again_after_a_time_without_a_source),
-        cmocka_unit_test(more_places_than_are_remembered_do_no_harm),
+        cmocka_unit_test(a_crowd_is_served_before_others_are_asked_for),
     };
 
     return cmocka_run_group_tests_name("flight_turns", tests, NULL, NULL);
