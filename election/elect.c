@@ -215,7 +215,7 @@ static void take_self(struct elect *m, const struct elect_self *self, struct ele
 
     if (self->behind != m->self.behind)
         elect_standing_soon(m);
-    else if (self->unconfirmed && !m->self.unconfirmed)
+    else if ((self->unconfirmed == 0) != (m->self.unconfirmed == 0))
         elect_standing_unconfirmed(m);
     m->self = *self;
     after = elect_demotion(m);

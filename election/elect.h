@@ -97,11 +97,11 @@
  *
  * Standings. At begin, on a change of role, pair, demotion, `behind`, master or known epoch (not
  * faster than every ELECT_STANDING_GAP_NS; not at once where a leaving went before it; slaves
- * spread over an interval, a second at most), when puts come to be unconfirmed where none were (not
- * faster than every ELECT_UNCONFIRMED_GAP_NS), and every standing_ns +-20 %; to each candidate but
- * ourselves. Backups also tell a candidate that has just been proven. Members that missed three
- * (3.6 standing_ns) are forgotten. The head does not make a standing: the regular ones carry it,
- * and those of who has something that no candidate has.
+ * spread over an interval, a second at most), when puts come to be unconfirmed where none were, and
+ * when the last of them is confirmed (not faster than every ELECT_UNCONFIRMED_GAP_NS), and every
+ * standing_ns +-20 %; to each candidate but ourselves. Backups also tell a candidate that has just
+ * been proven. Members that missed three (3.6 standing_ns) are forgotten. The head does not make a
+ * standing: the regular ones carry it, and those of who has something that no candidate has.
  */
 enum {
     ELECT_CANDIDATES_MAX = 64, /* of one tier */

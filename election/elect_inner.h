@@ -212,7 +212,7 @@ void elect_say_standing(struct elect *m, int row, struct elect_actions *out);
 
 void elect_standing_soon(struct elect *m);
 
-/* There are unconfirmed puts, where there were none. */
+/* There are unconfirmed puts, where there were none, or none any more. */
 void elect_standing_unconfirmed(struct elect *m);
 
 /* When this backup asks next to take over; MONO_NEVER: not as things are. */
