@@ -28,7 +28,8 @@ enum flights_end {
     FLIGHTS_LANDED,
     FLIGHTS_PASSED_ON, /* to those who read, for want of room, as long as they did; nothing is kept
                         */
-    FLIGHTS_FAILED
+    FLIGHTS_FAILED,
+    FLIGHTS_PUT_OFF /* nobody could give it, and nobody reads it: it is tried again for later */
 };
 
 struct flights_options {

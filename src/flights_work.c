@@ -73,6 +73,7 @@ static void end(struct flying *flying, enum flying_state state, bool gone, const
         how = FLIGHTS_PASSED_ON;
         flying_log_passed_on(flying);
     } else if (!flying->ending) {
+        how = flying->readers ? FLIGHTS_FAILED : FLIGHTS_PUT_OFF;
         stat_add(STAT_FETCHES_FAILED, 1);
         flying_log_given_up(flying, gone, why);
     }

@@ -221,8 +221,10 @@ static void tell_end(struct wires *wires, const struct end *end)
                                          [FLIGHTS_PASSED_ON] = "passed_on",
                                          [FLIGHTS_FAILED] = "fetch_failed"};
 
-    recent_add(wires->recent, clock_wall(), "%s %s", sentences[end->how], end->name);
-    publish(wires, events[end->how], end->name, "node", wires->status.node);
+    if (end->how != FLIGHTS_PUT_OFF) {
+        recent_add(wires->recent, clock_wall(), "%s %s", sentences[end->how], end->name);
+        publish(wires, events[end->how], end->name, "node", wires->status.node);
+    }
     if (end->how == FLIGHTS_LANDED)
         cache_loop_landed(wires->cache, span_of(end->name), &end->source);
     filler_flight_ended(wires->filler, end->how == FLIGHTS_LANDED);
