@@ -12,6 +12,7 @@
 struct heard {
     const char *tier;
     struct elect_member member;
+    bool told; /* do we hear how it stands, again and again? */
     bool asked;
 };
 
@@ -29,16 +30,23 @@ static int by_host(const void *a, const void *b)
     return address_compare(&one, &other);
 }
 
-static void add_members(struct roll *roll, struct election *election, const char *tier)
+/* Candidates are told by all; a slave hears the master alone, and of the rest what each said when
+ * it was met. */
+static void add_members(struct roll *roll, const struct status_source *source, const char *tier)
 {
     struct elect_member *members;
-    size_t count = election_members(election, tier, &members);
+    size_t count = election_members(source->election, tier, &members);
+    struct view_tier own;
+    bool candidate = view_find(source->view, tier, &own) && own.role != BALLOT_SLAVE;
 
     roll->list = realloc(roll->list, (roll->count + count + 1) * sizeof(*roll->list));
     MUST(roll->list != NULL);
     for (size_t i = 0; i < count; i++) {
         if (members[i].node[0]) /* a candidate that was never heard has none */
-            roll->list[roll->count++] = (struct heard){.tier = tier, .member = members[i]};
+            roll->list[roll->count++] =
+                (struct heard){.tier = tier,
+                               .member = members[i],
+                               .told = candidate || members[i].role == BALLOT_MASTER};
     }
     free(members);
 }
@@ -49,7 +57,7 @@ static struct roll *roll_new(const struct status_source *source)
 
     MUST(roll != NULL);
     for (size_t i = 0; source->election && i < source->tier_count; i++)
-        add_members(roll, source->election, source->tiers[i].tier);
+        add_members(roll, source, source->tiers[i].tier);
     if (roll->count)
         qsort(roll->list, roll->count, sizeof(*roll->list), by_host);
     return roll;
@@ -71,10 +79,10 @@ static json_t *place_json(const struct heard *heard, mono_t now)
     add(json, "candidate", json_boolean(m->candidate));
     add(json, "believed", json_boolean(m->proven));
     status_add_pair(json, m->pair);
-    add(json, "demotion", json_integer(m->demotion));
-    add(json, "demoted", status_causes(m->demotion));
-    add(json, "behind", json_boolean(m->behind));
-    add(json, "unconfirmed", json_integer(m->unconfirmed));
+    add(json, "demotion", heard->told ? json_integer(m->demotion) : json_null());
+    add(json, "demoted", heard->told ? status_causes(m->demotion) : json_null());
+    add(json, "behind", heard->told ? json_boolean(m->behind) : json_null());
+    add(json, "unconfirmed", heard->told ? json_integer(m->unconfirmed) : json_null());
     add(json, "heard_s", m->proven ? status_ago(m->heard, now) : json_null());
     return json;
 }
