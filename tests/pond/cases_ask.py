@@ -38,6 +38,17 @@ def case_status_says_what_is_only_here(home, here):
     assert "hits 75 %   not confirmed above 1,200   conflicts 1\n" in result.text, result.text
 
 
+def case_status_little(home, here):
+    """what little is held of a large cache_size is told in a unit of its own"""
+    with Fake(home) as fake:
+        for held, shown in ((30000000, "28.6 MiB of 20 GiB"), (0, "0 of 20 GiB"),
+                            (5 << 30, "5 of 20 GiB")):
+            cache = {**STATUS["cache"], "bytes": held, "limit": 20 << 30}
+            fake.on("GET", "/.pond/status", lambda h, c=cache: h.json({**STATUS, "cache": c}))
+            result = pond(home, here, "status")
+            assert f" objects   {shown} " in result.text, result.text
+
+
 def case_status_json(home, here):
     """status --json is what the daemon said, fields of later versions too"""
     with Fake(home) as fake:

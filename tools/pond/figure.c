@@ -41,7 +41,10 @@ void figure_part(struct text *out, uint64_t part, uint64_t whole)
 
     for (; (double)whole / divisor >= 1024; unit++)
         divisor *= 1024;
-    short_decimal(out, (double)part / divisor);
+    if (part && (double)part / divisor < 0.1) /* which would be shown as nothing */
+        text_bytes(out, part);
+    else
+        short_decimal(out, (double)part / divisor);
     text_puts(out, " of ");
     short_decimal(out, (double)whole / divisor);
     text_printf(out, " %s", units[unit]);
