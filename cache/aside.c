@@ -14,11 +14,6 @@
  * so that the chunks that are still good need not be fetched. Who finds it may be wrong by now, the
  * content dropped or put in anew; so the writer, in whose order it happens, has the last word.
  */
-struct bad_content {
-    struct digest sha256;
-    uint64_t inode; /* 0: it is missing */
-};
-
 /* Is what was found still so? */
 static bool still_bad(const struct home *home, const struct bad_content *bad)
 {
@@ -40,7 +35,7 @@ static void tell(const struct home *home, const struct bad_content *bad, const c
               home->path, digest_hex(&bad->sha256, hex), bad->inode ? "rotten" : "missing");
 }
 
-static enum store_status set_aside(struct group *group, void *arg)
+enum store_status aside_take(struct group *group, void *arg)
 {
     const struct bad_content *bad = arg;
     const struct home *home = &group->store->home;
@@ -68,14 +63,14 @@ void aside_send(struct store *store, const struct digest *sha256, uint64_t inode
 
     MUST(bad != NULL);
     *bad = (struct bad_content){*sha256, inode};
-    writer_send(store, set_aside, bad);
+    writer_send(store, aside_take, bad);
 }
 
 bool aside_set(struct store *store, const struct digest *sha256, uint64_t inode)
 {
     struct bad_content bad = {*sha256, inode};
 
-    return writer_run(store, set_aside, &bad) == STORE_OK;
+    return writer_run(store, aside_take, &bad) == STORE_OK;
 }
 
 /* ---- chunk lists ----------------------------------------------------------------------------- */

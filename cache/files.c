@@ -166,6 +166,19 @@ bool file_inode(int fd, uint64_t *inode)
     return true;
 }
 
+bool file_look(const struct home *home, enum folder folder, const char *name, uint64_t *inode,
+               uint64_t *size)
+{
+    struct stat st;
+
+    if (fstatat(home->fd[folder], name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+        return false;
+    if (inode)
+        *inode = st.st_ino;
+    *size = (uint64_t)st.st_size;
+    return true;
+}
+
 bool file_remove(const struct home *home, enum folder folder, const char *name)
 {
     return unlinkat(home->fd[folder], name, 0) == 0 || errno == ENOENT;

@@ -54,6 +54,11 @@ int file_open(const struct home *home, enum folder folder, const char *name, int
 /* Which file it is, whatever its name. */
 bool file_inode(int fd, uint64_t *inode);
 
+/* The file of this name: which one it is (`inode` may be NULL), and how long. False where there is
+ * none that could be read. */
+bool file_look(const struct home *home, enum folder folder, const char *name, uint64_t *inode,
+               uint64_t *size);
+
 bool file_remove(const struct home *home, enum folder folder, const char *name);
 
 /* Renames over what may be there; nothing is synced. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <string.h>
 
+#include "cache/chunk.h"
 #include "cache/group.h"
 #include "cache/retention.h"
 #include "src/base/must.h"
@@ -166,14 +167,37 @@ static enum store_status adopt(struct group *group, size_t index)
     return adopt_newer(group, index, &m, status == STORE_OK ? &old : NULL);
 }
 
-/* From now on others are told that it is safe here: it stays, and must be on the disk. */
+/* Are the files of held content where they should be, as long as they should be? */
+static bool has_files(const struct home *home, const struct manifest *m, struct bad_content *bad)
+{
+    uint64_t list = chunk_count(m->size, m->chunk_size) * sizeof(struct digest), size;
+    char name[FILE_NAME_SIZE];
+
+    *bad = (struct bad_content){.sha256 = m->sha256};
+    file_of_digest(FOLDER_CONTENT, &m->sha256, name);
+    if (!file_look(home, FOLDER_CONTENT, name, &bad->inode, &size) || size != m->size)
+        return false;
+    return m->size <= m->chunk_size ||
+           (file_look(home, FOLDER_CHUNKS, name, NULL, &size) && size == list);
+}
+
+/* From now on others are told that it is safe here: it stays, and must be on the disk. What is not
+ * there at all comes again, and is no reason for others of the group to fail. */
 static enum store_status take_charge(struct group *group, size_t index, struct record *record)
 {
+    struct bad_content bad;
     struct holding holding;
     enum store_status status = ledger_holding(&group->view, &record->manifest.sha256, &holding);
+    bool relied_on = status == STORE_OK && holding.held && !holding.unconfirmed;
 
-    group->secures[index] = status == STORE_OK && holding.held && !holding.unconfirmed;
-    return status == STORE_OK ? ledger_mark(&group->ledger, record, true) : status;
+    if (status == STORE_OK)
+        status = ledger_mark(&group->ledger, record, true);
+    if (status != STORE_OK || !relied_on)
+        return status;
+    group->secures[index] = has_files(&group->store->home, &record->manifest, &bad);
+    if (!group->secures[index])
+        status = aside_take(group, &bad);
+    return status == STORE_NOT_FOUND ? STORE_OK : status;
 }
 
 static enum store_status want(struct group *group, size_t index)

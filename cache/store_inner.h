@@ -167,6 +167,14 @@ void queue_gather(struct queue *queue, size_t most, int64_t ns);
 void aside_send(struct store *store, const struct digest *sha256, uint64_t inode);
 bool aside_set(struct store *store, const struct digest *sha256, uint64_t inode);
 
+/* Likewise, as one of a group's jobs; arg is a struct bad_content. STORE_NOT_FOUND: it is not so
+ * any more. */
+struct bad_content {
+    struct digest sha256;
+    uint64_t inode; /* 0: it is missing */
+};
+enum store_status aside_take(struct group *group, void *arg);
+
 /* Puts a chunk list in the place of one that is rotten or missing; false where the content is not
  * held any more. Not on the writer's thread. */
 bool aside_put_list(struct store *store, const struct manifest *m, const struct digest *list,

@@ -156,6 +156,39 @@ static void what_was_cached_is_synced_when_others_rely_on_it(void **state)
     assert_synced(&m, true);
 }
 
+/* A file of held content, as if it had been lost. */
+static void lose(const char *folder, const struct manifest *m)
+{
+    char hex[DIGEST_HEX_SIZE], path[256];
+
+    digest_hex(&m->sha256, hex);
+    snprintf(path, sizeof(path), "%s/%s/%.2s/%s", home_path, folder, hex, hex);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void what_is_lost_is_wanted_again_when_others_rely_on_it(void **state)
+{
+    static const char *const folders[] = {"content", "chunks"};
+    static const char *const names[] = {"example.com/a", "example.com/b"};
+
+    store_set_policy(*state, &(struct store_policy){.keep_all = false});
+    for (size_t i = 0; i < 2; i++) {
+        struct manifest m = home_foreign(names[i], 1 + i, BYTES, 0);
+        struct store_job want = {.kind = STORE_WANT, .manifest = m, .unconfirmed = true};
+        struct store_entry entry;
+        adopt(*state, &m, false);
+        land(*state, &m, 1 + i);
+        lose(folders[i], &m);
+        assert_int_equal(store_do(*state, &want), STORE_OK);
+        assert_true(want.wanted);
+        assert_int_equal(home_find(*state, names[i], &entry), STORE_OK);
+        assert_true(!entry.held && entry.wanted && entry.unconfirmed);
+        assert_int_equal(home_figures(*state).health, STORE_OK);
+        land(*state, &m, 1 + i);
+        assert_synced(&m, true);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +199,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_keeps_everything_has_it_on_the_disk, set_up,
                                         home_tear_down),
         cmocka_unit_test_setup_teardown(what_was_cached_is_synced_when_others_rely_on_it, set_up,
+                                        home_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_lost_is_wanted_again_when_others_rely_on_it, set_up,
                                         home_tear_down),
     };
     return cmocka_run_group_tests_name("secure", tests, NULL, NULL);
