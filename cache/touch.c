@@ -19,6 +19,10 @@ static const char TOUCH[] = "touch";
 enum { TOUCH_SIZE = 64 };
 static const int64_t WRITE_MS = INT64_C(3600) * 1000;
 
+/* Out of touch for longer than this, one may have missed what nobody is left to tell: an hour is
+ * what the file may be old, another what agreeing catalogues are not compared, see exchange.h. */
+static const int64_t MISSED_MS = INT64_C(3) * 3600 * 1000;
+
 /* ---- the two times -------------------------------------------------------------------------- */
 
 /* "WHOLE LAST\n", milliseconds since 1970. */
@@ -57,8 +61,6 @@ void touch_load(struct store *store)
         store->touch_whole = now;
         store->touch_changed = true;
     }
-    if (store->touch_last.ms > now.ms)
-        store->touch_last = now;
     store->touch_written = store->touch_last;
 }
 
@@ -71,7 +73,8 @@ void touch_keep(struct store *store)
 
     pthread_mutex_lock(&store->touch_lock);
     last = store->touch_last;
-    due = store->touch_changed || last.ms - store->touch_written.ms > WRITE_MS;
+    due = store->touch_changed || last.ms < store->touch_written.ms ||
+          last.ms - store->touch_written.ms > WRITE_MS;
     store->touch_changed = false;
     text_printf(&text, "%" PRId64 " %" PRId64 "\n", store->touch_whole.ms, last.ms);
     pthread_mutex_unlock(&store->touch_lock);
@@ -114,19 +117,32 @@ bool store_may_forget(struct store *store, const struct store_touch *told)
     return own.away && covers(store, &own, told);
 }
 
+/* Was there something between when we were last in touch and now that we cannot know of? */
+static bool missed_some(const struct store_touch *own, const struct store_touch *told, wall_t now)
+{
+    if (!told)
+        return now.ms - own->last.ms > MISSED_MS;
+    return told->whole.ms <= 0 || told->whole.ms - own->last.ms > MISSED_MS;
+}
+
+/* A time that our clock has not reached is that of a clock that was wrong: at that time, or, until
+ * others tell the same time as ours does, now. */
+static bool is_clock_wrong(const struct store_touch *own, const struct store_touch *told,
+                           wall_t now)
+{
+    return own->last.ms > now.ms && told && told->last.ms - now.ms > MISSED_MS;
+}
+
 /* The times as they are from now on. */
-static void join(const struct store *store, const struct store_touch *told, wall_t now,
-                 struct store_touch *own)
+static void join(const struct store_touch *told, wall_t now, struct store_touch *own)
 {
     wall_t last = told && told->last.ms < now.ms ? told->last : now;
-    bool was_away = own->away;
 
-    if (last.ms < own->last.ms)
+    if (is_clock_wrong(own, told, now) || (last.ms < own->last.ms && own->last.ms <= now.ms))
         return;
-    own->away = retention_is_over(last, now);
-    if (was_away && !own->away)
-        own->whole = told && covers(store, own, told) ? told->whole : now;
-    else if (told && told->whole.ms > 0 && told->whole.ms < own->whole.ms)
+    if (missed_some(own, told, now))
+        own->whole = now;
+    else if (told && told->whole.ms < own->whole.ms)
         own->whole = told->whole;
     own->last = last;
 }
@@ -137,7 +153,7 @@ void store_in_touch(struct store *store, const struct store_touch *told)
     struct store_touch touch;
 
     store_touch(store, &touch);
-    join(store, told, now, &touch);
+    join(told, now, &touch);
     pthread_mutex_lock(&store->touch_lock);
     store->touch_changed = store->touch_changed || touch.whole.ms != store->touch_whole.ms;
     store->touch_whole = touch.whole;

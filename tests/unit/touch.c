@@ -97,10 +97,35 @@ static void who_knows_all_that_another_does_is_whole_as_long(void **state)
 {
     int64_t begin = home_wall_ms;
 
-    in_touch(*state, told(-1)); /* a younger one */
+    home_wall_ms += DAY_MS;
+    in_touch(*state, told(1)); /* as old as we are */
+    assert_int_equal(touch(*state).whole.ms, begin);
+    in_touch(*state, told(0)); /* a younger one */
     assert_int_equal(touch(*state).whole.ms, begin);
     in_touch(*state, told(100));
     assert_int_equal(touch(*state).whole.ms, days_ago(100).ms);
+}
+
+/* It comes back as master, and what was put meanwhile at those who are off now it never knew. */
+static void who_was_off_and_reads_nobody_is_whole_since_now(void **state)
+{
+    int64_t begin = home_wall_ms;
+
+    store_in_touch(*state, NULL);
+    home_wall_ms += 3600 * 1000;
+    store_in_touch(*state, NULL);
+    assert_int_equal(touch(*state).whole.ms, begin);
+    home_wall_ms += DAY_MS;
+    store_in_touch(*state, NULL);
+    assert_int_equal(touch(*state).whole.ms, home_wall_ms);
+}
+
+/* Likewise where its master has been there for less long than it was off. */
+static void who_was_off_and_reads_a_younger_one_is_whole_since_now(void **state)
+{
+    home_wall_ms += 20 * DAY_MS;
+    in_touch(*state, told(10));
+    assert_int_equal(touch(*state).whole.ms, home_wall_ms);
 }
 
 /* Else a master with a new disk would have all others forget what it lost. */
@@ -160,12 +185,31 @@ static void who_lost_the_catalogue_is_whole_since_then(void **state)
     assert_int_equal(touch(*state).whole.ms, home_wall_ms);
 }
 
-/* A clock that was set back does not make us away, nor in touch with the future. */
+/* At boot the clock may stand anywhere until it is set: that is no absence. */
+static void a_clock_that_is_behind_at_boot_makes_nobody_away(void **state)
+{
+    int64_t begin = home_wall_ms;
+    struct store_touch master = told(300);
+
+    adopt(*state, "example.com/a", home_wall_ms, false);
+    assert_true(is_written(*state));
+    home_wall_ms -= 1000 * DAY_MS;
+    home_reopen(state);
+    in_touch(*state, master);
+    home_wall_ms = begin;
+    assert_false(touch(*state).away);
+    assert_int_equal(touch(*state).last.ms, begin);
+}
+
+/* It was the clock of then that was ahead. */
 static void a_time_ahead_of_the_clock_is_now(void **state)
 {
+    adopt(*state, "example.com/a", home_wall_ms, false);
     assert_true(is_written(*state));
     home_wall_ms -= 10 * DAY_MS;
     home_reopen(state);
+    assert_false(touch(*state).away);
+    in_touch(*state, told(1));
     assert_int_equal(touch(*state).last.ms, home_wall_ms);
 }
 
@@ -238,11 +282,14 @@ int main(void)
         HOME_CASE(who_is_out_of_touch_for_longer_was_away),
         HOME_CASE(a_restart_remembers_when_that_was),
         HOME_CASE(who_knows_all_that_another_does_is_whole_as_long),
+        HOME_CASE(who_was_off_and_reads_nobody_is_whole_since_now),
+        HOME_CASE(who_was_off_and_reads_a_younger_one_is_whole_since_now),
         HOME_CASE(only_who_was_whole_all_the_while_has_names_forgotten),
         HOME_CASE(who_follows_one_that_was_away_was_away),
         HOME_CASE(who_was_away_is_whole_as_its_master_or_since_now),
         HOME_CASE(a_store_that_has_nothing_knows_nothing_of_before),
         HOME_CASE(who_lost_the_catalogue_is_whole_since_then),
+        HOME_CASE(a_clock_that_is_behind_at_boot_makes_nobody_away),
         HOME_CASE(a_time_ahead_of_the_clock_is_now),
         HOME_CASE(of_a_range_what_the_other_lacks_is_forgotten),
         HOME_CASE(many_are_forgotten_in_several_steps),
