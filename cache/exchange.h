@@ -47,7 +47,8 @@
  *  - A local change is announced up and down. What was learned singly, and was new to us, is
  *    announced onward: from below or beside up, down and to the fellow candidates; from above down.
  *    What came by pages of a catalogue the heads tell of.
- *  - A catalogue is read where its head tells of changes that we have not seen.
+ *  - A catalogue is read where its head tells of changes that we have not seen; that of a master
+ *    that we follow once an hour in any case.
  *  - Who asks an ihave to be confirmed is answered as soon as we hold that version. Where it is
  *    below or beside us, it is for us to hold it and to bring it up: then the answer comes once it
  *    is marked so, or a candidate above has it. A backup mirrors what its master holds.

@@ -25,6 +25,12 @@ enum { HEAD_FAILURES_MAX = 12 };
  * again from its beginning: something was lost on the way, or lay in the future. */
 static const int64_t DOUBT_NS = MONO_S(30);
 
+/* A comparison also tells since when another has been whole, see store_touch: one whom we follow is
+ * asked once an hour though its head is ours, so that being quiet is not being away. Not all who
+ * follow it ask at once. */
+static const int64_t ANYWAY_NS = MONO_S(2700);
+static const int64_t ANYWAY_JITTER_NS = MONO_S(900);
+
 enum { NO_READING = -1 };
 
 static int head_find(const struct exchange *machine, const struct address *host)
@@ -94,6 +100,18 @@ void exchange_heads_soon(struct exchange *machine, const struct peer *peer)
         head_want(machine, peer, peer->store_id, 0);
 }
 
+/* Is it time to compare, though both are the same? */
+static bool is_time_anyway(struct exchange *machine, const struct peer *peer)
+{
+    mono_t *anyway = &machine->heads.anyway;
+
+    if (!(peer->relations & ROUTE_FOLLOWED))
+        return false;
+    if (!anyway->ns)
+        *anyway = mono_after(exchange_within(machine, ANYWAY_JITTER_NS), ANYWAY_NS);
+    return mono_reached(machine->now, *anyway);
+}
+
 /* Both catalogues are the same: all that it has up to there we have. */
 static void heads_agree(struct exchange *machine, struct peer *peer,
                         const struct exchange_head *head)
@@ -108,7 +126,9 @@ static void heads_agree(struct exchange *machine, struct peer *peer,
         peer->position = head->sequence;
         peer->ahead = false;
     }
-    if (slot != SLOTS_NONE)
+    if (is_time_anyway(machine, peer))
+        head_want(machine, peer, head->store, 0);
+    else if (slot != SLOTS_NONE)
         slots_free(&machine->heads.slots, slot);
 }
 
@@ -129,12 +149,24 @@ static void head_doubted(struct exchange *machine, struct peer *peer,
     head_want(machine, peer, head->store, head->sequence);
 }
 
+/* What was put off while it was absent is not put off for longer than it is set aside. */
+static void head_is_back(struct exchange *machine, const struct peer *peer)
+{
+    int slot = head_find(machine, &peer->address);
+    mono_t *due = slot == SLOTS_NONE ? NULL : &machine->heads.slots.due[slot];
+
+    if (due && due->ns != MONO_NEVER.ns && !peer_usable(peer, machine->now))
+        *due = mono_earlier(*due, peer->avoid_until);
+}
+
 void exchange_heads_heard(struct exchange *machine, const struct exchange_event *event)
 {
     struct peer *peer = peers_learn(&machine->peers, &event->from, machine->now);
     const struct exchange_head *head = &event->head;
 
     exchange_relate(machine, peer, event->relations);
+    peer_speaks(peer, machine->now);
+    head_is_back(machine, peer);
     if (event->from.port)
         peer->http_port = event->from.port;
     if (route_ask(event->relations) == ROUTE_ASK_NEVER || !head->store)
@@ -184,6 +216,8 @@ bool exchange_heads_done(struct exchange *machine, const struct exchange_event *
     slot = head_find(machine, &event->from);
     state = exchange_read_take(machine, reading, event);
     peer = peers_find(&machine->peers, &event->from);
+    if (state == READING_ENDED && !event->page.more && peer && peer->relations & ROUTE_FOLLOWED)
+        machine->heads.anyway = (mono_t){0};
     if (state == READING_ON || slot == SLOTS_NONE)
         return true;
     if (!peer || (state == READING_ENDED && is_settled(&machine->heads.rows[slot], peer)))

@@ -349,6 +349,7 @@ struct heads {
     struct slots slots; /* due: MONO_NEVER while it is being read */
     struct head_row rows[EXCHANGE_COMPARISONS_MAX];
     struct reading readings[EXCHANGE_COMPARES_IN_FLIGHT];
+    mono_t anyway; /* when one above that agrees is compared with all the same; 0: not set yet */
 };
 
 void exchange_heads_heard(struct exchange *machine, const struct exchange_event *event);

@@ -81,6 +81,64 @@ static void who_has_the_same_is_not_read(void **state)
     assert_int_equal(action->since, 100);
 }
 
+/* It tells since when it is whole; being quiet is not being away. */
+static void who_has_the_same_is_read_once_an_hour(void **state)
+{
+    struct bench *bench = *state;
+    size_t count = 0;
+
+    for (int s = 0; s < 4 * 3600; s++) {
+        const struct exchange_action *action;
+        head(bench, 2, MASTER_ABOVE, 100, 1);
+        action = await(bench, EXCHANGE_COMPARE, 1000);
+        if (!action)
+            continue;
+        assert_int_equal(action->since, 100);
+        assert_int_equal(action->store_id, 9);
+        count++;
+        read_to(bench, 2, 100);
+    }
+    assert_in_range(count, 4, 5);
+}
+
+/* A long absence ends when it is heard, not when we think of looking. */
+static void who_was_absent_is_read_when_it_is_heard_again(void **state)
+{
+    struct bench *bench = *state;
+
+    head(bench, 2, MASTER_ABOVE, 100, 2);
+    for (int i = 0; i < 8; i++) {
+        assert_non_null(await(bench, EXCHANGE_COMPARE, 70000));
+        step(bench, (struct exchange_event){.kind = EXCHANGE_COMPARED,
+                                            .from = host(2),
+                                            .result = EXCHANGE_FAILED,
+                                            .fault = PEER_UNREACHABLE});
+        bench->actions.count = 0;
+    }
+    head(bench, 2, MASTER_ABOVE, 101, 2);
+    assert_non_null(await(bench, EXCHANGE_COMPARE, 2500));
+}
+
+/* Whoever is heard and yet not reached is not tried all the time. */
+static void who_is_heard_but_not_reached_is_tried_now_and_then(void **state)
+{
+    struct bench *bench = *state;
+    size_t count = 0;
+
+    for (int s = 0; s < 120; s++) {
+        head(bench, 2, MASTER_ABOVE, 100, 2);
+        if (!await(bench, EXCHANGE_COMPARE, 1000))
+            continue;
+        count++;
+        step(bench, (struct exchange_event){.kind = EXCHANGE_COMPARED,
+                                            .from = host(2),
+                                            .result = EXCHANGE_FAILED,
+                                            .fault = PEER_UNREACHABLE});
+        bench->actions.count = 0;
+    }
+    assert_in_range(count, 20, 61);
+}
+
 static void nobody_is_read_at_random(void **state)
 {
     struct bench *bench = *state;
@@ -251,6 +309,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BELOW(a_master_that_knows_more_is_read_soon),
         BELOW(who_has_the_same_is_not_read),
+        BELOW(who_has_the_same_is_read_once_an_hour),
+        BELOW(who_was_absent_is_read_when_it_is_heard_again),
+        BELOW(who_is_heard_but_not_reached_is_tried_now_and_then),
         BELOW(nobody_is_read_at_random),
         BELOW(all_pages_are_read),
         BELOW(a_failure_is_tried_again_until_it_is_read),
