@@ -237,6 +237,7 @@ static struct peer *note_sender(struct exchange *machine, const struct exchange_
     exchange_relate(machine, peer, event->relations);
     if (restarted)
         peer_serves(peer);
+    peer_speaks(peer, machine->now);
     if (peer->relations & ROUTE_MESH && (!peer->ever_heard || restarted))
         exchange_compare_soon(machine, &event->from);
     peer->address = event->from;
@@ -279,6 +280,8 @@ static void learn_from(struct exchange *machine, const struct exchange_event *ev
         due = exchange_within(machine, MONO_MS(notice->spread_ms));
     if (exchange_ask_waits(machine, notice->name))
         due = machine->now;
+    if (!peer_usable(peer, due))
+        due = peer->avoid_until;
     if (!exchange_learn_want(machine, notice->name, candidate, due))
         compare_soon(machine, peer);
 }
@@ -289,11 +292,10 @@ static void heard_ihave(struct exchange *machine, const struct exchange_event *e
     const struct notice *notice = event->notice;
     struct exchange_source source = source_of(machine, peer, notice);
     struct learn_candidate candidate = {source.http, source.version, source.sha256};
-    bool answers = *notice->tuid || exchange_ask_waits(machine, notice->name);
-    bool usable = answers ? peer_credible(peer, machine->now) : peer_usable(peer, machine->now);
+    bool usable = peer_credible(peer, machine->now);
     int order = exchange_order(&event->local, notice->version, &notice->sha256);
 
-    if (peer_credible(peer, machine->now))
+    if (usable)
         exchange_confirm_heard(machine, event, actions);
     if (!notice->version.bits)
         usable = false; /* an ISconf host's: no manifest vouches for what it has */
@@ -320,7 +322,7 @@ static void heard_whohas(struct exchange *machine, const struct exchange_event *
                  (!event->local.known || version_newer(notice->version, event->local.version));
 
     exchange_say_asked(machine, event);
-    if (newer && exchange_asks(peer) && peer_usable(peer, machine->now) &&
+    if (newer && exchange_asks(peer) && peer_credible(peer, machine->now) &&
         !version_is_ahead(notice->version, event->wall))
         learn_from(machine, event, peer, &candidate);
 }

@@ -176,3 +176,10 @@ void peer_serves(struct peer *peer)
     peer->faults = 0;
     peer->avoid_until = (mono_t){0};
 }
+
+void peer_speaks(struct peer *peer, mono_t now)
+{
+    if (peer_fault_is_absence(peer->fault))
+        peer->avoid_until =
+            mono_earlier(peer->avoid_until, mono_after(now, MONO_S(NOT_SERVING_FIRST_S)));
+}

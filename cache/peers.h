@@ -88,9 +88,9 @@ void peers_forget(struct peers *peers, const struct address *host);
 /*
  * Sets it aside, twice as long with each fault in a row: 10 s up to an hour for what only a broken
  * or hostile peer does; 2 s up to a minute for one that cannot or will not serve just now
- * (unreachable, refuses, silent). After an hour without a fault it is the first again. PEER_AHEAD
- * is noted, and sets nobody aside: either clock may be the wrong one. Returns whether it was set
- * aside. PEER_FINE is praise.
+ * (unreachable, refuses, silent); until 2 s after it spoke at most. After an hour without a fault
+ * it is the first again. PEER_AHEAD is noted, and sets nobody aside: either clock may be the wrong
+ * one. Returns whether it was set aside. PEER_FINE is praise.
  */
 bool peer_blame(struct peer *peer, enum peer_fault fault, mono_t now);
 void peer_praise(struct peer *peer); /* good content: forgets faults in a row */
@@ -98,6 +98,9 @@ bool peer_usable(const struct peer *peer, mono_t now);
 
 /* Not set aside, or only for not serving: what it says may still be true. */
 bool peer_credible(const struct peer *peer, mono_t now);
+
+/* It was heard: it is tried soon, if it was absent, however long it seems to have been. */
+void peer_speaks(struct peer *peer, mono_t now);
 
 /* It answered a request, or has restarted: whatever kept it from serving is over. Worse faults are
  * not forgotten for that: who sends good manifests may still send wrong chunks. */

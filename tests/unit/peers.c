@@ -177,6 +177,25 @@ static void many_failures_at_once_are_one_fault(void **state)
     assert_true(peer_usable(down, at_s(3)));
 }
 
+/* A minute's absence is over 2 s after it was heard; what was wrong is not. */
+static void who_speaks_is_tried_soon_if_it_was_absent(void **state)
+{
+    struct peers *peers = *state;
+    struct peer *down = peers_learn(peers, &(struct address){.ip = {1}}, at_s(0));
+    struct peer *wrong = peers_learn(peers, &(struct address){.ip = {2}}, at_s(0));
+
+    for (int i = 0; i < 10; i++)
+        peer_blame(down, PEER_SILENT, at_s(100 * i));
+    peer_blame(wrong, PEER_WRONG_CHUNK, at_s(900));
+    peer_speaks(down, at_s(901));
+    peer_speaks(wrong, at_s(901));
+    assert_false(peer_usable(down, at_s(902)));
+    assert_true(peer_usable(down, at_s(903)));
+    peer_speaks(down, at_s(920));
+    assert_true(peer_usable(down, at_s(920)));
+    assert_false(peer_usable(wrong, at_s(903)));
+}
+
 static void a_version_ahead_sets_nobody_aside(void **state)
 {
     struct peer *peer = peers_learn(*state, &(struct address){.port = 1}, at_s(0));
@@ -209,6 +228,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_restart_absolves_nobody_of_wrong_content, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(many_failures_at_once_are_one_fault, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_speaks_is_tried_soon_if_it_was_absent, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_version_ahead_sets_nobody_aside, set_up, tear_down),
         cmocka_unit_test(faults_have_names),
     };
