@@ -7,7 +7,7 @@
 #include "cache/chunk.h"
 #include "src/base/must.h"
 
-enum { FORMAT = 1, SUM_LEN = 16, MODE_LEN = 4 };
+enum { FORMAT = 1, SUM_LEN = 16, MODE_LEN = 4, KNEW_NODE_LEN = 16 };
 static const char SUM[] = " SUM=";
 
 int manifest_compare(const struct manifest *a, const struct manifest *b)
@@ -17,31 +17,60 @@ int manifest_compare(const struct manifest *a, const struct manifest *b)
     return digest_compare(&a->sha256, &b->sha256);
 }
 
-/* ---- descent --------------------------------------------------------------------------------- */
-
-void manifest_replace(struct manifest *next, const struct manifest *old)
+/* As sixteen hexadecimal digits. */
+static void add_number(struct text *out, uint64_t number)
 {
-    next->replaces = old->version;
-    next->before[0] = old->replaces;
-    memcpy(next->before + 1, old->before, sizeof(old->before) - sizeof(old->before[0]));
+    unsigned char bytes[8];
+
+    for (int i = 7; i >= 0; i--, number >>= 8)
+        bytes[i] = (unsigned char)(number & 0xff);
+    text_hex(out, bytes, sizeof(bytes));
 }
 
-/* Each version names all that came before it, the newest first, as far as there is room. So what
- * lies between two of them and is not one of them was made beside them; and so was what is older
- * than the first one of all, behind which there is none (any version is newer than none). */
+/* ---- descent --------------------------------------------------------------------------------- */
+
+uint64_t manifest_node(const char *name)
+{
+    return XXH3_64bits(name, strlen(name));
+}
+
+/* What a version is based on is older than it, so what `old` replaces stands before all else. */
+void manifest_replace(struct manifest *next, const struct manifest *old)
+{
+    struct manifest_knew *last = next->knew;
+
+    next->replaces = old->version;
+    memset(next->knew, 0, sizeof(next->knew));
+    *last = (struct manifest_knew){manifest_node(old->node), old->version};
+    for (size_t i = 0; i < MANIFEST_KNEW_MAX && last < next->knew + MANIFEST_KNEW_MAX - 1; i++)
+        if (old->knew[i].version.bits && old->knew[i].node != next->knew->node)
+            *++last = old->knew[i];
+}
+
+/* Those that were left out are older than the last one that is told. One that replaces something
+ * and tells of nobody was written before this was told at all. */
+static enum manifest_descent descent_untold(const struct manifest *newer,
+                                            const struct manifest *older)
+{
+    const struct manifest_knew *last = &newer->knew[MANIFEST_KNEW_MAX - 1];
+    struct version told_to = last->version;
+
+    if (newer->replaces.bits && !newer->knew->version.bits) {
+        if (version_same(older->version, newer->replaces))
+            return DESCENT_YES;
+        told_to = newer->replaces;
+    }
+    return version_newer(older->version, told_to) ? DESCENT_NO : DESCENT_UNKNOWN;
+}
+
 enum manifest_descent manifest_descent(const struct manifest *newer, const struct manifest *older)
 {
-    if (version_same(older->version, newer->replaces))
-        return DESCENT_YES;
-    if (version_newer(older->version, newer->replaces))
-        return DESCENT_NO;
-    for (size_t i = 0; i < MANIFEST_BEFORE_MAX; i++) {
-        if (version_same(older->version, newer->before[i]))
-            return DESCENT_YES;
-        if (version_newer(older->version, newer->before[i]))
-            return DESCENT_NO;
-    }
-    return DESCENT_UNKNOWN;
+    uint64_t author = manifest_node(older->node);
+
+    for (size_t i = 0; i < MANIFEST_KNEW_MAX && newer->knew[i].version.bits; i++)
+        if (newer->knew[i].node == author)
+            return version_newer(older->version, newer->knew[i].version) ? DESCENT_NO : DESCENT_YES;
+    return descent_untold(newer, older);
 }
 
 bool manifest_conflicts(const struct manifest *newer, const struct manifest *older,
@@ -121,19 +150,33 @@ static enum message_verdict read_format(const struct message *m)
     return verdict == MESSAGE_OK && format < FORMAT ? MESSAGE_BAD_VALUE : verdict;
 }
 
-/* From the newest on; more than there is room for is left out. */
-static enum message_verdict read_before(const struct message *m, struct manifest *out)
+/* NODE@VERSION, the node as sixteen hexadecimal digits. */
+static bool read_known(struct span one, struct manifest_knew *out)
+{
+    unsigned char node[KNEW_NODE_LEN / 2];
+
+    if (!span_hex(span_take(&one, '@'), node, sizeof(node)) || !version_parse(one, &out->version))
+        return false;
+    out->node = 0;
+    for (size_t i = 0; i < sizeof(node); i++)
+        out->node = out->node << 8 | node[i];
+    return out->version.bits != 0;
+}
+
+/* From the newest on, which is what it replaces; more than there is room for is left out. */
+static enum message_verdict read_knew(const struct message *m, struct manifest *out)
 {
     struct span rest;
-    struct version last = out->replaces;
 
-    if (!message_get(m, "before", &rest))
+    if (!message_get(m, "knew", &rest))
         return MESSAGE_OK;
-    for (size_t i = 0; i < MANIFEST_BEFORE_MAX && rest.len; i++) {
-        if (!version_parse(span_take(&rest, ' '), &out->before[i]) ||
-            !version_newer(last, out->before[i]) || !out->before[i].bits)
+    for (size_t i = 0; i < MANIFEST_KNEW_MAX && rest.len; i++) {
+        struct manifest_knew *one = &out->knew[i];
+        if (!read_known(span_take(&rest, ' '), one))
             return MESSAGE_BAD_VALUE;
-        last = out->before[i];
+        if (i == 0 ? !version_same(one->version, out->replaces)
+                   : !version_newer(one[-1].version, one->version))
+            return MESSAGE_BAD_VALUE;
     }
     return MESSAGE_OK;
 }
@@ -154,7 +197,7 @@ static enum message_verdict read_head(const struct message *m, struct manifest *
         verdict = verdict == MESSAGE_MISSING ? MESSAGE_OK : verdict;
     }
     if (verdict == MESSAGE_OK)
-        verdict = read_before(m, out);
+        verdict = read_knew(m, out);
     if (verdict == MESSAGE_OK) {
         verdict = message_flag(m, "deleted", &out->deleted);
         verdict = verdict == MESSAGE_MISSING ? MESSAGE_OK : verdict;
@@ -200,12 +243,8 @@ static enum message_verdict read_content(const struct message *m, struct manifes
 static void write_sum(struct span covered, char out[SUM_LEN + 1])
 {
     struct text text = text_over(out, SUM_LEN + 1);
-    uint64_t sum = XXH3_64bits(covered.at, covered.len);
-    unsigned char bytes[8];
 
-    for (int i = 7; i >= 0; i--, sum >>= 8)
-        bytes[i] = (unsigned char)(sum & 0xff);
-    text_hex(&text, bytes, sizeof(bytes));
+    add_number(&text, XXH3_64bits(covered.at, covered.len));
 }
 
 /* The sum on the From line, where there is one. */
@@ -281,17 +320,19 @@ static void add_version(struct text *out, const char *name, struct version versi
     message_add(out, name, span_of(version_text(version, text)));
 }
 
-static void add_before(struct text *out, const struct manifest *m)
+static void add_knew(struct text *out, const struct manifest *m)
 {
-    char one[VERSION_TEXT_SIZE], memory[MANIFEST_BEFORE_MAX * VERSION_TEXT_SIZE];
+    char one[VERSION_TEXT_SIZE],
+        memory[MANIFEST_KNEW_MAX * (KNEW_NODE_LEN + 1 + VERSION_TEXT_SIZE)];
     struct text all = TEXT_OVER(memory);
 
-    for (size_t i = 0; i < MANIFEST_BEFORE_MAX && m->before[i].bits; i++) {
+    for (size_t i = 0; i < MANIFEST_KNEW_MAX && m->knew[i].version.bits; i++) {
         text_puts(&all, i ? " " : "");
-        text_puts(&all, version_text(m->before[i], one));
+        add_number(&all, m->knew[i].node);
+        text_printf(&all, "@%s", version_text(m->knew[i].version, one));
     }
     if (all.len)
-        message_add(out, "before", (struct span){all.at, all.len});
+        message_add(out, "knew", (struct span){all.at, all.len});
 }
 
 static void add_digest(struct text *out, const char *name, const struct digest *digest)
@@ -319,7 +360,7 @@ void manifest_write(const struct manifest *m, struct text *out)
     add_version(out, "version", m->version);
     if (m->replaces.bits)
         add_version(out, "replaces", m->replaces);
-    add_before(out, m);
+    add_knew(out, m);
     if (m->deleted) {
         message_add_flag(out, "deleted", true);
     } else {

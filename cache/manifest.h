@@ -15,16 +15,21 @@
  * text is an fbp822 message of _type manifest, which travels and is stored byte for byte as its
  * author wrote it, so that headers of later versions survive us.
  */
-enum { MANIFEST_BEFORE_MAX = 7 };
+enum { MANIFEST_KNEW_MAX = 16 };
 
 struct manifest {
     char name[NAME_SIZE];
     char node[NODE_SIZE]; /* where it was put in */
     struct version version;
     struct version replaces; /* the version that the author saw; none for a new name */
-    struct version before[MANIFEST_BEFORE_MAX]; /* what that one replaced, what that one did, and so
-                                                   on; none: there was nothing before that */
-    bool deleted;                               /* a tombstone: all below is zero */
+    /* Who wrote what this one is based on, one thing on the other, back to the first: of each node
+     * its last version, the newest first; the nodes with the oldest ones are left out where there
+     * is no room. A node knows what it wrote before, so no more than that is to be told. */
+    struct manifest_knew {
+        uint64_t node; /* manifest_node() of its name */
+        struct version version;
+    } knew[MANIFEST_KNEW_MAX];
+    bool deleted; /* a tombstone: all below is zero */
     uint64_t size;
     int64_t mtime_ns; /* since 1970 */
     uint32_t mode;    /* permission bits: 07777 */
@@ -36,6 +41,9 @@ struct manifest {
 /* The order that all nodes share: by version, then by content digest. <0, 0, >0 as strcmp. */
 int manifest_compare(const struct manifest *a, const struct manifest *b);
 
+/* What stands for a node's name where there is no room for it. */
+uint64_t manifest_node(const char *name);
+
 /* Says that `next` replaces `old`, of which its author knows. */
 void manifest_replace(struct manifest *next, const struct manifest *old);
 
@@ -44,7 +52,8 @@ void manifest_replace(struct manifest *next, const struct manifest *old);
 enum manifest_descent {
     DESCENT_YES,
     DESCENT_NO,
-    DESCENT_UNKNOWN /* the older one lies before all that the newer one tells */
+    DESCENT_UNKNOWN /* the newer one does not tell: more than MANIFEST_KNEW_MAX nodes wrote what
+                       came before it, or its author's carpond was too old to tell */
 };
 enum manifest_descent manifest_descent(const struct manifest *newer, const struct manifest *older);
 

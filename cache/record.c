@@ -6,7 +6,7 @@
 
 #include "src/base/must.h"
 
-enum { FORMAT = 2, CHECKSUM_SIZE = 8, OWN = 1, DELETED = 2, UNCONFIRMED = 4 };
+enum { FORMAT = 3, CHECKSUM_SIZE = 8, OWN = 1, DELETED = 2, UNCONFIRMED = 4 };
 
 /* Writing: the place to write to. */
 struct pen {
@@ -114,6 +114,32 @@ static bool all_read(const struct eye *eye)
     return !eye->bad && eye->rest.len == 0;
 }
 
+/* Few nodes write one name: no more than there are. */
+static void put_knew(struct pen *pen, const struct manifest *m)
+{
+    unsigned count = 0;
+
+    while (count < MANIFEST_KNEW_MAX && m->knew[count].version.bits)
+        count++;
+    put_number(pen, count, 1);
+    for (unsigned i = 0; i < count; i++) {
+        put_number(pen, m->knew[i].node, 8);
+        put_number(pen, m->knew[i].version.bits, 8);
+    }
+}
+
+static void take_knew(struct eye *eye, struct manifest *m)
+{
+    uint64_t count = take_number(eye, 1);
+
+    memset(m->knew, 0, sizeof(m->knew));
+    eye->bad = eye->bad || count > MANIFEST_KNEW_MAX;
+    for (size_t i = 0; i < count && !eye->bad; i++) {
+        m->knew[i].node = take_number(eye, 8);
+        m->knew[i].version.bits = take_number(eye, 8);
+    }
+}
+
 struct span record_encode(const struct record *record, struct span key, char out[RECORD_MAX])
 {
     const struct manifest *m = &record->manifest;
@@ -127,8 +153,7 @@ struct span record_encode(const struct record *record, struct span key, char out
     put_number(&pen, record->since, 8);
     put_number(&pen, m->version.bits, 8);
     put_number(&pen, m->replaces.bits, 8);
-    for (size_t i = 0; i < MANIFEST_BEFORE_MAX; i++)
-        put_number(&pen, m->before[i].bits, 8);
+    put_knew(&pen, m);
     put_number(&pen, m->size, 8);
     put_number(&pen, (uint64_t)m->mtime_ns, 8);
     put_number(&pen, m->mode, 4);
@@ -155,8 +180,7 @@ bool record_decode(struct span bytes, struct span key, struct record *out)
     out->since = take_number(&eye, 8);
     m->version.bits = take_number(&eye, 8);
     m->replaces.bits = take_number(&eye, 8);
-    for (size_t i = 0; i < MANIFEST_BEFORE_MAX; i++)
-        m->before[i].bits = take_number(&eye, 8);
+    take_knew(&eye, m);
     m->size = take_number(&eye, 8);
     m->mtime_ns = (int64_t)take_number(&eye, 8);
     m->mode = (uint32_t)take_number(&eye, 4);

@@ -32,7 +32,7 @@ static void comes_back(const struct manifest *m)
     MUST(!text.full && manifest_has_sum((struct span){text.at, text.len}));
     MUST(manifest_read((struct span){text.at, text.len}, &back) == MESSAGE_OK);
     MUST(manifest_compare(m, &back) == 0 && strcmp(m->name, back.name) == 0);
-    MUST(memcmp(m->before, back.before, sizeof(back.before)) == 0);
+    MUST(memcmp(m->knew, back.knew, sizeof(back.knew)) == 0);
     MUST(m->size == back.size && m->mtime_ns == back.mtime_ns && m->mode == back.mode);
 }
 

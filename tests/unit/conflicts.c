@@ -162,6 +162,7 @@ static void what_lies_before_a_short_chain_is_in_conflict_when_it_comes_late(voi
 {
     struct manifest older = foreign(9, 0, NULL), theirs[2];
 
+    snprintf(older.node, sizeof(older.node), "web3");
     theirs[0] = foreign(2, 1000, NULL);
     theirs[1] = foreign(3, 2000, &theirs[0]);
     assert_int_equal(home_adopt(*state, &theirs[1], NULL), STORE_OK);
@@ -169,6 +170,34 @@ static void what_lies_before_a_short_chain_is_in_conflict_when_it_comes_late(voi
     assert_int_equal(conflicts(*state)->count, 0);
     assert_int_equal(home_adopt(*state, &older, NULL), STORE_NOT_NEWER);
     assert_int_equal(conflicts(*state)->count, 1);
+}
+
+/* It was confirmed above, so that nothing else keeps it, when so many others came. */
+static void many_versions_elsewhere_do_not_hide_the_conflict(void **state)
+{
+    struct manifest mine, theirs = foreign(2, 1000, NULL), next;
+
+    assert_int_equal(home_put(*state, NAME, 9, BYTES, &mine), STORE_OK);
+    for (int64_t i = 0; i < 40; i++) {
+        next = foreign(3, 2000 + i, &theirs);
+        theirs = next;
+    }
+    assert_int_equal(home_adopt(*state, &theirs, NULL), STORE_OK);
+    assert_int_equal(conflicts(*state)->count, 1);
+    assert_int_equal(compare_version(*state, mine.version, 9), 0);
+}
+
+/* What is heard of is based on another version of the very moment of ours. */
+static void what_replaces_a_version_of_our_moment_does_not_hide_the_conflict(void **state)
+{
+    struct manifest mine, twin = foreign(2, 0, NULL), theirs;
+
+    assert_int_equal(home_put(*state, NAME, 9, BYTES, &mine), STORE_OK);
+    twin.version = mine.version;
+    theirs = foreign(3, 1000, &twin);
+    assert_int_equal(home_adopt(*state, &theirs, NULL), STORE_OK);
+    assert_int_equal(conflicts(*state)->count, 1);
+    assert_int_equal(compare_version(*state, mine.version, 9), 0);
 }
 
 static void the_same_content_is_no_conflict(void **state)
@@ -402,6 +431,8 @@ int main(void)
         HOME_CASE(a_second_version_elsewhere_does_not_hide_the_conflict),
         HOME_CASE(what_lies_before_a_short_chain_is_in_conflict),
         HOME_CASE(what_lies_before_a_short_chain_is_in_conflict_when_it_comes_late),
+        HOME_CASE(many_versions_elsewhere_do_not_hide_the_conflict),
+        HOME_CASE(what_replaces_a_version_of_our_moment_does_not_hide_the_conflict),
         HOME_CASE(the_same_content_is_no_conflict),
         HOME_CASE(a_removal_keeps_what_it_did_not_know),
         HOME_CASE(a_conflict_ends_after_thirty_days),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "cache/manifest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "src/base/must.h"
@@ -12,7 +13,9 @@ static struct manifest sample(void)
                          .node = "web1",
                          .version = {UINT64_C(1795348800123) << 16 | 7},
                          .replaces = {UINT64_C(1795348800000) << 16},
-                         .before = {{UINT64_C(1795348700000) << 16 | 65535}, {1}},
+                         .knew = {{UINT64_MAX - 1, {UINT64_C(1795348800000) << 16}},
+                                  {0, {UINT64_C(1795348700000) << 16 | 65535}},
+                                  {7, {1}}},
                          .size = 1000000,
                          .mtime_ns = -1500000000,
                          .mode = 0644,
@@ -44,8 +47,10 @@ static void assert_same(const struct manifest *a, const struct manifest *b)
     assert_string_equal(a->node, b->node);
     assert_true(version_same(a->version, b->version));
     assert_true(version_same(a->replaces, b->replaces));
-    for (size_t i = 0; i < MANIFEST_BEFORE_MAX; i++)
-        assert_true(version_same(a->before[i], b->before[i]));
+    for (size_t i = 0; i < MANIFEST_KNEW_MAX; i++) {
+        assert_int_equal(a->knew[i].node, b->knew[i].node);
+        assert_true(version_same(a->knew[i].version, b->knew[i].version));
+    }
     assert_int_equal(a->deleted, b->deleted);
     assert_int_equal(a->size, b->size);
     assert_int_equal(a->mtime_ns, b->mtime_ns);
@@ -83,8 +88,8 @@ static void the_longest_manifest_fits(void **state)
     m.node[NODE_MAX_LEN] = '\0';
     m.version.bits = UINT64_MAX;
     m.replaces.bits = UINT64_MAX - 1;
-    for (size_t i = 0; i < MANIFEST_BEFORE_MAX; i++)
-        m.before[i].bits = UINT64_MAX - 2 - i;
+    for (size_t i = 0; i < MANIFEST_KNEW_MAX; i++)
+        m.knew[i] = (struct manifest_knew){UINT64_MAX - i, {UINT64_MAX - 1 - i}};
     m.size = INT64_MAX;
     m.chunk_size = (uint64_t)1 << 47;
     m.mtime_ns = INT64_MIN + 1;
@@ -92,62 +97,99 @@ static void the_longest_manifest_fits(void **state)
     assert_same(&m, &back);
 }
 
-static struct manifest version_of(uint64_t version)
+static struct manifest version_of(const char *node, uint64_t version)
 {
     struct manifest m = sample();
 
+    snprintf(m.node, sizeof(m.node), "%s", node);
     m.version.bits = version;
     m.replaces = VERSION_NONE;
-    memset(m.before, 0, sizeof(m.before));
+    memset(m.knew, 0, sizeof(m.knew));
     return m;
 }
 
-/* 10, 20, ... 120: each replaces the one before it; what lies between them was made beside them. */
-static void descent_is_told_as_far_as_it_goes(void **state)
+/* The next version of a name, based on the one that stood in *m. */
+static void replace(struct manifest *m, const char *node, uint64_t version)
 {
-    struct manifest chain = version_of(10), next, other;
+    struct manifest next = version_of(node, version);
 
-    (void)state;
-    for (uint64_t version = 20; version <= 120; version += 10) {
-        next = version_of(version);
-        manifest_replace(&next, &chain);
-        chain = next;
-    }
-    for (uint64_t version = 1; version < 120; version++) {
-        bool told = version >= 120 - 10 * (1 + MANIFEST_BEFORE_MAX);
-        other = version_of(version);
-        assert_int_equal(manifest_descent(&chain, &other), !told               ? DESCENT_UNKNOWN
-                                                           : version % 10 == 0 ? DESCENT_YES
-                                                                               : DESCENT_NO);
-    }
-    other = version_of(5);
-    assert_int_equal(manifest_descent(&(struct manifest){.version = {9}}, &other), DESCENT_NO);
+    manifest_replace(&next, m);
+    *m = next;
 }
 
-/* As long as all that came before a version is told, whatever else there is was made beside it. */
-static void descent_is_told_back_to_the_first_version(void **state)
+static void assert_descent(const struct manifest *newer, const char *node, uint64_t version,
+                           enum manifest_descent want)
 {
-    struct manifest chain = version_of(10), next, other;
+    struct manifest older = version_of(node, version);
+
+    assert_int_equal(manifest_descent(newer, &older), want);
+}
+
+/* However many there are: web1 and web2 write by turns, and web3 did so once, at their side. */
+static void what_was_made_beside_many_versions_is_told(void **state)
+{
+    struct manifest chain = version_of("web1", 10);
 
     (void)state;
-    for (uint64_t made = 2; made <= 2 + MANIFEST_BEFORE_MAX; made++) {
-        next = version_of(10 * made);
-        manifest_replace(&next, &chain);
-        chain = next;
-        for (uint64_t version = 1; version < 10 * made; version++) {
-            bool all_told = made <= 1 + MANIFEST_BEFORE_MAX || version >= 10;
-            other = version_of(version);
-            assert_int_equal(manifest_descent(&chain, &other), version % 10 == 0 ? DESCENT_YES
-                                                               : all_told        ? DESCENT_NO
-                                                                                 : DESCENT_UNKNOWN);
-        }
+    assert_descent(&chain, "web3", 5, DESCENT_NO);
+    for (uint64_t version = 20; version <= 1000; version += 10) {
+        replace(&chain, version % 20 ? "web1" : "web2", version);
+        for (uint64_t old = 10; old < version; old += 10)
+            assert_descent(&chain, old % 20 ? "web1" : "web2", old, DESCENT_YES);
+        for (uint64_t old = 5; old < version; old += 10)
+            assert_descent(&chain, "web3", old, DESCENT_NO);
     }
 }
 
-/* 10 and 20 were made apart; 30 knows of 20 alone, as do so many after it that 20 is forgotten. */
+/* Of two versions of one moment it is told which one the third is based on. */
+static void versions_of_one_moment_are_told_apart(void **state)
+{
+    struct manifest chain = version_of("web1", 10);
+
+    (void)state;
+    replace(&chain, "web2", 20);
+    replace(&chain, "web1", 30);
+    assert_descent(&chain, "web2", 20, DESCENT_YES);
+    assert_descent(&chain, "web3", 20, DESCENT_NO);
+    assert_descent(&chain, "web1", 20, DESCENT_NO);
+    assert_descent(&chain, "web1", 10, DESCENT_YES);
+}
+
+/* More nodes wrote it than are told: those with the oldest versions are left out. */
+static void nodes_beyond_those_told_are_in_doubt(void **state)
+{
+    enum { NODES = MANIFEST_KNEW_MAX + 4 };
+    struct manifest chain = version_of("node0", 10);
+    char node[16];
+
+    (void)state;
+    for (uint64_t i = 1; i <= NODES; i++) {
+        snprintf(node, sizeof(node), "node%d", (int)i);
+        replace(&chain, node, 10 + 10 * i);
+    }
+    for (int i = 0; i < NODES; i++) {
+        snprintf(node, sizeof(node), "node%d", i);
+        assert_descent(&chain, node, 10 + 10 * (uint64_t)i,
+                       i < NODES - MANIFEST_KNEW_MAX ? DESCENT_UNKNOWN : DESCENT_YES);
+    }
+    assert_descent(&chain, "web1", 10 * (NODES - MANIFEST_KNEW_MAX) + 15, DESCENT_NO);
+}
+
+/* As carpond wrote them first. */
+static void a_manifest_that_tells_of_nobody_is_in_doubt(void **state)
+{
+    struct manifest m = version_of("web1", 30);
+
+    (void)state;
+    m.replaces.bits = 20;
+    assert_descent(&m, "web2", 20, DESCENT_YES);
+    assert_descent(&m, "web2", 25, DESCENT_NO);
+    assert_descent(&m, "web2", 10, DESCENT_UNKNOWN);
+}
+
 static void what_was_made_beside_another_is_in_conflict(void **state)
 {
-    struct manifest older = version_of(10), chain = version_of(20), next, gone;
+    struct manifest older = version_of("web1", 10), chain = version_of("web2", 20), gone;
 
     (void)state;
     older.sha256.bytes[0] ^= 1;
@@ -160,15 +202,13 @@ static void what_was_made_beside_another_is_in_conflict(void **state)
     chain.deleted = true;
     assert_true(manifest_conflicts(&chain, &older, false));
     older.sha256.bytes[0] ^= 1;
-    for (uint64_t version = 30; version <= 30 + 10 * MANIFEST_BEFORE_MAX; version += 10) {
-        next = version_of(version);
-        manifest_replace(&next, &chain);
-        chain = next;
-        bool told = version < 30 + 10 * MANIFEST_BEFORE_MAX;
-
-        assert_true(manifest_conflicts(&chain, &older, true));
-        assert_true(manifest_conflicts(&chain, &older, false) == told);
+    for (uint64_t version = 30; version <= 400; version += 10) {
+        replace(&chain, "web2", version);
+        assert_true(manifest_conflicts(&chain, &older, false));
     }
+    chain.knew->version = VERSION_NONE; /* nothing is told, and all is in doubt */
+    assert_true(manifest_conflicts(&chain, &older, true));
+    assert_false(manifest_conflicts(&chain, &older, false));
 }
 
 static void every_flipped_bit_is_seen_or_harmless(void **state)
@@ -227,12 +267,14 @@ static void wrong_fields_are_refused(void **state)
         {"\nnode: web1", "", MESSAGE_MISSING},
         {"\nversion: 1795348800123.7", "\nversion: 0.0", MESSAGE_BAD_VALUE},
         {"\nversion: 1795348800123.7", "\nversion: 1795348800000.0", MESSAGE_BAD_VALUE},
-        {" 0.1\nsize", " 0.1 0.0\nsize", MESSAGE_BAD_VALUE}, /* before */
-        {" 0.1\nsize", " 0.2 0.1\nsize", MESSAGE_OK},
-        {" 0.1\nsize", " 1795348700000.65535\nsize", MESSAGE_BAD_VALUE},
-        {" 0.1\nsize", " 1 2\nsize", MESSAGE_BAD_VALUE},
-        {" 0.1\nsize", " 0.8 0.7 0.6 0.5 0.4 0.3 0.2 0.1\nsize", MESSAGE_OK},
-        {"\nbefore: ", "\nbefore: 1795348800001.0 ", MESSAGE_BAD_VALUE},
+        {"7@0.1\nsize", "7@0.1 0000000000000007@0.0\nsize", MESSAGE_BAD_VALUE}, /* knew */
+        {"7@0.1\nsize", "7@0.2 0000000000000008@0.1\nsize", MESSAGE_OK},
+        {"7@0.1\nsize", "7@0.2 0000000000000008@0.2\nsize", MESSAGE_BAD_VALUE},
+        {"7@0.1\nsize", "7@1795348700000.65535\nsize", MESSAGE_BAD_VALUE},
+        {"7@0.1\nsize", "7@1 2\nsize", MESSAGE_BAD_VALUE},
+        {"7@0.1\nsize", "7\nsize", MESSAGE_BAD_VALUE},
+        {"@1795348800000.0 ", "@1795348800000.1 ", MESSAGE_BAD_VALUE},
+        {"\nknew: f", "\nknew: g", MESSAGE_BAD_VALUE},
         {"\nreplaces: 1795348800000.0", "", MESSAGE_BAD_VALUE},
         {"\nsize: 1000000", "\nsize: 9223372036854775808", MESSAGE_BAD_VALUE},
         {"\nsize: 1000000", "\nsize: -1", MESSAGE_BAD_VALUE},
@@ -309,8 +351,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(the_longest_manifest_fits),
-        cmocka_unit_test(descent_is_told_as_far_as_it_goes),
-        cmocka_unit_test(descent_is_told_back_to_the_first_version),
+        cmocka_unit_test(what_was_made_beside_many_versions_is_told),
+        cmocka_unit_test(versions_of_one_moment_are_told_apart),
+        cmocka_unit_test(nodes_beyond_those_told_are_in_doubt),
+        cmocka_unit_test(a_manifest_that_tells_of_nobody_is_in_doubt),
         cmocka_unit_test(what_was_made_beside_another_is_in_conflict),
         cmocka_unit_test(every_flipped_bit_is_seen_or_harmless),
         cmocka_unit_test(wrong_fields_are_refused),

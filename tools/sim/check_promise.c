@@ -267,21 +267,14 @@ void check_place(struct sim *sim, const struct sim_node *node)
     }
 }
 
-/* Did the author of `newer` know of it, as he saw it or as what that had replaced? He knows it by
- * its version alone. */
+/* Did the author of `newer` know of it? Where what it is based on has it, or a later one that the
+ * same node wrote. */
 static bool knew_of(const struct sim_put *newer, const struct sim_put *put)
 {
-    while (newer && !version_same(newer->version, put->version))
-        newer = newer->base;
-    return newer != NULL;
-}
-
-/* So much of what came before a version is told with it. */
-static struct version told_back_to(const struct sim_put *put)
-{
-    for (size_t i = 0; put->base && i < MANIFEST_BEFORE_MAX; i++)
-        put = put->base;
-    return put->base ? put->base->version : VERSION_NONE;
+    for (const struct sim_put *base = newer->base; base; base = base->base)
+        if (base->node == put->node && !version_newer(put->version, base->version))
+            return true;
+    return newer == put;
 }
 
 /* Another version is here now. Whose author did not know of what was here, keeps nobody from it: it
@@ -291,16 +284,14 @@ static void check_beside(struct sim *sim, const struct sim_node *node, int name,
 {
     const struct sim_put *newer = put_of(sim, name, &node->twin.entries[name]);
     const struct twin_rival *rival = twin_rival(&node->twin, name, put->version, &put->sha256);
-    bool told = newer && !version_newer(told_back_to(newer), put->version);
-    bool knew =
-        newer && (version_same(newer->version, put->version) ? newer == put : knew_of(newer, put));
+    bool knew = newer && knew_of(newer, put);
 
     if (!newer || newer->twice)
         return;
-    if (knew && rival && told)
+    if (knew && rival)
         sim_fail(sim, "n%d keeps f%d of n%d as a conflict, of which n%d knew", node->index, name,
                  put->node, newer->node);
-    if (knew || put->deleted || !(told || before->unconfirmed))
+    if (knew || put->deleted)
         return;
     if (!rival || rival->held < before->held)
         sim_fail(sim, "n%d gives up f%d of n%d, of which n%d did not know", node->index, name,
