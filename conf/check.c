@@ -47,7 +47,9 @@ static void warn_unmatched(const struct check *check, const struct subject *subj
 {
     if (tree_sections(check->tree) && subject->section == tree_sections(check->tree))
         report_warn(check->report, tree_file(check->tree), 0,
-                    "no section of `hosts` fits %s: it gets the defaults alone", subject->name);
+                    "no section of `hosts` fits %s: it gets the defaults alone; a host is called "
+                    "what `uname -n` prints, unless -n or IS_NAME say else",
+                    subject->name);
 }
 
 /* Whom --host names, or this very host. False where there is no such name. */
