@@ -201,11 +201,17 @@ static json_t *heard_json(const struct peer *peer, const struct elect_member *me
     return heard.ns == MONO_NEVER.ns ? json_null() : json_real(seconds_between(heard, now));
 }
 
-static json_t *name_json(const struct peer *peer, const struct elect_member *member)
+/* Whom nobody has heard for long keeps the name that it had in an election. */
+static json_t *name_json(const struct roll *roll, const struct peer *peer,
+                         const struct elect_member *member)
 {
     bool renamed = member && (!peer->ever_heard || mono_reached(member->heard, peer->heard));
     const char *name = renamed ? member->node : peer->node;
+    struct heard key = {.member.address = peer->address};
+    size_t at = place_of(roll, &key);
 
+    if (!name[0] && at < roll->count && by_host(&roll->list[at], &key) == 0)
+        name = roll->list[at].member.node;
     return name[0] ? json_string(name) : json_null();
 }
 
@@ -223,7 +229,7 @@ static json_t *peer_json(const struct status_source *source, const struct roll *
     const struct relation *relation = relation_of(source, now, &peer->address);
     json_t *json = made(json_object());
 
-    add(json, "node", name_json(peer, member));
+    add(json, "node", name_json(roll, peer, member));
     add(json, "address", status_host(&peer->address));
     add(json, "http_port", json_integer(peer->http_port));
     add(json, "member", json_boolean(members_hold(source->members, &peer->address)));

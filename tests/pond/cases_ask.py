@@ -440,7 +440,9 @@ def case_peers_roles(home, here):
              "demoted": "its clock is off"}
     core = {"tier": "core", "role": "slave", "candidate": False, "base": 1, "skew": 0,
             "demoted": None}
-    peers = [{**peer, "node": "a", "tiers": [paris, core]}, {**peer, "node": "b", "tiers": []}]
+    gone = {**paris, "believed": False, "demoted": None}
+    peers = [{**peer, "node": "a", "tiers": [paris, core]}, {**peer, "node": "b", "tiers": []},
+             {**peer, "node": "c", "heard_s": None, "tiers": [gone]}]
     with Fake(home) as fake:
         fake.on("GET", "/.pond/peers", lambda h: h.json({"format": 1, "peers": peers}))
         result = pond(home, here, "peers")
@@ -448,7 +450,8 @@ def case_peers_roles(home, here):
     equal([re.split(r"  +", line) for line in result.text.splitlines()],
           [["NODE", "ADDRESS", "MEMBER", "HEARD", "ROLES", "USED"],
            ["a", "10.27.4.2", "yes", "1.0 s ago", "paris backup 0.5+7 demoted, core slave", "yes"],
-           ["b", "10.27.4.2", "yes", "1.0 s ago", "-", "yes"]])
+           ["b", "10.27.4.2", "yes", "1.0 s ago", "-", "yes"],
+           ["c", "10.27.4.2", "yes", "never", "paris candidate 0.5+7", "yes"]])
 
 
 def case_refused(home, here):

@@ -39,6 +39,14 @@ static void show_use(struct table *table, const json_t *peer)
     table_cell(table, use);
 }
 
+/* A candidate that is not believed any more may be anything by now. */
+static const char *role_of(const json_t *tier)
+{
+    if (json_is_false(json_object_get(tier, "believed")) && field_true(tier, "candidate"))
+        return "candidate";
+    return field_text(tier, "role", "-");
+}
+
 /* "paris backup 1+100 demoted, core slave". */
 static void show_tiers(struct table *table, const json_t *peer)
 {
@@ -50,8 +58,7 @@ static void show_tiers(struct table *table, const json_t *peer)
 
     json_array_foreach(tiers, i, tier)
     {
-        text_printf(&text, "%s%s %s", i ? ", " : "", field_text(tier, "tier", "-"),
-                    field_text(tier, "role", "-"));
+        text_printf(&text, "%s%s %s", i ? ", " : "", field_text(tier, "tier", "-"), role_of(tier));
         if (field_true(tier, "candidate") && field_number(tier, "base", &base) &&
             field_number(tier, "skew", &skew))
             text_printf(&text, " %g+%g", base, skew);
