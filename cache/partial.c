@@ -304,9 +304,9 @@ enum store_status partial_open(struct store *store, const struct manifest *m, st
     return STORE_OK;
 }
 
-bool partial_has_list(const struct partial *partial)
+const struct digest *partial_list(const struct partial *partial)
 {
-    return partial->list != NULL;
+    return partial->list;
 }
 
 enum store_status partial_set_list(struct partial *partial, const void *list, size_t len)

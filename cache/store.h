@@ -278,7 +278,8 @@ bool partial_is_small(const struct manifest *manifest);
 enum store_status partial_open(struct store *store, const struct manifest *manifest,
                                struct partial **out);
 
-bool partial_has_list(const struct partial *partial);
+/* Its chunk list, a digest for each chunk, which stays as it is; NULL: it has not come. */
+const struct digest *partial_list(const struct partial *partial);
 
 /* Takes the chunk list; STORE_WRONG where it is not the manifest's. Then checks what is there. */
 enum store_status partial_set_list(struct partial *partial, const void *list, size_t len);

@@ -99,9 +99,9 @@ enum { FLIGHT_WAIT = 0, FLIGHT_FAILED = -1 };
  * (`wake` will come), or FLIGHT_FAILED for good. What is waited for is fetched next. */
 ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, size_t len);
 
-/* Waits for the chunk list, which the store gives out from then on: 1, FLIGHT_WAIT or
- * FLIGHT_FAILED, as above. For content of several chunks. */
-int flights_await_list(struct flight_reader *reader);
+/* The chunk list, checked, which is there until the reader leaves: how many digests, or FLIGHT_WAIT
+ * or FLIGHT_FAILED, as above. For content of several chunks. */
+ssize_t flights_list(struct flight_reader *reader, const struct digest **list);
 
 /* Will all of it be kept, as far as is known? Any thread. */
 bool flights_keeps(const struct flight_reader *reader);

@@ -242,22 +242,21 @@ ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, s
     return n;
 }
 
-int flights_await_list(struct flight_reader *reader)
+ssize_t flights_list(struct flight_reader *reader, const struct digest **list)
 {
     struct flying *flying = reader->flying;
-    struct partial *partial;
-    int result = 1;
+    const struct manifest *manifest = &flying->manifest;
+    ssize_t result = FLIGHT_FAILED;
 
     MUST_BE(reader, READER_MAGIC);
     pthread_mutex_lock(&flying->lock);
-    partial = flying->partial;
-    if (flying->state == FLYING_FAILED)
-        result = FLIGHT_FAILED;
-    if (flying->state == FLYING_ALOFT && !(partial && partial_has_list(partial))) {
+    *list = flying->partial ? partial_list(flying->partial) : NULL;
+    if (*list) {
+        stop_waiting(reader);
+        result = chunk_count(manifest->size, manifest->chunk_size);
+    } else if (flying->state == FLYING_ALOFT) {
         start_waiting(reader, FLYING_LIST);
         result = FLIGHT_WAIT;
-    } else {
-        stop_waiting(reader);
     }
     pthread_mutex_unlock(&flying->lock);
     return result;

@@ -111,8 +111,8 @@ static void step_with_had(struct flying *flying, enum flight_event_kind kind)
         if (partial_has(partial, chunk))
             chunk_map_add(&had, chunk);
     }
-    step(flying,
-         (struct flight_event){.kind = kind, .had = &had, .has_list = partial_has_list(partial)});
+    step(flying, (struct flight_event){
+                     .kind = kind, .had = &had, .has_list = partial_list(partial) != NULL});
 }
 
 static void opened(void *arg)

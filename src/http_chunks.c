@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/must.h"
 #include "src/http_reply.h"
@@ -9,11 +10,18 @@
  * content fetched gets the list of the flight as soon as that has it: so lists go through all tiers
  * ahead of the content. Where that takes long, another node is told to ask again.
  */
-static enum step send_list(struct request *r, const struct digest *sha256)
+static enum step send_list(struct request *r, struct digest *list, size_t count)
+{
+    struct reply reply;
+
+    reply_begin(&reply, r, MHD_HTTP_OK);
+    return reply_memory(&reply, "application/octet-stream", (char *)list, count * sizeof(*list));
+}
+
+static enum step send_stored(struct request *r, const struct digest *sha256)
 {
     struct digest *list = NULL;
     enum store_status status;
-    struct reply reply;
     uint32_t count = 0;
 
     status = store_chunk_list_by_digest(r->http->options.world.store, sha256, &list, &count);
@@ -21,9 +29,17 @@ static enum step send_list(struct request *r, const struct digest *sha256)
         return reply_refuse(r, 504, store_sentence(status));
     if (status != STORE_OK)
         return reply_store(r, status);
-    reply_begin(&reply, r, MHD_HTTP_OK);
-    return reply_memory(&reply, "application/octet-stream", (char *)list,
-                        (size_t)count * sizeof(*list));
+    return send_list(r, list, count);
+}
+
+/* The store does not have it where there is no room on the disk. */
+static enum step send_flown(struct request *r, const struct digest *flown, size_t count)
+{
+    struct digest *list = malloc(count * sizeof(*list));
+
+    MUST(list != NULL);
+    memcpy(list, flown, count * sizeof(*list));
+    return send_list(r, list, count);
 }
 
 static void leave(void *work)
@@ -55,14 +71,18 @@ static bool is_to_be_fetched(const struct request *r, const struct digest *sha25
 
 static enum step await_list(struct request *r, const struct digest *sha256)
 {
+    const struct digest *list;
     struct manifest manifest;
+    ssize_t count = flights_list(r->work, &list);
 
-    if (flights_await_list(r->work) != FLIGHT_WAIT)
-        return send_list(r, sha256);
+    if (count > 0)
+        return send_flown(r, list, (size_t)count);
+    if (count == FLIGHT_FAILED)
+        return send_stored(r, sha256);
     if (!request_is_late(r))
         return STEP_WAIT;
     if (!is_to_be_fetched(r, sha256, &manifest)) /* a newer version took its place */
-        return send_list(r, sha256);
+        return send_stored(r, sha256);
     return reply_refuse(r, 503, "the chunk list of this content is still on its way to here");
 }
 
@@ -84,5 +104,5 @@ enum step chunks_step(struct request *r)
         r->fetches = true;
         request_answer_soon(r);
     }
-    return r->work ? await_list(r, &sha256) : send_list(r, &sha256);
+    return r->work ? await_list(r, &sha256) : send_stored(r, &sha256);
 }

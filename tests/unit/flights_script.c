@@ -69,11 +69,13 @@ bool flights_keeps(const struct flight_reader *reader)
     return !passes;
 }
 
-int flights_await_list(struct flight_reader *reader)
+ssize_t flights_list(struct flight_reader *reader, const struct digest **list)
 {
-    int result = 1;
+    ssize_t result;
 
     pthread_mutex_lock(&script.lock);
+    result = (ssize_t)script.list_count;
+    *list = script.list;
     if (!script.listed) {
         reader->waits = true;
         result = FLIGHT_WAIT;
@@ -118,9 +120,11 @@ void let_in(size_t bytes, bool failed)
     pthread_mutex_unlock(&script.lock);
 }
 
-void let_in_list(void)
+void let_in_list(size_t count)
 {
     pthread_mutex_lock(&script.lock);
+    script.list_count = count;
+    memset(script.list, 11, count * sizeof(*script.list));
     script.listed = true;
     wake_readers();
     pthread_mutex_unlock(&script.lock);

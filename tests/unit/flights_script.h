@@ -25,6 +25,8 @@ extern struct script {
     bool failed;
     bool full; /* no reader is let in */
     bool listed;
+    struct digest list[4];
+    size_t list_count;
     bool passes;   /* nothing is kept */
     char via[256]; /* of who joined last, and for whom: */
     struct share share;
@@ -35,7 +37,7 @@ extern struct script {
 /* So much more comes in, or nothing any more; whoever waits is woken. */
 void let_in(size_t bytes, bool failed);
 
-void let_in_list(void); /* the chunk list comes */
+void let_in_list(size_t count); /* the chunk list comes */
 
 unsigned count_of(const unsigned *counter);
 

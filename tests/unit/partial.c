@@ -219,7 +219,7 @@ static void partial_content_survives_a_restart(void **state)
     partial_close(partial, true);
     home_reopen(state);
     assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
-    assert_true(partial_has_list(partial));
+    assert_non_null(partial_list(partial));
     assert_int_equal(partial_had(partial), 7);
     assert_int_equal(partial_put(partial, 3, bytes, 262144), STORE_WRONG);
     assert_int_equal(partial_put(partial, 3, bytes + 786432, 262144), STORE_OK);
@@ -291,7 +291,7 @@ static void empty_content_needs_no_bytes(void **state)
 
     home_adopt(*state, &m, NULL);
     assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
-    assert_true(partial_has_list(partial));
+    assert_non_null(partial_list(partial));
     assert_int_equal(partial_had(partial), 1);
     assert_int_equal(land(*state, &m, partial), STORE_OK);
     partial_close(partial, true);
@@ -335,7 +335,7 @@ static void wrong_lists_are_refused(void **state)
     home_adopt(*state, &m, NULL);
     assert_int_equal(store_chunk_list(*state, &m, &back, &count), STORE_NOT_HELD);
     assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
-    assert_false(partial_has_list(partial));
+    assert_null(partial_list(partial));
     assert_int_equal(partial_set_list(partial, list, 64), STORE_WRONG);
     list[1].bytes[5] ^= 1;
     assert_int_equal(partial_set_list(partial, list, 96), STORE_WRONG);
