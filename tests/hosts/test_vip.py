@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: ISC
 """carpond-vip: virtual addresses taken and given up, and the neighbours told of it."""
 
+import errno
 import glob
 import json
 import os
+import signal
 import socket
 import struct
+import subprocess
 
-from net import check, command, contains, equal, wait_until
+from net import amount, check, command, contains, equal, wait_until
 from registry import test
 
 V4, V6 = "10.77.0.100", "fd77::100"
@@ -29,6 +32,18 @@ def addresses(host):
     shown = json.loads(command("ip", "-json", "-n", host.name, "addr", "show", "dev", "eth0").stdout)
     return {one["local"]: one["prefixlen"] for one in shown[0]["addr_info"]
             if one["scope"] == "global"}
+
+
+def has(host, address):
+    """Can it be spoken from? So nothing is asked for that changes may disturb."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with host.socket(family, socket.SOCK_DGRAM) as made:
+        try:
+            made.bind((address, 0))
+        except OSError as error:
+            equal(error.errno, errno.EADDRNOTAVAIL, f"why {address} cannot be bound to")
+            return False
+    return True
 
 
 def mac(host):
@@ -167,6 +182,59 @@ def vip_is_given_up(net):
     done(first, "add", V4, V6, "eth0")
     equal((addresses(first)[V4], addresses(first)[V6]), (32, 128), "the lengths without any given")
     done(first, "add", V4, "lo")  # it has no neighbours
+
+
+class Churn:
+    """A host with thousands of addresses, where containers come and go: no moment without a change.
+    """
+
+    def __init__(self, host, count):
+        self.host = host
+        self.batch([f"addr add 10.{78 + i // 250}.{i % 250}.1/32 dev eth0" for i in range(count)] +
+                   [f"addr add fd78::{i + 1:x}/128 dev eth0 nodad" for i in range(count)])
+        script = ("while :; do echo addr add 10.99.0.1/32 dev eth0; echo addr del 10.99.0.1/32 dev "
+                  "eth0; echo addr add fd99::1/128 dev eth0 nodad; echo addr del fd99::1/128 dev "
+                  f"eth0; done | ip -n {host.name} -batch -")
+        self.process = subprocess.Popen(["sh", "-c", script], start_new_session=True,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def batch(self, lines):
+        command("ip", "-n", self.host.name, "-batch", "-", input="\n".join(lines), stdin=None)
+
+    def end(self):
+        """Everything must have gone on until now."""
+        equal(self.process.poll(), None, "the changes' end")
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+
+@test("carpond-vip del takes the address away however often other addresses change meanwhile")
+def vip_is_given_up_in_a_crowd(net):
+    host = net.add(1)[0]
+    churn = Churn(host, 1000)
+    for _ in range(amount(40)):
+        done(host, "add", V4, V6, "lo")
+        equal((has(host, V4), has(host, V6)), (True, True), "what add has added is there")
+        done(host, "del", V4, V6, "lo")
+        equal((has(host, V4), has(host, V6)), (False, False), "what del has taken away is there")
+    churn.end()
+
+
+@test("carpond-vip del takes away the address in each length, and with it no other one's")
+def vip_goes_alone(net):
+    host = net.add(1)[0]
+    command(*host.words("sysctl", "-qw", "net.ipv4.conf.all.promote_secondaries=0",
+                        "net.ipv4.conf.eth0.promote_secondaries=0"))
+    tiers = ["192.0.2.100", "192.0.2.101", "192.0.2.102"]
+    for tier in tiers:
+        done(host, "add", f"{tier}/24", "eth0")
+    done(host, "add", f"{tiers[0]}/28", "eth0")
+    done(host, "del", f"{tiers[0]}/24", "eth0")
+    shown = addresses(host)
+    equal({tier: shown.get(tier) for tier in tiers}, dict(zip(tiers, (None, 24, 24))),
+          "the addresses of three tiers, when the first one's has gone")
+    contains(host.run("ip", "route", "show", "dev", "eth0").stdout, f"192.0.2.0/24 proto kernel "
+             f"scope link src {tiers[1]}", "the route to their network")
 
 
 @test("carpond-vip says what is wrong")

@@ -167,17 +167,27 @@ static bool add(struct work *work, const struct vip *vip)
     return announce(work, vip);
 }
 
-/* With whatever length it has: that may have been another one when it was added. */
+/* Another virtual address may have come to the same network later. */
+static bool keep_others(struct work *work)
+{
+    int error = netlink_keep_secondaries(work->netlink, work->link.index);
+
+    return !error || error == EAFNOSUPPORT ||
+           failed(work->order->interface, "other addresses of a network may go with the first one",
+                  error);
+}
+
+/* With whatever lengths it has. */
 static bool del(struct work *work, const struct vip *vip)
 {
-    uint8_t bits;
-    int error = netlink_find(work->netlink, work->link.index, &vip->address, &bits);
+    bool kept = !address_is_v4(&vip->address) || keep_others(work);
+    int error = 0;
 
-    if (!error)
-        error = netlink_del(work->netlink, work->link.index, &vip->address, bits);
-    if (error && error != EADDRNOTAVAIL)
+    for (int i = 0; !error && i < V4_BITS; i++)
+        error = netlink_del(work->netlink, work->link.index, &vip->address);
+    if (error && error != EADDRNOTAVAIL && error != ENODEV) /* the interface may have gone too */
         return failed(vip->text, "it could not be taken away", error);
-    return true;
+    return kept;
 }
 
 static bool begin(struct work *work)
@@ -207,9 +217,7 @@ static bool begin(struct work *work)
 /* An address that has been taken away meanwhile is somebody else's now. */
 static void announce_again(struct work *work, const struct vip *vip)
 {
-    uint8_t bits;
-
-    if (netlink_find(work->netlink, work->link.index, &vip->address, &bits) == 0)
+    if (netlink_find(work->netlink, work->link.index, &vip->address) == 0)
         (void)announce_send(work->socket, &work->link, &vip->address, work->router);
 }
 

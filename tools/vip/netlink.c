@@ -7,12 +7,17 @@
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_SIZE = 32 * 1024 /* of a dump, as libmnl advises */, V4_AT = 12 };
+enum {
+    ANSWER_SIZE = 32 * 1024, /* of a dump, as libmnl advises */
+    LOOKS_MAX = 10,          /* at addresses that change meanwhile */
+    V4_AT = 12
+};
 
 struct netlink {
     struct mnl_socket *socket;
@@ -43,12 +48,28 @@ void netlink_close(struct netlink *netlink)
     errno = error;
 }
 
+/* A dump while which addresses were changed says so in each part from then on. libmnl would end
+ * there, and leave the rest to be taken for the answer to what is asked next. */
+static bool take_interruption(char *answer, size_t size)
+{
+    bool found = false;
+    int left = (int)size;
+
+    for (struct nlmsghdr *part = (struct nlmsghdr *)answer; mnl_nlmsg_ok(part, left);
+         part = mnl_nlmsg_next(part, &left)) {
+        found = found || part->nlmsg_flags & NLM_F_DUMP_INTR;
+        part->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+    }
+    return found;
+}
+
 /* Sends a request and hands each part of the answer to `take`, until the kernel says that it was
- * the last. */
+ * the last. EINTR: that was all of it, but what it tells of changed meanwhile. */
 static int ask(struct netlink *netlink, struct nlmsghdr *request, mnl_cb_t take, void *arg)
 {
     unsigned port = mnl_socket_get_portid(netlink->socket);
     int more = MNL_CB_OK;
+    bool interrupted = false;
 
     request->nlmsg_seq = ++netlink->sequence;
     if (mnl_socket_sendto(netlink->socket, request, request->nlmsg_len) < 0)
@@ -57,9 +78,12 @@ static int ask(struct netlink *netlink, struct nlmsghdr *request, mnl_cb_t take,
         ssize_t n = mnl_socket_recvfrom(netlink->socket, netlink->answer, ANSWER_SIZE);
         if (n < 0)
             return errno;
+        interrupted |= take_interruption(netlink->answer, (size_t)n);
         more = mnl_cb_run(netlink->answer, (size_t)n, request->nlmsg_seq, port, take, arg);
     }
-    return more == MNL_CB_ERROR ? errno : 0;
+    if (more == MNL_CB_ERROR)
+        return errno;
+    return interrupted ? EINTR : 0;
 }
 
 /* ---- interfaces ----------------------------------------------------------------------------- */
@@ -127,6 +151,28 @@ int netlink_forwards(struct netlink *netlink, unsigned index, bool *out)
     return ask(netlink, request, take_forwarding, out);
 }
 
+int netlink_keep_secondaries(struct netlink *netlink, unsigned index)
+{
+    char memory[256];
+    struct nlmsghdr *request = mnl_nlmsg_put_header(memory);
+    struct nlattr *families, *family, *settings;
+    struct ifinfomsg *info;
+
+    request->nlmsg_type = RTM_SETLINK;
+    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+    info->ifi_family = AF_UNSPEC;
+    info->ifi_index = (int)index;
+    families = mnl_attr_nest_start(request, IFLA_AF_SPEC);
+    family = mnl_attr_nest_start(request, AF_INET);
+    settings = mnl_attr_nest_start(request, IFLA_INET_CONF);
+    mnl_attr_put_u32(request, IPV4_DEVCONF_PROMOTE_SECONDARIES, 1);
+    mnl_attr_nest_end(request, settings);
+    mnl_attr_nest_end(request, family);
+    mnl_attr_nest_end(request, families);
+    return ask(netlink, request, NULL, NULL);
+}
+
 /* ---- addresses ------------------------------------------------------------------------------ */
 
 static unsigned char family_of(const struct address *address)
@@ -141,86 +187,125 @@ static void put_address(struct nlmsghdr *request, uint16_t type, const struct ad
     mnl_attr_put(request, type, sizeof(address->ip) - from, address->ip + from);
 }
 
-static int change(struct netlink *netlink, uint16_t type, uint16_t flags, unsigned index,
-                  const struct address *address, uint8_t bits)
+static struct nlmsghdr *begin(char *memory, uint16_t type, uint16_t flags, unsigned index,
+                              const struct address *address, uint8_t bits)
 {
-    char memory[256];
     struct nlmsghdr *request = mnl_nlmsg_put_header(memory);
     struct ifaddrmsg *head;
 
     request->nlmsg_type = type;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+    request->nlmsg_flags = NLM_F_REQUEST | flags;
     head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
     head->ifa_family = family_of(address);
     head->ifa_prefixlen = bits;
-    head->ifa_flags = head->ifa_family == AF_INET6 ? IFA_F_NODAD : 0;
     head->ifa_scope = RT_SCOPE_UNIVERSE;
     head->ifa_index = index;
-    put_address(request, IFA_LOCAL, address);
-    put_address(request, IFA_ADDRESS, address);
-    return ask(netlink, request, NULL, NULL);
+    return request;
 }
 
 int netlink_add(struct netlink *netlink, unsigned index, const struct address *address,
                 uint8_t bits)
 {
-    return change(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, address, bits);
+    char memory[256];
+    struct nlmsghdr *request =
+        begin(memory, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, index, address, bits);
+    struct ifaddrmsg *head = mnl_nlmsg_get_payload(request);
+
+    head->ifa_flags = head->ifa_family == AF_INET6 ? IFA_F_NODAD : 0;
+    put_address(request, IFA_LOCAL, address);
+    put_address(request, IFA_ADDRESS, address);
+    return ask(netlink, request, NULL, NULL);
 }
 
-int netlink_del(struct netlink *netlink, unsigned index, const struct address *address,
-                uint8_t bits)
+/* ---- which are there ------------------------------------------------------------------------ */
+
+/* IPv6 tells of one address, if asked for it. */
+static int take_bits(const struct nlmsghdr *message, void *arg)
 {
-    return change(netlink, RTM_DELADDR, 0, index, address, bits);
+    const struct ifaddrmsg *head = mnl_nlmsg_get_payload(message);
+
+    *(uint8_t *)arg = head->ifa_prefixlen;
+    return MNL_CB_OK;
+}
+
+static int find_v6(struct netlink *netlink, unsigned index, const struct address *address,
+                   uint8_t *bits)
+{
+    char memory[256];
+    struct nlmsghdr *request = begin(memory, RTM_GETADDR, NLM_F_ACK, index, address, 0);
+    int error;
+
+    put_address(request, IFA_ADDRESS, address);
+    error = ask(netlink, request, take_bits, bits);
+    return error == EOPNOTSUPP ? EADDRNOTAVAIL : error; /* this kernel has no IPv6 */
 }
 
 struct search {
     unsigned index;
     const struct address *address;
     bool found;
-    uint8_t bits;
 };
 
-/* IPv4 tells the address itself in IFA_LOCAL (IFA_ADDRESS is the other end's on a point-to-point
- * link); IPv6 in IFA_ADDRESS, unless there is another end. */
-static int take_address(const struct nlmsghdr *message, void *arg)
+/* The address itself is told in IFA_LOCAL: IFA_ADDRESS is the other end's on a point-to-point link.
+ */
+static int take_v4(const struct nlmsghdr *message, void *arg)
 {
     const struct ifaddrmsg *head = mnl_nlmsg_get_payload(message);
     struct search *search = arg;
-    size_t from = address_is_v4(search->address) ? V4_AT : 0;
-    size_t len = sizeof(search->address->ip) - from;
-    struct nlattr *attribute, *own = NULL;
+    size_t len = sizeof(search->address->ip) - V4_AT;
+    struct nlattr *attribute;
 
-    if (head->ifa_index != search->index || head->ifa_family != family_of(search->address))
+    if (head->ifa_index != search->index || head->ifa_family != AF_INET)
         return MNL_CB_OK;
     mnl_attr_for_each(attribute, message, sizeof(*head))
     {
-        uint16_t type = mnl_attr_get_type(attribute);
-        if (type == IFA_LOCAL || (type == IFA_ADDRESS && !own))
-            own = attribute;
-    }
-    if (own && mnl_attr_get_payload_len(own) == len &&
-        memcmp(mnl_attr_get_payload(own), search->address->ip + from, len) == 0) {
-        search->found = true;
-        search->bits = head->ifa_prefixlen;
+        if (mnl_attr_get_type(attribute) == IFA_LOCAL &&
+            mnl_attr_get_payload_len(attribute) == len &&
+            memcmp(mnl_attr_get_payload(attribute), search->address->ip + V4_AT, len) == 0)
+            search->found = true;
     }
     return MNL_CB_OK;
 }
 
-int netlink_find(struct netlink *netlink, unsigned index, const struct address *address,
-                 uint8_t *bits)
+/* IPv4 tells of all of them alone. What changes in a host meanwhile may keep one from being told,
+ * but tells of none that was not there. */
+static int find_v4(struct netlink *netlink, unsigned index, const struct address *address)
 {
-    char memory[256];
-    struct nlmsghdr *request = mnl_nlmsg_put_header(memory);
     struct search search = {.index = index, .address = address};
-    struct ifaddrmsg *head;
-    int error;
+    int error = EINTR;
 
-    request->nlmsg_type = RTM_GETADDR;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
-    head->ifa_family = family_of(address);
-    error = ask(netlink, request, take_address, &search);
-    if (!error && search.found)
-        *bits = search.bits;
-    return error ? error : search.found ? 0 : EADDRNOTAVAIL;
+    for (int looks = 0; error == EINTR && !search.found && looks < LOOKS_MAX; looks++) {
+        char memory[256];
+        struct nlmsghdr *request = begin(memory, RTM_GETADDR, NLM_F_DUMP, index, address, 0);
+        error = ask(netlink, request, take_v4, &search);
+    }
+    if (search.found)
+        return 0;
+    return error ? error : EADDRNOTAVAIL;
+}
+
+int netlink_find(struct netlink *netlink, unsigned index, const struct address *address)
+{
+    uint8_t bits;
+
+    return address_is_v4(address) ? find_v4(netlink, index, address)
+                                  : find_v6(netlink, index, address, &bits);
+}
+
+/* ---- taking away ---------------------------------------------------------------------------- */
+
+/* IPv4 takes away the first that is the address, where no length is said; IPv6 wants its length. */
+int netlink_del(struct netlink *netlink, unsigned index, const struct address *address)
+{
+    uint8_t bits = 0;
+    int error = address_is_v4(address) ? 0 : find_v6(netlink, index, address, &bits);
+    char memory[256];
+    struct nlmsghdr *request = begin(memory, RTM_DELADDR, NLM_F_ACK, index, address, bits);
+
+    if (error)
+        return error;
+    put_address(request, IFA_LOCAL, address);
+    if (!address_is_v4(address))
+        put_address(request, IFA_ADDRESS, address);
+    return ask(netlink, request, NULL, NULL);
 }

@@ -30,17 +30,25 @@ int netlink_link(struct netlink *netlink, const char *name, struct netlink_link 
 /* Does it forward IPv6? */
 int netlink_forwards(struct netlink *netlink, unsigned index, bool *out);
 
-/* The prefix length counts in the address's own family. EEXIST: it is there. An IPv6 address is in
- * force at once, without duplicate address detection: who had it before may still answer. */
+/* From now on the interface keeps the IPv4 addresses of a network of which it loses the first: the
+ * next of them takes its place. Else all that came to the network later would go with that one. It
+ * stays so (net.ipv4.conf.*.promote_secondaries, which systemd sets at boot).
+ * EAFNOSUPPORT: it has no IPv4 at all. */
+int netlink_keep_secondaries(struct netlink *netlink, unsigned index);
+
+/* The prefix length counts in the address's own family. EEXIST: it is there with this length. An
+ * IPv6 address is in force at once, without duplicate address detection: who had it before may
+ * still answer. */
 int netlink_add(struct netlink *netlink, unsigned index, const struct address *address,
                 uint8_t bits);
 
-/* EADDRNOTAVAIL: it is not there with these bits. */
-int netlink_del(struct netlink *netlink, unsigned index, const struct address *address,
-                uint8_t bits);
+/* Takes it away, whatever its length. An interface may have an IPv4 address with several: then one
+ * of them. EADDRNOTAVAIL: it has it not. No other address that comes or goes meanwhile is in the
+ * way. */
+int netlink_del(struct netlink *netlink, unsigned index, const struct address *address);
 
-/* With which prefix length the interface has it. EADDRNOTAVAIL: it has it not. */
-int netlink_find(struct netlink *netlink, unsigned index, const struct address *address,
-                 uint8_t *bits);
+/* Does the interface have it? EADDRNOTAVAIL: not. EINTR: the host's addresses change so fast that
+ * it cannot be told. */
+int netlink_find(struct netlink *netlink, unsigned index, const struct address *address);
 
 #endif
