@@ -63,12 +63,13 @@ static void list_singles(struct audience *audience, unsigned set)
         audience->singles[set].list[i].port = audience->port;
 }
 
-/* Hosts of the broadcast address alone are members of nothing, and hear it there. */
+/* Who is known without being named singly has been heard, in the election alone maybe: by a
+ * standing that told its head. Hosts of the broadcast address alone are members of nothing, and
+ * hear it there. */
 static bool is_heard_in(const struct audience *audience, mono_t now, const struct peer *peer,
                         unsigned set)
 {
-    return !peer->member && peer->ever_heard &&
-           members_hold(audience->routes->members, &peer->address) &&
+    return !peer->member && members_hold(audience->routes->members, &peer->address) &&
            routes_audiences(audience->routes, now, &peer->address) & set;
 }
 

@@ -7,7 +7,8 @@
 
 /*
  * Lists the hosts of an audience (cache/route.h) for every datagram that goes there: the members
- * that are named singly, and of member networks those hosts that have been heard. Who is named
+ * that are named singly, and of member networks those hosts that have been heard, by a datagram of
+ * the cache or by a standing. Who is named
  * singly is looked up once, and again after members or masters have changed. Main thread.
  */
 struct audience;

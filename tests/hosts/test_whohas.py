@@ -38,6 +38,21 @@ def whohas_tiers(net):
     equal(paris.slaves[1].pond("whohas", "nothing").returncode, NOT_FOUND, "an unknown name")
 
 
+@test("pond whohas reaches slaves that have said nothing but that they are there")
+def whohas_quiet_slaves(net):
+    stack = Stack(net, core=1, paris=(2, 2), start=False)
+    paris = stack.sites["paris"]
+    for node in paris.nodes:  # the slaves by their network, as a site's nets file names them
+        stack.write(node, "nets/paris", [f"udp {host.v4} master" for host in paris.candidate_hosts]
+                    + ["udp 10.77.0.4/30 slave"])
+    stack.start()
+    stack.core.nodes[0].put("tool", b"x")
+    everyone_knows(stack.nodes, "tool")
+    for node in (stack.core.nodes[0], paris.slaves[1]):
+        equal(sorted(rows(asked(node, "tool"))), sorted(n.name for n in stack.nodes),
+              f"nodes listed at {node.name}")
+
+
 @test("pond whohas says what it could not ask")
 def whohas_without_a_master(net):
     stack = Stack(net, core=1, paris=(1, 1))
