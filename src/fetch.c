@@ -123,15 +123,14 @@ static void read_submitted(struct letter *letter)
         transfer_finish(transfer, (struct fetch_verdict){result, PEER_FINE, ""});
     else if (!transfer_allowed(transfer))
         transfer_finish(transfer, (struct fetch_verdict){FETCH_BARRED, PEER_REFUSES, ""});
-    else
+    else if (!batch_take(transfer))
         transfer_begin(transfer);
 }
 
-void fetch_submit(struct fetch *fetch, struct fetch_request *request)
+struct transfer *fetch_transfer(struct fetch *fetch, struct fetch_request *request)
 {
     struct transfer *transfer;
 
-    MUST_BE(fetch, FETCH_MAGIC);
     MUST(!request->range || (request->from <= request->to && request->to < request->total));
     request->answered = request->server;
     request->fault = PEER_FINE;
@@ -144,7 +143,13 @@ void fetch_submit(struct fetch *fetch, struct fetch_request *request)
     transfer = transfer_new(fetch, request);
     request->inner = transfer;
     transfer->letter.read = read_submitted;
-    mailbox_post(fetch->mailbox, &transfer->letter);
+    return transfer;
+}
+
+void fetch_submit(struct fetch *fetch, struct fetch_request *request)
+{
+    MUST_BE(fetch, FETCH_MAGIC);
+    mailbox_post(fetch->mailbox, &fetch_transfer(fetch, request)->letter);
 }
 
 void fetch_cancel(struct fetch *fetch, struct fetch_request *request)

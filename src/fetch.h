@@ -92,7 +92,12 @@ struct fetch_request {
     char etag[FETCH_ETAG_SIZE]; /* with its quotes. Not empty: If-Match, so that another version is
                                    FETCH_CHANGED */
     char via[FETCH_VIA_SIZE];   /* Via of the request for whose sake we ask; empty: for ours */
-    bool content;  /* a manifest vouches for the body: it is not in the answer's signature */
+    bool content; /* a manifest vouches for the body: it is not in the answer's signature */
+    bool framed;  /* the body says itself where it ends */
+    /* The content that is asked for, where it is all of one that is small: from 0 on, `total` of
+     * FRAME_CONTENT_MAX bytes at most, with `range` and `take`. Then it may come in one answer with
+     * others (src/frames.h). Else NULL. */
+    const struct digest *whole;
     uint64_t most; /* bytes of body; one more is PEER_ENDLESS_BODY */
 
     /* Takes the body piece by piece; false ends the request with FETCH_FAULT and `fault` as the

@@ -16,9 +16,22 @@
 
 /* What the files of the fetcher (src/fetch*.c) share; nobody else includes it. */
 
-enum { FETCH_MAGIC = 0x66657463, TRANSFER_MAGIC = 0x74726e73, ALARM_MAGIC = 0x616c726d };
+enum {
+    FETCH_MAGIC = 0x66657463,
+    TRANSFER_MAGIC = 0x74726e73,
+    ALARM_MAGIC = 0x616c726d,
+    BATCH_MAGIC = 0x66626174
+};
 
-enum { FETCH_IDLE_MAX = FETCH_HOST_CONNECTIONS };
+enum { FETCH_IDLE_MAX = FETCH_HOST_CONNECTIONS, FETCH_PLAIN_MAX = 16 };
+
+struct batch;
+
+/* A server that knows no batches. */
+struct fetch_plain {
+    struct address server;
+    mono_t until; /* for so long it is taken for one */
+};
 
 struct fetch {
     unsigned magic;
@@ -38,6 +51,9 @@ struct fetch {
     struct seal *seal;     /* NULL without keys */
     struct challenge_client *challenges;
     struct transfer *transfers;
+    struct batch *batches;
+    struct fetch_plain plain[FETCH_PLAIN_MAX];
+    size_t plain_next;
     struct log_flood flood;
     struct told told;
     bool stopping;
@@ -48,13 +64,17 @@ struct transfer {
     unsigned magic;
     struct fetch *fetch;
     struct fetch_request *request;
-    struct transfer *prev, *next; /* in fetch->transfers, once begun */
+    struct transfer *prev, *next; /* in fetch->transfers, once begun or in a batch */
+    bool linked;
     struct letter letter;
 
     CURL *easy;
     struct curl_slist *headers;
     bool added; /* to the multi handle */
     bool cancelled;
+    bool alone;          /* in no batch (any more) */
+    bool told;           /* its batch's fault was logged: its own is the same */
+    struct batch *batch; /* in which it waits, or comes; NULL: in none */
 
     struct challenge_claim claim; /* of what was sent last, where it was signed */
     bool was_signed;
@@ -95,10 +115,21 @@ void fetch_log(struct transfer *transfer, struct fetch_verdict verdict);
 /* fetch_headers.c: what we say in the head of the request, signed where that can be. */
 void transfer_write_headers(struct transfer *transfer);
 
+/* fetch.c: what goes with a request from now on. */
+struct transfer *fetch_transfer(struct fetch *fetch, struct fetch_request *request);
+
+/* fetch_batch.c: takes a transfer that may come with others and begins it, then or later; false
+ * where it is to be begun alone. It may be over, and gone, after this. And: one that ends leaves.
+ */
+bool batch_take(struct transfer *transfer);
+void batch_leave(struct transfer *member);
+
 /* fetch_transfer.c */
 void transfer_set_up(CURL *easy); /* what is the same for all transfers */
 struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request);
 void transfer_begin(struct transfer *transfer);
+void transfer_link(struct transfer *transfer); /* from now on it is under way; done by the former */
+void transfer_unlink(struct transfer *transfer);
 void transfer_ended(struct transfer *transfer, CURLcode code);
 
 /* May its server be asked, as things are now? */

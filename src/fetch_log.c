@@ -45,7 +45,7 @@ static void log_end(struct transfer *transfer)
 
 void fetch_log(struct transfer *transfer, struct fetch_verdict verdict)
 {
-    if (verdict.result == FETCH_FAULT)
+    if (verdict.result == FETCH_FAULT && !transfer->told)
         log_fault(transfer, verdict);
     else if (verdict.result == FETCH_OK)
         log_end(transfer);

@@ -15,6 +15,7 @@
 enum {
     BUFFER_BYTES = 512 * 1024,
     SMALL_BUFFER_BYTES = 16 * 1024,
+    FRAMED_BUFFER_BYTES = 64 * 1024,
     BODY_FIRST_CAP = 4096,
     REFUSAL_MAX = 64 * 1024 /* bytes of a body that only explains */
 };
@@ -267,7 +268,7 @@ static struct fetch_verdict judge_body(struct transfer *transfer)
         transfer->digester = NULL;
         if (!digest_same(&digest, &transfer->promised))
             return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "its body is not its digest's");
-    } else if (!request->range && transfer->length == UINT64_MAX) {
+    } else if (!request->range && !request->framed && transfer->length == UINT64_MAX) {
         return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "its body has neither length nor digest");
     }
     return verdict_of(FETCH_OK, PEER_FINE, "");
@@ -372,19 +373,25 @@ void transfer_ended(struct transfer *transfer, CURLcode code)
         transfer_finish(transfer, judge_body(transfer));
 }
 
-static void unlink_transfer(struct transfer *transfer)
+void transfer_unlink(struct transfer *transfer)
 {
+    if (!transfer->linked)
+        return;
     if (transfer->prev)
         transfer->prev->next = transfer->next;
     else if (transfer->fetch->transfers == transfer)
         transfer->fetch->transfers = transfer->next;
     if (transfer->next)
         transfer->next->prev = transfer->prev;
+    transfer->prev = transfer->next = NULL;
+    transfer->linked = false;
 }
 
 static void transfer_free(struct transfer *transfer)
 {
-    unlink_transfer(transfer);
+    if (transfer->batch)
+        batch_leave(transfer);
+    transfer_unlink(transfer);
     give_back(transfer);
     curl_slist_free_all(transfer->headers);
     digester_drop(transfer->digester);
@@ -442,8 +449,9 @@ static void set_limits(struct transfer *transfer)
     const struct fetch_options *options = &transfer->fetch->options;
     CURL *easy = transfer->easy;
     bool is_small = transfer->request->most <= SMALL_BUFFER_BYTES;
+    long buffer = transfer->request->framed ? FRAMED_BUFFER_BYTES : BUFFER_BYTES;
 
-    SET(easy, CURLOPT_BUFFERSIZE, is_small ? (long)SMALL_BUFFER_BYTES : (long)BUFFER_BYTES);
+    SET(easy, CURLOPT_BUFFERSIZE, is_small ? (long)SMALL_BUFFER_BYTES : buffer);
     SET(easy, CURLOPT_CONNECTTIMEOUT_MS,
         (long)(options->connect_ms ? options->connect_ms : FETCH_CONNECT_MS));
     SET(easy, CURLOPT_LOW_SPEED_TIME, (long)(options->stall_s ? options->stall_s : FETCH_STALL_S));
@@ -493,17 +501,26 @@ struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request
     return transfer;
 }
 
+void transfer_link(struct transfer *transfer)
+{
+    struct fetch *fetch = transfer->fetch;
+
+    if (transfer->linked)
+        return;
+    transfer->linked = true;
+    transfer->ask = ask_now(transfer);
+    transfer->next = fetch->transfers;
+    if (transfer->next)
+        transfer->next->prev = transfer;
+    fetch->transfers = transfer;
+}
+
 void transfer_begin(struct transfer *transfer)
 {
     struct fetch *fetch = transfer->fetch;
 
     MUST_BE(transfer, TRANSFER_MAGIC);
-    transfer->next = fetch->transfers;
-    if (transfer->next)
-        transfer->next->prev = transfer;
-    fetch->transfers = transfer;
-
-    transfer->ask = ask_now(transfer);
+    transfer_link(transfer);
     transfer->easy = fetch_loop_take(fetch);
     transfer_write_headers(transfer);
     set_address(transfer);

@@ -11,6 +11,7 @@
 #include "src/base/stats.h"
 #include "src/clock.h"
 #include "src/flights_inner.h"
+#include "src/frames.h"
 
 /* All of this runs on the fetch thread, but for the three small functions that say otherwise. */
 
@@ -288,6 +289,7 @@ static void ask_list(struct flying *flying, const struct flight_action *action)
     char hex[DIGEST_HEX_SIZE];
 
     request->range = request->content = false;
+    request->whole = NULL;
     request->etag[0] = '\0';
     request->most = (uint64_t)flying->machine.count * sizeof(struct digest);
     request->take = NULL;
@@ -422,6 +424,9 @@ static void ask_run(struct flying *flying, const struct flight_action *action)
     request->most = request->to - request->from + 1;
     request->take = take_bytes;
     request->done = run_ended;
+    request->whole = request->total <= FRAME_CONTENT_MAX && request->most == request->total
+                         ? &manifest->sha256
+                         : NULL;
     name_to_target(span_of(manifest->name), &target);
     text_printf(&etag, "\"%s\"", digest_hex(&manifest->sha256, hex));
     MUST(!target.full && !etag.full);

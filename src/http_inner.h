@@ -192,8 +192,9 @@ enum step remove_begin(struct request *r);  /* DELETE */
 enum step api_begin(struct request *r);     /* /.pond/... */
 
 #define HTTP_CHUNKS "/.pond/chunks/"
-enum step chunks_step(struct request *r); /* /.pond/chunks/... */
-enum step whohas_step(struct request *r); /* /.pond/whohas?name= */
+enum step chunks_step(struct request *r);   /* /.pond/chunks/... */
+enum step contents_step(struct request *r); /* /.pond/contents?of= */
+enum step whohas_step(struct request *r);   /* /.pond/whohas?name= */
 #define HTTP_WHOHAS "/.pond/whohas/"
 enum step whohas_of_others_step(struct request *r); /* /.pond/whohas/...?within= */
 enum step catalogue_step(struct request *r);        /* /.pond/catalogue */

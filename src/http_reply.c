@@ -193,6 +193,12 @@ enum step reply_stream(struct reply *reply, uint64_t len, MHD_ContentReaderCallb
                   MHD_create_response_from_callback(len, block, reader, reply->request, NULL));
 }
 
+enum step reply_pieces(struct reply *reply, MHD_ContentReaderCallback reader)
+{
+    return finish(reply, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, REPLY_PIECE, reader,
+                                                           reply->request, NULL));
+}
+
 /* ---- whole answers ------------------------------------------------------------------------------
  */
 

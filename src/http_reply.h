@@ -40,8 +40,11 @@ enum step reply_empty(struct reply *reply, uint64_t length); /* no body: HEAD, 3
 
 /* From a reader, as MHD_create_response_from_callback has it, which gets the request;
  * MHD_SIZE_UNKNOWN where the length is not known. */
-enum { REPLY_BLOCK = 128 * 1024 };
+enum { REPLY_BLOCK = 128 * 1024, REPLY_PIECE = 16 * 1024 };
 enum step reply_stream(struct reply *reply, uint64_t len, MHD_ContentReaderCallback reader);
+
+/* The same, of a length that is not known, in pieces of REPLY_PIECE at most. */
+enum step reply_pieces(struct reply *reply, MHD_ContentReaderCallback reader);
 
 /* ---- whole answers --------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "src/clock.h"
+#include "src/frames.h"
 #include "tests/unit/site.h"
 #include "tests/unit/unit.h"
 
@@ -83,7 +84,7 @@ static void candidates_are_served_what_is_held(void **state)
 static void a_backup_sends_slaves_to_the_master(void **state)
 {
     static const char *const targets[] = {HELD "?version=1.0", ("/.pond/manifest" HELD),
-                                          "/.pond/catalogue?since=7"};
+                                          "/.pond/catalogue?since=7", FRAMES_PATH "?of=7"};
     char location[128];
     struct answer a;
 
@@ -168,7 +169,8 @@ static void without_a_master_what_is_at_hand_is_stale(void **state)
 
 static void strangers_are_refused_and_closed(void **state)
 {
-    static const char *const targets[] = {HELD, "/.pond/catalogue", "/.pond/status"};
+    static const char *const targets[] = {HELD, "/.pond/catalogue", FRAMES_PATH "?of=7",
+                                          "/.pond/status"};
     struct answer a;
     int fd;
 
@@ -194,9 +196,10 @@ static void a_slave_serves_candidates_but_no_slave(void **state)
     expect_from(SLAVE_HOST, HELD, 403,
                 "a slave serves no other slave: ask the master of the tier\n");
     expect_from(SLAVE_HOST, "/.pond/catalogue", 403, NULL);
+    expect_from(SLAVE_HOST, FRAMES_PATH "?of=7", 403, NULL);
     expect_from(SLAVE_HOST, "/.pond/status", 200, NULL); /* that is no content */
     expect_from(STRANGER_HOST, HELD, 403, "not a member\n");
-    assert_int_equal(gate_count(GATE_SIBLING), 2);
+    assert_int_equal(gate_count(GATE_SIBLING), 3);
 }
 
 static void of_what_is_not_held_the_cached_is_told_at_once(void **state)

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cache/chunk.h"
+#include "src/clock.h"
+#include "src/fetch.h"
+#include "src/frames.h"
+#include "tests/unit/flights_script.h"
+#include "tests/unit/site.h"
+#include "tests/unit/unit.h"
+
+/*
+ * Several contents in one answer. We are the master of paris; its slave asks. What is to be fetched
+ * are beginnings of the script's bytes: let in so many bytes, and those that are no longer are
+ * there.
+ */
+#define SLAVE_HOST "127.0.0.7"
+
+static struct site site;
+
+/* The content of this length, which is not here. */
+static void adopt(size_t size, struct digest *sum)
+{
+    struct manifest m = {.node = "far1", .size = size, .mode = 0644};
+    struct store_job job = {.kind = STORE_ADOPT};
+    char memory[MESSAGE_MAX + 1];
+    struct text text = TEXT_OVER(memory);
+
+    snprintf(m.name, sizeof(m.name), "example.com/far/%zu", size);
+    m.version.bits = UINT64_C(1795000000000) << 16;
+    m.chunk_size = chunk_size_for(size);
+    digest_of(script.bytes, size, &m.sha256);
+    digest_of(&m.sha256, sizeof(m.sha256), &m.chunks);
+    *sum = m.sha256;
+    manifest_write(&m, &text);
+    job.text = (struct span){text.at, text.len};
+    assert_int_equal(store_do(site.store, &job), STORE_OK);
+}
+
+/* Content that is here. */
+static void put(const char *name, size_t size, struct digest *sum)
+{
+    char *bytes = malloc(size);
+
+    assert_non_null(bytes);
+    memset(bytes, (int)size, size);
+    site_put(&site, name, bytes, size);
+    digest_of(bytes, size, sum);
+    free(bytes);
+}
+
+static int start(void **state)
+{
+    static struct member tier[2];
+
+    tier[0] = site_member("127.0.0.1", MEMBER_CANDIDATE, "paris");
+    tier[1] = site_member("127.0.0.0/24", MEMBER_SLAVE, "paris");
+    (void)state;
+    for (size_t i = 0; i < sizeof(script.bytes); i++)
+        script.bytes[i] = (char)(i * 2654435761u >> 11);
+    script.had = 0;
+    script.failed = script.full = false;
+    script.joined = script.left = 0;
+    site_start(&site, &(struct site_options){.members = tier, .member_count = 2});
+    site_publish(&site, "paris", BALLOT_MASTER, "127.0.0.1", MONO_NEVER);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    site_stop(&site, 0);
+    site_remove(&site);
+    return 0;
+}
+
+static void write_target(const struct digest *sums, size_t count, char *out, size_t cap)
+{
+    struct text target = text_over(out, cap);
+
+    text_puts(&target, FRAMES_PATH "?" FRAMES_ARG);
+    for (size_t i = 0; i < count; i++) {
+        text_puts(&target, i > 0 ? "," : "");
+        text_hex(&target, sums[i].bytes, sizeof(sums[i].bytes));
+    }
+    assert_false(target.full);
+}
+
+static int ask(const struct digest *sums, size_t count)
+{
+    int fd = site_connect_from(&site, SLAVE_HOST);
+    char target[4096], text[5000];
+
+    write_target(sums, count, target, sizeof(target));
+    snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", target);
+    send_text(fd, text);
+    return fd;
+}
+
+/* What came: of each that was asked for the status, and in which place it came. */
+struct came {
+    unsigned status[FRAMES_MAX];
+    size_t place[FRAMES_MAX];
+    size_t count;
+};
+
+static size_t find(const struct digest *sums, size_t count, const struct digest *sum)
+{
+    size_t i = 0;
+
+    while (i < count && !digest_same(&sums[i], sum))
+        i++;
+    assert_in_range(i, 0, count - 1);
+    return i;
+}
+
+static void take_apart(struct span bytes, const struct digest *sums, size_t count,
+                       struct came *came)
+{
+    struct frames frames;
+    struct digest sum;
+    struct span part;
+    size_t i;
+
+    memset(came, 0, sizeof(*came));
+    frames_begin(&frames);
+    while (frames_read(&frames, &bytes, &part) == FRAMES_FRAME) {
+        i = find(sums, count, &frames.frame.sha256);
+        assert_int_equal(came->status[i], 0);
+        came->status[i] = frames.frame.status;
+        came->place[i] = came->count++;
+        if (frames.frame.status != 200)
+            continue;
+        assert_int_equal(frames_read(&frames, &bytes, &part), FRAMES_BYTES);
+        digest_of(part.at, part.len, &sum);
+        assert_true(digest_same(&sum, &sums[i]));
+    }
+    assert_int_equal(bytes.len, 0);
+    assert_int_equal(came->count, count);
+}
+
+static void expect_frames(int fd, const struct digest *sums, size_t count, struct came *came)
+{
+    struct answer a;
+
+    read_answer(fd, false, &a);
+    expect(&a, 200, NULL);
+    take_apart((struct span){a.body, a.len}, sums, count, came);
+    answer_free(&a);
+    close(fd);
+}
+
+static void what_is_at_hand_comes_at_once(void **state)
+{
+    struct digest sums[FRAMES_MAX];
+    struct came came;
+    char name[64];
+
+    (void)state;
+    for (size_t i = 0; i < FRAMES_MAX; i++) {
+        snprintf(name, sizeof(name), "example.com/here/%zu", i);
+        put(name, 4000 + i, &sums[i]);
+    }
+    expect_frames(ask(sums, FRAMES_MAX), sums, FRAMES_MAX, &came);
+    for (size_t i = 0; i < FRAMES_MAX; i++)
+        assert_int_equal(came.status[i], 200);
+}
+
+/* More than is read in advance. */
+static void large_ones_come_all_the_same(void **state)
+{
+    struct digest sums[FRAMES_MAX];
+    struct came came;
+    char name[64];
+
+    (void)state;
+    for (size_t i = 0; i < FRAMES_MAX; i++) {
+        snprintf(name, sizeof(name), "example.com/here/%zu", i);
+        put(name, FRAME_CONTENT_MAX - i, &sums[i]);
+    }
+    expect_frames(ask(sums, FRAMES_MAX), sums, FRAMES_MAX, &came);
+    for (size_t i = 0; i < FRAMES_MAX; i++)
+        assert_int_equal(came.status[i], 200);
+}
+
+static void each_is_answered_for_itself(void **state)
+{
+    enum { HERE, TOO_LARGE, UNKNOWN, FAR, SUMS };
+    struct digest sums[SUMS];
+    struct came came;
+    int fd;
+
+    (void)state;
+    put("example.com/here", 10, &sums[HERE]);
+    put("example.com/large", FRAME_CONTENT_MAX + 1, &sums[TOO_LARGE]);
+    memset(&sums[UNKNOWN], 7, sizeof(sums[UNKNOWN]));
+    adopt(1000, &sums[FAR]);
+    fd = ask(sums, SUMS);
+    until(&script.joined, 1);
+    assert_true(script.share.kind == SHARE_MEMBER);
+    let_in(1000, false);
+    expect_frames(fd, sums, SUMS, &came);
+    assert_int_equal(came.status[HERE], 200);
+    assert_int_equal(came.status[TOO_LARGE], 404);
+    assert_int_equal(came.status[UNKNOWN], 404);
+    assert_int_equal(came.status[FAR], 200);
+    until(&script.left, 1);
+}
+
+static void a_slow_one_delays_nobody(void **state)
+{
+    enum { SLOW, QUICK, HERE, SUMS };
+    struct digest sums[SUMS];
+    struct came came;
+    int fd;
+
+    (void)state;
+    put("example.com/here", 10, &sums[HERE]);
+    adopt(5000, &sums[SLOW]);
+    adopt(1000, &sums[QUICK]);
+    fd = ask(sums, SUMS);
+    until(&script.joined, 2);
+    let_in(1000, false);
+    until(&script.left, 1); /* the quick one's reader: it has gone out */
+    let_in(4000, false);
+    expect_frames(fd, sums, SUMS, &came);
+    for (size_t i = 0; i < SUMS; i++)
+        assert_int_equal(came.status[i], 200);
+    assert_true(came.place[HERE] < came.place[QUICK] && came.place[QUICK] < came.place[SLOW]);
+}
+
+static void what_fails_or_finds_no_place_is_told(void **state)
+{
+    struct digest sums[2];
+    struct came came;
+    int fd;
+
+    (void)state;
+    put("example.com/here", 10, &sums[0]);
+    adopt(1000, &sums[1]);
+    fd = ask(sums, 2);
+    until(&script.joined, 1);
+    let_in(0, true);
+    expect_frames(fd, sums, 2, &came);
+    assert_int_equal(came.status[0], 200);
+    assert_int_equal(came.status[1], 503);
+    pthread_mutex_lock(&script.lock);
+    script.full = true;
+    pthread_mutex_unlock(&script.lock);
+    expect_frames(ask(sums, 2), sums, 2, &came);
+    assert_int_equal(came.status[0], 200);
+    assert_int_equal(came.status[1], 503);
+}
+
+/* Who hears nothing for long takes us for broken. */
+static void what_takes_long_is_asked_for_alone(void **state)
+{
+    struct digest sums[2];
+    mono_t asked = clock_mono();
+    struct came came;
+
+    (void)state;
+    put("example.com/here", 10, &sums[0]);
+    adopt(1000, &sums[1]);
+    expect_frames(ask(sums, 2), sums, 2, &came);
+    assert_int_equal(came.status[0], 200);
+    assert_int_equal(came.status[1], 503);
+    assert_true(mono_between(asked, clock_mono()) < MONO_S(FETCH_STALL_S - 2));
+    until(&script.left, 1);
+}
+
+static void nothing_is_fetched_for_who_wants_the_cached_only(void **state)
+{
+    struct digest sums[2];
+    char target[4096];
+    struct came came;
+    struct answer a;
+
+    (void)state;
+    put("example.com/here", 10, &sums[0]);
+    adopt(1000, &sums[1]);
+    write_target(sums, 2, target, sizeof(target));
+    ask_from(&site, SLAVE_HOST, "GET", target, "Cache-Control: only-if-cached\r\n", &a);
+    expect(&a, 200, NULL);
+    take_apart((struct span){a.body, a.len}, sums, 2, &came);
+    answer_free(&a);
+    assert_int_equal(came.status[0], 200);
+    assert_int_equal(came.status[1], 504);
+    assert_int_equal(count_of(&script.joined), 0);
+}
+
+static void a_client_that_vanishes_is_noticed(void **state)
+{
+    struct digest sums[2];
+    int fd;
+
+    (void)state;
+    adopt(1000, &sums[0]);
+    adopt(2000, &sums[1]);
+    fd = ask(sums, 2);
+    until(&script.joined, 2);
+    close(fd);
+    until(&script.left, 2);
+}
+
+static void a_list_that_is_none_is_refused(void **state)
+{
+    static const char *const wrong[] = {FRAMES_PATH, FRAMES_PATH "?of=", FRAMES_PATH "?of=abc",
+                                        FRAMES_PATH "?to=7"};
+    struct digest sums[FRAMES_MAX + 1];
+    char target[4096];
+    struct answer a;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        ask_from(&site, SLAVE_HOST, "GET", wrong[i], "", &a);
+        expect(&a, 400, NULL);
+        answer_free(&a);
+    }
+    memset(sums, 7, sizeof(sums));
+    write_target(sums, FRAMES_MAX + 1, target, sizeof(target));
+    ask_from(&site, SLAVE_HOST, "GET", target, "", &a);
+    expect(&a, 400, NULL);
+    answer_free(&a);
+}
+
+int main(void)
+{
+#define TEST(test) cmocka_unit_test_setup_teardown(test, start, stop)
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_at_hand_comes_at_once),
+        TEST(large_ones_come_all_the_same),
+        TEST(each_is_answered_for_itself),
+        TEST(a_slow_one_delays_nobody),
+        TEST(what_fails_or_finds_no_place_is_told),
+        TEST(what_takes_long_is_asked_for_alone),
+        TEST(nothing_is_fetched_for_who_wants_the_cached_only),
+        TEST(a_client_that_vanishes_is_noticed),
+        TEST(a_list_that_is_none_is_refused),
+    };
+    return cmocka_run_group_tests_name("http_contents", tests, NULL, NULL);
+}
