@@ -28,6 +28,21 @@ def gets(node, name, content, seconds=30):
     wait_until(got, f"{node.name} serves {name}\n{node.log()[-2000:]}", seconds, pause=0.1)
 
 
+def get_at_once(node, contents):
+    """One curl on the node's host gets all of them, 32 at a time."""
+    folder = os.path.join(node.folder, "got")
+    config = os.path.join(node.folder, "curlrc")
+    with open(config, "w", encoding="utf-8") as file:
+        for name in contents:
+            file.write(f'url = "{node.url(name)}"\noutput = "{folder}/{name}"\n')
+    run = node.host.run("curl", "-sSfZ", "--parallel-max", 32, "--create-dirs", "--noproxy", "*",
+                        "-K", config)
+    equal(run.returncode, 0, f"curl: {run.stderr}")
+    for name, content in contents.items():
+        with open(os.path.join(folder, name), "rb") as file:
+            equal(file.read() == content, True, f"{name} at {node.name}")
+
+
 @test("what is put at the bottom reaches the top and the other bottom")
 def tiers_up_and_down(net):
     stack = Stack(net, paris=(2, 1), rome=(1, 1))
@@ -57,6 +72,19 @@ def tiers_top_keeps_all(net):
     after = stack.core.nodes[0].metric("pond_fetches_total") + \
         stack.core.nodes[1].metric("pond_fetches_total")
     equal(after, before, "fetches of the core's for what it holds")
+
+
+@test("many small objects that are asked for at once come in few answers, each what it should be")
+def tiers_many_small(net):
+    stack = Stack(net, core=1, paris=(1, 1))
+    top, bottom = stack.core.nodes[0], stack.sites["paris"].slaves[0]
+    contents = {f"small/{i}": os.urandom(1 + 37 * i) for i in range(400)}
+    top.put_many(contents)
+    wait_until(lambda: len(bottom.names()) == len(contents), "the bottom knows all names")
+    before = top.metric("pond_http_requests_total")
+    get_at_once(bottom, contents)
+    asked = top.metric("pond_http_requests_total") - before
+    check(asked < 0.8 * len(contents), f"the top was asked {asked} times for {len(contents)}")
 
 
 @test("the site's master is killed in the middle of a download: it ends intact", seconds=120)
