@@ -203,12 +203,14 @@ static void member(struct exchange *machine, const struct exchange_event *event,
     exchange_compare_soon(machine, &event->from);
 }
 
-static void stranger(struct exchange *machine, const struct address *address)
+static void stranger(struct exchange *machine, const struct exchange_event *event)
 {
-    struct peer *peer = peers_find(&machine->peers, address);
+    struct peer *peer = peers_find(&machine->peers, &event->from);
 
-    if (peer)
-        peer->member = false;
+    if (!peer)
+        return;
+    peer->member = false;
+    exchange_relate(machine, peer, event->relations);
 }
 
 void exchange_set_broadcast(struct exchange *machine, bool broadcast)
@@ -394,8 +396,8 @@ static void again(struct exchange *machine, const struct exchange_event *event)
                           AUDIENCE_UP | (is_highest ? AUDIENCE_FELLOWS : 0), true);
 }
 
-/* A candidate tells whoever put it that it is safe here; the master tells its backups, so that they
- * mirror it; and what is to go further up can be had from us now. */
+/* A candidate tells whoever put it whether it is safe here; the master tells its backups, so that
+ * they mirror it; and what is to go further up can be had from us now. */
 static void landed(struct exchange *machine, const struct exchange_event *event)
 {
     unsigned audiences = event->local.unconfirmed ? AUDIENCE_UP : 0;
@@ -445,7 +447,7 @@ static void take(struct exchange *machine, const struct exchange_event *event,
         member(machine, event, actions);
         break;
     case EXCHANGE_STRANGER:
-        stranger(machine, &event->from);
+        stranger(machine, event);
         break;
     case EXCHANGE_LEFT:
         left(machine, &event->from);

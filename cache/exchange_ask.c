@@ -381,7 +381,7 @@ static bool worth_adding(const struct exchange *machine, const struct question *
                          bool usable)
 {
     if (question->ask == EXCHANGE_ASK_COPIES)
-        return notice_is_from(&event->notice->sender, &event->from) &&
+        return event->notice->kept && notice_is_from(&event->notice->sender, &event->from) &&
                exchange_copies_count(machine, question, source, event->relations);
     return usable || question->ask == EXCHANGE_ASK_SURVEY;
 }

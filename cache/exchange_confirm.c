@@ -7,7 +7,7 @@
 
 /*
  * Confirmations, both ways: a candidate that was asked whether it holds a version says so as soon
- * as it does; and what a candidate says that it holds of ours confirms it.
+ * as it does; and what a candidate says that it keeps of ours confirms it.
  *
  * Whoever is told that we hold it leaves it to us. Below another tier content that nobody needs may
  * be dropped, and a candidate may hold what it merely fetched for somebody: so it is first marked
@@ -68,20 +68,34 @@ static int confirm_find(const struct exchange *machine, const char *name, int fr
     return slot;
 }
 
-/* One row a host and name, for what it said last. */
+static bool is_row_of(const struct confirm *row, const struct confirm *confirm)
+{
+    return address_same(&row->to, &confirm->to) && row->asked == confirm->asked;
+}
+
+/* One row a host and name for what it said last, and one for what it asked last. */
 static void wait_for_it(struct exchange *machine, const struct confirm *confirm)
 {
     struct confirming *confirming = &machine->confirming;
     mono_t due = mono_after(machine->now, CONFIRM_KEEP_NS);
     int slot = confirm_find(machine, confirm->name, 0);
 
-    while (slot != SLOTS_NONE && !address_same(&confirming->confirms[slot].to, &confirm->to))
+    while (slot != SLOTS_NONE && !is_row_of(&confirming->confirms[slot], confirm))
         slot = confirm_find(machine, confirm->name, slot + 1);
     if (slot == SLOTS_NONE)
         slot = slots_take_over(&confirming->slots, EXCHANGE_CONFIRMS_MAX,
                                exchange_key(machine, confirm->name), due);
     confirming->slots.due[slot] = due;
     confirming->confirms[slot] = *confirm;
+}
+
+bool exchange_confirm_keeps(const struct exchange *machine, const char *name,
+                            const struct exchange_local *local)
+{
+    if (!machine->place.candidate || !(local->held || local->deleted))
+        return false;
+    return !machine->place.above || local->unconfirmed || local->deleted ||
+           was_confirmed(machine, name, local->version);
 }
 
 /* Is what is here pinned until a candidate above has it, wherever one is to have it? */
@@ -172,7 +186,7 @@ void exchange_confirm_heard(struct exchange *machine, const struct exchange_even
     const struct notice *notice = event->notice;
     struct exchange_action *action;
 
-    if (!event->local.unconfirmed || !(notice->held || notice->deleted) ||
+    if (!event->local.unconfirmed || !notice->kept || !(notice->held || notice->deleted) ||
         !notice_is_from(&notice->sender, &event->from) ||
         !route_confirms(&machine->place, event->relations) ||
         exchange_order(&event->local, notice->version, &notice->sha256) != 0)

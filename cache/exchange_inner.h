@@ -191,6 +191,11 @@ struct confirming {
     struct exchange_action want;
 };
 
+/* A candidate's word that it holds what is here confirms it: it is not dropped before the tier
+ * above has it. */
+bool exchange_confirm_keeps(const struct exchange *machine, const char *name,
+                            const struct exchange_local *local);
+
 /* An ihave came: does its sender want to know when we hold that, and should we? */
 void exchange_confirm_asked(struct exchange *machine, const struct exchange_event *event);
 void exchange_confirm_refresh(struct exchange *machine, const char *name,

@@ -221,6 +221,7 @@ void exchange_say_write(const struct exchange *machine, const char *name,
     out->port = machine->http_port;
     out->held = local->held;
     out->deleted = local->deleted;
+    out->kept = exchange_confirm_keeps(machine, name, local);
     out->size = local->size;
     out->sha256 = local->sha256;
 }

@@ -11,7 +11,7 @@ static const char FILE_NAME[] = "file", NEWER[] = "newer", TUID[] = "tuid", MTIM
                   DOMAIN[] = "domain", NODE[] = "node", BOOT[] = "boot", COUNTER[] = "counter",
                   CLOCK[] = "clock", VERSION[] = "version", SPREAD[] = "spread",
                   CONTENT[] = "content", HELD[] = "held", DELETED[] = "deleted", SIZE[] = "size",
-                  SHA256[] = "sha256", CONFIRM[] = "confirm", LEADS[] = "leads",
+                  SHA256[] = "sha256", CONFIRM[] = "confirm", LEADS[] = "leads", KEPT[] = "kept",
                   ADDRESS[] = "address";
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -108,6 +108,7 @@ static void read_ihave(struct fields *fields, struct notice *out)
                               : MESSAGE_MISSING);
     fields_demand(fields, out->port > 0 && !version_same(out->version, VERSION_NONE));
     out->confirm = flag_of(fields, CONFIRM);
+    out->kept = flag_of(fields, KEPT);
     out->leads = flag_of(fields, LEADS);
     read_content(fields, out);
 }
@@ -207,6 +208,8 @@ void notice_write(const struct notice *notice, wall_t date, struct text *out)
         write_content(notice, out);
     if (!asks && notice->confirm)
         message_add_flag(out, CONFIRM, true);
+    if (!asks && notice->kept)
+        message_add_flag(out, KEPT, true);
     if (!asks && notice->leads)
         message_add_flag(out, LEADS, true);
     message_end(out, (struct span){"", 0});

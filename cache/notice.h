@@ -56,6 +56,8 @@ struct notice {
     bool held;    /* the sender has the content, whole and checked */
     bool deleted; /* this version is a tombstone */
     bool confirm; /* `confirm`: who is a candidate is to answer as soon as it holds this version */
+    bool kept;    /* `kept`: it is safe with the sender, or the tier above has it: what it holds it
+                     does not drop before that */
     bool leads;   /* `leads`: in an answer: the sender is the master of a tier */
     uint64_t size;
     struct digest sha256; /* of the content; zeros for a tombstone */

@@ -46,11 +46,9 @@ static void recheck_peer(struct cache_loop *cache, const struct peer *peer)
     const struct members *members = cache->options.members;
     struct exchange_event event = {.kind = EXCHANGE_LEFT, .from = peer->address};
 
-    if (members_take_datagram(members, &event.from)) {
-        if (!peer->member)
-            return;
-        event.kind = is_single(members, &event.from) ? EXCHANGE_MEMBER : EXCHANGE_STRANGER;
-    }
+    if (members_take_datagram(members, &event.from))
+        event.kind =
+            peer->member && is_single(members, &event.from) ? EXCHANGE_MEMBER : EXCHANGE_STRANGER;
     cache_loop_step(cache, &event);
 }
 

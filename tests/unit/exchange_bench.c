@@ -148,7 +148,8 @@ struct notice ihave(uint64_t n, bool held)
                             .version = version_of(n),
                             .sha256 = content_of(n),
                             .port = 8080,
-                            .held = held};
+                            .held = held,
+                            .kept = held};
 
     return notice;
 }

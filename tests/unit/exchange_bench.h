@@ -65,7 +65,7 @@ const struct exchange_action *await(struct bench *bench, enum exchange_action_ki
 /* Events about NAME. Peers serve on port 8080; hear_answer answers the question `tuid`. Each says
  * where it spoke from, unless the notice says something else. */
 void ask(struct bench *bench, uint64_t ticket, enum exchange_ask what, struct exchange_local local);
-struct notice ihave(uint64_t n, bool held);
+struct notice ihave(uint64_t n, bool held); /* what is held is kept */
 struct notice whohas(uint64_t n, bool content);
 void hear(struct bench *bench, uint8_t from, struct notice notice, struct exchange_local local);
 void hear_answer(struct bench *bench, uint8_t from, const char *tuid, uint64_t n, bool held,

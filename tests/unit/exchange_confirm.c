@@ -84,8 +84,49 @@ static void only_what_is_held_as_it_is_here_is_confirmed(void **state)
     assert_null(only(bench, EXCHANGE_CONFIRMED));
     hear(bench, 2, ihave(5, true), knows(5, true)); /* it was already */
     assert_null(only(bench, EXCHANGE_CONFIRMED));
+    other = ihave(5, true);
+    other.kept = false; /* it may drop it at any time */
+    hear(bench, 2, other, put(5));
+    assert_null(only(bench, EXCHANGE_CONFIRMED));
     hear(bench, 2, ihave(5, true), put(5));
     assert_non_null(only(bench, EXCHANGE_CONFIRMED));
+}
+
+/* Who only fetched it for somebody may drop it: then whoever put it must go on keeping it. */
+static void only_what_is_kept_is_said_to_be(void **state)
+{
+    static const struct {
+        const struct route_place *place;
+        bool unconfirmed, kept;
+    } rows[] = {
+        {&PLACE_TOP_MASTER, false, true}, {&PLACE_TOP_BACKUP, false, true},
+        {&PLACE_GATEWAY, false, false},   {&PLACE_GATEWAY, true, true},
+        {&PLACE_SLAVE, true, false},
+    };
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct exchange_local local = knows(5 + i, true);
+        local.unconfirmed = rows[i].unconfirmed;
+        stand(bench, *rows[i].place);
+        hear_as(bench, 2, ROUTE_LED, whohas(0, true), local);
+        assert_true(is_told(bench, 2, 5 + i));
+        if (only(bench, EXCHANGE_SEND)->notice.kept != rows[i].kept)
+            fail_msg("row %zu", i);
+    }
+}
+
+/* It asked, and then says no more than that it holds it: it still wants to know. */
+static void who_asked_is_answered_whatever_else_it_says(void **state)
+{
+    struct bench *bench = *state;
+
+    stand(bench, PLACE_GATEWAY);
+    bench->relations = FELLOW;
+    hear(bench, 2, asks_for(5), nothing());
+    hear(bench, 2, ihave(5, true), nothing());
+    landed(bench, 0, 0, put(5));
+    assert_true(is_told(bench, 2, 5));
 }
 
 /* Somebody who captured what a slave had said sends it again from a candidate's address. */
@@ -130,7 +171,8 @@ static void a_removal_is_confirmed_by_who_knows_it(void **state)
                             .name = NAME,
                             .version = version_of(5),
                             .port = 8080,
-                            .deleted = true};
+                            .deleted = true,
+                            .kept = true};
 
     stand(bench, PLACE_SLAVE);
     hear_as(bench, 2, MASTER_ABOVE, notice, removed);
@@ -456,6 +498,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_candidate_above_confirms_a_put),
         CASE(only_what_is_held_as_it_is_here_is_confirmed),
+        CASE(only_what_is_kept_is_said_to_be),
+        CASE(who_asked_is_answered_whatever_else_it_says),
         CASE(what_another_host_said_confirms_nothing),
         CASE(what_is_said_to_many_confirms_nothing),
         CASE(a_removal_is_confirmed_by_who_knows_it),

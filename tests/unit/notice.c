@@ -37,6 +37,7 @@ static void assert_same(const struct notice *a, const struct notice *b)
     assert_int_equal(a->spread_ms, b->spread_ms);
     assert_int_equal(a->content, b->content);
     assert_int_equal(a->held, b->held);
+    assert_int_equal(a->kept, b->kept);
     assert_int_equal(a->deleted, b->deleted);
     assert_int_equal(a->confirm, b->confirm);
     assert_int_equal(a->leads, b->leads);
@@ -77,6 +78,7 @@ static void what_is_written_is_read_back(void **state)
                             .time = 1795348800,
                             .port = 1,
                             .held = true,
+                            .kept = true,
                             .size = INT64_MAX,
                             .sha256 = {{1, 2, 3}}};
     struct notice tombstone = {.kind = NOTICE_IHAVE,
@@ -115,6 +117,7 @@ static void the_longest_notice_fits_a_message(void **state)
                        .spread_ms = NOTICE_SPREAD_MAX_MS,
                        .held = true,
                        .confirm = true,
+                       .kept = true,
                        .leads = true,
                        .size = INT64_MAX};
 
