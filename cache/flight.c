@@ -114,7 +114,7 @@ static void idle(struct flight *flight, const struct flight_event *event,
                  struct flight_actions *out)
 {
     if (event->readers == 0)
-        over(flight, FLIGHT_GIVE_UP, out);
+        over(flight, FLIGHT_LEAVE_OFF, out);
     else
         rest_until(flight, mono_after(event->now, FLIGHT_LOOK_NS));
 }

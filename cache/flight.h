@@ -141,7 +141,8 @@ enum flight_action_kind {
     FLIGHT_NEED,     /* find holders; SOURCES is the answer */
     FLIGHT_JUDGE,    /* source, fault: what it proved to be; PEER_FINE is praise */
     FLIGHT_LAND,     /* everything is here. The last action */
-    FLIGHT_GIVE_UP   /* it ends without having all. The last action */
+    FLIGHT_LEAVE_OFF, /* it cannot be kept, and nobody reads it (any more). The last action */
+    FLIGHT_GIVE_UP    /* it ends without having all. The last action */
 };
 
 struct flight_action {
@@ -165,7 +166,7 @@ enum flight_state {
     FLIGHT_SEEKING, /* waits for SOURCES; until `rest` */
     FLIGHT_LISTING, /* waits for the list */
     FLIGHT_RUNNING, /* waits for chunks */
-    FLIGHT_OVER     /* LAND or GIVE_UP was said */
+    FLIGHT_OVER     /* the last action was said */
 };
 
 enum flight_standing {

@@ -202,20 +202,41 @@ void flying_lands(struct flying *flying)
     pthread_mutex_unlock(&flights->lock);
 }
 
-void flying_end(struct flying *flying, enum flying_state state, enum flights_end how, bool gone)
+/* With flights.lock held. */
+static void settle(struct flying *flying, enum flying_state state, bool gone)
 {
-    struct flights *flights = flying->flights;
-    struct address source = flight_source_last(&flying->machine);
-
-    pthread_mutex_lock(&flights->lock);
     pthread_mutex_lock(&flying->lock);
     flying->state = state;
     pthread_mutex_unlock(&flying->lock);
-    flights->landing -= flying->landing;
+    flying->flights->landing -= flying->landing;
     flying->landing = false;
     if (gone)
         leave_table(flying);
-    pthread_mutex_unlock(&flights->lock);
+}
+
+void flying_settle(struct flying *flying, enum flying_state state, bool gone)
+{
+    pthread_mutex_lock(&flying->flights->lock);
+    settle(flying, state, gone);
+    pthread_mutex_unlock(&flying->flights->lock);
+}
+
+bool flying_settle_unread(struct flying *flying)
+{
+    bool unread;
+
+    pthread_mutex_lock(&flying->flights->lock);
+    unread = flying->readers == 0;
+    if (unread)
+        settle(flying, FLYING_FAILED, false);
+    pthread_mutex_unlock(&flying->flights->lock);
+    return unread;
+}
+
+void flying_end(struct flying *flying, enum flights_end how)
+{
+    struct flights *flights = flying->flights;
+    struct address source = flight_source_last(&flying->machine);
 
     flying_wake_all(flying);
     flights->options.ended(flights->options.arg, &flying->manifest, how, &source);

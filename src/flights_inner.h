@@ -151,9 +151,15 @@ void flying_drop(struct flying *flying);
  */
 void flying_lands(struct flying *flying);
 
-/* The end of its time aloft, on the fetch thread; drops that reference. `gone`: its partial will
- * not be written again. */
-void flying_end(struct flying *flying, enum flying_state state, enum flights_end how, bool gone);
+/* Its time aloft is over, on the fetch thread: whoever asks for it from here on makes it fly again.
+ * `gone`: its partial will not be written again. */
+void flying_settle(struct flying *flying, enum flying_state state, bool gone);
+
+/* The same for one that nobody reads. False where somebody has come meanwhile: it flies on. */
+bool flying_settle_unread(struct flying *flying);
+
+/* Tells of its end, after it has settled; drops the reference of its time aloft. */
+void flying_end(struct flying *flying, enum flights_end how);
 
 /* ---- flights_work.c: the fetch thread ------------------------------------------------------- */
 

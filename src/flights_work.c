@@ -51,34 +51,49 @@ static void on_alarm(void *arg)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
-/* What came while there was no room came for a reader, and all of them are content. */
-static bool has_passed_on(const struct flying *flying)
+static void come_down(struct flying *flying)
 {
-    return flying_is_passing(flying) && flying->passed_count > 0 && flying->readers == 0 &&
-           !flying->broken;
-}
-
-static void end(struct flying *flying, enum flying_state state, bool gone, const char *why)
-{
-    enum flights_end how = FLIGHTS_FAILED;
-
     fetch_alarm_free(flying->alarm);
     flying->alarm = NULL;
     free(flying->bytes);
     flying->bytes = NULL;
     flying->busy = FLYING_IDLE;
-    if (state == FLYING_LANDED) {
-        how = FLIGHTS_LANDED;
+}
+
+static void say_given_up(struct flying *flying, bool gone, const char *why)
+{
+    stat_add(STAT_FETCHES_FAILED, 1);
+    flying_log_given_up(flying, gone, why);
+}
+
+static void end(struct flying *flying, enum flying_state state, bool gone, const char *why)
+{
+    come_down(flying);
+    flying_settle(flying, state, gone);
+    if (state == FLYING_LANDED)
         flying_log_landed(flying);
-    } else if (has_passed_on(flying)) {
-        how = FLIGHTS_PASSED_ON;
-        flying_log_passed_on(flying);
-    } else if (!flying->ending) {
-        how = flying->readers ? FLIGHTS_FAILED : FLIGHTS_PUT_OFF;
-        stat_add(STAT_FETCHES_FAILED, 1);
-        flying_log_given_up(flying, gone, why);
+    else if (!flying->ending)
+        say_given_up(flying, gone, why);
+    flying_end(flying, state == FLYING_LANDED ? FLIGHTS_LANDED : FLIGHTS_FAILED);
+}
+
+/* There is no room to keep it, and nobody reads it (any more). What came then came for readers, and
+ * all of them are content. */
+static void leave_off(struct flying *flying)
+{
+    bool has_passed_on = flying->passed_count > 0;
+
+    come_down(flying);
+    if (!flying_settle_unread(flying)) {
+        flying_listen(flying); /* what those who came wait for was told when it was over */
+        flying_begin(flying);
+        return;
     }
-    flying_end(flying, state, how, gone);
+    if (has_passed_on)
+        flying_log_passed_on(flying);
+    else
+        say_given_up(flying, false, "there is no room to keep it, and nobody reads it");
+    flying_end(flying, has_passed_on ? FLIGHTS_PASSED_ON : FLIGHTS_FAILED);
 }
 
 /* Does the flight end here, because all are being stopped? Then it is gone. */
@@ -477,8 +492,6 @@ static const char *why_given_up(const struct flying *flying)
 {
     if (flying->broken)
         return store_sentence(flying->status);
-    if (flying_is_passing(flying) && flying->readers == 0)
-        return "there is no room to keep it, and nobody reads it (any more)";
     return "nobody who can be reached has its content";
 }
 
@@ -527,6 +540,9 @@ static void carry_out(struct flying *flying, const struct flight_actions *action
             break;
         case FLIGHT_LAND:
             land(flying);
+            break;
+        case FLIGHT_LEAVE_OFF:
+            leave_off(flying); /* the last one: it may be gone */
             break;
         case FLIGHT_GIVE_UP:
             give_up(flying); /* the last one: it may be gone */

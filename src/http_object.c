@@ -244,10 +244,13 @@ static enum step send_what_came(struct request *r, struct object *o, char *bytes
     r->answer_by = MONO_NEVER;
     count(o, false);
     begin_reply(&reply, r, o, false);
-    if (had == o->len)
-        return reply_memory(&reply, NULL, bytes, had);
-    free(bytes);
-    return reply_stream(&reply, o->len, read_flight);
+    if (had < o->len) {
+        free(bytes);
+        return reply_stream(&reply, o->len, read_flight);
+    }
+    flights_leave(o->flight); /* its memory need not wait for a slow client */
+    o->flight = NULL;
+    return reply_memory(&reply, NULL, bytes, had);
 }
 
 /* The head is sent when the first byte has come: until then a failure can still be told. */

@@ -128,7 +128,7 @@ static void what_is_passed_on_ends_with_its_last_reader(void **state)
     assert_true(b.actions.deadline.ns == b.now.ns + FLIGHT_LOOK_NS);
     b.readers = 0;
     wake_after(&b, FLIGHT_LOOK_NS);
-    expect_only(&b, FLIGHT_GIVE_UP);
+    expect_only(&b, FLIGHT_LEAVE_OFF);
 }
 
 /* What would come now would push out what nobody has read as yet. */

@@ -57,6 +57,9 @@ static void carry_out(struct world *w)
         case FLIGHT_LAND:
             w->landed = w->over = true;
             break;
+        case FLIGHT_LEAVE_OFF: /* there is room */
+            fail();
+            break;
         case FLIGHT_GIVE_UP:
             w->over = true;
             break;

@@ -183,6 +183,8 @@ static void on_blame(void *arg, const struct address *http, enum peer_fault faul
         node->blames[node->blame_count++].fault = fault;
     }
     pthread_mutex_unlock(&node->lock);
+    if (fault == PEER_FINE && node->on_fine)
+        node->on_fine(node->on_fine_arg);
 }
 
 void node_open(struct node *node, const char *home)

@@ -59,7 +59,9 @@ struct node {
     struct flights *flights;
     struct host *hosts[NODE_HOSTS_MAX];
     size_t host_count;
-    bool mute; /* never answers who has it */
+    bool mute;                  /* never answers who has it */
+    void (*on_fine)(void *arg); /* called when a source is praised; or NULL */
+    void *on_fine_arg;
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;

@@ -87,6 +87,15 @@ static void post(void *arg)
     sem_post(arg);
 }
 
+static struct flight_reader *join(struct scene *s, sem_t *woken)
+{
+    struct flight_reader *reader =
+        flights_join(s->node.flights, &s->goods.manifest, &own_host, span_of(""), post, woken);
+
+    assert_non_null(reader);
+    return reader;
+}
+
 /* Who has its content from us gets the list, too. */
 static void the_list_is_passed_on(void **state)
 {
@@ -111,11 +120,83 @@ static void the_list_is_passed_on(void **state)
     sem_destroy(&woken);
 }
 
+/* Joins when the source is praised for the content, after the list: that is, when a request has
+ * ended, and what follows from it is decided, but not yet done. */
+struct late {
+    struct scene *scene;
+    unsigned praises;
+    struct flight_reader *reader;
+    sem_t joined, woken;
+};
+
+static void join_late(void *arg)
+{
+    struct late *late = arg;
+
+    if (++late->praises != 2)
+        return;
+    late->reader = join(late->scene, &late->woken);
+    sem_post(&late->joined);
+}
+
+static void expect_begin(struct flight_reader *reader, const struct goods *goods, sem_t *woken)
+{
+    uint8_t bytes[100];
+    ssize_t n;
+
+    while ((n = flights_read(reader, 0, bytes, sizeof(bytes))) == FLIGHT_WAIT)
+        sem_wait(woken);
+    assert_int_equal(n, sizeof(bytes));
+    assert_memory_equal(bytes, goods->bytes, sizeof(bytes));
+}
+
+static void wait_until_asked(struct host *host)
+{
+    size_t asked;
+
+    do {
+        usleep(500);
+        pthread_mutex_lock(&host->lock);
+        asked = host->range_count;
+        pthread_mutex_unlock(&host->lock);
+    } while (asked == 0);
+}
+
+static void who_joins_as_it_ends_is_served(void **state)
+{
+    static struct scene s;
+    static struct late late;
+    struct flight_reader *first;
+    char byte;
+
+    (void)state;
+    scene_open(&s, 2 * CHUNK);
+    late = (struct late){.scene = &s};
+    sem_init(&late.joined, 0, 0);
+    sem_init(&late.woken, 0, 0);
+    s.node.on_fine = join_late;
+    s.node.on_fine_arg = &late;
+    first = join(&s, &late.woken);
+    assert_int_equal(flights_read(first, 0, &byte, 1), FLIGHT_WAIT);
+    wait_until_asked(&s.host);
+    flights_leave(first);
+    usleep(1100 * 1000); /* a source is praised once a second */
+    s.host.go = true;
+    sem_wait(&late.joined);
+    expect_begin(late.reader, &s.goods, &late.woken);
+    flights_leave(late.reader);
+    node_wait_ended(&s.node, 1);
+    scene_close(&s);
+    sem_destroy(&late.joined);
+    sem_destroy(&late.woken);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_crowd_of_readers_is_served),
         cmocka_unit_test(the_list_is_passed_on),
+        cmocka_unit_test(who_joins_as_it_ends_is_served),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("flights_passing", tests, NULL, NULL);
