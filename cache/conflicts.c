@@ -47,27 +47,32 @@ enum store_status ledger_conflict(struct view *view, uint64_t number, struct rec
     return record_decode(value, key, out) ? STORE_OK : ledger_rotten("conflict", key);
 }
 
-enum store_status ledger_conflict_of(struct view *view, struct span name, struct version version,
+/* Rivals of one moment stand in the order of their digests: of those that fit the last one wins. */
+enum store_status ledger_conflict_of(struct view *view, struct span name, const struct pick *pick,
                                      struct record *out)
 {
     static const struct digest least = {{0}};
     char from[RIVAL_KEY];
     struct scan scan;
     struct span key, value;
-    uint64_t number = 0;
-    enum store_status status;
+    struct record one;
+    enum store_status status = STORE_NOT_FOUND;
 
-    scan_begin(&scan, view, TABLE_RIVALS, rival_key(name, version, &least, from));
-    if (scan_next(&scan, &key, &value) && key.len == RIVAL_KEY &&
-        memcmp(key.at, from, RIVAL_STEM) == 0)
-        number = ledger_number_of(value);
+    scan_begin(&scan, view, TABLE_RIVALS, rival_key(name, pick->version, &least, from));
+    while (scan_next(&scan, &key, &value) && key.len == RIVAL_KEY &&
+           memcmp(key.at, from, RIVAL_STEM) == 0) {
+        enum store_status read = ledger_conflict(view, ledger_number_of(value), &one);
+        /* another name may have the same beginning of its digest */
+        if (read == STORE_OK && span_same(span_of(one.manifest.name), name) &&
+            pick_fits(pick, one.manifest.version, &one.manifest.sha256)) {
+            *out = one;
+            status = STORE_OK;
+        } else if (read != STORE_OK && status == STORE_NOT_FOUND) {
+            status = read;
+        }
+    }
     scan_end(&scan);
-    if (!number)
-        return view->status != STORE_OK ? view->status : STORE_NOT_FOUND;
-    status = ledger_conflict(view, number, out);
-    if (status == STORE_OK && !span_same(span_of(out->manifest.name), name))
-        return STORE_NOT_FOUND; /* another name of the same beginning of digest */
-    return status;
+    return view->status != STORE_OK ? view->status : status;
 }
 
 bool ledger_conflict_is_in_step(struct view *view, const struct record *record)
@@ -260,7 +265,7 @@ size_t store_conflicts(struct store *store, uint64_t after, size_t most,
     return visited;
 }
 
-enum store_status store_find_version(struct store *store, struct span name, struct version version,
+enum store_status store_find_version(struct store *store, struct span name, const struct pick *pick,
                                      struct store_entry *out)
 {
     struct view view;
@@ -271,8 +276,8 @@ enum store_status store_find_version(struct store *store, struct span name, stru
     view_begin(store->catalogue, &view);
     status = ledger_record(&view, name, &record);
     if (status == STORE_NOT_FOUND ||
-        (status == STORE_OK && !version_same(record.manifest.version, version)))
-        status = ledger_conflict_of(&view, name, version, &record);
+        (status == STORE_OK && !pick_fits(pick, record.manifest.version, &record.manifest.sha256)))
+        status = ledger_conflict_of(&view, name, pick, &record);
     if (status == STORE_OK)
         status = ledger_entry_of(&view, &record, out);
     view_end(&view);

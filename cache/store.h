@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "cache/manifest.h"
+#include "cache/pick.h"
 #include "src/base/digest.h"
 #include "src/base/text.h"
 #include "src/base/time.h"
@@ -135,9 +136,10 @@ typedef void store_conflict_visit(void *arg, const struct store_conflict *confli
 size_t store_conflicts(struct store *store, uint64_t after, size_t most,
                        store_conflict_visit *visit, void *arg);
 
-/* This version of the name: the newest one, or one that is kept as a conflict. */
-enum store_status store_find_version(struct store *store, struct span name, struct version version,
-                                     struct store_entry *out);
+/* This version of the name: the newest one, or one that is kept as a conflict; where the pick fits
+ * several, the first of them in the order that all nodes share, from the newest on. */
+enum store_status store_find_version(struct store *store, struct span name,
+                                     const struct pick *pick, struct store_entry *out);
 
 /* What tells two catalogues apart. `digest` covers all (name, version, content digest), in no
  * order: equal digests mean equal catalogues. */

@@ -24,7 +24,7 @@ struct object {
     bool asked_name; /* once is enough */
     struct question *question;
     bool version_given;
-    struct version version; /* only this one */
+    struct pick version; /* only this one */
 
     bool partial; /* 206 */
     uint64_t from, len;
@@ -374,8 +374,8 @@ static enum step ask(struct request *r, struct object *o, enum exchange_ask kind
 /* One that is not the newest is served where it is kept as a conflict; nobody fetches it. */
 static enum step older(struct request *r, struct object *o)
 {
-    if (store_find_version(r->http->options.world.store, span_of(o->name), o->version, &o->entry) !=
-        STORE_OK)
+    if (store_find_version(r->http->options.world.store, span_of(o->name), &o->version,
+                           &o->entry) != STORE_OK)
         return reply_refuse(r, 404, "that version is not here, only another one");
     if (o->entry.manifest.deleted)
         return reply_refuse(r, 404, "that version is the removal of the object");
@@ -398,7 +398,8 @@ static enum step find(struct request *r, struct object *o)
             stat_add(STAT_MISSES, 1);
         return reply_store(r, status);
     }
-    if (o->version_given && !version_same(o->version, o->entry.manifest.version))
+    if (o->version_given &&
+        !pick_fits(&o->version, o->entry.manifest.version, &o->entry.manifest.sha256))
         return older(r, o);
     if (o->entry.manifest.deleted)
         return reply_refuse(r, 404, "the object was removed");
@@ -440,7 +441,7 @@ static bool wants_newest(const struct request *r)
 enum step object_begin(struct request *r)
 {
     struct object *o = malloc(sizeof(*o));
-    char text[VERSION_TEXT_SIZE];
+    char text[PICK_SIZE];
     enum name_verdict verdict;
 
     MUST(o != NULL);
@@ -453,9 +454,12 @@ enum step object_begin(struct request *r)
         return reply_refuse(r, verdict == NAME_OTHER_DOMAIN ? 404 : 400, name_sentence(verdict));
     if (!request_admit(r, GATE_SENDME, ADMIT_ROUTED, span_of(o->name)))
         return STEP_DONE;
-    o->version_given = request_arg(r, "version", text, sizeof(text));
-    if (o->version_given && !version_parse(span_of(text), &o->version))
-        return reply_refuse(r, 400, "version= is of the form MILLISECONDS.COUNTER");
+    o->version_given = request_has_arg(r, "version");
+    if (o->version_given &&
+        !(request_arg(r, "version", text, sizeof(text)) && pick_parse(span_of(text), &o->version)))
+        return reply_refuse(r, 400,
+                            "version= is of the form MILLISECONDS.COUNTER, or behind that a slash "
+                            "and the first digits of the content's SHA-256");
     o->ask_newest = r->own_host && wants_newest(r);
     r->step = object_step;
     return STEP_WAIT;

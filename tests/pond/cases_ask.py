@@ -233,7 +233,8 @@ def case_whohas(home, here):
 def case_conflicts(home, here):
     """conflicts lists page by page what was replaced unknown; none is fine"""
     first = {"place": 4, "name": "example.com/x", "version": "2.0", "newest": "3.0", "node": "a",
-             "size": 4096, "deleted": False, "held": True, "until_ms": 86400000}
+             "size": 4096, "deleted": False, "held": True, "until_ms": 86400000,
+             "sha256": "3fa9c0d2" + 56 * "0"}
     second = {**first, "place": 9, "version": "2.7", "deleted": True, "held": False}
     with Fake(home) as fake:
         fake.on("GET", "/.pond/conflicts", lambda h: h.json(
@@ -246,7 +247,7 @@ def case_conflicts(home, here):
         expect(pond(home, here, "conflicts"), FAILED, "does not go on")
     rows = [line.split() for line in result.text.splitlines()]
     equal([(row[0], row[1], row[2], row[3], row[-1]) for row in rows[1:]],
-          [("2.0", "4,096", "a", "here", "example.com/x"),
+          [("2.0/3fa9c0d2", "4,096", "a", "here", "example.com/x"),
            ("2.7", "-", "a", "removal", "example.com/x")])
     equal(json.loads(as_json.text)["conflicts"], [first, second])
 

@@ -48,12 +48,12 @@ static struct seen *conflicts(struct store *store)
 }
 
 /* Does the store give out this version with the content home_bytes(seed, BYTES)? */
-static int compare_version(struct store *store, struct version version, uint64_t seed)
+static int compare_pick(struct store *store, const struct pick *pick, uint64_t seed)
 {
     struct store_entry entry;
     struct content *content;
     char *want = home_bytes(seed, BYTES), got[BYTES];
-    enum store_status status = store_find_version(store, span_of(NAME), version, &entry);
+    enum store_status status = store_find_version(store, span_of(NAME), pick, &entry);
 
     if (status == STORE_OK)
         status = content_open(store, &entry.manifest, &content);
@@ -65,6 +65,11 @@ static int compare_version(struct store *store, struct version version, uint64_t
     }
     free(want);
     return status;
+}
+
+static int compare_version(struct store *store, struct version version, uint64_t seed)
+{
+    return compare_pick(store, &(struct pick){.version = version}, seed);
 }
 
 /* What was put in here is kept beside the newer version of one who did not know of it. */
@@ -198,6 +203,53 @@ static void what_replaces_a_version_of_our_moment_does_not_hide_the_conflict(voi
     assert_int_equal(home_adopt(*state, &theirs, NULL), STORE_OK);
     assert_int_equal(conflicts(*state)->count, 1);
     assert_int_equal(compare_version(*state, mine.version, 9), 0);
+}
+
+static int by_manifest(const void *a, const void *b)
+{
+    return manifest_compare(a, b);
+}
+
+/* web0 has the content of seed 0, and so on. */
+static uint64_t seed_of(const struct manifest *m)
+{
+    return (uint64_t)(m->node[strlen("web")] - '0');
+}
+
+static void name_pick(const struct manifest *m, size_t digits, struct pick *out)
+{
+    *out = (struct pick){.version = m->version};
+    digest_hex(&m->sha256, out->digits);
+    out->digits[digits] = '\0';
+}
+
+/* Three hosts put at the same moment: each is to be had by its content's digits, and without them
+ * the one that stands. */
+static void versions_of_one_moment_are_picked_by_their_content(void **state)
+{
+    struct manifest m[3];
+    struct pick pick;
+
+    for (size_t i = 0; i < 3; i++) {
+        m[i] = foreign(i, 0, NULL);
+        m[i].version = m[0].version;
+        m[i].node[strlen("web")] = (char)('0' + i);
+    }
+    qsort(m, 3, sizeof(*m), by_manifest);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(home_adopt(*state, &m[i], NULL), STORE_OK);
+        home_land(*state, &m[i], seed_of(&m[i]));
+    }
+    assert_int_equal(conflicts(*state)->count, 2);
+    for (size_t i = 0; i < 3; i++) {
+        name_pick(&m[i], 8, &pick);
+        assert_int_equal(compare_pick(*state, &pick, seed_of(&m[i])), STORE_OK);
+        name_pick(&m[i], DIGEST_HEX_SIZE - 1, &pick);
+        assert_int_equal(compare_pick(*state, &pick, seed_of(&m[i])), STORE_OK);
+        pick.digits[DIGEST_HEX_SIZE - 2] ^= 1;
+        assert_int_equal(compare_pick(*state, &pick, seed_of(&m[i])), STORE_NOT_FOUND);
+    }
+    assert_int_equal(compare_version(*state, m[2].version, seed_of(&m[2])), STORE_OK);
 }
 
 static void the_same_content_is_no_conflict(void **state)
@@ -379,7 +431,8 @@ static void of_too_many_conflicts_the_oldest_go(void **state)
     assert_int_equal(home_figures(*state).conflicts, CONFLICTS_MAX);
     assert_int_equal(stat_values[STAT_CONFLICTS_DROPPED] - before, MORE);
     for (int i = 0; i <= MORE; i++)
-        assert_int_equal(store_find_version(*state, span_of(NAME), rival_of(i).version, &entry),
+        assert_int_equal(store_find_version(*state, span_of(NAME),
+                                            &(struct pick){.version = rival_of(i).version}, &entry),
                          i < MORE ? STORE_NOT_FOUND : STORE_OK);
 }
 
@@ -431,6 +484,7 @@ int main(void)
         HOME_CASE(a_second_version_elsewhere_does_not_hide_the_conflict),
         HOME_CASE(what_lies_before_a_short_chain_is_in_conflict),
         HOME_CASE(what_lies_before_a_short_chain_is_in_conflict_when_it_comes_late),
+        HOME_CASE(versions_of_one_moment_are_picked_by_their_content),
         HOME_CASE(many_versions_elsewhere_do_not_hide_the_conflict),
         HOME_CASE(what_replaces_a_version_of_our_moment_does_not_hide_the_conflict),
         HOME_CASE(the_same_content_is_no_conflict),

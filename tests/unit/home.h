@@ -254,6 +254,20 @@ static inline struct manifest home_foreign(const char *name, uint64_t seed, size
     return m;
 }
 
+/* Its content, home_bytes(seed, its size), is here. */
+static inline void home_land(struct store *store, const struct manifest *m, uint64_t seed)
+{
+    struct store_job job = {.kind = STORE_LAND, .manifest = *m};
+    char *bytes = home_bytes(seed, m->size);
+
+    home_wall_ms += 1000;
+    assert_int_equal(partial_open(store, m, &job.partial), STORE_OK);
+    assert_int_equal(partial_put(job.partial, 0, bytes, m->size), STORE_OK);
+    assert_int_equal(store_do(store, &job), STORE_OK);
+    partial_close(job.partial, true);
+    free(bytes);
+}
+
 /* Does what the store gives out for the name equal home_bytes(seed, len)? 0, or the status. */
 static inline int home_compare(struct store *store, const char *name, uint64_t seed, size_t len)
 {

@@ -81,19 +81,6 @@ static enum store_status adopt_unconfirmed(struct store *store, const struct man
     return store_do(store, &job);
 }
 
-static void land(struct store *store, const struct manifest *m, uint64_t seed)
-{
-    struct store_job job = {.kind = STORE_LAND, .manifest = *m};
-    char *bytes = home_bytes(seed, BYTES);
-
-    home_wall_ms += 1000;
-    assert_int_equal(partial_open(store, m, &job.partial), STORE_OK);
-    assert_int_equal(partial_put(job.partial, 0, bytes, BYTES), STORE_OK);
-    assert_int_equal(store_do(store, &job), STORE_OK);
-    partial_close(job.partial, true);
-    free(bytes);
-}
-
 static enum store_status confirm(struct store *store, const struct manifest *m)
 {
     struct store_job job = {.kind = STORE_CONFIRM, .manifest = *m};
@@ -160,7 +147,7 @@ static void what_nobody_confirmed_stays_whatever_the_limit(void **state)
     a = put_unconfirmed(*state, "example.com/a", 1);
     assert_int_equal(adopt_unconfirmed(*state, &b), STORE_OK);
     assert_int_equal(home_figures(*state).wanted, 1); /* the tier above will want it from here */
-    land(*state, &b, 2);
+    home_land(*state, &b, 2);
     home_put(*state, "example.com/c", 3, BYTES, NULL);
     assert_true(sweeps_until(*state, is_within_limit));
     assert_true(is_held(*state, "example.com/a") && is_held(*state, "example.com/b"));
@@ -194,7 +181,7 @@ static void own_content_goes_by_its_last_use_where_nothing_pins_it(void **state)
     policy(state, 2 * BYTES, &slave);
     home_put(*state, "example.com/a", 1, BYTES, NULL);
     home_adopt(*state, &b, NULL);
-    land(*state, &b, 2);
+    home_land(*state, &b, 2);
     home_wall_ms += 1000;
     home_put(*state, "example.com/c", 3, BYTES, NULL);
     assert_true(sweeps_until(*state, is_within_limit));
@@ -221,7 +208,7 @@ static void a_top_candidate_wants_all_and_drops_nothing(void **state)
     home_adopt(*state, &m[2], NULL);
     assert_true(sweeps_until(*state, three_are_wanted));
     for (uint64_t i = 0; i < 3; i++)
-        land(*state, &m[i], i + 1);
+        home_land(*state, &m[i], i + 1);
     assert_int_equal(home_figures(*state).may_go, 0);
     store_set_policy(*state, &slave);
     assert_true(sweeps_until(*state, three_are_unconfirmed));
@@ -254,7 +241,7 @@ static void hold_two(struct store *store)
 
     home_put(store, "example.com/a", 1, BYTES, NULL);
     home_adopt(store, &b, NULL);
-    land(store, &b, 2);
+    home_land(store, &b, 2);
 }
 
 static bool two_are_unconfirmed(struct store *store)
@@ -358,7 +345,7 @@ static void a_catalogue_lost_altogether_has_all_given_upward(void **state)
 
     policy(state, 1, &slave);
     assert_int_equal(adopt_unconfirmed(*state, &b), STORE_OK);
-    land(*state, &b, 2);
+    home_land(*state, &b, 2);
     put_unconfirmed(*state, "example.com/a", 1);
     store_close(*state);
     home_remove_below("catalogue");

@@ -4,12 +4,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cache/pick.h"
 #include "src/base/must.h"
 #include "tools/pond/ask.h"
 #include "tools/pond/figure.h"
 #include "tools/pond/table.h"
 
-enum { MILLISECONDS = 1000 };
+enum { MILLISECONDS = 1000, SHOWN_DIGITS = 8 };
 
 struct conflicts {
     bool json;
@@ -25,11 +26,19 @@ static void show_head(struct conflicts *all)
         table_cell(&all->table, head[i]);
 }
 
+/* As `get --version` takes it: another one may be of the same moment. */
+static void put_version(struct text *out, const json_t *one)
+{
+    text_puts(out, field_text(one, "version", "-"));
+    if (!field_true(one, "deleted"))
+        text_printf(out, "/%.*s", SHOWN_DIGITS, field_text(one, "sha256", ""));
+}
+
 static void show(struct conflicts *all, const json_t *one)
 {
     bool deleted = field_true(one, "deleted");
-    char size[32], until[64];
-    struct text text = TEXT_OVER(size), when = TEXT_OVER(until);
+    char version[PICK_SIZE], size[32], until[64];
+    struct text pick = TEXT_OVER(version), text = TEXT_OVER(size), when = TEXT_OVER(until);
     double ms;
 
     if (deleted)
@@ -40,7 +49,8 @@ static void show(struct conflicts *all, const json_t *one)
         figure_time(&when, (int64_t)(ms / MILLISECONDS));
     else
         text_putc(&when, '-');
-    table_cell(&all->table, field_text(one, "version", "-"));
+    put_version(&pick, one);
+    table_cell(&all->table, version);
     table_cell(&all->table, size);
     table_cell(&all->table, field_text(one, "node", "-"));
     table_cell(&all->table, deleted ? "removal" : field_true(one, "held") ? "here" : "away");

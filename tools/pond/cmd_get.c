@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/pick.h"
 #include "tools/pond/outfile.h"
 #include "tools/pond/progress.h"
 
@@ -92,13 +93,15 @@ static enum pond_exit fetch(struct pond *pond, struct download *download, const 
 static enum pond_exit make_target(struct pond *pond, const char *name, struct text *out)
 {
     const char *version = pond->args->value[OPTION_VERSION];
-    struct version parsed;
+    struct pick parsed;
 
     name_to_target(span_of(name), out);
     if (!version)
         return POND_DONE;
-    if (!version_parse(span_of(version), &parsed))
-        return say_exit(POND_USAGE, "\"%s\" is no version: give one as pond ls prints it", version);
+    if (!pick_parse(span_of(version), &parsed))
+        return say_exit(POND_USAGE,
+                        "\"%s\" is no version: give one as pond ls and pond conflicts print it",
+                        version);
     text_puts(out, "?");
     pond_query(out, "version", version);
     return POND_DONE;
