@@ -35,8 +35,8 @@ enum store_status ledger_record_at(struct view *view, uint64_t sequence, struct 
  * them. */
 #define LEDGER_CONFLICT (UINT64_C(1) << 63)
 enum store_status ledger_conflict(struct view *view, uint64_t number, struct record *out);
-enum store_status ledger_conflict_of(struct view *view, struct span name,
-                                     const struct pick *pick, struct record *out);
+enum store_status ledger_conflict_of(struct view *view, struct span name, const struct pick *pick,
+                                     struct record *out);
 bool ledger_keeps(struct view *view, const struct manifest *m); /* is it kept already? */
 enum store_status ledger_record_of_key(struct view *view, struct span key, struct record *out);
 enum store_status ledger_holding(struct view *view, const struct digest *sha256,

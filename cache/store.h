@@ -138,8 +138,8 @@ size_t store_conflicts(struct store *store, uint64_t after, size_t most,
 
 /* This version of the name: the newest one, or one that is kept as a conflict; where the pick fits
  * several, the first of them in the order that all nodes share, from the newest on. */
-enum store_status store_find_version(struct store *store, struct span name,
-                                     const struct pick *pick, struct store_entry *out);
+enum store_status store_find_version(struct store *store, struct span name, const struct pick *pick,
+                                     struct store_entry *out);
 
 /* What tells two catalogues apart. `digest` covers all (name, version, content digest), in no
  * order: equal digests mean equal catalogues. */
