@@ -3,13 +3,17 @@
 #define POND_SRC_HTTP_REPLY_H
 
 #include "src/base/digest.h"
+#include "src/fetch.h"
 #include "src/http_inner.h"
 
 /*
  * Answers: a status and headers are collected, then one of the ends below gives the body, signs
  * what is to be signed, and hands all of it to libmicrohttpd. On the request's worker.
  */
-enum { REPLY_HEADERS_MAX = 24, REPLY_MEMORY = 6 * 1024 };
+enum {
+    REPLY_HEADERS_MAX = 24,
+    REPLY_MEMORY = FETCH_TARGET_SIZE + 2048 /* what a redirect repeats, and all that is ours */
+};
 
 struct reply {
     struct request *request;

@@ -133,6 +133,28 @@ static void a_target_beyond_all_names_is_not_repeated(void **state)
     answer_free(&a);
 }
 
+/* Each that is shorter goes into the answer. */
+static void targets_of_any_length_are_answered(void **state)
+{
+    char target[6600] = HELD "?";
+    struct answer a;
+
+    (void)state;
+    memset(target + strlen(target), 'x', sizeof(target) - strlen(target));
+    for (size_t len = 5000; len < sizeof(target); len += 37) {
+        target[len] = '\0';
+        ask_from(&site, SLAVE_HOST, "GET", target, "", &a);
+        if (a.status != 414) {
+            expect(&a, 307, NULL);
+            assert_string_equal(answer_header(&a, "Location") + strlen("http://127.0.0.2:65028"),
+                                target);
+        }
+        answer_free(&a);
+        target[len] = 'x';
+    }
+    expect_from(MASTER_HOST, HELD, 200, "pond");
+}
+
 static void without_a_master_slaves_are_told_to_come_again(void **state)
 {
     struct answer a;
@@ -236,6 +258,7 @@ int main(void)
         BACKUP(who_was_away_shows_its_catalogue_to_nobody_above),
         BACKUP(a_backup_sends_slaves_to_the_master),
         BACKUP(a_target_beyond_all_names_is_not_repeated),
+        BACKUP(targets_of_any_length_are_answered),
         BACKUP(without_a_master_slaves_are_told_to_come_again),
         BACKUP(without_a_master_what_is_at_hand_is_stale),
         BACKUP(strangers_are_refused_and_closed),

@@ -22,17 +22,22 @@ static struct keyring *keyring;
 static struct seal *seal;
 static struct challenge_client *client;
 
-static int start(void **state)
+static int start_with(const struct site_options *options)
 {
     struct span key = span_of(KEY);
 
-    (void)state;
-    site_start(&site, &(struct site_options){.key = KEY});
+    site_start(&site, options);
     site_put(&site, "example.com/a", BODY, strlen(BODY));
     keyring = keyring_new(&key, 1, false);
     seal = seal_new(keyring);
     client = challenge_client_new(NODE, SITE_DOMAIN);
     return 0;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    return start_with(&(struct site_options){.key = KEY});
 }
 
 static int stop(void **state)
@@ -102,7 +107,7 @@ static void learn_nonce(void)
 static bool answer_is_signed(const struct answer *a, const struct challenge_claim *claim)
 {
     struct challenge_answer answer = {.status = a->status};
-    char values[CHALLENGE_HEADERS_MAX][256];
+    char values[CHALLENGE_HEADERS_MAX][8192];
     const char *info;
 
     for (size_t i = 0; i < challenge_answer_header_count; i++) {
@@ -249,15 +254,64 @@ static void unsigned_changes_are_asked_for_a_signature(void **state)
     answer_free(&a);
 }
 
+/* ---- a backup of a tier -----------------------------------------------------------------------
+ */
+
+#define SLAVE_HOST "127.0.0.77"
+#define MASTER_HOST "127.0.0.2"
+
+static int start_backup(void **state)
+{
+    const struct member tier[] = {
+        site_member("127.0.0.1", MEMBER_CANDIDATE, "paris"),
+        site_member(MASTER_HOST, MEMBER_CANDIDATE, "paris"),
+        site_member("127.0.0.0/24", MEMBER_SLAVE, "paris"),
+    };
+
+    (void)state;
+    start_with(&(struct site_options){.key = KEY, .members = tier, .member_count = 3});
+    site_publish(&site, "paris", BALLOT_BACKUP, MASTER_HOST, MONO_NEVER);
+    return 0;
+}
+
+/* The target of any length that is taken goes into the answer, beside all that signs it. */
+static void targets_of_any_length_are_sent_to_the_master(void **state)
+{
+    char target[6600] = "/example.com/a?";
+    unsigned told[2] = {0};
+
+    (void)state;
+    learn_nonce();
+    memset(target + strlen(target), 'x', sizeof(target) - strlen(target));
+    for (size_t len = 5000; len < sizeof(target); len += 37) {
+        struct challenge_claim claim;
+        struct answer a;
+        char *headers;
+        target[len] = '\0';
+        headers = sign("GET", target, "", &claim);
+        ask_from(&site, SLAVE_HOST, "GET", target, headers, &a);
+        if ((a.status != 307 && a.status != 414) || !answer_is_signed(&a, &claim))
+            fail_msg("%zu bytes: %u: %s", len, a.status, a.head ? a.head : "no answer");
+        told[a.status == 414]++;
+        answer_free(&a);
+        free(headers);
+        target[len] = 'x';
+    }
+    assert_true(told[0] > 0 && told[1] > 0);
+}
+
 int main(void)
 {
+#define ALONE(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define BACKUP(test) cmocka_unit_test_setup_teardown(test, start_backup, stop)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(signed_requests_get_signed_answers),
-        cmocka_unit_test(what_was_said_or_changed_is_refused),
-        cmocka_unit_test(a_nonce_of_no_use_is_stale),
-        cmocka_unit_test(another_scheme_counts_as_unsigned),
-        cmocka_unit_test(a_signed_put_is_held_to_its_digest),
-        cmocka_unit_test(unsigned_changes_are_asked_for_a_signature),
+        ALONE(signed_requests_get_signed_answers),
+        ALONE(what_was_said_or_changed_is_refused),
+        ALONE(a_nonce_of_no_use_is_stale),
+        ALONE(another_scheme_counts_as_unsigned),
+        ALONE(a_signed_put_is_held_to_its_digest),
+        ALONE(unsigned_changes_are_asked_for_a_signature),
+        BACKUP(targets_of_any_length_are_sent_to_the_master),
     };
-    return cmocka_run_group_tests_name("http_signed", tests, start, stop);
+    return cmocka_run_group_tests_name("http_signed", tests, NULL, NULL);
 }

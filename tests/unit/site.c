@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,6 +246,17 @@ int site_connect(const struct site *site)
     return connected(socket(AF_INET, SOCK_STREAM, 0), &to.any, len);
 }
 
+int site_connect_narrow(const struct site *site)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0), segment = 536, room = 4096;
+    union sockaddr_any to;
+    socklen_t len = address_to_socket(&site->address, &to);
+
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment)), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
+    return connected(fd, &to.any, len);
+}
+
 int site_connect_from(const struct site *site, const char *host)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -353,7 +366,7 @@ static bool read_chunks(int fd, struct answer *a)
 
 const char *answer_header(const struct answer *a, const char *name)
 {
-    static _Thread_local char value[4096];
+    static _Thread_local char value[8192];
     size_t len = strlen(name);
 
     for (const char *line = a->head; line && *line; line = strchr(line, '\n') + 1) {

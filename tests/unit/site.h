@@ -69,6 +69,9 @@ void site_publish(struct site *site, const char *tier, enum ballot_role role, co
 int site_connect(const struct site *site); /* over TCP */
 int site_control(const struct site *site); /* over the control socket */
 
+/* Over TCP, with so little room on the way that what is not read is soon felt. */
+int site_connect_narrow(const struct site *site);
+
 struct answer {
     unsigned status; /* 0: the connection ended, or was silent for 10 s, before a whole head */
     char *head;      /* with its empty line, ended by a NUL */
