@@ -39,6 +39,8 @@ static void resume(struct request *r)
     if (r->next)
         r->next->link = r->link;
     r->visitor->suspended = NULL;
+    /* If it answers already, it may wait for its client from now on. */
+    reaper_state(r->visitor->reaped, REAPER_REPLY);
     MHD_resume_connection(r->connection);
 }
 

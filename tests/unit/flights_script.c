@@ -53,6 +53,7 @@ ssize_t flights_read(struct flight_reader *reader, uint64_t from, void *bytes, s
         memcpy(bytes, script.bytes + from, (size_t)n);
     } else {
         reader->waits = true;
+        script.waits++;
     }
     pthread_mutex_unlock(&script.lock);
     return n;

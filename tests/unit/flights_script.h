@@ -32,6 +32,7 @@ extern struct script {
     struct share share;
     struct flight_reader readers[READERS_MAX];
     unsigned joined, left, started;
+    unsigned waits; /* of readers for bytes */
 } script;
 
 /* So much more comes in, or nothing any more; whoever waits is woken. */

@@ -84,7 +84,7 @@ static int begin(void **state)
     pthread_mutex_lock(&script.lock);
     script.had = 0;
     script.failed = script.full = script.listed = script.passes = false;
-    script.joined = script.left = script.started = 0;
+    script.joined = script.left = script.started = script.waits = 0;
     pthread_mutex_unlock(&script.lock);
     adopt(sizeof(script.bytes));
     return 0;
@@ -232,6 +232,29 @@ static void too_many_readers_are_told_to_come_later(void **state)
     fd = ask("GET", "");
     read_answer(fd, false, &a);
     assert_int_equal(a.status, 503);
+    answer_free(&a);
+    close(fd);
+}
+
+/* Its answer waited for us once: from then on it waits for the client again. */
+static void a_reader_that_stops_reading_is_cut_off(void **state)
+{
+    int fd = site_connect_narrow(&site);
+    struct answer a;
+    mono_t since;
+
+    (void)state;
+    send_text(fd, "GET /" NAME " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    until(&script.waits, 1);
+    let_in(1000, false);
+    until(&script.waits, 2);
+    let_in(sizeof(script.bytes) - 1000, false);
+    since = clock_mono();
+    until(&script.left, 1);
+    assert_true(mono_between(since, clock_mono()) < MONO_S(5));
+    read_answer(fd, false, &a);
+    assert_int_equal(a.status, 200);
+    assert_false(a.whole);
     answer_free(&a);
     close(fd);
 }
@@ -463,6 +486,7 @@ int main(void)
         cmocka_unit_test_setup(the_newer_version_is_served_where_the_old_is_gone, begin),
         cmocka_unit_test_setup(empty_content_is_landed_all_the_same, begin),
         cmocka_unit_test_setup(too_many_readers_are_told_to_come_later, begin),
+        cmocka_unit_test_setup(a_reader_that_stops_reading_is_cut_off, begin),
         cmocka_unit_test_setup(a_client_that_vanishes_is_noticed, begin),
         cmocka_unit_test_setup(head_and_others_fetch_nothing, begin),
         cmocka_unit_test_setup(rot_is_never_served, begin),
