@@ -375,9 +375,11 @@ static void watch(struct elect *m, struct elect_actions *out)
 
     if (m->state == ELECT_BACKUP && m->master != ELECT_NOBODY)
         wanted = m->members[m->master].address;
-    if (address_same_host(&wanted, &m->watched))
+    if (address_same_host(&wanted, &m->watched) &&
+        (address_is_any(&wanted) || address_same_host(&m->rules.address, &m->watched_from)))
         return;
     m->watched = wanted;
+    m->watched_from = m->rules.address;
     elect_act(out, ELECT_WATCH)->to = wanted;
 }
 

@@ -199,7 +199,8 @@ enum elect_action_kind {
     ELECT_ROLE,    /* role, reason, again: tell the queues. The view is new too */
     ELECT_SEND,    /* ballot (but for boot, counter, tier, node, which the driver fills in), to */
     ELECT_TO_ALL,  /* ballot: to the tier, or its multicast group, signed once */
-    ELECT_WATCH,   /* to: hold a connection to it, and to none other of this tier; zero: to none */
+    ELECT_WATCH,   /* to: hold a connection to it, from our address as it is now, and to none other
+                      of this tier; zero: to none */
     ELECT_NOTE     /* reason, from: a ballot that changed nothing, or a wait: count it, log it */
 };
 

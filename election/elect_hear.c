@@ -141,19 +141,13 @@ static bool hear_voice(struct elect *m, int row, const struct ballot *ballot,
     return true;
 }
 
-/* Is this solicit of its sender new? They decide nothing, so one may overtake another; but what is
- * far behind, or was heard before, is not. */
+/* Is this solicit of its sender's life new? They decide nothing, so one may overtake another; but
+ * what is far behind, or was heard before, is not. */
 static bool is_new_question(struct sender *sender, const struct ballot *ballot)
 {
     uint64_t ahead = ballot->counter - sender->asked_top;
     uint64_t behind = sender->asked_top - ballot->counter;
 
-    if (ballot->boot != sender->asked_boot) {
-        sender->asked_boot = ballot->boot;
-        sender->asked_top = ballot->counter;
-        sender->asked_bits = 1;
-        return true;
-    }
     if (ballot->counter > sender->asked_top) {
         sender->asked_bits = ahead < 64 ? sender->asked_bits << ahead | 1 : 1;
         sender->asked_top = ballot->counter;
@@ -165,24 +159,27 @@ static bool is_new_question(struct sender *sender, const struct ballot *ballot)
     return true;
 }
 
-/* Who solicits is answered once for each ballot of its, however often that is repeated, and not
- * too often: the answer goes to where the question says that it came from. */
+/* Who solicits is answered, but not too often: the answer goes to where the question says that it
+ * came from. Who is believed is answered once for each ballot of its, however often that is
+ * repeated. Whoever else asks by its name may be an earlier life of it, recorded: that takes away
+ * none of its answers. */
 static void hear_solicit(struct elect *m, int row, const struct ballot *ballot,
                          struct elect_actions *out)
 {
     struct elect_member *member = &m->members[row];
     struct sender *sender = &m->senders[row];
     bool believed = is_same_life(member, ballot) && elect_is_believed(m, row);
+    mono_t *answered = believed ? &sender->answered : &sender->answered_others;
 
-    if (!is_new_question(sender, ballot)) {
+    if (believed && !is_new_question(sender, ballot)) {
         elect_note(m, REASON_REPLAYED, &member->address, out);
         return;
     }
-    if (mono_between(sender->answered, m->now) < ELECT_SOLICIT_GAP_NS) {
+    if (mono_between(*answered, m->now) < ELECT_SOLICIT_GAP_NS) {
         elect_note(m, REASON_TOO_OFTEN, &member->address, out);
         return;
     }
-    sender->answered = m->now;
+    *answered = m->now;
     /* It may be a master too that is about to give way: it shall say so first. */
     if (!believed && member->candidate && m->state == ELECT_MASTER)
         elect_say_solicit(m, row, out);

@@ -33,9 +33,10 @@ struct sender {
     uint64_t epoch;
     struct ballot_head head;
     struct address successor;
-    mono_t solicited;                           /* by us */
-    mono_t answered;                            /* its last solicit, by us */
-    uint64_t asked_boot, asked_top, asked_bits; /* its solicits: the last 64 counters */
+    mono_t solicited;               /* by us */
+    mono_t answered;                /* its last solicit, by us: of the life that is believed */
+    mono_t answered_others;         /* that of any other */
+    uint64_t asked_top, asked_bits; /* the solicits of that life: the last 64 counters */
     mono_t asking;    /* since when it is asked again and again, as an unproven master */
     mono_t ask_again; /* next, `ask_left` times */
     uint8_t ask_left;
@@ -106,7 +107,7 @@ struct elect {
     mono_t ask_again; /* the first of the senders' */
     mono_t shown;     /* `changed` was last said */
     bool dirty;       /* something in the view is not what it was */
-    struct address watched;
+    struct address watched, watched_from;
     mono_t deadline;
 
     /* Members: the candidates (but for us) first, heard or not; then who was heard. */

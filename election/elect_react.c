@@ -95,6 +95,14 @@ static void hear_standing(struct elect *m, int who, const struct ballot *ballot,
                    who, out);
 }
 
+/* No question of a life that begins is answered yet, however high an earlier one's counter was. */
+static void begin_life(struct sender *sender, const struct ballot *ballot)
+{
+    sender->answered = ELECT_LONG_AGO;
+    sender->asked_top = ballot->counter;
+    sender->asked_bits = 1; /* this one was none */
+}
+
 /* What the ballot tells of its sender. */
 static void learn(struct elect *m, int who, const struct ballot *ballot)
 {
@@ -128,6 +136,8 @@ void elect_believe(struct elect *m, int who, const struct ballot *ballot, bool r
     bool met = reborn || !elect_is_believed(m, who);
 
     learn(m, who, ballot);
+    if (reborn)
+        begin_life(&m->senders[who], ballot);
     m->unkept = m->unkept || (reborn && m->members[who].candidate);
     if (ballot->epoch > m->epoch) {
         m->epoch = ballot->epoch;

@@ -51,7 +51,8 @@ int elect_add(struct elect *m, const struct address *address)
                                       .advert = ELECT_LONG_AGO,
                                       .asking = ELECT_LONG_AGO,
                                       .solicited = ELECT_LONG_AGO,
-                                      .answered = ELECT_LONG_AGO};
+                                      .answered = ELECT_LONG_AGO,
+                                      .answered_others = ELECT_LONG_AGO};
     m->index[at] = (uint16_t)(row + 1);
     m->count++;
     m->roster++;

@@ -105,6 +105,43 @@ static void a_backup_watches_its_master_alone(void **state)
     cluster_free(c);
 }
 
+/* How often the last step said WATCH. */
+static unsigned watches(const struct cluster *c)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < c->actions->count; i++)
+        count += c->actions->list[i].kind == ELECT_WATCH;
+    return count;
+}
+
+static void a_backup_that_moves_watches_its_master_anew(void **state)
+{
+    struct cluster *c = cluster_new(2);
+    struct address first = node_address(0);
+    struct elect_rules *rules = &c->stations[1].rules;
+
+    (void)state;
+    cluster_begin_all(c);
+    cluster_run(c, MONO_S(10));
+    cluster_tell_rules(c, 1);
+    assert_int_equal(watches(c), 0);
+    rules->address = rules->candidates[1] = node_address(5);
+    cluster_tell_rules(c, 1);
+    assert_int_equal(watches(c), 1);
+    assert_true(address_same_host(&c->stations[1].watched, &first));
+    cluster_tell_rules(c, 1);
+    assert_int_equal(watches(c), 0);
+    rules->address = rules->candidates[1] = node_address(1);
+    rules->candidates[0] = node_address(6);
+    cluster_tell_rules(c, 1); /* its master is a candidate no more */
+    assert_true(address_is_any(&c->stations[1].watched));
+    rules->address = rules->candidates[1] = node_address(5);
+    cluster_tell_rules(c, 1);
+    assert_int_equal(watches(c), 0); /* there is nobody to watch */
+    cluster_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +151,7 @@ int main(void)
         cmocka_unit_test(a_refusal_by_another_than_the_master_says_nothing),
         cmocka_unit_test(a_master_that_was_restarted_shows_it_when_it_has_proven_it),
         cmocka_unit_test(a_backup_watches_its_master_alone),
+        cmocka_unit_test(a_backup_that_moves_watches_its_master_anew),
     };
     return cmocka_run_group_tests_name("elect_died", tests, NULL, NULL);
 }

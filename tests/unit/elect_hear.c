@@ -511,8 +511,8 @@ static void a_question_is_answered_once_in_whatever_order(void **state)
     static const uint64_t order[] = {205, 204, 210, 140, 207, 268};
     struct cluster *c = *state;
 
-    prove(c, said(BALLOT_STANDING, 1, 7, 10));
     for (size_t node = 1; node < 4; node += 2) {
+        prove(c, said(BALLOT_STANDING, node, 7, 10));
         for (size_t i = 0; i < 6; i++) {
             hear(c, question(node, 7, order[i]));
             if (order[i] == 140) /* too far behind to tell */
@@ -525,9 +525,50 @@ static void a_question_is_answered_once_in_whatever_order(void **state)
             hear(c, question(node, 7, order[i]));
             refused_in_silence(c, REASON_REPLAYED);
         }
+        hear(c, said(BALLOT_STANDING, node, 7, 11));
+        taken(c);
     }
-    hear(c, said(BALLOT_STANDING, 1, 7, 11));
+}
+
+/* Its counter begins anew with each life, or goes back where it was set back to an earlier moment.
+ */
+static void a_new_life_is_answered_from_its_first_question_on(void **state)
+{
+    struct cluster *c = *state;
+    struct ballot back = said(BALLOT_STANDING, 1, 8, 2);
+
+    prove(c, said(BALLOT_STANDING, 1, 7, 1000));
+    hear(c, question(1, 7, 1001));
+    answered(c, question(1, 7, 1001));
+    prove(c, said(BALLOT_STANDING, 1, 8, 300));
+    hear(c, question(1, 8, 301));
+    answered(c, question(1, 8, 301));
+    cluster_run(c, MONO_S(200)); /* it is not believed any more, nor was it forgotten */
+    hear(c, said(BALLOT_STANDING, 1, 8, 1));
+    hear_echo(c, back, refused_and_asked(c, REASON_REPLAYED));
     taken(c);
+    hear(c, question(1, 8, 3));
+    assert_non_null(only(c, ELECT_SEND)); /* the answer of a master, by now */
+    assert_true(only(c, ELECT_SEND)->ballot.has_echo);
+}
+
+/* Recorded, and sent again without end: also its own, which it has said in this life. */
+static void questions_of_earlier_lives_take_no_answer_from_this_one(void **state)
+{
+    struct cluster *c = *state;
+    uint64_t asked = 100, replays = 0;
+
+    prove(c, said(BALLOT_STANDING, 1, 3, 10));
+    for (unsigned i = 0; i < 8; i++) {
+        hear(c, question(1, 3, ++asked));
+        answered(c, question(1, 3, asked));
+        for (int64_t us = 0; us < 125000; us += 10) {
+            c->now = mono_after(c->now, MONO_MS(1) / 100);
+            hear(c, question(1, replays % 3 + 1, replays % 3 == 2 ? asked : replays % 90 + 1));
+            replays++;
+        }
+    }
+    assert_true(is_proven(c, 1));
 }
 
 static void who_asks_too_often_is_not_answered(void **state)
@@ -575,6 +616,8 @@ int main(void)
         CASE(epochs_have_bounds),
         CASE(anyone_is_answered_known_or_not),
         CASE(a_question_is_answered_once_in_whatever_order),
+        CASE(a_new_life_is_answered_from_its_first_question_on),
+        CASE(questions_of_earlier_lives_take_no_answer_from_this_one),
         CASE(who_asks_too_often_is_not_answered),
     };
     return cmocka_run_group_tests_name("elect_hear", tests, NULL, NULL);
