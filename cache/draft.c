@@ -63,7 +63,9 @@ static bool reserve(struct draft *draft, uint64_t size)
 
     if (size < WRITE_BACK)
         return true;
-    if (home_free(&draft->store->home) < size)
+    if (size > INT64_MAX)
+        return false;
+    if (!reserve_hold(draft->store) || home_free(&draft->store->home) < size + RESERVE_LOW)
         return false;
     if (fallocate(draft->fd, 0, 0, (off_t)size) == 0) {
         draft->reserved = size;
@@ -181,7 +183,7 @@ enum store_status draft_write(struct draft *draft, const void *bytes, size_t len
         return draft->status = STORE_FULL;
     if (draft->lacks)
         return STORE_FULL;
-    if (!file_write(draft->fd, bytes, len, draft->size))
+    if (!reserve_hold(draft->store) || !file_write(draft->fd, bytes, len, draft->size))
         return write_failed(draft, len);
     digester_add(draft->whole, bytes, len);
     add_to_chunks(draft, bytes, len);

@@ -243,8 +243,9 @@ uint64_t home_free(const struct home *home)
 {
     struct statvfs told;
 
-    return fstatvfs(home->fd[FOLDER_HOME], &told) == 0 ? (uint64_t)told.f_bavail * told.f_frsize
-                                                       : 0;
+    if (fstatvfs(home->fd[FOLDER_HOME], &told) != 0 || told.f_blocks == 0)
+        return INT64_MAX;
+    return (uint64_t)told.f_bavail * told.f_frsize;
 }
 
 bool file_system_sync(const struct home *home)

@@ -71,7 +71,8 @@ bool file_sync(const struct home *home, enum folder folder, const char *name);
 /* Syncs the folder, or its subfolder `part` ("ab") where that is given. */
 bool folder_sync(const struct home *home, enum folder folder, const char *part);
 
-/* How many bytes could still be written, as far as the file system tells; 0: it does not. */
+/* How many bytes could still be written, as far as the file system tells; INT64_MAX: it does not.
+ */
 uint64_t home_free(const struct home *home);
 
 /* Syncs all that the file system has of anybody's. */

@@ -307,6 +307,7 @@ void group_run(struct group *group, struct store_job **jobs, size_t count)
     enum store_status status;
 
     begin(group, jobs, count);
+    reserve_spend(store);
     sync_drafts(group);
     note_intents(group);
     group->ledger = (struct ledger){0};

@@ -322,8 +322,10 @@ enum store_status partial_set_list(struct partial *partial, const void *list, si
     copy = malloc(len);
     MUST(copy != NULL);
     memcpy(copy, list, len);
-    status = list_write(&partial->store->home, &partial->manifest.sha256, copy, partial->count,
-                        partial->name);
+    status = STORE_FULL;
+    if (reserve_hold(partial->store))
+        status = list_write(&partial->store->home, &partial->manifest.sha256, copy, partial->count,
+                            partial->name);
     if (status == STORE_FULL) {
         begin_passing(partial);
     } else if (status != STORE_OK) {
@@ -351,6 +353,16 @@ uint32_t partial_had(const struct partial *partial)
     return atomic_load(&partial->had_count);
 }
 
+static enum store_status write_chunk(struct partial *partial, uint32_t chunk, const void *bytes,
+                                     size_t len)
+{
+    if (!reserve_hold(partial->store))
+        return STORE_FULL;
+    if (file_write(partial->fd, bytes, len, chunk_at(chunk, partial->manifest.chunk_size)))
+        return STORE_OK;
+    return partial_fault(partial, "write");
+}
+
 enum store_status partial_put(struct partial *partial, uint32_t chunk, const void *bytes,
                               size_t len)
 {
@@ -368,11 +380,9 @@ enum store_status partial_put(struct partial *partial, uint32_t chunk, const voi
         return STORE_WRONG;
     if (partial->memory)
         return put_in_memory(partial, chunk, bytes, len);
-    if (file_write(partial->fd, bytes, len, chunk_at(chunk, partial->manifest.chunk_size))) {
+    status = write_chunk(partial, chunk, bytes, len);
+    if (status == STORE_OK)
         mark_had(partial, chunk);
-        return STORE_OK;
-    }
-    status = partial_fault(partial, "write");
     if (status != STORE_FULL)
         return status;
     begin_passing(partial);
@@ -472,6 +482,8 @@ static bool write_small(const struct partial *partial, enum folder folder, const
 /* Where something has its place already, that may be open and is replaced as a whole. */
 static bool place_small(const struct partial *partial, const char *place)
 {
+    if (!reserve_hold(partial->store))
+        return false;
     if (write_small(partial, FOLDER_CONTENT, place, O_EXCL))
         return true;
     return errno == EEXIST && write_small(partial, FOLDER_PARTIAL, partial->name, O_TRUNC) &&
@@ -486,6 +498,7 @@ enum store_status partial_sync(struct partial *partial)
 enum store_status partial_place(struct partial *partial)
 {
     char place[FILE_NAME_SIZE];
+    enum store_status status;
     bool placed;
 
     file_of_digest(FOLDER_CONTENT, &partial->manifest.sha256, place);
@@ -494,10 +507,14 @@ enum store_status partial_place(struct partial *partial)
     else
         placed = file_rename(&partial->store->home, FOLDER_PARTIAL, partial->name, FOLDER_CONTENT,
                              place);
-    if (!placed)
-        return partial_fault(partial, "place");
-    atomic_store(&partial->landed, true);
-    return STORE_OK;
+    if (placed) {
+        atomic_store(&partial->landed, true);
+        return STORE_OK;
+    }
+    status = partial_fault(partial, "place");
+    if (status == STORE_FULL)
+        sweep_want_room(partial->store, partial->manifest.size); /* for the next one */
+    return status;
 }
 
 bool partial_is_placed(const struct partial *partial)

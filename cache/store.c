@@ -52,6 +52,7 @@ static void store_free(struct store *store)
     pthread_mutex_destroy(&store->uses_lock);
     pthread_mutex_destroy(&store->touch_lock);
     pthread_mutex_destroy(&store->partials_lock);
+    pthread_mutex_destroy(&store->reserve_lock);
     free((void *)(uintptr_t)store->options.home);
     free((void *)(uintptr_t)store->options.node);
     store->magic = 0;
@@ -74,6 +75,7 @@ static struct store *store_new(const struct store_options *options)
     MUST(pthread_mutex_init(&store->uses_lock, NULL) == 0);
     MUST(pthread_mutex_init(&store->touch_lock, NULL) == 0);
     MUST(pthread_mutex_init(&store->partials_lock, NULL) == 0);
+    MUST(pthread_mutex_init(&store->reserve_lock, NULL) == 0);
     return store;
 }
 
@@ -84,6 +86,7 @@ enum store_status store_open(const struct store_options *options, struct store *
 
     if (status == STORE_OK) {
         guard_watch(options->home, store->home.fd[FOLDER_HOME]);
+        reserve_load(store);
         status = journal_open(&store->home, &store->journal);
     }
     if (status == STORE_OK) {
@@ -202,9 +205,10 @@ void store_note_fault(struct store *store, enum store_status status)
         log_error("store: changes fail now: %s", store_sentence(status));
 }
 
+/* What changes with the help of the reserve is no sign that there is room. */
 void store_note_success(struct store *store)
 {
-    if (atomic_exchange(&store->health, STORE_OK) != STORE_OK)
+    if (!atomic_load(&store->tight) && atomic_exchange(&store->health, STORE_OK) != STORE_OK)
         log_info("store: changes succeed again");
 }
 

@@ -25,6 +25,7 @@
  *     partial/ABCD...            content that is being fetched; survives a restart
  *     tmp/                       drafts; emptied at start
  *     kept                       what is kept for the sake of this node's place: see store_policy
+ *     reserve                    room for what is to be noted on a full disk; without content
  *     touch                      when it was last in touch with others: see store_touch
  *
  * Threads. Everything may be called from any thread. Reads never wait for a disk write. All changes

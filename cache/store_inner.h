@@ -91,9 +91,10 @@ struct store {
     _Atomic int64_t writing;     /* since when the writer is at it (mono_t); 0: idle */
     atomic_bool suspect;         /* something in the catalogue was rotten: make it anew */
     atomic_bool renew;           /* something in the journal was: write it anew */
-    _Atomic uint64_t room;       /* bytes that the next sweep is to make room for */
-    atomic_bool sweeping;        /* a sweep is queued or under way */
-    _Atomic uint64_t drafts;     /* names of drafts: a number each */
+    atomic_bool wants_room;      /* the next sweep is to make room for so many bytes: */
+    _Atomic uint64_t room;
+    atomic_bool sweeping;    /* a sweep is queued or under way */
+    _Atomic uint64_t drafts; /* names of drafts: a number each */
 
     pthread_mutex_t told_lock;
     store_change *change;
@@ -105,6 +106,9 @@ struct store {
         uint64_t ms;
     } uses[USES_MAX];
     size_t use_count;
+
+    pthread_mutex_t reserve_lock;
+    atomic_bool tight; /* the reserve is spent, and content takes no room */
 
     pthread_mutex_t partials_lock;
     struct partial *partials;      /* those that are open */
@@ -179,6 +183,26 @@ enum store_status aside_take(struct group *group, void *arg);
  * held any more. Not on the writer's thread. */
 bool aside_put_list(struct store *store, const struct manifest *m, const struct digest *list,
                     uint32_t count);
+
+/* ---- reserve.c ------------------------------------------------------------------------------ */
+
+enum {
+    RESERVE_SIZE = 4 << 20, /* names by the thousand */
+    RESERVE_LOW = 1 << 20   /* what one group may take: with less it is spent; content leaves it */
+};
+
+/* At start, before anything else is written. */
+void reserve_load(struct store *store);
+
+/* Before a group: spends it where the group might find no room. */
+void reserve_spend(struct store *store);
+
+/* May content take room: is the reserve whole, or has been made whole now? False with errno, as a
+ * write that found no room. Any thread. */
+bool reserve_hold(struct store *store);
+
+/* Bytes that are to be free beside those of content, so that it may take them. */
+uint64_t reserve_lacks(const struct store *store);
 
 /* ---- porter.c ------------------------------------------------------------------------------- */
 

@@ -151,7 +151,8 @@ bool sweep_could_fit(struct store *store, uint64_t bytes)
     struct store_figures figures;
 
     store_figures(store, &figures);
-    return figures.may_go > 0 && home_free(&store->home) + figures.may_go >= bytes;
+    return figures.may_go > 0 && bytes <= INT64_MAX &&
+           home_free(&store->home) + figures.may_go >= bytes + reserve_lacks(store);
 }
 
 /* Where the disk is full although the file system tells of room (a quota, what is set apart), that
@@ -165,8 +166,8 @@ bool sweep_make_room(struct store *store, uint64_t bytes)
 
     if (!sweep_could_fit(store, bytes))
         return false;
-    if (bytes > free)
-        bytes -= free;
+    if (bytes + reserve_lacks(store) > free)
+        bytes += reserve_lacks(store) - free;
     if (bytes < ROOM_LEAST)
         bytes = ROOM_LEAST;
     store_figures(store, &figures);
@@ -183,6 +184,7 @@ bool sweep_make_room(struct store *store, uint64_t bytes)
 void sweep_want_room(struct store *store, uint64_t bytes)
 {
     atomic_store(&store->room, bytes);
+    atomic_store(&store->wants_room, true);
     store_sweep(store);
 }
 
@@ -234,11 +236,16 @@ static enum store_status try_disk(struct group *group, void *arg)
     static const char name[] = "probe";
     const struct home *home = &group->store->home;
     char bytes[4096] = {0};
-    int fd = file_open(home, FOLDER_TMP, name, O_WRONLY | O_CREAT | O_TRUNC);
-    bool done = fd >= 0 && file_write(fd, bytes, sizeof(bytes), 0) && fdatasync(fd) == 0;
-    enum store_status status = done ? STORE_OK : file_fault(home, "write", FOLDER_TMP, name);
+    enum store_status status;
+    bool done;
+    int fd;
 
     (void)arg;
+    if (!reserve_hold(group->store))
+        return STORE_FULL;
+    fd = file_open(home, FOLDER_TMP, name, O_WRONLY | O_CREAT | O_TRUNC);
+    done = fd >= 0 && file_write(fd, bytes, sizeof(bytes), 0) && fdatasync(fd) == 0;
+    status = done ? STORE_OK : file_fault(home, "write", FOLDER_TMP, name);
     if (fd >= 0)
         close(fd);
     file_remove(home, FOLDER_TMP, name);
@@ -263,16 +270,13 @@ static void look_after(struct store *store, mono_t now)
 
 enum store_status sweep_run(struct store *store, void *arg)
 {
-    uint64_t room;
-
     (void)arg;
     flush_uses(store);
     policy_apply(store);
     touch_keep(store);
     keep_limit(store);
-    room = atomic_exchange(&store->room, 0);
-    if (room)
-        sweep_make_room(store, room);
+    if (atomic_exchange(&store->wants_room, false))
+        sweep_make_room(store, atomic_exchange(&store->room, 0));
     writer_run(store, forget_tombstones, NULL);
     writer_run(store, conflicts_forget_old, NULL);
     look_after(store, store->options.mono());
