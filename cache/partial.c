@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "cache/chunk.h"
+#include "cache/group.h"
+#include "cache/intents.h"
 #include "cache/lists.h"
 #include "cache/store_inner.h"
 #include "src/base/must.h"
@@ -422,12 +424,35 @@ ssize_t partial_read(const struct partial *partial, uint64_t from, void *bytes, 
     return n < 0 ? (ssize_t)partial_fault(partial, "read") : n;
 }
 
+/* Where the content came by another way meanwhile, the list is its own. */
+static enum store_status forget_list(struct group *group, void *arg)
+{
+    const struct digest *sha256 = arg;
+
+    if (ledger_lets_go(&group->view, sha256))
+        content_remove_list(&group->store->home, sha256);
+    return STORE_NOT_FOUND; /* there is nothing to commit */
+}
+
+static void send_forget_list(const struct partial *partial)
+{
+    struct digest *sha256 = malloc(sizeof(*sha256));
+
+    MUST(sha256 != NULL);
+    *sha256 = partial->manifest.sha256;
+    writer_send(partial->store, forget_list, sha256);
+}
+
 void partial_close(struct partial *partial, bool keep)
 {
+    bool goes = (!keep || partial_is_passing(partial)) && !atomic_load(&partial->landed);
+
     MUST_BE(partial, PARTIAL_MAGIC);
-    if (!keep || partial_is_passing(partial))
+    if (goes)
         partial_throw_away(partial);
     partials_remove(partial);
+    if (goes && partial->list && partial->count > 1)
+        send_forget_list(partial);
     partial_free(partial);
 }
 

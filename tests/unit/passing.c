@@ -58,12 +58,14 @@ static void assert_reads(struct bringing *b, uint32_t chunk)
     assert_memory_equal(got, b->bytes + (size_t)chunk * CHUNK, CHUNK);
 }
 
-static void end(struct bringing *b)
+static void end(struct store *store, struct bringing *b)
 {
     partial_close(b->partial, true);
     free(b->bytes);
     free(b);
+    home_do(store, STORE_REMOVE, "example.com/none"); /* is done behind what that has queued */
     assert_int_equal(home_count("partial"), 0);
+    assert_int_equal(home_count("chunks"), home_figures(store).held);
 }
 
 /* Chunk by chunk, by a reader that lies behind by less than the memory. */
@@ -92,7 +94,7 @@ static void content_is_passed_on_where_there_is_no_room_from_the_begin(void **st
     disk_is_full(false);
     job.partial = b->partial;
     assert_int_equal(store_do(*state, &job), STORE_FULL);
-    end(b);
+    end(*state, b);
 }
 
 static void content_is_passed_on_where_the_disk_fills_up_meanwhile(void **state)
@@ -122,7 +124,7 @@ static void content_is_passed_on_where_the_disk_fills_up_meanwhile(void **state)
     partial_release(b->partial, 12);
     assert_passes_on(b, 13);
     disk_is_full(false);
-    end(b);
+    end(*state, b);
 }
 
 static void what_does_not_fit_is_still_refused(void **state)
@@ -134,7 +136,7 @@ static void what_does_not_fit_is_still_refused(void **state)
     assert_int_equal(partial_put(b->partial, 1, b->bytes, CHUNK), STORE_WRONG);
     assert_int_equal(partial_had(b->partial), 0);
     disk_is_full(false);
-    end(b);
+    end(*state, b);
 }
 
 static void the_next_one_is_kept_again(void **state)
@@ -153,7 +155,7 @@ static void the_next_one_is_kept_again(void **state)
     job.partial = b->partial;
     assert_int_equal(store_do(*state, &job), STORE_OK);
     assert_int_equal(home_compare(*state, NAME, 7, SIZE), 0);
-    end(b);
+    end(*state, b);
 }
 
 int main(void)
