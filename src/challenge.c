@@ -20,6 +20,8 @@ const char *const challenge_request_headers[] = {
     "pond-mtime",
     "pond-mode",
     "pond-copies",
+    "pond-timeout",
+    "via",
 };
 const size_t challenge_request_header_count =
     sizeof(challenge_request_headers) / sizeof(*challenge_request_headers);

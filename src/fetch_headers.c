@@ -9,6 +9,7 @@
 struct outgoing {
     char range[64];
     char etag[FETCH_ETAG_SIZE];
+    char via[FETCH_VIA_SIZE + NODE_SIZE + 32];
     const char *cache_control;
 };
 
@@ -20,6 +21,8 @@ static struct span outgoing_value(const struct outgoing *outgoing, const char *n
         return span_of(outgoing->etag);
     if (strcasecmp(name, "cache-control") == 0)
         return span_of(outgoing->cache_control);
+    if (strcasecmp(name, "via") == 0)
+        return span_of(outgoing->via);
     return (struct span){"", 0};
 }
 
@@ -73,16 +76,14 @@ static void authorize(struct transfer *transfer, const struct outgoing *outgoing
 }
 
 /* So that a circle of hosts that fetch for each other ends where it began: RFC 9110, 7.6.3. */
-static void add_via(struct transfer *transfer)
+static void write_via(const struct transfer *transfer, struct outgoing *outgoing)
 {
-    char memory[FETCH_VIA_SIZE + NODE_SIZE + 32];
-    struct text via = TEXT_OVER(memory);
+    struct text via = TEXT_OVER(outgoing->via);
     const char *before = transfer->request->via;
 
     text_printf(&via, "%s%s1.1 %s (carpond)", before, *before ? ", " : "",
                 transfer->fetch->options.node);
     MUST(!via.full);
-    add_header(transfer, "Via", via.at);
 }
 
 void transfer_write_headers(struct transfer *transfer)
@@ -95,11 +96,12 @@ void transfer_write_headers(struct transfer *transfer)
     if (request->range)
         text_printf(&range, "bytes=%" PRIu64 "-%" PRIu64, request->from, request->to);
     MUST(span_copy(span_of(request->etag), outgoing.etag, sizeof(outgoing.etag)));
+    write_via(transfer, &outgoing);
     curl_slist_free_all(transfer->headers);
     transfer->headers = NULL;
     add_header(transfer, "Range", outgoing.range);
     add_header(transfer, "If-Match", outgoing.etag);
     add_header(transfer, "Cache-Control", outgoing.cache_control);
-    add_via(transfer);
+    add_header(transfer, "Via", outgoing.via);
     authorize(transfer, &outgoing);
 }

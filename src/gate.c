@@ -234,6 +234,12 @@ enum gate_verdict gate_request(struct gate *gate, struct gate_request *request)
     return verdict;
 }
 
+bool gate_trusts_unsigned(const struct gate *gate)
+{
+    MUST_BE(gate, GATE_MAGIC);
+    return gate_unsigned_passes(gate->keyring, gate->auth);
+}
+
 /* ---- the log --------------------------------------------------------------------------------- */
 
 static void log_twin(struct gate *gate, mono_t now, const struct gate_datagram *datagram,

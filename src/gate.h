@@ -139,6 +139,10 @@ bool gate_keeps_host(const struct gate *gate, const struct address *from, const 
 
 enum gate_verdict gate_request(struct gate *gate, struct gate_request *request);
 
+/* Does what unsigned requests say of their way count here: no keys, +ANY+, or auth is not enforced?
+ * Else anybody who may read could say it, and nodes sign it. */
+bool gate_trusts_unsigned(const struct gate *gate);
+
 /* Counts and logs a refused request, with the name asked for. */
 void gate_log_request(struct gate *gate, mono_t now, enum gate_verdict verdict,
                       const struct gate_request *request, struct span name);

@@ -155,8 +155,8 @@ struct request *request_new(struct http *http, struct MHD_Connection *connection
 /* The value of a header; an empty span at NULL where it is not there. */
 struct span request_header(const struct request *r, const char *name);
 
-/* Through whom it came; an empty span: nobody. Nodes say it in one header; others are not passed
- * on. */
+/* Through whom it came; an empty span: nobody. Nodes say it in one header, which they sign; others
+ * are not passed on: with what is fetched they would go for all who wait for it. */
 struct span request_via(const struct request *r);
 
 /* Reads the head; refuses what has a wrong shape. False: it was answered. */

@@ -15,8 +15,9 @@ struct span request_header(const struct request *r, const char *name)
 struct span request_via(const struct request *r)
 {
     struct span via = request_header(r, MHD_HTTP_HEADER_VIA);
+    bool counts = r->is_signed || gate_trusts_unsigned(r->http->options.world.gate);
 
-    return via.at ? via : span_of("");
+    return via.at && counts ? via : span_of("");
 }
 
 bool request_arg(const struct request *r, const char *name, char *out, size_t cap)
@@ -144,6 +145,16 @@ static enum gate_verdict find_signer(struct request *r, bool *stale)
     return keyring_any(keyring) ? GATE_PASS : GATE_WRONG_KEY;
 }
 
+/* The signature covers the first of each; what else would decide beside it is nobody's word. */
+static bool says_more_than_signed(const struct request *r)
+{
+    for (size_t i = 0; i < challenge_request_header_count; i++) {
+        if (request_count(&r->head, challenge_request_headers[i]) > 1)
+            return true;
+    }
+    return false;
+}
+
 /* ---- the gate -------------------------------------------------------------------------------- */
 
 /* Is the request one that a person or program on this host addressed to us, and not a page of
@@ -244,6 +255,10 @@ bool request_admit(struct request *r, enum gate_message message, unsigned admit,
     if (!gate_takes_sender(gate, &asked))
         return refuse(r, GATE_NOT_MEMBER, &asked, false, name);
     verdict = find_signer(r, &stale);
+    if (r->is_signed && says_more_than_signed(r)) {
+        (void)reply_refuse(r, 400, "a header that the signature covers stands there twice");
+        return false;
+    }
     asked.is_signed = r->is_signed;
     asked.node = r->is_signed ? r->claim.node : NULL;
     if (verdict == GATE_PASS)

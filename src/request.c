@@ -41,7 +41,7 @@ struct span request_find(const struct request_head *head, const char *name)
     return (struct span){NULL, 0};
 }
 
-static size_t count_of(const struct request_head *head, const char *name)
+size_t request_count(const struct request_head *head, const char *name)
 {
     size_t n = 0;
 
@@ -95,8 +95,8 @@ static bool method_has_body(struct span method)
 /* RFC 9112, 6: how long the body is must be told once, in one way. */
 static enum request_shape body_shape(const struct request_head *head, bool *has_body)
 {
-    size_t lengths = count_of(head, "Content-Length");
-    size_t encodings = count_of(head, "Transfer-Encoding");
+    size_t lengths = request_count(head, "Content-Length");
+    size_t encodings = request_count(head, "Transfer-Encoding");
     uint64_t length = 0;
 
     if (lengths && encodings)
@@ -115,7 +115,7 @@ static enum request_shape body_shape(const struct request_head *head, bool *has_
 
 enum request_shape request_shape(const struct request_head *head, bool *has_body)
 {
-    size_t hosts = count_of(head, "Host");
+    size_t hosts = request_count(head, "Host");
 
     *has_body = false;
     if (!span_is(head->version, "HTTP/1.1") && !span_is(head->version, "HTTP/1.0"))

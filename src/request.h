@@ -32,6 +32,9 @@ struct request_head {
 /* The first of that name (whatever the case), or an empty span at NULL. */
 struct span request_find(const struct request_head *head, const char *name);
 
+/* How many there are. */
+size_t request_count(const struct request_head *head, const char *name);
+
 /* The row: enumerator, HTTP status, sentence. */
 #define REQUEST_SHAPES(ROW)                                                                        \
     ROW(REQUEST_FINE, 200, "well formed")                                                          \

@@ -415,6 +415,29 @@ static void what_a_member_lacks_is_fetched_for_it(void **state)
     close(fd);
 }
 
+/* It would go with what is fetched for all, and end as a circle. */
+static void nobody_says_unsigned_through_whom_it_came(void **state)
+{
+    struct site_options plain = site.options;
+    int fd;
+
+    (void)state;
+    site_stop(&site, 0);
+    plain.key = "a key of the tests";
+    plain.plain_get = true;
+    site_start(&site, &plain);
+    site_publish(&site, "paris", BALLOT_MASTER, "127.0.0.1", MONO_NEVER);
+    fd = site_connect_from(&site, "127.0.0.7");
+    send_text(fd, "GET /" NAME " HTTP/1.1\r\nHost: 127.0.0.1\r\nVia: 1.1 gw1 (carpond)\r\n\r\n");
+    until(&script.joined, 1);
+    assert_string_equal(script.via, "");
+    close(fd);
+    site_stop(&site, 0);
+    plain.key = NULL;
+    site_start(&site, &plain);
+    site_publish(&site, "paris", BALLOT_MASTER, "127.0.0.1", MONO_NEVER);
+}
+
 /* Neither for a member nor for the own host: it wants to know what is at hand. */
 static void nothing_is_fetched_for_who_wants_the_cached_only(void **state)
 {
@@ -493,6 +516,7 @@ int main(void)
         cmocka_unit_test_setup(many_readers_get_all_of_it, begin),
         cmocka_unit_test_setup(stopping_ends_those_who_wait, begin),
         cmocka_unit_test_setup(what_a_member_lacks_is_fetched_for_it, begin),
+        cmocka_unit_test_setup(nobody_says_unsigned_through_whom_it_came, begin),
         cmocka_unit_test_setup(nothing_is_fetched_for_who_wants_the_cached_only, begin),
         cmocka_unit_test_setup(the_list_of_a_flight_is_waited_for, begin),
         cmocka_unit_test_setup(members_are_told_in_time_to_ask_again, begin),

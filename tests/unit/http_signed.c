@@ -159,7 +159,7 @@ static void what_was_said_or_changed_is_refused(void **state)
 
     (void)state;
     learn_nonce();
-    headers = sign("GET", "/example.com/a", "Range: bytes=2-3\r\n", &claim);
+    headers = sign("GET", "/example.com/a", FROM_OTHERS "Range: bytes=2-3\r\n", &claim);
     ask("GET", "/example.com/a", headers, "", &a);
     assert_int_equal(a.status, 206);
     answer_free(&a);
@@ -171,11 +171,37 @@ static void what_was_said_or_changed_is_refused(void **state)
     ask("GET", "/example.com/a?version=1.0", headers, "", &a); /* another target */
     assert_int_equal(a.status, 403);
     answer_free(&a);
-    headers[strlen("Range: bytes=")] = '1'; /* another range */
+    headers[strlen(FROM_OTHERS "Range: bytes=")] = '1'; /* another range */
+    ask("GET", "/example.com/a", headers, "", &a);
+    assert_int_equal(a.status, 403);
+    answer_free(&a);
+    headers[strlen(FROM_OTHERS "Range: bytes=")] = '2';
+    headers[strlen("Via: 1.1 ")] = 'E'; /* another way */
     ask("GET", "/example.com/a", headers, "", &a);
     assert_int_equal(a.status, 403);
     answer_free(&a);
     free(headers);
+}
+
+/* What was put beside what is signed. */
+static void what_is_signed_stands_there_once(void **state)
+{
+    static const char *const twice[] = {"Cache-Control: no-cache\r\n", "Via: 1.1 b (carpond)\r\n",
+                                        "pond-timeout: 5\r\n"};
+    struct answer a;
+
+    (void)state;
+    learn_nonce();
+    for (size_t i = 0; i < sizeof(twice) / sizeof(*twice); i++) {
+        struct challenge_claim claim;
+        char *headers = sign("GET", "/example.com/a", twice[i], &claim), *more;
+        assert_true(asprintf(&more, "%s%s", headers, twice[i]) > 0);
+        ask("GET", "/example.com/a", more, "", &a);
+        expect(&a, 400, "a header that the signature covers stands there twice\n");
+        answer_free(&a);
+        free(headers);
+        free(more);
+    }
 }
 
 static void a_nonce_of_no_use_is_stale(void **state)
@@ -307,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(signed_requests_get_signed_answers),
         ALONE(what_was_said_or_changed_is_refused),
+        ALONE(what_is_signed_stands_there_once),
         ALONE(a_nonce_of_no_use_is_stale),
         ALONE(another_scheme_counts_as_unsigned),
         ALONE(a_signed_put_is_held_to_its_digest),

@@ -159,7 +159,7 @@ static void make_gate(struct site *site)
         .node = SITE_NODE,
         .boot = 1,
         .auth = AUTH_ENFORCE,
-        .plain_get = !site->options.key,
+        .plain_get = !site->options.key || site->options.plain_get,
     });
     site->challenges = challenge_server_new();
 }

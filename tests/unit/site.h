@@ -21,6 +21,7 @@ struct site_options {
     unsigned threads;         /* 0: 2 */
     struct reaper_limits limits;
     const char *key; /* NULL: a cluster without keys */
+    bool plain_get;  /* with a key: members need not sign to read */
     const struct member *members;
     size_t member_count; /* 0: no tiers */
 };
