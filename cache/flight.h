@@ -30,8 +30,9 @@
  *  - Turns are short at first, and after each time without a source, so that all who stopped get
  *    something soon, and grow with each run: what a reader was given lasts about as long as it
  *    takes to come round again.
- *  - It stays with a source that delivers. A source that fails is left for the next one; one that
- *    sends what is wrong is not asked again. What is had is never asked for again.
+ *  - It stays with a source that delivers. A source that fails is left for the next one, and where
+ * it is named anew, asked after those that have failed less often; one that sends what is wrong is
+ *    not asked again. What is had is never asked for again.
  *  - Without a source it asks for some (FLIGHT_NEED). Without readers it ends when there are none;
  *    with readers it asks again, ever less often, until FLIGHT_PATIENCE_NS have brought nothing, or
  *    a newer version took the place of this one. Where somebody is awaited who would serve it (a
@@ -180,7 +181,8 @@ struct flight_source {
     struct address http;
     enum flight_standing standing;
     mono_t until;
-    uint32_t busy; /* in a row */
+    uint32_t busy;   /* in a row */
+    uint32_t failed; /* times, since it last brought all that was asked of it */
 };
 
 struct flight {
@@ -217,6 +219,9 @@ struct flight {
 void flight_init(struct flight *flight, uint64_t size, uint64_t chunk_size);
 void flight_step(struct flight *flight, const struct flight_event *event,
                  struct flight_actions *actions);
+
+/* Has anybody whom it was told of been of no use? */
+bool flight_was_failed(const struct flight *flight);
 
 /* Whom the request that is under way is asked of, or NULL. */
 const struct address *flight_source_now(const struct flight *flight);

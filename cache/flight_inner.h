@@ -41,7 +41,8 @@ bool flight_worth_cutting(const struct flight *flight);
 
 void flight_take_source(struct flight *flight, const struct address *http);
 
-/* The one that was asked last as long as it is good, else the first good one; false: none is. */
+/* Of those that are good: whoever has failed least often, and of these the one that was asked last,
+ * else the first; false: none is. */
 bool flight_pick_source(struct flight *flight, mono_t now);
 mono_t flight_first_busy_end(const struct flight *flight);
 

@@ -36,8 +36,12 @@ void flight_take_source(struct flight *flight, const struct address *http)
 
     if (source && source->standing != FLIGHT_SOURCE_LOST)
         return;
-    if (!source)
-        source = make_room(flight);
+    if (source) { /* how often it has failed is not forgotten */
+        source->standing = FLIGHT_SOURCE_GOOD;
+        source->busy = 0;
+        return;
+    }
+    source = make_room(flight);
     if (source)
         *source = (struct flight_source){.http = *http, .standing = FLIGHT_SOURCE_GOOD};
 }
@@ -51,15 +55,29 @@ static bool is_usable(struct flight_source *source, mono_t now)
 
 bool flight_pick_source(struct flight *flight, mono_t now)
 {
-    if (flight->source < flight->source_count && is_usable(&flight->sources[flight->source], now))
-        return true;
+    const struct flight_source *best = NULL;
+
     for (size_t i = 0; i < flight->source_count; i++) {
-        if (is_usable(&flight->sources[i], now)) {
-            flight->source = i;
-            return true;
-        }
+        struct flight_source *source = &flight->sources[i];
+        if (!is_usable(source, now))
+            continue;
+        if (!best || source->failed < best->failed ||
+            (source->failed == best->failed && i == flight->source))
+            best = source;
     }
-    return false;
+    if (!best)
+        return false;
+    flight->source = (size_t)(best - flight->sources);
+    return true;
+}
+
+bool flight_was_failed(const struct flight *flight)
+{
+    bool failed = false;
+
+    for (size_t i = 0; i < flight->source_count; i++)
+        failed = failed || flight->sources[i].standing >= FLIGHT_SOURCE_LOST;
+    return failed;
 }
 
 mono_t flight_first_busy_end(const struct flight *flight)
@@ -96,6 +114,7 @@ void flight_judge(struct flight *flight, enum peer_fault fault, struct flight_ac
 
     source->standing = standing_after(fault);
     source->busy = 0;
+    source->failed = fault == PEER_FINE ? 0 : source->failed + 1;
     action->source = source->http;
     action->fault = fault;
 }
@@ -121,6 +140,7 @@ void flight_request_ended(struct flight *flight, const struct flight_event *even
         break;
     case FLIGHT_OUTCOME_GONE:
         source->standing = FLIGHT_SOURCE_LOST;
+        source->failed++;
         break;
     case FLIGHT_OUTCOME_BUSY:
         put_off(source, event->now, event->retry_ns);

@@ -75,6 +75,7 @@ def endless_bodies(net):
 def silence(net):
     liar, truth, victim = open_cluster(net, "silence")
     found_out(net, liar, truth, victim, "silent", os.urandom(2 * CHUNK))
+    equal(sum("chunks" in target for target in liar.asked), 1, "how often it was waited for")
 
 
 @test("a peer that does not speak HTTP is named", hostile=True)

@@ -165,6 +165,26 @@ static void the_rest_comes_from_the_next_source(void **state)
     expect_run(&b, 1, 2, 4, 9);
 }
 
+/* A silent one costs its ten seconds once, where there is anybody else. */
+static void who_failed_is_asked_after_who_did_not(void **state)
+{
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 4, true, NULL);
+    sources(&b, 1, 1);
+    expect_run(&b, 0, 1, 0, 3);
+    assert_false(flight_was_failed(&b.flight));
+    chunk(&b, 0);
+    fault(&b, PEER_SILENT);
+    expect(&b, 1, FLIGHT_NEED);
+    assert_true(flight_was_failed(&b.flight));
+    sources(&b, 1, 2); /* the same one first, and another one */
+    expect_run(&b, 0, 2, 1, 3);
+    fault(&b, PEER_SILENT);
+    expect_run(&b, 1, 1, 1, 3);
+}
+
 static void each_fault_has_its_standing(void **state)
 {
     static const struct {
@@ -395,6 +415,7 @@ int main(void)
         cmocka_unit_test(what_is_passed_on_ends_with_its_last_reader),
         cmocka_unit_test(the_disk_fills_up_in_the_middle),
         cmocka_unit_test(the_rest_comes_from_the_next_source),
+        cmocka_unit_test(who_failed_is_asked_after_who_did_not),
         cmocka_unit_test(each_fault_has_its_standing),
         cmocka_unit_test(gone_is_nobodys_fault),
         cmocka_unit_test(busy_is_asked_again_when_it_said),
