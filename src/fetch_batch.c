@@ -9,16 +9,14 @@
 
 /*
  * Small contents that wait for the same server go together in one request (src/frames.h). Nobody
- * waits for company: while few requests to a server are under way each goes at once and alone, and
- * what comes meanwhile goes when one of them is over, or after BATCH_PATIENCE_NS at the latest,
- * however slow those are. So the more there is to do, the less each costs.
+ * waits for company: while nothing is under way to a server, what is asked for in one turn of the
+ * loop goes at its end; what comes meanwhile goes when that is over, or after BATCH_PATIENCE_NS at
+ * the latest, however slow it is. So the more there is to do, the less each costs.
  *
  * What a batch does not bring is asked for alone, and gets its own, signed answer: what the server
  * lacks, where it sends us, what it fetches for too long. A server that does not know batches is
  * asked for single contents for a while.
  */
-enum { BATCH_UNDER_WAY = 1 }; /* to one server: from here on others wait */
-
 #define BATCH_PATIENCE_NS MONO_MS(2)
 #define BATCH_PLAIN_NS MONO_S(300)
 
@@ -45,18 +43,17 @@ static bool is_like(const struct batch *batch, const struct fetch_request *reque
            strcmp(batch->request.via, request->via) == 0;
 }
 
-/* The one that waits, and how many are under way. */
-static struct batch *find(struct fetch *fetch, const struct fetch_request *request,
-                          unsigned *under_way)
+/* The one that waits, and whether others are under way. */
+static struct batch *find(struct fetch *fetch, const struct fetch_request *request, bool *under_way)
 {
     struct batch *waiting = NULL;
 
-    *under_way = 0;
+    *under_way = false;
     for (struct batch *batch = fetch->batches; batch; batch = batch->next) {
         if (!is_like(batch, request))
             continue;
         if (batch->under_way)
-            ++*under_way;
+            *under_way = true;
         else
             waiting = batch;
     }
@@ -109,7 +106,7 @@ static struct batch *batch_new(struct fetch *fetch, const struct fetch_request *
     return batch;
 }
 
-/* In `after_ns`, in a turn of the loop of its own. */
+/* In `after_ns`; 0: when this turn of the loop is over. */
 static void go_later(struct batch *batch, int64_t after_ns)
 {
     struct ev_loop *loop = batch->fetch->loop;
@@ -125,14 +122,14 @@ static void batch_free(struct batch *batch)
 {
     struct fetch *fetch = batch->fetch;
     struct batch **at = &fetch->batches, *waiting;
-    unsigned under_way;
+    bool under_way;
 
     ev_timer_stop(fetch->loop, &batch->timer);
     while (*at != batch)
         at = &(*at)->next;
     *at = batch->next;
     waiting = find(fetch, &batch->request, &under_way);
-    if (waiting && under_way < BATCH_UNDER_WAY)
+    if (waiting && !under_way)
         go_later(waiting, 0);
     batch->magic = 0;
     free(batch);
@@ -358,7 +355,7 @@ bool batch_take(struct transfer *transfer)
     struct fetch *fetch = transfer->fetch;
     const struct fetch_request *request = transfer->request;
     struct batch *batch;
-    unsigned under_way;
+    bool under_way;
 
     if (!request->whole || transfer->alone || is_plain(fetch, &request->server))
         return false;
@@ -366,14 +363,13 @@ bool batch_take(struct transfer *transfer)
     batch = find(fetch, request, &under_way);
     if (!batch) {
         batch = batch_new(fetch, request);
-        if (under_way >= BATCH_UNDER_WAY)
-            go_later(batch, BATCH_PATIENCE_NS);
+        go_later(batch, under_way ? BATCH_PATIENCE_NS : 0);
     }
     batch->members[batch->count++] = transfer;
     batch->left++;
     transfer->batch = batch;
     transfer_link(transfer);
-    if (batch->count == FRAMES_MAX || under_way < BATCH_UNDER_WAY)
+    if (batch->count == FRAMES_MAX)
         go(batch);
     return true;
 }

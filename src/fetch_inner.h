@@ -118,7 +118,7 @@ void transfer_write_headers(struct transfer *transfer);
 /* fetch.c: what goes with a request from now on. */
 struct transfer *fetch_transfer(struct fetch *fetch, struct fetch_request *request);
 
-/* fetch_batch.c: takes a transfer that may come with others and begins it, then or later; false
+/* fetch_batch.c: takes a transfer that may come with others, and begins it before long; false
  * where it is to be begun alone. It may be over, and gone, after this. And: one that ends leaves.
  */
 bool batch_take(struct transfer *transfer);
