@@ -16,6 +16,7 @@
 #include "cache/store.h"
 #include "src/base/must.h"
 #include "src/base/rng.h"
+#include "tests/unit/unit.h"
 
 /* A store in a folder of its own, whose wall clock the test moves. */
 static char home_path[64];
