@@ -9,6 +9,7 @@
 #include "src/base/lock.h"
 #include "src/base/log.h"
 #include "src/base/must.h"
+#include "src/clock.h"
 #include "src/election_inner.h"
 #include "src/signals.h"
 
@@ -278,6 +279,22 @@ static bool join_all(struct election *election, const struct election_options *o
     return true;
 }
 
+/* Our part in each tier is known from now on, also until the thread has begun it. */
+static void show_all(struct election *election)
+{
+    mono_t now = clock_mono();
+
+    for (size_t i = 0; i < ELECTION_TIERS_MAX; i++) {
+        struct view_tier view;
+
+        if (!election->seats[i].used)
+            continue;
+        elect_view(election->seats[i].machine, now, &view);
+        view.since = now;
+        view_publish(election->view, &view);
+    }
+}
+
 static void clear(struct election *election)
 {
     workers_free(election->group_looker);
@@ -319,6 +336,7 @@ struct election *election_new(const struct election_options *options)
         clear(election);
         return NULL;
     }
+    show_all(election);
     signals_block(&before);
     MUST(pthread_create(&election->thread, NULL, election_drive, election) == 0);
     signals_restore(&before);

@@ -63,7 +63,8 @@ struct election_options {
     struct election_ears ears; /* NULLs: nobody listens */
 };
 
-/* Logs what failed; NULL then. The elections begin at once. */
+/* Logs what failed; NULL then. The elections begin at once: all tiers are in the view when it
+ * returns. */
 struct election *election_new(const struct election_options *options);
 
 /* Any thread. The last one said counts; an empty tier: all of them, those to come too. The head in

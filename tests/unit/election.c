@@ -136,6 +136,8 @@ static struct election *make_election(struct node *node)
 
 static void begin(struct node *node)
 {
+    struct view_tier view;
+
     node->members = make_members(node);
     node->roles = roles_new();
     for (int queue = 0; queue < ROLES_QUEUE_COUNT; queue++)
@@ -149,6 +151,8 @@ static void begin(struct node *node)
     memset(node->standings, 0, sizeof(node->standings));
     node->election = make_election(node);
     assert_non_null(node->election);
+    for (size_t i = 0; i < node->tier_count; i++)
+        assert_true(view_find(node->view, node->tiers[i].tier, &view));
 }
 
 /* Without a word to the others, unless election_leave came before. */
