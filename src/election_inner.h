@@ -41,7 +41,6 @@ struct seat {
     uint64_t roster;
     uint64_t generation;
     bool listed;
-    bool leaving; /* the tier, which is among the members no more: who was listed last is told */
 
     unsigned interface; /* by which we are in the tier's group; 0: not in it */
     bool group_failed;  /* and that was logged */

@@ -21,13 +21,15 @@ static void say(struct election *election, struct seat *seat, struct ballot *bal
     MUST(!out->full);
 }
 
-static void send_to(struct election *election, const struct seat *seat, const struct address *to,
-                    const struct text *text)
+/* From the address that the ballot names, else nobody believes it: where a reload moves a master,
+ * its farewell still names the one that it had. */
+static void send_to(struct election *election, const struct ballot *ballot,
+                    const struct address *to, const struct text *text)
 {
     struct address there = *to;
 
     there.port = election->port;
-    udp_send(election->udp, &there, &seat->tier.rules.address, (struct span){text->at, text->len});
+    udp_send(election->udp, &there, &ballot->address, (struct span){text->at, text->len});
 }
 
 void election_send(struct election *election, struct seat *seat, struct ballot *ballot,
@@ -37,7 +39,7 @@ void election_send(struct election *election, struct seat *seat, struct ballot *
     struct text text = TEXT_OVER(memory);
 
     say(election, seat, ballot, &text);
-    send_to(election, seat, to, &text);
+    send_to(election, ballot, to, &text);
     if (ballot->kind == BALLOT_ADVERT)
         atomic_fetch_add_explicit(&election->adverts_sent, 1, memory_order_relaxed);
 }
@@ -74,13 +76,17 @@ static void list_hearers(struct election *election, struct seat *seat)
     }
 }
 
-/* Many members are not searched for anew with each of a hundred adverts a second. */
-static void keep_hearers(struct election *election, struct seat *seat)
+/* Many members are not searched for anew with each of a hundred adverts a second. A reload changes
+ * the members before the election hears of it: where they have us, as we still speak, in the tier
+ * no more, who was listed last is told the rest. */
+static void keep_hearers(struct election *election, struct seat *seat, const struct address *own)
 {
-    if (seat->leaving && seat->listed)
+    struct member us;
+
+    if (seat->listed && seat->roster == elect_roster(seat->machine) &&
+        seat->generation == members_generation(election->members))
         return;
-    if (!seat->listed || seat->roster != elect_roster(seat->machine) ||
-        seat->generation != members_generation(election->members))
+    if (!seat->listed || members_find_in(election->members, seat->tier.tier, own, &us))
         list_hearers(election, seat);
 }
 
@@ -93,11 +99,11 @@ void election_send_all(struct election *election, struct seat *seat, struct ball
     say(election, seat, ballot, &text);
     atomic_fetch_add_explicit(&election->adverts_sent, 1, memory_order_relaxed);
     if (!address_is_any(&group)) {
-        udp_send_group(election->udp, &group, seat->interface, &seat->tier.rules.address,
+        udp_send_group(election->udp, &group, seat->interface, &ballot->address,
                        (struct span){text.at, text.len});
         return;
     }
-    keep_hearers(election, seat);
+    keep_hearers(election, seat, &ballot->address);
     for (size_t i = 0; i < seat->hearer_count; i++)
-        send_to(election, seat, &seat->hearers[i], &text);
+        send_to(election, ballot, &seat->hearers[i], &text);
 }

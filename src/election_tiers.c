@@ -92,7 +92,6 @@ static void leave_others(struct election *election, const struct election_tier *
         struct seat *seat = &election->seats[i];
         if (!seat->used || is_among(seat->tier.tier, tiers, count))
             continue;
-        seat->leaving = true;
         election_end(election, seat);
         view_withdraw(election->view, seat->tier.tier);
         if (election->ears.viewed)

@@ -26,7 +26,7 @@ struct node {
     struct roles *roles;
     struct remember *remember;
     struct view *view;
-    struct address address;
+    struct address address, second; /* it listens on both, and is in its tiers with the first */
     char name[32];
     char home[64];
     struct election_tier tiers[2];
@@ -95,9 +95,8 @@ static void set_tier(struct node *node, struct election_tier *tier, const char *
     }
 }
 
-static struct members *make_members(const struct node *node)
+static struct members_options options_of(const struct node *node, struct member list[NODES + 2])
 {
-    struct member list[NODES + 2] = {0};
     struct members_options options = {
         .list = list, .own = &node->address, .own_count = 1, .nets_given = true};
 
@@ -111,18 +110,26 @@ static struct members *make_members(const struct node *node)
         member->has_own = true;
         span_copy(span_of(tier), member->tier, sizeof(member->tier));
     }
+    return options;
+}
+
+static struct members *make_members(const struct node *node)
+{
+    struct member list[NODES + 2] = {0};
+    struct members_options options = options_of(node, list);
+
     return members_new(&options);
 }
 
 static struct election *make_election(struct node *node)
 {
-    struct address listen = node->address;
+    struct address listen[] = {node->address, node->second};
     struct election_options options = {.node = node->name,
                                        .domain = "example.com",
                                        .boot = (uint64_t)clock_wall().ms,
                                        .members = node->members,
-                                       .listen = &listen,
-                                       .listen_count = 1,
+                                       .listen = listen,
+                                       .listen_count = 2,
                                        .view = node->view,
                                        .roles = node->roles,
                                        .remember = node->remember,
@@ -130,7 +137,7 @@ static struct election *make_election(struct node *node)
                                        .tier_count = node->tier_count,
                                        .ears = {on_viewed, on_standing, node}};
 
-    listen.port = PORT;
+    listen[0].port = listen[1].port = PORT;
     return election_new(&options);
 }
 
@@ -181,6 +188,8 @@ static int set_up(void **state)
         snprintf(node->home, sizeof(node->home), "/tmp/election-XXXXXX");
         assert_non_null(mkdtemp(node->home));
         assert_true(address_parse(span_of(host), HTTP_PORT, &node->address));
+        snprintf(host, sizeof(host), "127.46.3.%zu", i + 1);
+        assert_true(address_parse(span_of(host), HTTP_PORT, &node->second));
         assert_int_equal(pthread_mutex_init(&node->lock, NULL), 0);
     }
     for (size_t i = 0; i < NODES; i++) {
@@ -428,6 +437,48 @@ static void a_reload_joins_and_leaves_tiers_and_changes_no_other(void **state)
     assert_false(view_find(nodes[0].view, "paris", &after));
 }
 
+static uint64_t adverts_of(const struct node *node)
+{
+    struct election_figures figures;
+
+    election_figures(node->election, &figures);
+    return figures.adverts_sent;
+}
+
+/* As a reload does: first the members are others, then the election hears of it. */
+static void a_master_that_a_reload_takes_out_of_its_tier_says_so(void **state)
+{
+    struct member list[NODES + 2] = {0};
+    struct members_options options = options_of(&nodes[0], list);
+    uint64_t adverts;
+
+    (void)state;
+    begin_all();
+    UNTIL(agree(&nodes[0], "paris"));
+    options.list += NODES; /* core alone */
+    options.count -= NODES;
+    adverts = adverts_of(&nodes[0]);
+    members_replace(nodes[0].members, &options);
+    UNTIL(adverts_of(&nodes[0]) >= adverts + 2);
+    assert_true(agree(&nodes[0], "paris"));
+    election_reload(nodes[0].election, NULL, 0, AUTH_ENFORCE);
+    UNTIL(view_of(&nodes[1], "paris").role == BALLOT_MASTER);
+    assert_int_equal(view_of(&nodes[1], "paris").reason, REASON_NAMED);
+}
+
+static void a_master_that_a_reload_moves_says_so_from_where_it_was(void **state)
+{
+    struct elect_rules *rules = &nodes[0].tiers[0].rules;
+
+    (void)state;
+    begin_all();
+    UNTIL(agree(&nodes[0], "paris"));
+    rules->address = rules->candidates[0] = nodes[0].second;
+    election_reload(nodes[0].election, nodes[0].tiers, 1, AUTH_ENFORCE);
+    UNTIL(view_of(&nodes[1], "paris").role == BALLOT_MASTER);
+    assert_int_equal(view_of(&nodes[1], "paris").reason, REASON_NAMED);
+}
+
 static void a_worse_pair_is_given_up_for_a_better_one(void **state)
 {
     (void)state;
@@ -488,6 +539,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(standings_are_heard_with_what_nobody_has_confirmed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_reload_joins_and_leaves_tiers_and_changes_no_other,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_master_that_a_reload_takes_out_of_its_tier_says_so,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_master_that_a_reload_moves_says_so_from_where_it_was,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worse_pair_is_given_up_for_a_better_one, set_up,
                                         tear_down),
