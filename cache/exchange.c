@@ -385,19 +385,20 @@ static void changed(struct exchange *machine, const struct exchange_event *event
     refresh(machine, name, &event->local);
 }
 
-/* A master of the top tier has nobody above it: its backups confirm what it put. */
+/* A master's backups are to have it too, so that it does not go with their master; and they confirm
+ * what a master of the top tier put, which has nobody above it. */
 static void again(struct exchange *machine, const struct exchange_event *event)
 {
-    bool is_highest = machine->place.top && machine->place.leads;
     char name[NAME_SIZE];
 
     MUST(span_copy(event->name, name, sizeof(name)) && event->local.known);
     exchange_say_announce(machine, name, &event->local,
-                          AUDIENCE_UP | (is_highest ? AUDIENCE_FELLOWS : 0), true);
+                          AUDIENCE_UP | (machine->place.leads ? AUDIENCE_FELLOWS : 0), true);
 }
 
-/* A candidate tells whoever put it whether it is safe here; the master tells its backups, so that
- * they mirror it; and what is to go further up can be had from us now. */
+/* A candidate tells whoever put it whether it is safe here; the master tells its backups, and once
+ * more a little later, so that they mirror it; and what is to go further up can be had from us now.
+ */
 static void landed(struct exchange *machine, const struct exchange_event *event)
 {
     unsigned audiences = event->local.unconfirmed ? AUDIENCE_UP : 0;
@@ -414,7 +415,7 @@ static void landed(struct exchange *machine, const struct exchange_event *event)
     if (below || machine->place.leads)
         audiences |= AUDIENCE_FELLOWS;
     if (audiences)
-        exchange_say_announce(machine, name, &event->local, audiences, true);
+        exchange_say_announce(machine, name, &event->local, audiences, !machine->place.leads);
 }
 
 static void place(struct exchange *machine, const struct exchange_event *event)

@@ -258,9 +258,22 @@ static void what_has_landed_is_told_to_those_who_mirror_it(void **state)
     stand(bench, PLACE_GATEWAY);
     landed(bench, 2, ROUTE_LED, put(5)); /* the tier above can have it from here now */
     assert_int_equal(told(bench), AUDIENCE_FELLOWS | AUDIENCE_UP);
+}
+
+/* One datagram may get lost, and nothing else tells a backup what its master holds. */
+static void backups_are_told_twice_what_has_landed(void **state)
+{
+    struct bench *bench = *state;
+
+    stand(bench, PLACE_GATEWAY);
     landed(bench, 2, MASTER_ABOVE, knows(5, true));
     assert_false(is_told(bench, 2, 5));
     assert_int_equal(told(bench), AUDIENCE_FELLOWS);
+    bench->actions.count = 0;
+    assert_non_null(await(bench, EXCHANGE_SEND, 2000));
+    assert_int_equal(told(bench), AUDIENCE_FELLOWS);
+    bench->actions.count = 0;
+    assert_null(await(bench, EXCHANGE_SEND, 10000));
 }
 
 static void what_is_unconfirmed_asks_to_be(void **state)
@@ -272,7 +285,7 @@ static void what_is_unconfirmed_asks_to_be(void **state)
     step(bench,
          (struct exchange_event){.kind = EXCHANGE_AGAIN, .name = span_of(NAME), .local = put(5)});
     action = only(bench, EXCHANGE_SEND);
-    assert_int_equal(action->audiences, AUDIENCE_UP);
+    assert_int_equal(action->audiences, AUDIENCE_UP | AUDIENCE_FELLOWS);
     assert_true(action->notice.confirm && action->notice.held);
     bench->actions.count = 0;
     assert_null(await(bench, EXCHANGE_SEND, 10000)); /* the driver comes back */
@@ -508,6 +521,7 @@ int main(void)
         CASE(a_slave_confirms_nothing),
         CASE(who_waits_for_what_never_comes_is_forgotten),
         CASE(what_has_landed_is_told_to_those_who_mirror_it),
+        CASE(backups_are_told_twice_what_has_landed),
         CASE(what_is_unconfirmed_asks_to_be),
         CASE(a_master_of_the_top_tier_asks_its_backups),
         CASE(copies_are_asked_for_until_there_are_enough),
