@@ -16,7 +16,8 @@ enum { MISSING_MAX = 1 << 20 };
 struct missing {
     struct digest name;
     struct version version;
-    bool forgotten; /* a tombstone that has had its time */
+    bool forgotten; /* a tombstone that has had its time, or the end of what was forgotten */
+    uint32_t place; /* in the journal, of those that are missing */
 };
 
 struct comparing {
@@ -30,7 +31,8 @@ struct comparing {
     void *arg;
 };
 
-static void note_missing(struct comparing *c, const struct manifest *m)
+static void note_missing(struct comparing *c, const struct manifest *m, struct version version,
+                         bool forgotten)
 {
     struct missing *missing;
 
@@ -43,10 +45,38 @@ static void note_missing(struct comparing *c, const struct manifest *m)
         c->missing = realloc(c->missing, c->room * sizeof(*c->missing));
         MUST(c->missing != NULL);
     }
-    missing = &c->missing[c->count++];
+    missing = &c->missing[c->count];
     digest_of(m->name, strlen(m->name), &missing->name);
-    missing->version = m->version;
-    missing->forgotten = m->deleted && tombstone_is_old(m, c->store->options.wall());
+    missing->version = version;
+    missing->forgotten = forgotten;
+    missing->place = (uint32_t)c->count++;
+}
+
+static void see_newest(struct comparing *c, const struct manifest *m, enum store_status status,
+                       const struct record *record)
+{
+    int order = status == STORE_OK ? manifest_compare(m, &record->manifest) : 0;
+
+    if (status == STORE_NOT_FOUND)
+        note_missing(c, m, m->version, m->deleted && tombstone_is_old(m, c->store->options.wall()));
+    else if (status != STORE_OK || order > 0)
+        c->lost++;
+    else if (order == 0 && record->sequence <= c->sequence)
+        c->seen[record->sequence / 8] |= (unsigned char)(1U << record->sequence % 8);
+}
+
+/* What stands again since then is in the journal behind it. */
+static void see_end(struct comparing *c, const struct manifest *end, enum store_status status,
+                    const struct record *record)
+{
+    struct version version = forgotten_version(end);
+
+    if (status == STORE_NOT_FOUND)
+        note_missing(c, end, version, true);
+    else if (status != STORE_OK)
+        c->lost++;
+    else if (version_same(record->manifest.version, version) && record->sequence <= c->sequence)
+        c->seen[record->sequence / 8] &= (unsigned char)~(1U << record->sequence % 8);
 }
 
 static bool see_manifest(void *arg, const struct manifest *m, struct span text,
@@ -61,22 +91,24 @@ static bool see_manifest(void *arg, const struct manifest *m, struct span text,
     view_begin(c->store->catalogue, &view);
     status = ledger_record(&view, span_of(m->name), &record);
     view_end(&view);
-    if (status == STORE_NOT_FOUND)
-        note_missing(c, m);
-    else if (status != STORE_OK || manifest_compare(m, &record.manifest) > 0)
-        c->lost++;
-    else if (manifest_compare(m, &record.manifest) == 0 && record.sequence <= c->sequence)
-        c->seen[record.sequence / 8] |= (unsigned char)(1U << record.sequence % 8);
+    if (forgotten_is_end(m, span_of(c->store->options.node)))
+        see_end(c, m, status, &record);
+    else
+        see_newest(c, m, status, &record);
     return !c->go_on || c->go_on(c->arg, text.len);
 }
 
-/* By name, the newest version first. */
+/* By name, the newest version first, and of that what was said last. */
 static int order(const void *a, const void *b)
 {
     const struct missing *x = a, *y = b;
     int names = memcmp(x->name.bytes, y->name.bytes, sizeof(x->name.bytes));
 
-    return names ? names : version_newer(y->version, x->version) ? 1 : -1;
+    if (names)
+        return names;
+    if (version_same(x->version, y->version))
+        return y->place > x->place ? 1 : -1;
+    return version_newer(y->version, x->version) ? 1 : -1;
 }
 
 static void count_missing(struct comparing *c)

@@ -9,6 +9,7 @@
 
 #include "cache/guard.h"
 #include "cache/intents.h"
+#include "cache/retention.h"
 #include "cache/store_inner.h"
 #include "src/base/must.h"
 
@@ -100,6 +101,20 @@ static void keep_conflict(struct taking *taking, const struct record *older,
         ledger_hold(&taking->ledger, &older->manifest);
 }
 
+/* What was forgotten then. */
+static enum store_status take_end(struct taking *taking, const struct manifest *end)
+{
+    struct ledger_key memory;
+    struct span key = ledger_key_of(span_of(end->name), &memory);
+    struct record old;
+    enum store_status status = ledger_record_of_key(&taking->view, key, &old);
+
+    if (status != STORE_OK || !version_same(old.manifest.version, forgotten_version(end)))
+        return taking->view.status;
+    keep_conflict(taking, &old, end);
+    return ledger_forget_key(&taking->ledger, key);
+}
+
 static enum store_status take_one(struct taking *taking, const struct manifest *m, struct span text)
 {
     bool own = span_is(span_of(m->node), taking->store->options.node);
@@ -126,7 +141,12 @@ static bool take(void *arg, const struct manifest *m, struct span text, struct j
 {
     struct taking *taking = arg;
 
-    taking->status = store_is_stopping(taking->store) ? STORE_STOPPED : take_one(taking, m, text);
+    if (store_is_stopping(taking->store))
+        taking->status = STORE_STOPPED;
+    else if (forgotten_is_end(m, span_of(taking->store->options.node)))
+        taking->status = take_end(taking, m);
+    else
+        taking->status = take_one(taking, m, text);
     taking->behind = behind;
     if (taking->status == STORE_OK && ++taking->in_batch == TAKE_BATCH) {
         batch_end(taking);

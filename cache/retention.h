@@ -18,6 +18,27 @@ static inline bool tombstone_is_old(const struct manifest *m, wall_t now)
     return retention_is_over((wall_t){version_ms(m->version)}, now);
 }
 
+/*
+ * What the journal says of a name that was forgotten (store_forget): a tombstone of ours, one above
+ * the version that goes, that replaces nothing, while every removal knows what it removes. It takes
+ * that version away where it stands before it in the journal, and nothing that comes after it: the
+ * same version may be learned again.
+ */
+static inline struct manifest forgotten_end(const struct manifest *goes)
+{
+    return (struct manifest){.version = {goes->version.bits + 1}, .deleted = true};
+}
+
+static inline bool forgotten_is_end(const struct manifest *m, struct span node)
+{
+    return m->deleted && version_same(m->replaces, VERSION_NONE) && span_is(node, m->node);
+}
+
+static inline struct version forgotten_version(const struct manifest *end)
+{
+    return (struct version){end->version.bits - 1};
+}
+
 /* Conflicts for 30, from when they were noted. */
 enum { CONFLICT_DAYS = 30 };
 

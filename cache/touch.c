@@ -192,12 +192,10 @@ static bool pick(void *arg, struct span key, struct span value)
     return true;
 }
 
-/* Into the journal goes a tombstone that is past its time: so the name does not come back from
- * there. It does not know of what it removes, which a rebuild would keep as a conflict where it
- * still is. */
+/* So the name does not come back from the journal; but what was kept as a conflict does. */
 static bool journal_end(struct group *group, const struct manifest *old)
 {
-    struct manifest m = {.version = {old->version.bits + 1}, .deleted = true};
+    struct manifest m = forgotten_end(old);
     char memory[MESSAGE_MAX];
     struct text text = TEXT_OVER(memory);
     struct span one;

@@ -262,6 +262,44 @@ static void many_are_forgotten_in_several_steps(void **state)
     assert_true(has_name(*state, "example.com/b"));
 }
 
+static void verify(struct store *store)
+{
+    struct store_report report;
+
+    assert_int_equal(store_verify(store, &report, NULL, NULL), STORE_OK);
+    assert_int_equal(report.rotten + report.mended, 0);
+}
+
+static void rebuild(void **state)
+{
+    struct store_report report;
+
+    assert_int_equal(store_rebuild(*state, &report), STORE_OK);
+    home_reopen(state);
+}
+
+/* It was forgotten for another's sake, and a third had it: it stays, whatever is made anew. */
+static void what_was_forgotten_can_be_learned_again(void **state)
+{
+    int64_t then = home_wall_ms;
+
+    adopt(*state, "example.com/a", then, false);
+    adopt(*state, "example.com/b", then, false);
+    home_wall_ms += 91 * DAY_MS;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(store_forget(*state, span_of(""), span_of(""), has_b, NULL), STORE_OK);
+        assert_false(has_name(*state, "example.com/a"));
+        verify(*state);
+        rebuild(state);
+        assert_false(has_name(*state, "example.com/a"));
+        adopt(*state, "example.com/a", then, false);
+        verify(*state);
+        rebuild(state);
+        assert_true(has_name(*state, "example.com/a"));
+    }
+    assert_true(has_name(*state, "example.com/b"));
+}
+
 /* It comes late, from one that has not swept it yet: the name goes here all the same. */
 static void a_tombstone_past_its_time_still_removes(void **state)
 {
@@ -293,6 +331,7 @@ int main(void)
         HOME_CASE(a_time_ahead_of_the_clock_is_now),
         HOME_CASE(of_a_range_what_the_other_lacks_is_forgotten),
         HOME_CASE(many_are_forgotten_in_several_steps),
+        HOME_CASE(what_was_forgotten_can_be_learned_again),
         HOME_CASE(a_tombstone_past_its_time_still_removes),
     };
     log_set_level(LEVEL_ERROR);
