@@ -23,13 +23,17 @@ void twin_free(struct twin *twin)
     *twin = (struct twin){0};
 }
 
-/* A name and its version are added to the sum over all of them, or taken out of it. */
-static void sum(struct twin *twin, int name, struct version version)
+/* A name, its version and its content, which tells versions of one moment apart, are added to the
+ * sum over all of them, or taken out of it. */
+static void sum(struct twin *twin, int name, struct version version, const struct digest *sha256)
 {
-    uint64_t pair[] = {(uint64_t)name, version.bits};
+    struct {
+        uint64_t name, version;
+        struct digest sha256;
+    } row = {(uint64_t)name, version.bits, *sha256};
     struct digest one;
 
-    digest_of(pair, sizeof(pair), &one);
+    digest_of(&row, sizeof(row), &one);
     for (size_t b = 0; b < sizeof(one.bytes); b++)
         twin->digest.bytes[b] ^= one.bytes[b];
 }
@@ -101,8 +105,8 @@ static void take(struct twin *twin, int name, const struct manifest *manifest, s
     MUST(!kept.full);
     entry->len = kept.len;
     if (entry->known)
-        sum(twin, name, entry->version);
-    sum(twin, name, manifest->version);
+        sum(twin, name, entry->version, &entry->sha256);
+    sum(twin, name, manifest->version, &manifest->sha256);
     entry->known = true;
     entry->held = held;
     entry->wanted = wanted;
