@@ -6,12 +6,13 @@ import threading
 import time
 
 from net import check, contains, equal, patience, wait_until
-from node import FAILED, USAGE
+from node import DOMAIN, FAILED, USAGE
 from registry import test
 from stack import Stack
 from tier import Tier
 
 SMALL = b"one two three\n"
+WAITING_MAX = 128  # EXCHANGE_COPIES_ASKED_MAX
 
 
 def write(node, content):
@@ -169,3 +170,32 @@ def copies_cable_pulled(net):
     equal(unconfirmed(slave), 1, "unconfirmed puts")
     slave.host.plug_in()
     all_confirmed(slave)
+
+
+def put_and_wait(node, name):
+    """A client on the control socket that waits for ten minutes for two copies."""
+    client = node.socket()
+    client.sendall(f"PUT /{DOMAIN}/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n"
+                   "Pond-Copies: 2\r\nPond-Timeout: 600\r\n\r\nx".encode())
+    return client
+
+
+@test("clients of --copies that go away leave their places, and what they put, behind")
+def copies_clients_gone(net):
+    tier = Tier(net, 2, 1)
+    tier.settled()
+    slave, backup = tier.slaves[0], tier.candidates[1]
+    backup.stop()
+    clients = [put_and_wait(slave, f"left{i}") for i in range(WAITING_MAX)]
+    wait_until(lambda: slave.metric("pond_questions") == WAITING_MAX, "all of them wait")
+    run, _ = put(slave, SMALL, "--copies", "2", "--timeout", "20")
+    contains(run.stderr, "too many questions", "what one more is told")
+    for client in clients:
+        client.close()
+    wait_until(lambda: slave.metric("pond_questions") == 0, "their places are free")
+    run, _ = put(slave, SMALL + b"!", "--copies", "2", "--timeout", "1")
+    contains(run.stderr, "only 1 of 2 copies", "what the next one is told")
+    backup.start()
+    all_confirmed(slave)
+    wait_until(lambda: all(row["held"] for row in backup.names().values()), "the backup has all")
+    equal(len(backup.names()), WAITING_MAX + 1, "the names that it knows")

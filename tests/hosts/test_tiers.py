@@ -107,6 +107,59 @@ def tiers_master_killed_midway(net):
     check(stack.master(paris) is paris.candidates[1], "the other candidate is master now")
 
 
+@test("the site's master is killed while its slaves read several files: each comes whole", seconds=120)
+def tiers_master_killed_amid_many(net):
+    stack = Stack(net, paris=(2, 2))
+    paris = stack.sites["paris"]
+    contents = {f"file{i}": large(8) for i in range(4)}
+    for name, content in contents.items():
+        stack.core.nodes[0].put(name, content)
+    for name in contents:
+        everyone_knows(stack.nodes, name)
+    for reader in paris.slaves:
+        reader.host.slow_down("200mbit")
+    answers = {}
+    threads = [threading.Thread(target=lambda reader=reader, name=name: answers.update(
+        {(reader.name, name): reader.curl(name)})) for reader in paris.slaves for name in contents]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: min(r.metric("pond_fetched_bytes_total") for r in paris.slaves) > 4 << 20,
+               "the downloads run", pause=0.02)
+    kill_master(stack, paris)
+    for thread in threads:
+        thread.join()
+    for (reader, name), answer in answers.items():
+        equal((answer.status, answer.exit), (200, 0), f"curl of {name} at {reader}")
+        equal(answer.body == contents[name], True, f"{name} at {reader}")
+    equal(len(answers), len(threads), "downloads")
+
+
+@test("who comes back to another master is not said to be behind by 0 before it knows all")
+def tiers_behind_a_new_master(net):
+    stack = Stack(net, paris=(2, 1))
+    paris = stack.sites["paris"]
+    slave = paris.slaves[0]
+    stack.core.nodes[0].put("old", SMALL)
+    everyone_knows(stack.nodes, "old")
+    slave.stop()
+    names = [f"name{i}" for i in range(500)]
+    stack.core.nodes[0].put_many(names)
+    wait_until(lambda: len(paris.candidates[1].names()) == 501, "the backup knows all", 60)
+    kill_master(stack, paris)
+    slave.start()
+
+    def behind():
+        row = next(row for row in slave.status()["tiers"] if row["tier"] == "paris")
+        return row["behind"] if row["master"] == paris.candidates[1].name else None
+
+    def agrees():
+        if behind() != 0:
+            return False
+        equal(len(slave.names()), 501, "names known at a slave that is behind by 0")
+        return True
+    wait_until(agrees, "it is behind by 0", 60, pause=0.01)
+
+
 @test("without a master, what is put is kept, and goes up when there is one")
 def tiers_put_without_master(net):
     stack = Stack(net, paris=(1, 1))
