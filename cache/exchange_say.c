@@ -306,9 +306,9 @@ static int announcement_for_few(const struct saying *saying)
 
     for (size_t i = 0; i < slots->end; i++) {
         const struct announcement *one = &saying->announcements[i];
-        if (slots->key[i] && one->audiences & ~one->told & AUDIENCE_FEW &&
-            (first == SLOTS_NONE || slots->due[i].ns < slots->due[first].ns))
-            first = (int)i;
+        if (slots->key[i] && (first == SLOTS_NONE || slots->due[i].ns < slots->due[first].ns) &&
+            one->audiences & ~one->told & AUDIENCE_FEW)
+            first = (int)i; /* that one is read last: it lies in another line of memory each time */
     }
     return first;
 }
