@@ -68,13 +68,15 @@ static void say_given_up(struct flying *flying, bool gone, const char *why)
 
 static void end(struct flying *flying, enum flying_state state, bool gone, const char *why)
 {
+    enum flights_end how = flying->readers ? FLIGHTS_FAILED : FLIGHTS_PUT_OFF;
+
     come_down(flying);
     flying_settle(flying, state, gone);
     if (state == FLYING_LANDED)
         flying_log_landed(flying);
     else if (!flying->ending)
         say_given_up(flying, gone, why);
-    flying_end(flying, state == FLYING_LANDED ? FLIGHTS_LANDED : FLIGHTS_FAILED);
+    flying_end(flying, state == FLYING_LANDED ? FLIGHTS_LANDED : how);
 }
 
 /* There is no room to keep it, and nobody reads it (any more). What came then came for readers, and
@@ -93,7 +95,7 @@ static void leave_off(struct flying *flying)
         flying_log_passed_on(flying);
     else
         say_given_up(flying, false, "there is no room to keep it, and nobody reads it");
-    flying_end(flying, has_passed_on ? FLIGHTS_PASSED_ON : FLIGHTS_FAILED);
+    flying_end(flying, has_passed_on ? FLIGHTS_PASSED_ON : FLIGHTS_PUT_OFF);
 }
 
 /* Does the flight end here, because all are being stopped? Then it is gone. */
