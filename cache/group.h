@@ -6,9 +6,9 @@
 #include "cache/ledger.h"
 #include "cache/store_inner.h"
 
-/* How many manifests one errand writes into the journal again (renew.c), in four at most that meet
- * in one group. */
-enum { KEEP_MAX = 64 };
+/* How many manifests one errand writes into the journal at most (renew.c, touch.c), and how many
+ * errands meet in one group: the writer sees to it (writer.c). */
+enum { KEEP_MAX = 64, ERRANDS_MAX = 4 };
 
 /*
  * Jobs that are committed together:
@@ -34,13 +34,14 @@ struct group {
     struct store_entry entries[GROUP_MAX]; /* by job: what changed, to tell about it */
     bool changed[GROUP_MAX];
     bool kept; /* a conflict is new: to be committed, whatever the job's status */
-    char memory[(GROUP_MAX + 4 * KEEP_MAX) * MESSAGE_MAX + 1];
+    char memory[(GROUP_MAX + ERRANDS_MAX * KEEP_MAX) * MESSAGE_MAX + 1];
 };
 
 struct group *group_new(struct store *store);
 void group_free(struct group *group);
 
-/* Carries out up to GROUP_MAX jobs; their statuses are set, `done` is the caller's to call. */
+/* Carries out up to GROUP_MAX jobs, ERRANDS_MAX errands among them; their statuses are set, `done`
+ * is the caller's to call. */
 void group_run(struct group *group, struct store_job **jobs, size_t count);
 
 /* Adds the text to what goes into the journal, with a sum where it has none; *out is the text as it

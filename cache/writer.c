@@ -185,19 +185,32 @@ static void run_alone(struct store *store, struct store_job *job)
     job->done(job);
 }
 
+/* The jobs in front that can be one group. */
+static size_t count_group(struct store_job *const *jobs, size_t count)
+{
+    size_t n = 0, errands = 0;
+
+    while (n < count && !is_alone(jobs[n])) {
+        errands += (int)jobs[n]->kind == JOB_ERRAND;
+        if (errands > ERRANDS_MAX)
+            break;
+        n++;
+    }
+    return n;
+}
+
 /* Runs the jobs in front that can be one group; returns how many. */
 static size_t run_some(struct group *group, struct store_job **jobs, size_t count)
 {
     struct store *store = group->store;
-    size_t n = 0;
+    size_t n;
 
     atomic_store(&store->writing, store->options.mono().ns);
     if (is_alone(jobs[0])) {
         run_alone(store, jobs[0]);
         return 1;
     }
-    while (n < count && !is_alone(jobs[n]))
-        n++;
+    n = count_group(jobs, count);
     group_run(group, jobs, n);
     for (size_t i = 0; i < n; i++)
         jobs[i]->done(jobs[i]);
