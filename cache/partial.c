@@ -14,7 +14,7 @@
 #include "src/base/must.h"
 #include "src/base/stats.h"
 
-enum { PARTIAL_MAGIC = 0x70617274 };
+enum { PARTIAL_MAGIC = 0x70617274, BLOCK = 512 /* of st_blocks */ };
 
 struct partial {
     uint32_t magic;
@@ -223,6 +223,21 @@ static void check_all(struct partial *partial)
         check_chunk(partial, i);
 }
 
+/* What cannot be kept is not begun to be: those who read it are told from the begin that it is not.
+ * `there` bytes of it have their room already. */
+static enum store_status look_for_room(struct partial *partial, uint64_t there)
+{
+    struct store *store = partial->store;
+    uint64_t size = partial->manifest.size, lacks = size > there ? size - there : 0;
+
+    if (lacks == 0 || home_free(&store->home) >= lacks + reserve_lacks(store))
+        return STORE_OK;
+    if (!sweep_could_fit(store, lacks))
+        return STORE_FULL;
+    sweep_want_room(store, lacks);
+    return STORE_OK;
+}
+
 static enum store_status open_file(struct partial *partial)
 {
     struct stat st;
@@ -233,7 +248,7 @@ static enum store_status open_file(struct partial *partial)
     if ((uint64_t)st.st_size != partial->manifest.size &&
         ftruncate(partial->fd, (off_t)partial->manifest.size) != 0)
         return partial_fault(partial, "size");
-    return STORE_OK;
+    return look_for_room(partial, (uint64_t)st.st_blocks * BLOCK);
 }
 
 /* Its file, or the memory in its place. */

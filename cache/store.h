@@ -304,7 +304,9 @@ ssize_t partial_read(const struct partial *partial, uint64_t from, void *bytes, 
  * partial_set_list and partial_put find that out and succeed all the same; from then on the partial
  * is passing: what comes in stays in memory, and partial_put answers STORE_FULL where there is no
  * room for one more chunk until others have been released. It cannot land (STORE_FULL) and is
- * thrown away when it is closed. What was had when that began, in the file, stays had.
+ * thrown away when it is closed. What was had when that began, in the file, stays had. What
+ * could not find room is passing from the begin; where what need not be kept can make some, that is
+ * dropped meanwhile.
  */
 enum {
     PARTIAL_PASSED_MAX = 8 << 20,     /* bytes of one content in memory, two chunks at least; */

@@ -151,9 +151,9 @@ static void a_fetch_of_what_never_fits_drops_nothing(void **state)
     set_up(state, &(struct store_policy){.keep_all = false});
     atomic_store(&told, 0);
     assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
+    assert_true(partial_is_passing(partial)); /* so nobody is told that it will be kept */
     assert_int_equal(partial_set_list(partial, list, 160 * sizeof(*list)), STORE_OK);
     assert_int_equal(partial_put(partial, 0, bytes, m.chunk_size), STORE_OK);
-    assert_true(partial_is_passing(partial));
     partial_close(partial, true);
     store_close(*state); /* after the sweep */
     *state = home_open_unset(0);
@@ -161,6 +161,23 @@ static void a_fetch_of_what_never_fits_drops_nothing(void **state)
     all_are_held(*state);
     free(bytes);
     free(list);
+}
+
+/* In time, while it comes in. */
+static void a_fetch_has_room_made_for_itself(void **state)
+{
+    struct manifest m = home_foreign("example.com/new", 9, BYTES, 1000);
+    struct timespec pause = {.tv_nsec = 1000000};
+    struct partial *partial;
+
+    set_up(state, &(struct store_policy){.keep_all = false});
+    atomic_store(&told, (1 << 20) + BYTES - 1);
+    assert_int_equal(partial_open(*state, &m, &partial), STORE_OK);
+    assert_false(partial_is_passing(partial));
+    for (int i = 0; i < 10000 && home_count("content") == 3; i++)
+        nanosleep(&pause, NULL);
+    assert_true(home_count("content") < 3);
+    partial_close(partial, true);
 }
 
 /* What is only passed on now has made room for the next one. */
@@ -198,6 +215,7 @@ int main(void)
         HOME_CASE(what_never_fits_is_refused_before_anything_goes),
         HOME_CASE(what_fits_where_some_goes_is_begun_and_costs_no_more),
         HOME_CASE(a_fetch_of_what_never_fits_drops_nothing),
+        HOME_CASE(a_fetch_has_room_made_for_itself),
         HOME_CASE(a_fetch_has_room_made_for_the_next),
     };
     log_set_level(LEVEL_ERROR);
