@@ -8,7 +8,8 @@ import subprocess
 import time
 
 from net import check, contains, equal, wait_until
-from node import (FAILED, NOT_FOUND, PORT, REFUSED, Node, cluster, everyone_knows, nets_of, sha256)
+from node import (DOMAIN, FAILED, NOT_FOUND, PORT, REFUSED, Node, cluster, everyone_knows, nets_of,
+                  sha256)
 from registry import test
 
 CONTENT = os.urandom(700 * 1024)
@@ -212,6 +213,33 @@ def disk_full(net):
     equal(first.process.poll(), None, "the exit status of the daemon")
     first.put("after", b"after")
     equal(second.get("after"), b"after", "a put that fits")
+
+
+NAMES = 60000
+
+
+@test("SIGTERM during a long rebuild ends the node at once, and what was there stays")
+def stop_during_a_rebuild(net):
+    node = cluster(net, 1)[0]
+    node.put("model", b"model")
+    model = node.curl(f"/.pond/manifest/{DOMAIN}/model").body
+    equal(node.stop(), 0, "SIGTERM")
+    subprocess.run([node.program("tools/bench/names"), node.home, str(NAMES),
+                    str(int(time.time() * 1000)), "0", "0"], input=model, check=True)
+    node.start()
+    anew = os.path.join(node.home, "catalogue.new")
+    with subprocess.Popen(node.words("rebuild"), cwd=node.folder, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as rebuild_run:
+        wait_until(lambda: os.path.exists(anew), "it is under way", 20, 0.001)
+        began = time.monotonic()
+        equal(node.stop(), 0, "the exit status on SIGTERM")
+        check(time.monotonic() - began < 8, "it took more than 8 s")
+        check(rebuild_run.wait() != 0, "pond rebuild was content")
+    node.start()
+    equal(os.path.exists(anew), False, "is a part of the new one left?")
+    equal(node.status()["cache"]["objects"], NAMES + 1, "the names")
+    node.done("rebuild")
+    equal(node.status()["cache"]["objects"], NAMES + 1, "the names after a whole rebuild")
 
 
 @test("SIGTERM during a download ends in good order")
