@@ -40,7 +40,7 @@ struct exchange_local cache_local(const struct sim *sim, const struct sim_node *
         .deleted = entry->deleted,
         .version = entry->version,
         .sha256 = entry->sha256,
-        .size = 5,
+        .size = entry->size,
         .unconfirmed = entry->unconfirmed,
     };
 }
@@ -154,8 +154,10 @@ static void answer(struct sim *sim, struct sim_node *node, const struct exchange
         sim_fail(sim, "n%d did not find f%d, which others hold", node->index, ticket.name);
     if (ticket.ask == EXCHANGE_ASK_COPIES)
         copies_answered(sim, node, &ticket, action->found);
-    if (ticket.fetch)
+    if (ticket.fetch && ticket.ask == EXCHANGE_ASK_CONTENT)
         fetch_told(sim, node, ticket.name, action);
+    else if (ticket.fetch && action->found)
+        fetch_read(sim, node->index, ticket.name, ticket.must_find);
 }
 
 static void carry_out(struct sim *sim, struct sim_node *node)
@@ -248,6 +250,7 @@ void cache_datagram(struct sim *sim, struct sim_event *event)
     if (verdict != GATE_PASS && !let_in_wrongly(sim, verdict, bytes, &notice))
         return;
     check_let_in(sim, node, &notice);
+    fetch_offered(sim, node, &notice, &event->from);
     if (!sim_planted(sim, SIM_FORGETS_LOCAL))
         heard.local = cache_local(sim, node, sim_name_number(notice.name));
     cache_step(sim, node, &heard);
@@ -278,7 +281,6 @@ static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int na
             check_held(sim, node, name);
         if (node->twin.entries[name].wanted)
             fetch_want(sim, node, name);
-        fetch_superseded(sim, node, name);
     }
     return EXCHANGE_DONE;
 }
@@ -348,24 +350,14 @@ static void report_later(struct sim *sim, struct sim_node *node, int name,
     sim_event_bytes(event, done, sizeof(*done));
 }
 
-static void content_came(struct sim *sim, struct sim_node *node, const struct sim_call *call,
-                         const struct sim_answer *answer)
-{
-    struct exchange_event blamed = {.kind = EXCHANGE_BLAMED, .from = call->to};
-
-    fetch_came(sim, node, call, answer);
-    blamed.fault = answer->reached ? PEER_FINE : PEER_UNREACHABLE;
-    cache_step(sim, node, &blamed);
-}
-
 void cache_http_done(struct sim *sim, struct sim_node *node, const struct sim_call *call,
                      const struct sim_answer *answer)
 {
     const struct sim_request *request = &call->request;
     struct exchange_event done = {.kind = EXCHANGE_LEARNED, .from = call->to};
 
-    if (request->what == SIM_GET_CONTENT) {
-        content_came(sim, node, call, answer);
+    if (request->what == SIM_GET_LIST || request->what == SIM_GET_RUN) {
+        fetch_came(sim, node, call, answer);
         return;
     }
     done.result = EXCHANGE_FAILED;
@@ -413,7 +405,6 @@ bool cache_put(struct sim *sim, int index, int name, bool deleted)
     keep_put(sim, node, name);
     check_put(sim, node, name, &before);
     check_replaced(sim, node, name, &before);
-    fetch_superseded(sim, node, name);
     changed.name = span_of(whole);
     changed.local = cache_local(sim, node, name);
     changed.local.known = true;
@@ -442,6 +433,22 @@ bool cache_order(struct sim *sim, struct sim_node *node, const struct sim_ticket
     sim_note(sim, "n%d asks (%d) for f%d", node->index, (int)ticket->ask, ticket->name);
     cache_step(sim, node, &asked);
     return true;
+}
+
+/* Who asked does not want it any more. */
+void cache_drop(struct sim *sim, struct sim_node *node, uint64_t ticket)
+{
+    struct exchange_event dropped = {.kind = EXCHANGE_DROPPED, .ticket = ticket};
+
+    for (size_t i = 0; i < node->ticket_count; i++) {
+        if (node->tickets[i].id != ticket)
+            continue;
+        sim_note(sim, "n%d: who asked for f%d goes away", node->index, node->tickets[i].name);
+        node->tickets[i] = node->tickets[--node->ticket_count];
+        if (!sim_planted(sim, SIM_DROPS_UNTOLD))
+            cache_step(sim, node, &dropped);
+        return;
+    }
 }
 
 bool cache_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool fetch,

@@ -48,13 +48,15 @@ void check_served(struct sim *sim, const struct sim_call *call, enum route_serve
 
 /* ---- what clients see ------------------------------------------------------------------------ */
 
-/* On one node, no version goes back. */
-void check_read(struct sim *sim, struct sim_node *node, int name)
+/* On one node, no version goes back: who came when another had been given `least` gets no less. */
+void check_read(struct sim *sim, struct sim_node *node, int name, struct version version,
+                struct version least)
 {
     struct twin_entry *entry = &node->twin.entries[name];
 
     sim_note(sim, "n%d: a client has f%d", node->index, name);
-    if (version_newer(entry->read, entry->version))
+    if (version_newer(least, version))
         sim_fail(sim, "n%d gave out f%d in an older version than before", node->index, name);
-    entry->read = entry->version;
+    if (version_newer(version, entry->read))
+        entry->read = version;
 }

@@ -366,8 +366,22 @@ static bool has_confirmer(const struct sim *sim, const struct sim_node *node)
     return false;
 }
 
+/* Of what there is; before anybody has read it. */
+void check_kept(struct sim *sim)
+{
+    for (int name = 0; name < sim->names && !sim_failed(sim); name++)
+        for (int i = 0; i < sim->node_count && sim->by_tiers && !check_is_lost(sim, name); i++) {
+            const struct sim_node *node = &sim->nodes[i];
+            const struct twin_entry *entry = &node->twin.entries[name];
+
+            if (entry->known && !entry->deleted && !entry->held && is_top(sim, node))
+                sim_fail(sim, "n%d does not hold f%d, and is to keep everything", i, name);
+        }
+}
+
 void check_nothing_lost(struct sim *sim)
 {
+    check_kept(sim);
     for (int name = 0; name < sim->names && !sim_failed(sim); name++) {
         count(sim, name);
         for (int i = 0; i < sim->node_count && sim->by_tiers && !check_is_lost(sim, name); i++) {
@@ -376,8 +390,6 @@ void check_nothing_lost(struct sim *sim)
 
             if (entry->unconfirmed && has_confirmer(sim, node))
                 sim_fail(sim, "n%d: nobody has confirmed f%d", i, name);
-            if (entry->known && !entry->deleted && !entry->held && is_top(sim, node))
-                sim_fail(sim, "n%d does not hold f%d, and is to keep everything", i, name);
         }
     }
 }

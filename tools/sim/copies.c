@@ -4,7 +4,8 @@
 #include "src/base/must.h"
 
 /* pond put --copies: who put waits until so many candidates hold it, of the tier that the node
- * follows, or of its own where it follows none; itself counted if it is one. */
+ * follows, or of its own where it follows none; itself counted if it is one. Some go away before
+ * they are answered: what they put stays, and goes on its way. */
 static const int64_t PATIENCE_NS = MONO_S(60);
 
 static bool is_confirmer(const struct sim *sim, const struct sim_node *node, int other)
@@ -26,6 +27,11 @@ static size_t copies_most(const struct sim *sim, const struct sim_node *node)
     return count;
 }
 
+static void goes_away(struct sim *sim, struct sim_event *event)
+{
+    cache_drop(sim, &sim->nodes[event->node], event->number);
+}
+
 /* Waits for up to `most` of them, none where that is 0. */
 void copies_put(struct sim *sim, int index, int name, size_t most)
 {
@@ -44,7 +50,10 @@ void copies_put(struct sim *sim, int index, int name, size_t most)
     ticket.version = node->twin.entries[name].version;
     ticket.sha256 = node->twin.entries[name].sha256;
     ticket.patience_ns = PATIENCE_NS;
-    cache_order(sim, node, &ticket);
+    if (!cache_order(sim, node, &ticket) || !sim_chance(sim, 200))
+        return;
+    sim_at(sim, sim_scale(sim, MONO_MS(1), PATIENCE_NS), goes_away, index)->number =
+        sim->next_ticket;
 }
 
 void copies_answered(struct sim *sim, const struct sim_node *node, const struct sim_ticket *ticket,

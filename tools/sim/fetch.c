@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "tools/sim/inner.h"
+#include "tools/sim/fetch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,351 +7,481 @@
 #include "src/base/must.h"
 
 /*
- * The fetches of a node, one for each name, as the daemon's flights go: first of the masters that
- * it follows, which fetch for it what they lack, then of those who say that they hold it. Clients
- * of the node and requests of those whom it leads wait for the same fetch. While anyone waits it is
- * tried again and again, within a bound.
+ * The fetches of a node: the real cache/flight.h for each content that is on its way here, driven
+ * as the daemon's flights are. Sources are the masters that it follows, which fetch for it what
+ * they lack, then those who say that they hold it. What came is kept over a restart.
  */
-static const int64_t PATIENCE_NS = MONO_S(60);
-static const int64_t ROUND_NS = MONO_S(1); /* between two rounds through all sources */
-static const int64_t AGAIN_NS = MONO_S(5); /* where nobody waits: ever later */
+static const int64_t SOON_NS = MONO_MS(1);
+static const int64_t STALL_NS = MONO_S(10); /* nothing came for so long: the request is given up */
+static const int64_t AGAIN_NS = MONO_S(5);  /* where nobody waits: ever later */
 static const int64_t ENDS_WITHIN_NS = MONO_S(300);
+enum { RETRY_S = 1 };
 
-struct sim_waiter {
-    struct sim_waiter *next;
-    mono_t since;
-    bool is_client, must_find;
-    struct sim_call call; /* else */
-};
+/* ---- what is fetched ------------------------------------------------------------------------- */
 
-static struct sim_fetch *fetch_of(struct sim_node *node, int name)
+struct sim_content content_of(const struct sim_node *node, int name)
 {
-    return &node->fetches[name];
-}
-
-void fetch_begin(struct sim *sim, struct sim_node *node)
-{
-    node->fetches = calloc((size_t)sim->names, sizeof(*node->fetches));
-    MUST(node->fetches != NULL || !sim->names);
-}
-
-/* ---- those who wait -------------------------------------------------------------------------- */
-
-static void wait_for(struct sim *sim, struct sim_fetch *fetch, const struct sim_waiter *waiter)
-{
-    struct sim_waiter *added = malloc(sizeof(*added));
-
-    MUST(added != NULL);
-    *added = *waiter;
-    added->since = sim->now;
-    added->next = fetch->waiters;
-    fetch->waiters = added;
-}
-
-static void tell_client(struct sim *sim, struct sim_node *node, int name, bool must_find)
-{
-    struct twin_entry *entry = &node->twin.entries[name];
-
-    if (entry->held)
-        check_read(sim, node, name);
-    else if (must_find && !entry->deleted)
-        sim_fail(sim, "n%d cannot read f%d, which is to be had", node->index, name);
-}
-
-/* All are told how it ended, or those who have waited long enough. */
-static void tell_waiters(struct sim *sim, struct sim_node *node, int name, bool all)
-{
-    struct sim_waiter **link = &fetch_of(node, name)->waiters;
-
-    while (*link) {
-        struct sim_waiter *waiter = *link;
-
-        if (!all && mono_between(waiter->since, sim->now) < PATIENCE_NS) {
-            link = &waiter->next;
-            continue;
-        }
-        *link = waiter->next;
-        if (waiter->is_client)
-            tell_client(sim, node, name, waiter->must_find);
-        else
-            sim_call_goes_on(sim, &waiter->call);
-        free(waiter);
-    }
-}
-
-/* The node is no more: a connection to it breaks, at once where its host can still say so. */
-void fetch_end(struct sim *sim, struct sim_node *node, bool with_host)
-{
-    for (int name = 0; node->fetches && name < sim->names; name++) {
-        struct sim_waiter *waiter = node->fetches[name].waiters, *next;
-
-        for (; waiter; waiter = next) {
-            next = waiter->next;
-            if (!waiter->is_client)
-                sim_call_breaks(sim, &waiter->call, with_host);
-            free(waiter);
-        }
-    }
-    free(node->fetches);
-    node->fetches = NULL;
-}
-
-/* ---- its course ------------------------------------------------------------------------------ */
-
-static void go_on(struct sim *sim, struct sim_node *node, int name);
-
-static void want_again(struct sim *sim, struct sim_event *event)
-{
-    struct sim_node *node = &sim->nodes[event->node];
-    const struct twin_entry *entry = &node->twin.entries[event->number];
-
-    if (entry->wanted && !entry->held)
-        fetch_want(sim, node, (int)event->number);
-}
-
-static void finish(struct sim *sim, struct sim_node *node, int name)
-{
-    struct sim_fetch *fetch = fetch_of(node, name);
-    struct twin_entry *entry = &node->twin.entries[name];
-
-    fetch->active = false;
-    fetch->call = 0;
-    if (entry->wanted && !entry->held) {
-        unsigned tries = entry->tries++;
-        sim_at(sim, AGAIN_NS << (tries < 8 ? tries : 8), want_again, node->index)->number =
-            (uint64_t)name;
-    }
-    tell_waiters(sim, node, name, true);
-}
-
-/* The masters first; then whoever else may hold it. */
-static void begin_round(struct sim *sim, struct sim_node *node, int name)
-{
-    struct sim_fetch *fetch = fetch_of(node, name);
-    struct routes_source list[ROUTES_MAX];
-    size_t count = place_sources(sim, node, list);
-
-    fetch->count = fetch->next = 0;
-    for (size_t i = 0; i < count && fetch->count < SIM_SOURCES_MAX; i++)
-        fetch->sources[fetch->count++] = list[i];
-    fetch->asked = false;
-    fetch->call = 0;
-    fetch->round++;
-}
-
-static void next_round(struct sim *sim, struct sim_event *event)
-{
-    struct sim_node *node = &sim->nodes[event->node];
-    int name = (int)event->number;
-
-    if (!fetch_of(node, name)->active || fetch_of(node, name)->round != event->other)
-        return;
-    begin_round(sim, node, name);
-    go_on(sim, node, name);
-}
-
-static void end_round(struct sim *sim, struct sim_node *node, int name)
-{
-    struct sim_fetch *fetch = fetch_of(node, name);
-    struct sim_event *event;
-
-    tell_waiters(sim, node, name, false);
-    if (!fetch->waiters) {
-        finish(sim, node, name);
-        return;
-    }
-    event = sim_at(sim, ROUND_NS, next_round, node->index);
-    event->number = (uint64_t)name;
-    event->other = fetch->round;
-}
-
-static void ask(struct sim *sim, struct sim_node *node, int name,
-                const struct routes_source *source)
-{
-    struct sim_fetch *fetch = fetch_of(node, name);
-    struct sim_request request = {.what = SIM_GET_CONTENT,
-                                  .name = name,
-                                  .version = node->twin.entries[name].version.bits,
-                                  .sha256 = node->twin.entries[name].sha256,
-                                  .only_held = source->ask == ROUTE_ASK_HELD};
-
-    fetch->source = sim_node_at(sim, &source->http);
-    fetch->may_wait = source->ask == ROUTE_ASK_ANY;
-    fetch->version = request.version;
-    fetch->call = sim_get(sim, node, &source->http, &request);
-}
-
-static void go_on(struct sim *sim, struct sim_node *node, int name)
-{
-    struct sim_fetch *fetch = fetch_of(node, name);
     const struct twin_entry *entry = &node->twin.entries[name];
 
-    if (entry->held || entry->deleted) {
-        finish(sim, node, name);
-    } else if (fetch->next < fetch->count) {
-        ask(sim, node, name, &fetch->sources[fetch->next++]);
-    } else if (!fetch->asked) {
-        fetch->asked = true;
-        if (!cache_ask(sim, node->index, name, EXCHANGE_ASK_CONTENT, true, false))
-            end_round(sim, node, name);
-    } else {
-        end_round(sim, node, name);
+    return (struct sim_content){name, entry->version, entry->sha256, entry->size};
+}
+
+bool content_is_newest(const struct sim_node *node, const struct sim_content *content)
+{
+    const struct twin_entry *entry = &node->twin.entries[content->name];
+
+    return entry->known && version_same(entry->version, content->version) &&
+           digest_same(&entry->sha256, &content->sha256);
+}
+
+bool content_is_here(const struct sim_node *node, const struct sim_content *content)
+{
+    return content_is_newest(node, content) && node->twin.entries[content->name].held;
+}
+
+struct sim_flight *flight_find(const struct sim_node *node, uint64_t id)
+{
+    struct sim_flight *flight = node->flights;
+
+    while (flight && flight->id != id)
+        flight = flight->next;
+    return flight;
+}
+
+struct sim_flight *flight_of(const struct sim_node *node, const struct sim_content *content)
+{
+    struct sim_flight *flight = node->flights;
+
+    while (flight && !(flight->content.name == content->name &&
+                       digest_same(&flight->content.sha256, &content->sha256)))
+        flight = flight->next;
+    return flight;
+}
+
+static struct sim_flight *flight_asking(const struct sim_node *node, uint64_t call)
+{
+    struct sim_flight *flight = node->flights;
+
+    while (flight && flight->call != call)
+        flight = flight->next;
+    return flight;
+}
+
+static void take_out(struct sim_node *node, struct sim_flight *flight)
+{
+    struct sim_flight **link = &node->flights;
+
+    while (*link != flight)
+        link = &(*link)->next;
+    *link = flight->next;
+}
+
+/* ---- one step -------------------------------------------------------------------------------- */
+
+static void carry_out(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
+                      const struct flight_actions *actions);
+
+static void alarm(struct sim *sim, struct sim_event *event);
+
+/* It may be over, and gone, after this. */
+void flight_goes(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
+                 struct flight_event event)
+{
+    struct flight_actions actions;
+    struct sim_event *wakes;
+
+    event.now = sim_node_mono(sim, node);
+    event.readers = readers_count(node, flight->id);
+    flight_step(&flight->machine, &event, &actions);
+    sim->result->steps++;
+    flight->wake++;
+    if (actions.deadline.ns != MONO_NEVER.ns) {
+        wakes = sim_at(sim, sim_node_wait(sim, node, actions.deadline), alarm, node->index);
+        wakes->number = flight->id;
+        wakes->other = flight->wake;
     }
+    carry_out(sim, node, flight, &actions);
+}
+
+static void alarm(struct sim *sim, struct sim_event *event)
+{
+    struct sim_node *node = &sim->nodes[event->node];
+    struct sim_flight *flight = flight_find(node, event->number);
+
+    if (flight && flight->wake == event->other)
+        flight_goes(sim, node, flight, (struct flight_event){.kind = FLIGHT_WAKE});
+}
+
+void flight_wanted(struct sim *sim, struct sim_node *node, uint64_t id, uint32_t chunk)
+{
+    flight_goes(sim, node, flight_find(node, id),
+                (struct flight_event){.kind = FLIGHT_WANTED, .chunk = chunk});
+}
+
+/* ---- its begin ------------------------------------------------------------------------------- */
+
+/* What an earlier life left. */
+static void open_it(struct sim *sim, struct sim_event *event)
+{
+    struct sim_node *node = &sim->nodes[event->node];
+    struct sim_flight *flight = flight_find(node, event->number);
+    struct flight_event opened = {.kind = FLIGHT_OPENED};
+    struct chunk_map had = {{0}};
+
+    if (content_is_newest(node, &flight->content) && !sim_planted(sim, SIM_FETCHES_ANEW)) {
+        had.words[0] = node->twin.entries[flight->content.name].had;
+        opened.has_list = node->twin.entries[flight->content.name].listed;
+    }
+    opened.had = &had;
+    flight_goes(sim, node, flight, opened);
+    readers_go_on(sim, node, event->number);
+}
+
+/* The one that there is, or a new one. */
+struct sim_flight *flight_get(struct sim *sim, struct sim_node *node,
+                              const struct sim_content *content)
+{
+    struct sim_flight *flight = flight_of(node, content);
+
+    if (flight)
+        return flight;
+    flight = calloc(1, sizeof(*flight));
+    MUST(flight != NULL);
+    flight->id = ++sim->next_id;
+    flight->content = *content;
+    flight->began = sim->now;
+    flight->next = node->flights;
+    node->flights = flight;
+    flight_init(&flight->machine, content->size, chunk_size_for(content->size));
+    sim_at(sim, 0, open_it, node->index)->number = flight->id;
+    return flight;
 }
 
 void fetch_want(struct sim *sim, struct sim_node *node, int name)
 {
     const struct twin_entry *entry = &node->twin.entries[name];
-    struct sim_fetch *fetch = fetch_of(node, name);
+    struct sim_content content = content_of(node, name);
 
-    if (fetch->active || !entry->known || entry->held || entry->deleted)
+    if (entry->known && !entry->held && !entry->deleted)
+        flight_get(sim, node, &content);
+}
+
+/* ---- its end --------------------------------------------------------------------------------- */
+
+void fetch_end(struct sim *sim, struct sim_node *node, bool with_host)
+{
+    readers_end(sim, node, with_host);
+    while (node->flights) {
+        struct sim_flight *flight = node->flights;
+
+        node->flights = flight->next;
+        free(flight);
+    }
+}
+
+static void want_again(struct sim *sim, struct sim_event *event)
+{
+    struct sim_node *node = &sim->nodes[event->node];
+
+    if (node->twin.entries[event->number].wanted)
+        fetch_want(sim, node, (int)event->number);
+}
+
+static void land(struct sim *sim, struct sim_node *node, struct sim_flight *flight)
+{
+    struct address source = flight_source_last(&flight->machine);
+    struct twin_entry *entry = &node->twin.entries[flight->content.name];
+    bool is_to_stay = content_is_newest(node, &flight->content) && !entry->held;
+    int name = flight->content.name;
+    uint64_t id = flight->id;
+
+    take_out(node, flight);
+    if (is_to_stay) {
+        entry->held = true;
+        entry->wanted = entry->listed = false;
+        entry->had = 0;
+        check_held(sim, node, name);
+        sim_note(sim, "n%d holds f%d", node->index, name);
+    }
+    readers_landed(sim, node, id);
+    if (is_to_stay)
+        keep_landed(sim, node, name, source.port ? &source : NULL);
+    free(flight);
+}
+
+static void give_up(struct sim *sim, struct sim_node *node, struct sim_flight *flight)
+{
+    int name = flight->content.name;
+    struct twin_entry *entry = &node->twin.entries[name];
+
+    sim_note(sim, "n%d gives up fetching f%d", node->index, name);
+    take_out(node, flight);
+    if (entry->wanted && content_is_newest(node, &flight->content)) {
+        unsigned tries = entry->tries++;
+
+        sim_at(sim, AGAIN_NS << (tries < 8 ? tries : 8), want_again, node->index)->number =
+            (uint64_t)name;
+    }
+    readers_failed(sim, node, flight->id);
+    free(flight);
+}
+
+/* ---- whom it asks ---------------------------------------------------------------------------- */
+
+enum route_ask flight_ask_of(const struct sim *sim, const struct sim_node *node,
+                             const struct address *server)
+{
+    return route_ask(place_relations(sim, node, server));
+}
+
+/* The request that was under way is over. */
+static void ended(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
+                  enum flight_outcome outcome, enum peer_fault fault)
+{
+    flight->call = 0;
+    flight_goes(
+        sim, node, flight,
+        (struct flight_event){
+            .kind = FLIGHT_ENDED, .outcome = outcome, .fault = fault, .retry_ns = MONO_S(RETRY_S)});
+}
+
+void flight_barred(struct sim *sim, struct sim_node *node, struct sim_flight *flight)
+{
+    readers_cut(sim, &flight->goal, flight->call);
+    ended(sim, node, flight, FLIGHT_OUTCOME_GONE, PEER_FINE);
+}
+
+/* We end it ourselves. */
+static void break_off(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
+                      enum flight_outcome outcome, enum peer_fault fault)
+{
+    readers_cut(sim, &flight->goal, flight->call);
+    ended(sim, node, flight, outcome, fault);
+}
+
+static void is_cut(struct sim *sim, struct sim_event *event)
+{
+    struct sim_node *node = &sim->nodes[event->node];
+    struct sim_flight *flight = flight_asking(node, event->number);
+
+    if (flight)
+        break_off(sim, node, flight, FLIGHT_OUTCOME_CUT, PEER_FINE);
+}
+
+static void is_barred(struct sim *sim, struct sim_event *event)
+{
+    struct sim_node *node = &sim->nodes[event->node];
+    struct sim_flight *flight = flight_asking(node, event->number);
+
+    if (flight)
+        ended(sim, node, flight, FLIGHT_OUTCOME_GONE, PEER_FINE);
+}
+
+static void look_for_stall(struct sim *sim, struct sim_event *event)
+{
+    struct sim_node *node = &sim->nodes[event->node];
+    struct sim_flight *flight = flight_asking(node, event->number);
+    int64_t silent;
+
+    if (!flight || sim_planted(sim, SIM_LOSES_ENDS))
         return;
-    fetch->active = true;
-    begin_round(sim, node, name);
-    go_on(sim, node, name);
+    silent = mono_between(flight->heard, sim->now);
+    if (silent >= STALL_NS)
+        break_off(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_SILENT);
+    else
+        sim_at(sim, STALL_NS - silent, look_for_stall, node->index)->number = event->number;
+}
+
+static void ask(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
+                const struct flight_action *action)
+{
+    enum route_ask how = flight_ask_of(sim, node, &action->source);
+    struct sim_request request = {.what =
+                                      action->kind == FLIGHT_ASK_LIST ? SIM_GET_LIST : SIM_GET_RUN,
+                                  .name = flight->content.name,
+                                  .version = flight->content.version.bits,
+                                  .sha256 = flight->content.sha256,
+                                  .first = action->first,
+                                  .last = action->last,
+                                  .only_held = how == ROUTE_ASK_HELD};
+
+    flight->server = flight->goal = action->source;
+    flight->may_wait = how == ROUTE_ASK_ANY;
+    flight->may_go_on = true;
+    flight->begun = false;
+    flight->heard = sim->now;
+    flight->last = action->last;
+    if (how == ROUTE_ASK_NEVER) {
+        flight->call = ++sim->calls;
+        sim_at(sim, 0, is_barred, node->index)->number = flight->call;
+        return;
+    }
+    flight->call = sim_get(sim, node, &action->source, &request);
+    sim_at(sim, STALL_NS, look_for_stall, node->index)->number = flight->call;
 }
 
 /* ---- what comes ------------------------------------------------------------------------------ */
 
-/* The exchange tells who holds it. */
-void fetch_told(struct sim *sim, struct sim_node *node, int name,
-                const struct exchange_action *action)
+static void list_came(struct sim *sim, struct sim_node *node, struct sim_flight *flight)
 {
-    struct sim_fetch *fetch = fetch_of(node, name);
-    struct twin_entry *entry = &node->twin.entries[name];
+    struct chunk_map had = {{0}};
+    uint64_t id = flight->id;
 
-    entry->wanted = entry->wanted || (action->found && !entry->held && !entry->deleted);
-    if (!fetch->active && entry->wanted)
-        sim_at(sim, 0, want_again, node->index)->number = (uint64_t)name;
-    if (!fetch->active || fetch->call)
+    flight->call = 0;
+    if (sim_chance(sim, sim->faults.http_wrong)) {
+        ended(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_WRONG_LIST);
         return;
-    for (size_t i = 0; i < action->source_count && fetch->count < SIM_SOURCES_MAX; i++) {
-        const struct exchange_source *source = &action->sources[i];
-        enum route_ask how = route_ask(place_relations(sim, node, &source->http));
-
-        if (how != ROUTE_ASK_NEVER && version_same(source->version, entry->version))
-            fetch->sources[fetch->count++] = (struct routes_source){source->http, how};
     }
-    go_on(sim, node, name);
+    if (content_is_newest(node, &flight->content))
+        node->twin.entries[flight->content.name].listed = true;
+    had.words[0] = flight->machine.had.words[0];
+    flight_goes(sim, node, flight, (struct flight_event){.kind = FLIGHT_LISTED, .had = &had});
+    readers_go_on(sim, node, id);
 }
 
 /* One redirect, to a candidate that it knows. */
-static bool follows_redirect(const struct sim *sim, const struct sim_node *node,
-                             const struct sim_call *call, const struct sim_answer *answer)
+static bool follow_redirect(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
+                            const struct sim_call *call, const struct address *master)
 {
-    return answer->redirected && !call->request.redirected &&
-           sim_node_at(sim, &answer->master) != node->index &&
-           routes_may_follow(&node->routes, sim_node_mono(sim, node), &call->to, &answer->master);
-}
-
-static void land(struct sim *sim, struct sim_node *node, const struct sim_call *call)
-{
-    struct twin_entry *entry = &node->twin.entries[call->request.name];
-
-    entry->held = true;
-    check_held(sim, node, call->request.name);
-    entry->wanted = false;
-    sim_note(sim, "n%d holds f%d", node->index, call->request.name);
-    keep_landed(sim, node, call->request.name, &call->to);
-}
-
-void fetch_came(struct sim *sim, struct sim_node *node, const struct sim_call *call,
-                const struct sim_answer *answer)
-{
-    struct twin_entry *entry = &node->twin.entries[call->request.name];
-    struct sim_fetch *fetch = fetch_of(node, call->request.name);
-
-    if (answer->found && entry->version.bits == call->request.version &&
-        digest_same(&entry->sha256, &call->request.sha256) && !entry->held)
-        land(sim, node, call);
-    if (fetch->call != call->number || !fetch->active)
-        return;
-    fetch->call = 0;
-    if (follows_redirect(sim, node, call, answer)) {
-        struct sim_request again = call->request;
-
-        again.redirected = true;
-        fetch->source = sim_node_at(sim, &answer->master);
-        fetch->call = sim_get(sim, node, &answer->master, &again);
-        return;
-    }
-    go_on(sim, node, call->request.name);
-}
-
-/* ---- who asks -------------------------------------------------------------------------------- */
-
-/* Somebody whom it leads. False: it is answered at once. */
-bool fetch_for(struct sim *sim, const struct sim_call *call)
-{
-    struct sim_node *node = &sim->nodes[call->server];
-    const struct sim_request *request = &call->request;
-    const struct twin_entry *entry;
-    struct sim_waiter waiter = {.call = *call};
-
-    if (request->what != SIM_GET_CONTENT || request->only_held)
+    if (!flight->may_go_on || sim_node_at(sim, master) == node->index ||
+        !routes_may_follow(&node->routes, sim_node_mono(sim, node), &call->to, master))
         return false;
-    entry = &node->twin.entries[request->name];
-    if (!entry->known || entry->held || entry->version.bits != request->version ||
-        !digest_same(&entry->sha256, &request->sha256))
-        return false;
-    sim_note(sim, "n%d fetches f%d for n%d", node->index, request->name, call->asker);
-    wait_for(sim, fetch_of(node, request->name), &waiter);
-    fetch_want(sim, node, request->name);
-    check_no_knot(sim, node, request->name);
+    flight->may_go_on = false;
+    flight->goal = *master;
+    flight->heard = sim->now;
+    flight->call = sim_get(sim, node, master, &call->request);
+    sim_at(sim, STALL_NS, look_for_stall, node->index)->number = flight->call;
     return true;
 }
 
-void fetch_read(struct sim *sim, int index, int name, bool must_find)
+/* The end of a request for content; or its list. */
+void fetch_came(struct sim *sim, struct sim_node *node, const struct sim_call *call,
+                const struct sim_answer *answer)
 {
-    struct sim_node *node = &sim->nodes[index];
-    const struct twin_entry *entry;
-    struct sim_waiter waiter = {.is_client = true, .must_find = must_find};
+    struct sim_flight *flight = flight_asking(node, call->number);
 
-    if (!node->up || node->paused)
+    if (!flight || (!answer->reached && sim_planted(sim, SIM_LOSES_ENDS)))
         return;
-    entry = &node->twin.entries[name];
-    sim_note(sim, "n%d: a client reads f%d", index, name);
-    if (!entry->known)
-        cache_ask(sim, index, name, EXCHANGE_ASK_NAME, true, must_find);
-    else if (entry->held || entry->deleted)
-        tell_client(sim, node, name, must_find);
-    else
-        wait_for(sim, fetch_of(node, name), &waiter);
-    fetch_want(sim, node, name);
+    if (!answer->reached)
+        ended(sim, node, flight, FLIGHT_OUTCOME_FAULT,
+              flight->begun ? PEER_SHORT_BODY : PEER_UNREACHABLE);
+    else if (answer->found)
+        list_came(sim, node, flight);
+    else if (answer->refused)
+        ended(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_REFUSES);
+    else if (answer->busy)
+        ended(sim, node, flight, FLIGHT_OUTCOME_BUSY, PEER_FINE);
+    else if (!answer->redirected)
+        ended(sim, node, flight, FLIGHT_OUTCOME_GONE, PEER_FINE);
+    else if (!follow_redirect(sim, node, flight, call, &answer->master))
+        ended(sim, node, flight, FLIGHT_OUTCOME_BUSY, PEER_FINE);
 }
 
-/* Its version is another now: what is under way is worth nothing. */
-void fetch_superseded(struct sim *sim, struct sim_node *node, int name)
+/* What is had is never fetched again. */
+static void keep_chunk(struct sim *sim, struct sim_node *node, const struct sim_flight *flight,
+                       uint32_t chunk)
 {
-    if (!fetch_of(node, name)->active)
+    struct twin_entry *entry = &node->twin.entries[flight->content.name];
+    uint64_t bit = (uint64_t)1 << chunk;
+
+    if (!content_is_newest(node, &flight->content) || entry->held)
         return;
-    begin_round(sim, node, name);
-    go_on(sim, node, name);
+    if (entry->had & bit)
+        sim_fail(sim, "n%d fetched chunk %u of f%d again", node->index, (unsigned)chunk,
+                 flight->content.name);
+    entry->had |= bit;
 }
 
-/* Others are followed than before: who may not be asked any more is left at once, and who had
- * nobody to ask looks again. */
-void fetch_look(struct sim *sim, struct sim_node *node)
+static void chunk_came(struct sim *sim, struct sim_event *event)
 {
-    for (int name = 0; name < sim->names; name++) {
-        struct sim_fetch *fetch = fetch_of(node, name);
-        bool stays = !fetch->may_wait;
+    struct sim_node *node = &sim->nodes[event->node];
+    struct sim_flight *flight = flight_asking(node, event->number);
+    uint32_t chunk = (uint32_t)event->other;
+    uint64_t id;
 
-        if (!fetch->active)
-            continue;
-        if (fetch->call && !stays)
-            stays = route_ask(place_relations(sim, node, &sim->nodes[fetch->source].address)) ==
-                    ROUTE_ASK_ANY;
-        if (fetch->call && (stays || sim_planted(sim, SIM_NEVER_CUTS)))
-            continue;
-        if (!fetch->call && fetch->asked && fetch->next < fetch->count)
-            continue;
-        begin_round(sim, node, name);
-        go_on(sim, node, name);
+    if (!flight || flight->machine.cut)
+        return;
+    if (sim_chance(sim, sim->faults.http_wrong)) {
+        break_off(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_WRONG_CHUNK);
+        return;
+    }
+    id = flight->id;
+    flight->heard = sim->now;
+    flight->begun = true;
+    keep_chunk(sim, node, flight, chunk);
+    flight_goes(sim, node, flight, (struct flight_event){.kind = FLIGHT_CHUNK, .chunk = chunk});
+    readers_go_on(sim, node, id);
+    if (flight_asking(node, event->number) && chunk == flight->last && !flight->machine.cut)
+        ended(sim, node, flight, FLIGHT_OUTCOME_DONE, PEER_FINE);
+}
+
+void fetch_chunk_goes(struct sim *sim, const struct sim_call *call, uint32_t chunk)
+{
+    struct sim_event *event = sim_at(sim, SIM_WIRE_LEAST_NS, chunk_came, call->asker);
+
+    event->number = call->number;
+    event->other = chunk;
+}
+
+/* ---- actions --------------------------------------------------------------------------------- */
+
+static void judge(struct sim *sim, struct sim_node *node, const struct flight_action *action)
+{
+    struct exchange_event blamed = {
+        .kind = EXCHANGE_BLAMED, .from = action->source, .fault = action->fault};
+
+    cache_step(sim, node, &blamed);
+}
+
+static void ask_readers(struct sim *sim, struct sim_event *event)
+{
+    readers_go_on(sim, &sim->nodes[event->node], event->number);
+}
+
+static void carry_out(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
+                      const struct flight_actions *actions)
+{
+    for (size_t i = 0; i < actions->count; i++) {
+        const struct flight_action *action = &actions->list[i];
+
+        switch (action->kind) {
+        case FLIGHT_ASK_LIST:
+        case FLIGHT_ASK_RUN:
+            ask(sim, node, flight, action);
+            break;
+        case FLIGHT_CUT:
+            sim_at(sim, 0, is_cut, node->index)->number = flight->call;
+            break;
+        case FLIGHT_LISTEN:
+            sim_at(sim, 0, ask_readers, node->index)->number = flight->id;
+            break;
+        case FLIGHT_NEED:
+            sim_at(sim, SOON_NS, sources_need, node->index)->number = flight->id;
+            break;
+        case FLIGHT_JUDGE:
+            judge(sim, node, action);
+            break;
+        case FLIGHT_LAND:
+            land(sim, node, flight);
+            break;
+        case FLIGHT_LEAVE_OFF: /* there is room here, always */
+        case FLIGHT_GIVE_UP:
+            give_up(sim, node, flight); /* the last one: it is gone */
+            break;
+        }
     }
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */
+
+static const struct sim_flight *waiting(const struct sim_node *node, int name)
+{
+    const struct sim_flight *flight = node->flights;
+
+    while (flight && !(flight->content.name == name && flight->call && flight->may_wait))
+        flight = flight->next;
+    return flight;
+}
 
 /* No two nodes wait for each other. */
 void check_no_knot(struct sim *sim, const struct sim_node *node, int name)
@@ -359,16 +489,16 @@ void check_no_knot(struct sim *sim, const struct sim_node *node, int name)
     const struct sim_node *at = node;
 
     for (int i = 0; i <= sim->node_count; i++) {
-        const struct sim_fetch *fetch = at->fetches ? &at->fetches[name] : NULL;
+        const struct sim_flight *flight = waiting(at, name);
 
-        if (!fetch || !fetch->active || !fetch->call || !fetch->may_wait)
+        if (!flight)
             return;
-        at = &sim->nodes[fetch->source];
+        at = &sim->nodes[sim_node_at(sim, &flight->goal)];
         if (!at->up || at->paused)
             return;
         if (at == node) {
             sim_fail(sim, "n%d waits for f%d from n%d, which waits for it", node->index, name,
-                     node->fetches[name].source);
+                     sim_node_at(sim, &waiting(node, name)->goal));
             return;
         }
     }
@@ -379,14 +509,10 @@ void check_fetches(struct sim *sim)
     for (int i = 0; i < sim->node_count; i++) {
         const struct sim_node *node = &sim->nodes[i];
 
-        for (int name = 0; node->up && !node->paused && name < sim->names; name++) {
-            const struct sim_waiter *waiter = node->fetches[name].waiters;
-
-            check_no_knot(sim, node, name);
-            for (; waiter; waiter = waiter->next)
-                if (mono_between(waiter->since, sim->now) > ENDS_WITHIN_NS &&
-                    mono_between(node->resumed, sim->now) > ENDS_WITHIN_NS)
-                    sim_fail(sim, "n%d: a transfer of f%d does not end", i, name);
-        }
+        if (!node->up || node->paused)
+            continue;
+        for (const struct sim_flight *flight = node->flights; flight; flight = flight->next)
+            check_no_knot(sim, node, flight->content.name);
+        readers_check(sim, node, ENDS_WITHIN_NS);
     }
 }

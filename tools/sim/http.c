@@ -8,7 +8,7 @@
 
 /*
  * HTTP between nodes: requests, which the server judges by what the asker is to it, and their
- * answers. A request for content that the server has to fetch itself waits there (fetch.c).
+ * answers. Content itself is given out by readers.c.
  */
 static const int64_t HTTP_TIMEOUT_NS = MONO_S(5);
 enum { BODY_MAX = TWIN_PAGE * 1024 };
@@ -61,14 +61,18 @@ static void serve(const struct sim_node *server, const struct sim_request *reque
         if (entry->known)
             text_add(body, entry->text, entry->len);
         break;
-    case SIM_GET_CONTENT:
-        answer->found = entry->held && entry->version.bits == request->version &&
-                        digest_same(&entry->sha256, &request->sha256);
+    case SIM_GET_LIST:
+    case SIM_GET_RUN:
         break;
     }
 }
 
-/* Section 9. True: the request waits. */
+static bool is_content(const struct sim_call *call)
+{
+    return call->request.what == SIM_GET_LIST || call->request.what == SIM_GET_RUN;
+}
+
+/* Section 9. True: it is answered by those who give out content. */
 static bool judge(struct sim *sim, struct sim_call *call, struct sim_answer *answer,
                   struct text *body)
 {
@@ -78,31 +82,33 @@ static bool judge(struct sim *sim, struct sim_call *call, struct sim_answer *ans
     check_served(sim, call, verdict.serve);
     switch (verdict.serve) {
     case ROUTE_SERVE_FETCH:
-        if (fetch_for(sim, call))
+        if (is_content(call) && readers_take(sim, call, true))
             return true;
         break;
     case ROUTE_SERVE_HELD:
+        if (is_content(call) && readers_take(sim, call, false))
+            return true;
         break;
     case ROUTE_REDIRECT:
         answer->master = verdict.master;
-        answer->redirected = call->request.what == SIM_GET_CONTENT;
+        answer->redirected = is_content(call);
         break;
     case ROUTE_NO_MASTER:
-        answer->refused = call->request.what == SIM_GET_CONTENT;
+        answer->busy = is_content(call);
         break;
     case ROUTE_REFUSE_SIBLING:
     case ROUTE_REFUSE:
         answer->refused = true;
         break;
     }
-    if (!answer->refused && !answer->redirected)
+    if (!answer->refused && !answer->busy && !answer->redirected)
         serve(server, &call->request, answer, body);
     return false;
 }
 
 /* ---- the way there and back ------------------------------------------------------------------ */
 
-static bool is_gone(const struct sim *sim, const struct sim_call *call)
+bool sim_call_is_gone(const struct sim *sim, const struct sim_call *call)
 {
     const struct sim_node *asker = &sim->nodes[call->asker];
 
@@ -137,16 +143,14 @@ static void fail(struct sim *sim, const struct sim_call *call, int64_t after)
     send_back(sim, call, &(struct sim_answer){.reached = false}, NULL, after);
 }
 
-static void answer_call(struct sim *sim, struct sim_call *call, bool may_wait)
+static void answer_call(struct sim *sim, struct sim_call *call)
 {
     char memory[BODY_MAX];
     struct text body = TEXT_OVER(memory);
     struct sim_answer answer = {.reached = true};
 
-    if (may_wait && judge(sim, call, &answer, &body))
+    if (judge(sim, call, &answer, &body))
         return;
-    if (!may_wait)
-        serve(&sim->nodes[call->server], &call->request, &answer, &body);
     if (body.len && sim_chance(sim, sim->faults.http_wrong)) {
         memory[rng_below(&sim->rng, body.len)] ^= 1;
         answer.wrong = sim->wrong_answers = true;
@@ -162,29 +166,29 @@ static void http_arrives(struct sim *sim, struct sim_event *event)
 
     memcpy(&call, event->bytes, sizeof(call));
     reached = is_reached(sim, &call);
-    if (is_gone(sim, &call))
+    if (sim_call_is_gone(sim, &call))
         return;
     if (!reached)
         fail(sim, &call, HTTP_TIMEOUT_NS);
     else if (!sim->nodes[call.server].up)
         fail(sim, &call, sim_between(sim, SIM_WIRE_LEAST_NS, SIM_WIRE_MOST_NS));
     else
-        answer_call(sim, &call, true);
+        answer_call(sim, &call);
 }
 
-void sim_call_goes_on(struct sim *sim, struct sim_call *call)
+void sim_call_answers(struct sim *sim, const struct sim_call *call, const struct sim_answer *answer)
 {
-    if (is_gone(sim, call))
+    if (sim_call_is_gone(sim, call))
         return;
     if (is_reached(sim, call))
-        answer_call(sim, call, false);
+        send_back(sim, call, answer, NULL, sim_between(sim, SIM_WIRE_LEAST_NS, SIM_WIRE_MOST_NS));
     else
         fail(sim, call, HTTP_TIMEOUT_NS);
 }
 
 void sim_call_breaks(struct sim *sim, const struct sim_call *call, bool with_host)
 {
-    if (!is_gone(sim, call))
+    if (!sim_call_is_gone(sim, call))
         fail(sim, call, with_host ? HTTP_TIMEOUT_NS : SIM_WIRE_LEAST_NS);
 }
 

@@ -6,6 +6,7 @@
 #include "cache/manifest.h"
 #include "src/base/rng.h"
 #include "src/gate.h"
+#include "src/holders.h"
 #include "src/routes.h"
 #include "src/speak.h"
 #include "tools/sim/elector.h"
@@ -22,7 +23,9 @@
  *     attack.c           replays, edits and forges what it has heard
  *     node.c             life and death of a node, its clocks, its pauses
  *     cache.c, twin.c    drive its exchange, and stand in for its store
- *     fetch.c, keep.c    its fetches and those who wait for them; what it must keep, and drops
+ *     fetch.c, sources.c its fetches, and whom they ask
+ *     readers.c          those to whom content is given
+ *     keep.c             what it must keep, and drops
  *     elector.c          drives its elections, as the daemon's thread does
  *     watch.c, disk.c    their watched connections, and what they have on disk
  *     check_*.c          watch
@@ -75,21 +78,6 @@ struct sim_faults {
 /* ---- a node ---------------------------------------------------------------------------------- */
 
 enum sim_part { SIM_STRANGER, SIM_CANDIDATE, SIM_SLAVE };
-
-/* Content that is on its way here, for a node and name. */
-enum { SIM_SOURCES_MAX = 16 };
-struct sim_fetch {
-    bool active;
-    bool asked; /* the exchange, in this round */
-    uint64_t round;
-    uint64_t call;      /* under way; 0: none */
-    uint64_t version;   /* that it is for */
-    int source;         /* and of whom */
-    bool may_wait;      /* which may fetch it for us */
-    size_t count, next; /* of the sources of this round */
-    struct routes_source sources[SIM_SOURCES_MAX];
-    struct sim_waiter *waiters;
-};
 
 /* A set of numbers, which grows. */
 struct sim_set {
@@ -164,7 +152,9 @@ struct sim_node {
     struct sim_set passed; /* what was let in during this life */
     struct sim_ticket tickets[SIM_TICKETS_MAX];
     size_t ticket_count;
-    struct sim_fetch *fetches; /* by the number of the name */
+    struct sim_flight *flights; /* content on its way here; */
+    struct holders *holders;    /* who lately said that it holds what */
+    struct sim_reader *readers; /* and those to whom it is given */
 
     /* its elections */
     struct disk disk;
@@ -223,6 +213,7 @@ struct sim {
     struct sim_set said;      /* hashes of sender, counter and what was said */
     struct sim_set manifests; /* hashes of the texts that were made */
     uint64_t next_ticket;
+    uint64_t next_id;              /* of flights and readers */
     uint64_t calls;                /* over HTTP */
     struct sim_put **puts;         /* by the number of the name: the last of each */
     uint64_t said_by_caches;       /* datagrams */
@@ -250,7 +241,7 @@ int64_t sim_scale(struct sim *sim, int64_t least, int64_t most); /* each magnitu
 uint64_t sim_hash(const void *bytes, size_t len, uint64_t seed);
 
 /* net.c, http.c */
-enum sim_http { SIM_GET_MANIFEST, SIM_GET_PAGE, SIM_GET_CONTENT };
+enum sim_http { SIM_GET_MANIFEST, SIM_GET_PAGE, SIM_GET_LIST, SIM_GET_RUN };
 int sim_node_at(const struct sim *sim, const struct address *address); /* or -1 */
 bool sim_path(const struct sim *sim, int from, int to);
 struct sim_packet {
@@ -274,7 +265,7 @@ struct sim_request {
     uint64_t version;         /* content, */
     struct digest sha256;     /* and which, where two are of the same version */
     bool only_held;           /* content: only-if-cached */
-    bool redirected;          /* it was sent here by another */
+    uint32_t first, last;     /* a run of its chunks */
 };
 struct sim_call {
     uint64_t number;
@@ -285,7 +276,7 @@ struct sim_call {
 };
 struct sim_answer {
     bool reached, found, wrong;
-    bool refused, redirected;
+    bool refused, busy, redirected;
     struct address master; /* redirected: to it */
     uint64_t store_id, last;
     bool more;
@@ -293,7 +284,10 @@ struct sim_answer {
 };
 uint64_t sim_get(struct sim *sim, struct sim_node *from, const struct address *to,
                  const struct sim_request *request);
-void sim_call_goes_on(struct sim *sim, struct sim_call *call); /* one that waited is answered */
+bool sim_call_is_gone(const struct sim *sim,
+                      const struct sim_call *call); /* who asked is no more */
+void sim_call_answers(struct sim *sim, const struct sim_call *call,
+                      const struct sim_answer *answer);
 void sim_call_breaks(struct sim *sim, const struct sim_call *call, bool with_host);
 
 /* place.c */
@@ -313,17 +307,24 @@ bool place_reaches(const struct sim *sim, const struct sim_node *node, int to, u
 struct route_place place_of(const struct sim *sim, const struct sim_node *node);
 
 /* fetch.c */
-void fetch_begin(struct sim *sim, struct sim_node *node);
 void fetch_end(struct sim *sim, struct sim_node *node, bool with_host);
 void fetch_want(struct sim *sim, struct sim_node *node, int name);
-void fetch_told(struct sim *sim, struct sim_node *node, int name,
-                const struct exchange_action *action);
 void fetch_came(struct sim *sim, struct sim_node *node, const struct sim_call *call,
                 const struct sim_answer *answer);
-bool fetch_for(struct sim *sim, const struct sim_call *call);
-void fetch_read(struct sim *sim, int index, int name, bool must_find);
-void fetch_superseded(struct sim *sim, struct sim_node *node, int name);
+void fetch_chunk_goes(struct sim *sim, const struct sim_call *call, uint32_t chunk);
+
+/* sources.c */
+void fetch_told(struct sim *sim, struct sim_node *node, int name,
+                const struct exchange_action *action);
+void fetch_offered(struct sim *sim, struct sim_node *node, const struct notice *notice,
+                   const struct address *from);
 void fetch_look(struct sim *sim, struct sim_node *node);
+
+/* readers.c */
+bool readers_take(struct sim *sim, const struct sim_call *call, bool may_fetch);
+void readers_cut(struct sim *sim, const struct address *server, uint64_t call);
+void fetch_read(struct sim *sim, int index, int name, bool must_find);
+void fetch_read_within(struct sim *sim, int index, int name); /* from somewhere in it on */
 
 /* keep.c */
 void keep_put(struct sim *sim, struct sim_node *node, int name);
@@ -345,6 +346,7 @@ void attack_now(struct sim *sim);
 /* cache.c: the exchange of a node */
 void cache_step(struct sim *sim, struct sim_node *node, struct exchange_event *event);
 bool cache_put(struct sim *sim, int index, int name, bool deleted); /* false: it does not */
+void cache_drop(struct sim *sim, struct sim_node *node, uint64_t ticket);
 bool cache_order(struct sim *sim, struct sim_node *node, const struct sim_ticket *ticket);
 struct exchange_local cache_local(const struct sim *sim, const struct sim_node *node, int name);
 bool cache_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool fetch,
@@ -378,7 +380,8 @@ void copies_answered(struct sim *sim, const struct sim_node *node, const struct 
 void check_served(struct sim *sim, const struct sim_call *call, enum route_serve verdict);
 void check_no_knot(struct sim *sim, const struct sim_node *node, int name);
 void check_fetches(struct sim *sim);
-void check_read(struct sim *sim, struct sim_node *node, int name);
+void check_read(struct sim *sim, struct sim_node *node, int name, struct version version,
+                struct version least);
 
 /* check_promise.c */
 void check_promise_begin(struct sim *sim);
@@ -395,6 +398,7 @@ void check_replaced(struct sim *sim, const struct sim_node *node, int name,
 void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int by);
 void check_dropped(struct sim *sim, const struct sim_node *node, int name);
 bool check_is_lost(const struct sim *sim, int name);
+void check_kept(struct sim *sim);
 void check_nothing_lost(struct sim *sim);
 bool check_must_keep(const struct sim *sim, const struct sim_node *node, int name);
 

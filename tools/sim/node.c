@@ -114,7 +114,7 @@ static void new_machine(struct sim *sim, struct sim_node *node)
     node->machine = calloc(1, exchange_size());
     node->actions = calloc(1, sizeof(*node->actions));
     MUST(node->machine != NULL && node->actions != NULL);
-    fetch_begin(sim, node);
+    node->holders = holders_new();
     exchange_init(node->machine, &options);
 }
 
@@ -290,6 +290,7 @@ void sim_node_resume(struct sim *sim, int index)
 static void end_life(struct sim *sim, struct sim_node *node, bool with_host)
 {
     fetch_end(sim, node, with_host);
+    holders_free(node->holders);
     free(node->machine);
     free(node->actions);
     gate_free(node->gate);
@@ -302,6 +303,7 @@ static void end_life(struct sim *sim, struct sim_node *node, bool with_host)
         elector_free(&node->electors[t]);
     empty_list(&node->socket);
     empty_list(&node->held);
+    node->holders = NULL;
     node->machine = NULL;
     node->actions = NULL;
     node->gate = NULL;

@@ -203,8 +203,10 @@ static void work(struct sim *sim, struct sim_event *event)
         copies_put(sim, node, name, heads(sim) ? 0 : EXCHANGE_COPIES_MAX);
     else if (heads(sim))
         cache_ask(sim, node, name, ask, false, false);
-    else
+    else if (sim_chance(sim, 700))
         fetch_read(sim, node, name, false);
+    else
+        fetch_read_within(sim, node, name);
 }
 
 static void flood(struct sim *sim, struct sim_event *event)

@@ -38,7 +38,7 @@ void scenario_put(struct sim *sim)
     start_all(sim);
     cache_put(sim, 0, 0, false);
     scenario_pass_ms(sim, 3000);
-    cache_ask(sim, 1, 0, EXCHANGE_ASK_CONTENT, true, true);
+    fetch_read(sim, 1, 0, true);
     scenario_pass_ms(sim, 3000);
     expect_held(sim, 1, 0);
 }

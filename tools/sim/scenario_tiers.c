@@ -97,11 +97,11 @@ void scenario_tiers_down(struct sim *sim)
     expect_held(sim, 2, 0);
 }
 
-/* The master that fetches for a reader dies meanwhile. */
+/* The master that fetches for a reader dies in the middle of it. */
 void scenario_tiers_master_dies(struct sim *sim)
 {
     read_what_was_put(sim);
-    scenario_pass_ms(sim, 2);
+    scenario_pass_ms(sim, 15);
     sim_node_crash(sim, 2, true);
     scenario_pass_ms(sim, 10000);
     expect_held(sim, 4, 0);

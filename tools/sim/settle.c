@@ -163,6 +163,7 @@ void settle(struct sim *sim)
     settle_agree(sim);
     if (wrong_answers)
         settle_pass(sim, ASIDE_MOST_S); /* until nobody is set aside any more */
+    check_kept(sim);
     give_up_what_is_lost(sim);
     read_everything(sim);
     settle_pass(sim, READERS_WAIT_S); /* until those who read what is lost have given up */

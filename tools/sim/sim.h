@@ -106,6 +106,10 @@ const char *sim_loss_text(enum sim_loss loss);
     ROW(SIM_DROPS_UNCONFIRMED, "drops-unconfirmed", "drops what nobody has confirmed")             \
     ROW(SIM_KEEPS_NO_CONFLICT, "keeps-no-conflict",                                                \
         "forgets what another version replaces unseen")                                            \
+    ROW(SIM_DROPS_UNTOLD, "drops-untold", "does not say that who asked has gone away")             \
+    ROW(SIM_FETCHES_ANEW, "fetches-anew", "forgets which chunks it has")                           \
+    ROW(SIM_LOSES_ENDS, "loses-ends", "tells no flight that its source is gone")                   \
+    ROW(SIM_WAKES_NO_READER, "wakes-no-reader", "tells no reader that a chunk has come")           \
     ROW(SIM_SEES_CONFLICTS, "sees-conflicts", "takes each version that is replaced for a conflict")
 
 enum sim_plant {

@@ -114,8 +114,19 @@ static void take(struct twin *twin, int name, const struct manifest *manifest, s
     entry->sequence = ++twin->sequence;
     entry->version = manifest->version;
     entry->sha256 = manifest->sha256;
+    entry->size = manifest->size;
+    entry->had = 0;
+    entry->listed = false;
     entry->deleted = manifest->deleted;
     version_seen(&twin->clock, manifest->version);
+}
+
+/* Every other name has content of several chunks. */
+static uint64_t size_of(int name, struct version version)
+{
+    uint64_t chunks = name % 2 ? 0 : 1 + version_ms(version) % (TWIN_CHUNKS_MAX - 1);
+
+    return 5 + chunks * CHUNK_SIZE_MIN;
 }
 
 /* Of whom it came and when: two that are put in the same moment are not the same. */
@@ -145,7 +156,7 @@ void twin_put(struct twin *twin, int name, const char *whole_name, const char *n
     }
     manifest.version = version_next(&twin->clock, wall, manifest.replaces);
     if (!deleted) {
-        manifest.size = 5;
+        manifest.size = size_of(name, manifest.version);
         manifest.mode = 0644;
         manifest.mtime_ns = wall.ms * 1000000;
         manifest.chunk_size = chunk_size_for(manifest.size);

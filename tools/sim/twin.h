@@ -10,6 +10,8 @@
  */
 enum { TWIN_PAGE = 3 }; /* manifests a page: few, so that there are many pages */
 
+enum { TWIN_CHUNKS_MAX = 12 };
+
 /* A version that stands in conflict with the newest one of its name. */
 struct twin_rival {
     struct version version;
@@ -25,6 +27,9 @@ struct twin_entry {
     uint64_t sequence;
     struct version version;
     struct digest sha256;
+    uint64_t size;
+    uint64_t had; /* of its content, not held: a bit for each chunk; */
+    bool listed;  /* and its chunk list */
     bool deleted;
     bool unconfirmed;    /* nobody above has said that it holds it: */
     mono_t again;        /* when it is told once more, */
