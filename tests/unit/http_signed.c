@@ -167,7 +167,7 @@ static void what_was_said_or_changed_is_refused(void **state)
     assert_int_equal(a.status, 401);
     answer_free(&a);
     free(headers);
-    headers = sign("GET", "/example.com/a", "Range: bytes=2-3\r\n", &claim);
+    headers = sign("GET", "/example.com/a", FROM_OTHERS "Range: bytes=2-3\r\n", &claim);
     ask("GET", "/example.com/a?version=1.0", headers, "", &a); /* another target */
     assert_int_equal(a.status, 403);
     answer_free(&a);
