@@ -100,6 +100,7 @@ struct request {
     bool own_host;
     bool may_fetch; /* what is not at hand is fetched for it: */
     struct share share;
+    uint64_t epoch;   /* of the tier by which the asker is served; 0: none */
     bool cached_only; /* it wants nothing to be fetched: only-if-cached */
     bool is_signed;
     bool is_head;

@@ -119,6 +119,8 @@ static enum step finish(struct reply *reply, struct MHD_Response *response)
     if (!response)
         return STEP_BREAK;
     reply_add(reply, "Pond-Node", r->http->node);
+    if (r->epoch)
+        reply_add_u64(reply, "Pond-Epoch", r->epoch);
     if (r->closes || atomic_load(&r->http->draining))
         reply_add(reply, MHD_HTTP_HEADER_CONNECTION, "close");
     if (r->is_signed)

@@ -211,6 +211,7 @@ static bool route(struct request *r, unsigned admit, const struct gate_request *
     r->may_fetch = answer.serve == ROUTE_SERVE_FETCH && !r->cached_only;
     r->share = (struct share){.kind = SHARE_MEMBER, .host = r->visitor->from};
     memcpy(r->share.tier, answer.tier, sizeof(answer.tier));
+    r->epoch = answer.epoch;
     if (!(admit & ADMIT_ROUTED))
         return true;
     switch (answer.serve) {

@@ -9,6 +9,7 @@ struct standing {
     bool has_master;
     bool is_ours; /* we are its master */
     struct address master;
+    uint64_t epoch;
 };
 
 static struct standing standing_in(const struct routes *routes, mono_t now, const char *tier)
@@ -18,8 +19,10 @@ static struct standing standing_in(const struct routes *routes, mono_t now, cons
     if (!routes->view || !view_find(routes->view, tier, &seen) || !seen.has_master ||
         now.ns > seen.good_until.ns)
         return (struct standing){.has_master = false};
-    return (struct standing){
-        .has_master = true, .is_ours = seen.role == BALLOT_MASTER, .master = seen.master_address};
+    return (struct standing){.has_master = true,
+                             .is_ours = seen.role == BALLOT_MASTER,
+                             .master = seen.master_address,
+                             .epoch = seen.epoch};
 }
 
 static enum route_as as_of(enum member_role role, bool is_master)
@@ -56,6 +59,7 @@ struct look {
     bool has_master; /* of a tier in which we are backup and it is slave */
     struct address master;
     char led[TIER_SIZE]; /* the first that we lead in which it is */
+    uint64_t epoch;      /* of that one, or of the first that we share */
 };
 
 static void look_in(struct look *look, const struct members_pair *pair,
@@ -66,6 +70,8 @@ static void look_in(struct look *look, const struct members_pair *pair,
 
     look->relations |= relation;
     look->audiences |= route_audiences(own, its, standing->has_master);
+    if (relation && (!look->epoch || (relation & ROUTE_LED && !look->led[0])))
+        look->epoch = standing->epoch;
     if (relation & ROUTE_LED && !look->led[0])
         memcpy(look->led, pair->tier, sizeof(look->led));
     if (relation == ROUTE_SLAVE && standing->has_master && !look->has_master) {
@@ -127,6 +133,7 @@ struct routes_answer routes_serve(const struct routes *routes, mono_t now,
     answer.serve = route_serve(look.relations, look.has_master);
     answer.master = look.master;
     memcpy(answer.tier, look.led, sizeof(answer.tier));
+    answer.epoch = look.epoch;
     return answer;
 }
 

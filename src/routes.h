@@ -33,6 +33,7 @@ struct routes_answer {
     enum route_serve serve;
     struct address master; /* ROUTE_REDIRECT: with its HTTP port */
     char tier[TIER_SIZE];  /* ROUTE_SERVE_FETCH: the first that we lead in which it is */
+    uint64_t epoch;        /* of that tier, or of the first that we share; 0: it has no master */
 };
 struct routes_answer routes_serve(const struct routes *routes, mono_t now,
                                   const struct address *host);

@@ -15,6 +15,7 @@
  */
 #define SITE_NODE "web1"
 #define SITE_DOMAIN "example.com"
+enum { SITE_EPOCH = 14 }; /* of every tier */
 
 struct site_options {
     unsigned max_connections; /* 0: 64 */
