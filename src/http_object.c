@@ -25,6 +25,7 @@ struct object {
     struct question *question;
     bool version_given;
     struct pick version; /* only this one */
+    bool is_older;       /* it is not the newest */
 
     bool partial; /* 206 */
     uint64_t from, len;
@@ -307,7 +308,7 @@ static enum step serve(struct request *r, struct object *o)
     }
     if (o->entry.held && open_content(r, o))
         return send_content(r, o);
-    return r->may_fetch ? join_flight(r, o) : not_at_hand(r);
+    return r->may_fetch && !o->is_older ? join_flight(r, o) : not_at_hand(r);
 }
 
 static enum step not_modified(struct request *r, const struct object *o)
@@ -367,6 +368,7 @@ static enum step choose(struct request *r, struct object *o)
 
 static enum step ask(struct request *r, struct object *o, enum exchange_ask kind)
 {
+    request_answer_soon(r);
     o->question = question_ask(r, kind, span_of(o->name));
     return o->question ? STEP_WAIT : reply_refuse(r, 503, "too many questions wait for an answer");
 }
@@ -381,7 +383,19 @@ static enum step older(struct request *r, struct object *o)
         return reply_refuse(r, 404, "that version is the removal of the object");
     if (!o->entry.held)
         return reply_refuse(r, 404, "that version is known here, its content is not");
+    o->is_older = true;
     return choose(r, o);
+}
+
+/* Not here, and nobody above says more. Where nobody could be asked there, nobody knows. */
+static enum step not_found(struct request *r)
+{
+    stat_add(STAT_MISSES, 1);
+    if (r->may_fetch && is_stale(r->http))
+        return reply_refuse(r, 503,
+                            "a tier of this node has no master at the moment: whether the object "
+                            "exists cannot be told");
+    return reply_store(r, STORE_NOT_FOUND);
 }
 
 static enum step find(struct request *r, struct object *o)
@@ -393,17 +407,33 @@ static enum step find(struct request *r, struct object *o)
         o->asked_name = true;
         return ask(r, o, EXCHANGE_ASK_NAME);
     }
-    if (status != STORE_OK) {
-        if (status == STORE_NOT_FOUND)
-            stat_add(STAT_MISSES, 1);
+    if (status == STORE_NOT_FOUND)
+        return not_found(r);
+    if (status != STORE_OK)
         return reply_store(r, status);
-    }
+    o->is_older = false;
     if (o->version_given &&
         !pick_fits(&o->version, o->entry.manifest.version, &o->entry.manifest.sha256))
         return older(r, o);
     if (o->entry.manifest.deleted)
         return reply_refuse(r, 404, "the object was removed");
     return choose(r, o);
+}
+
+/* Another node is told in time to ask again: it would take us for silent. */
+static enum step await_answer(struct request *r, struct object *o)
+{
+    bool busy;
+
+    if (!question_answered(o->question)) {
+        if (!request_is_late(r))
+            return STEP_WAIT;
+        return reply_refuse(r, 503, "those who are asked for the object have not answered yet");
+    }
+    busy = question_ask_of(o->question)->busy;
+    question_end(o->question);
+    o->question = NULL;
+    return busy ? reply_refuse(r, 503, "too many questions wait for an answer") : find(r, o);
 }
 
 static enum step object_step(struct request *r)
@@ -413,16 +443,9 @@ static enum step object_step(struct request *r)
     MUST_BE(o, OBJECT_MAGIC);
     if (o->flight)
         return send_flight(r, o);
-    if (o->question) {
-        bool busy;
-        if (!question_answered(o->question))
-            return STEP_WAIT;
-        busy = question_ask_of(o->question)->busy;
-        question_end(o->question);
-        o->question = NULL;
-        if (busy)
-            return reply_refuse(r, 503, "too many questions wait for an answer");
-    } else if (o->ask_newest) {
+    if (o->question)
+        return await_answer(r, o);
+    if (o->ask_newest) {
         o->ask_newest = false;
         return ask(r, o, EXCHANGE_ASK_NEWEST);
     }

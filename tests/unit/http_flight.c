@@ -305,20 +305,27 @@ static void write_at(const char *path, off_t at)
     close(fd);
 }
 
-/* Puts it in, lets the disk rot at `at`, and asks for it after a start. */
-static int ask_for_rotten(off_t at)
+/* The disk rots where it keeps that content, and the node is started. */
+static void let_rot(const struct digest *sha256, off_t at)
 {
-    struct store_entry entry;
     char hex[DIGEST_HEX_SIZE], path[256];
 
-    site_put(&site, NAME, script.bytes, sizeof(script.bytes));
-    assert_int_equal(store_find(site.store, span_of(NAME), &entry), STORE_OK);
-    digest_hex(&entry.manifest.sha256, hex);
+    digest_hex(sha256, hex);
     site_stop(&site, 0);
     snprintf(path, sizeof(path), "%s/content/%.2s/%s", site.folder, hex, hex);
     assert_int_equal(chmod(path, 0600), 0);
     write_at(path, at);
     start_again();
+}
+
+/* Puts it in, lets the disk rot at `at`, and asks for it after a start. */
+static int ask_for_rotten(off_t at)
+{
+    struct store_entry entry;
+
+    site_put(&site, NAME, script.bytes, sizeof(script.bytes));
+    assert_int_equal(store_find(site.store, span_of(NAME), &entry), STORE_OK);
+    let_rot(&entry.manifest.sha256, at);
     return ask("GET", "");
 }
 
@@ -347,6 +354,29 @@ static void rot_is_never_served(void **state)
     assert_memory_equal(a.body, script.bytes, a.len);
     answer_free(&a);
     close(fd);
+}
+
+/* Nobody is told which version others keep beside the newest. */
+static void what_is_kept_beside_the_newest_is_not_fetched(void **state)
+{
+    char target[128], version[VERSION_TEXT_SIZE];
+    struct store_entry entry;
+    struct answer a;
+
+    (void)state;
+    site_put(&site, NAME, "kept", 4);
+    assert_int_equal(store_find(site.store, span_of(NAME), &entry), STORE_OK);
+    adopt(sizeof(script.bytes)); /* by one who did not know of that */
+    snprintf(target, sizeof(target), "/" NAME "?version=%s",
+             version_text(entry.manifest.version, version));
+    ask_tcp(&site, "GET", target, "", &a);
+    expect(&a, 200, "kept");
+    answer_free(&a);
+    let_rot(&entry.manifest.sha256, 0);
+    ask_tcp(&site, "GET", target, "", &a);
+    expect(&a, 404, NULL);
+    answer_free(&a);
+    assert_int_equal(count_of(&script.joined), 0);
 }
 
 /* Many readers, woken again and again, on two workers: no wake is lost. */
@@ -499,6 +529,31 @@ static void members_are_told_in_time_to_ask_again(void **state)
     close(fd);
 }
 
+static bool never(struct site *of, struct ask *ask)
+{
+    (void)of, (void)ask;
+    return false;
+}
+
+/* Nor do those whom we ask whether there is such an object. */
+static void members_are_told_in_time_that_nobody_answers(void **state)
+{
+    int fd = site_connect_from(&site, "127.0.0.7");
+    mono_t asked = clock_mono();
+    struct answer a;
+
+    (void)state;
+    site.answer = never;
+    send_text(fd, "GET /example.com/unheard HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    read_answer(fd, false, &a);
+    site.answer = NULL;
+    expect(&a, 503, NULL);
+    expect_header(&a, "Retry-After", "1");
+    assert_true(mono_between(asked, clock_mono()) < MONO_S(FETCH_STALL_S - 2));
+    answer_free(&a);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -513,6 +568,7 @@ int main(void)
         cmocka_unit_test_setup(a_client_that_vanishes_is_noticed, begin),
         cmocka_unit_test_setup(head_and_others_fetch_nothing, begin),
         cmocka_unit_test_setup(rot_is_never_served, begin),
+        cmocka_unit_test_setup(what_is_kept_beside_the_newest_is_not_fetched, begin),
         cmocka_unit_test_setup(many_readers_get_all_of_it, begin),
         cmocka_unit_test_setup(stopping_ends_those_who_wait, begin),
         cmocka_unit_test_setup(what_a_member_lacks_is_fetched_for_it, begin),
@@ -520,6 +576,7 @@ int main(void)
         cmocka_unit_test_setup(nothing_is_fetched_for_who_wants_the_cached_only, begin),
         cmocka_unit_test_setup(the_list_of_a_flight_is_waited_for, begin),
         cmocka_unit_test_setup(members_are_told_in_time_to_ask_again, begin),
+        cmocka_unit_test_setup(members_are_told_in_time_that_nobody_answers, begin),
     };
     return cmocka_run_group_tests_name("http_flight", tests, start, stop);
 }

@@ -189,6 +189,37 @@ static void without_a_master_what_is_at_hand_is_stale(void **state)
     }
 }
 
+/* Those who could tell are not asked. */
+static void without_a_master_nobody_says_that_there_is_none(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    expect_from("127.0.0.1", "/example.com/unknown", 404, NULL);
+    site_publish(&site, "paris", BALLOT_SLAVE, NULL, MONO_NEVER);
+    ask_from(&site, "127.0.0.1", "GET", "/example.com/unknown", "", &a);
+    expect(&a, 503,
+           "a tier of this node has no master at the moment: whether the object exists cannot be "
+           "told\n");
+    expect_header(&a, "Retry-After", "1");
+    answer_free(&a);
+    expect_from(BACKUP_HOST, "/example.com/unknown", 404, NULL); /* it asks for what is here */
+}
+
+static void the_epoch_of_the_tier_is_told(void **state)
+{
+    struct answer a;
+
+    (void)state;
+    ask_from(&site, BACKUP_HOST, "GET", HELD, "", &a);
+    expect(&a, 200, "pond");
+    expect_header(&a, "Pond-Epoch", "14");
+    answer_free(&a);
+    ask_from(&site, "127.0.0.1", "GET", HELD, "", &a);
+    assert_null(answer_header(&a, "Pond-Epoch"));
+    answer_free(&a);
+}
+
 static void strangers_are_refused_and_closed(void **state)
 {
     static const char *const targets[] = {HELD, "/.pond/catalogue", FRAMES_PATH "?of=7",
@@ -261,6 +292,8 @@ int main(void)
         BACKUP(targets_of_any_length_are_answered),
         BACKUP(without_a_master_slaves_are_told_to_come_again),
         BACKUP(without_a_master_what_is_at_hand_is_stale),
+        SLAVE(without_a_master_nobody_says_that_there_is_none),
+        BACKUP(the_epoch_of_the_tier_is_told),
         BACKUP(strangers_are_refused_and_closed),
         SLAVE(a_slave_serves_candidates_but_no_slave),
         SLAVE(of_what_is_not_held_the_cached_is_told_at_once),
