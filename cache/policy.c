@@ -243,7 +243,14 @@ static enum store_status mark_them(struct group *group, void *arg)
     return STORE_OK;
 }
 
-/* Where nobody is there to confirm, what was kept stays so. */
+/* Where nobody is there to confirm, what was kept stays so, until somebody is. A flat mesh is there
+ * to stay: what was kept is marked all the same, which pins it, so that the limit holds for what
+ * comes later. */
+static bool keeps_on(unsigned policy)
+{
+    return (policy & POLICY_NOBODY_CONFIRMS) && !(policy & POLICY_PIN_OWN);
+}
+
 static void give_up_place(struct store *store)
 {
     bool anew = atomic_exchange(&store->mark_anew, false);
@@ -255,7 +262,7 @@ static void give_up_place(struct store *store)
         kept = (kept & ~(unsigned)POLICY_LOST) | (policy & POLICY_KEEPS);
         note_kept(store, kept);
     }
-    if (!(kept & ~policy) || (policy & POLICY_NOBODY_CONFIRMS)) {
+    if (!(kept & ~policy) || keeps_on(policy)) {
         store->mark_walk.going = false;
         return;
     }

@@ -322,6 +322,31 @@ static void what_was_kept_waits_for_who_can_confirm_it(void **state)
     assert_true(sweeps_until(*state, two_are_unconfirmed));
 }
 
+static bool something_may_go(struct store *store)
+{
+    return home_figures(store).may_go > 0;
+}
+
+/* What a top's candidate kept may be nowhere else; what a peer fetches later is. */
+static void in_a_mesh_the_limit_holds_for_what_comes_later(void **state)
+{
+    static const struct store_policy mesh = {.pin_own = true, .nobody_confirms = true};
+    struct manifest c = home_foreign("example.com/c", 3, BYTES, 0);
+
+    policy(state, 1, &top);
+    hold_two(*state);
+    store_set_policy(*state, &mesh);
+    assert_int_equal(home_adopt(*state, &c, NULL), STORE_OK);
+    home_land(*state, &c, 3);
+    store_set_cache_size(*state, BYTES);
+    assert_true(sweeps_until(*state, something_may_go));
+    store_set_cache_size(*state, 1);
+    assert_true(sweeps_until(*state, is_within_limit));
+    assert_true(is_held(*state, "example.com/a") && is_held(*state, "example.com/b"));
+    store_set_policy(*state, &slave);
+    assert_int_equal(home_figures(*state).unconfirmed, 2);
+}
+
 static void a_rebuild_forgets_no_mark(void **state)
 {
     struct manifest foreign = home_foreign("example.com/b", 2, BYTES, 0);
@@ -396,6 +421,7 @@ int main(void)
         HOME_CASE(who_leaves_the_top_gives_all_upward_first),
         HOME_CASE(a_restart_between_two_places_loses_nothing),
         HOME_CASE(what_was_kept_waits_for_who_can_confirm_it),
+        HOME_CASE(in_a_mesh_the_limit_holds_for_what_comes_later),
         HOME_CASE(a_rebuild_forgets_no_mark),
         HOME_CASE(a_catalogue_lost_altogether_has_all_given_upward),
         HOME_CASE(a_catalogue_lost_in_a_mesh_lets_the_limit_be),
