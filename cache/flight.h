@@ -67,6 +67,7 @@ enum {
                */
 #define FLIGHT_BUSY_LEAST_NS MONO_S(1)
 #define FLIGHT_BUSY_MOST_NS MONO_S(30)
+#define FLIGHT_BUSY_WAIT_NS MONO_S(2) /* rather than to ask again who has failed */
 
 /* One bit a chunk. */
 struct chunk_map {

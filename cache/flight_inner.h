@@ -42,7 +42,8 @@ bool flight_worth_cutting(const struct flight *flight);
 void flight_take_source(struct flight *flight, const struct address *http);
 
 /* Of those that are good: whoever has failed least often, and of these the one that was asked last,
- * else the first; false: none is. */
+ * else the first; false: none is, or it had better wait for one that is busy and has failed less.
+ */
 bool flight_pick_source(struct flight *flight, mono_t now);
 mono_t flight_first_busy_end(const struct flight *flight);
 

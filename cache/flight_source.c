@@ -53,6 +53,20 @@ static bool is_usable(struct flight_source *source, mono_t now)
     return source->standing == FLIGHT_SOURCE_GOOD;
 }
 
+/* Is somebody who has not failed as often only busy, for a short while? */
+static bool waits_rather(const struct flight *flight, const struct flight_source *best, mono_t now)
+{
+    mono_t soon = mono_after(now, FLIGHT_BUSY_WAIT_NS);
+    bool waits = false;
+
+    for (size_t i = 0; i < flight->source_count; i++) {
+        const struct flight_source *source = &flight->sources[i];
+        waits = waits || (source->standing == FLIGHT_SOURCE_BUSY && source->failed < best->failed &&
+                          mono_reached(soon, source->until));
+    }
+    return waits;
+}
+
 bool flight_pick_source(struct flight *flight, mono_t now)
 {
     const struct flight_source *best = NULL;
@@ -65,7 +79,7 @@ bool flight_pick_source(struct flight *flight, mono_t now)
             (source->failed == best->failed && i == flight->source))
             best = source;
     }
-    if (!best)
+    if (!best || waits_rather(flight, best, now))
         return false;
     flight->source = (size_t)(best - flight->sources);
     return true;
@@ -127,6 +141,7 @@ static void put_off(struct flight_source *source, mono_t now, int64_t retry_ns)
         retry_ns = FLIGHT_BUSY_MOST_NS;
     source->until = mono_after(now, retry_ns);
     source->standing = ++source->busy > FLIGHT_BUSY_MAX ? FLIGHT_SOURCE_LOST : FLIGHT_SOURCE_BUSY;
+    source->failed += source->standing == FLIGHT_SOURCE_LOST;
 }
 
 void flight_request_ended(struct flight *flight, const struct flight_event *event,

@@ -13,7 +13,8 @@ enum { BUCKETS = HOLDERS_MAX, NONE = 0 };
 struct word {
     struct digest sha256;
     struct address http;
-    size_t next; /* in its bucket: place + 1; NONE */
+    size_t next;    /* in its bucket: place + 1; NONE */
+    bool forgotten; /* in no bucket */
 };
 
 struct holders {
@@ -73,11 +74,11 @@ static void enter(struct holders *holders, const struct digest *sha256, const st
 {
     size_t place = holders->oldest, *bucket = bucket_of(holders, sha256);
 
-    if (holders->count == HOLDERS_MAX)
-        unlink_word(holders, place);
-    else
+    if (holders->count < HOLDERS_MAX)
         holders->count++;
-    holders->words[place] = (struct word){*sha256, *http, *bucket};
+    else if (!holders->words[place].forgotten)
+        unlink_word(holders, place);
+    holders->words[place] = (struct word){.sha256 = *sha256, .http = *http, .next = *bucket};
     *bucket = place + 1;
     holders->oldest = (place + 1) % HOLDERS_MAX;
 }
@@ -87,6 +88,19 @@ void holders_note(struct holders *holders, const struct digest *sha256, const st
     pthread_mutex_lock(&holders->lock);
     if (!is_known(holders, sha256, http))
         enter(holders, sha256, http);
+    pthread_mutex_unlock(&holders->lock);
+}
+
+void holders_forget(struct holders *holders, const struct address *http)
+{
+    pthread_mutex_lock(&holders->lock);
+    for (size_t place = 0; place < holders->count; place++) {
+        struct word *word = &holders->words[place];
+        if (word->forgotten || !address_same(&word->http, http))
+            continue;
+        unlink_word(holders, place);
+        word->forgotten = true;
+    }
     pthread_mutex_unlock(&holders->lock);
 }
 

@@ -257,6 +257,8 @@ void wires_blame(void *arg, const struct address *http, enum peer_fault fault)
 {
     struct wires *wires = arg;
 
+    if (fault != PEER_FINE)
+        holders_forget(wires->follow.holders, http);
     cache_loop_blame(wires->cache, http, fault);
 }
 

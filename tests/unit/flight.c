@@ -185,6 +185,22 @@ static void who_failed_is_asked_after_who_did_not(void **state)
     expect_run(&b, 1, 1, 1, 3);
 }
 
+static void who_is_only_busy_is_waited_for(void **state)
+{
+    static struct bench b;
+
+    (void)state;
+    open_with(&b, 4, true, NULL);
+    sources(&b, 1, 2);
+    fault(&b, PEER_SILENT);
+    expect_run(&b, 1, 2, 0, 3);
+    sources(&b, 1, 1);
+    ended(&b, FLIGHT_OUTCOME_BUSY);
+    assert_int_equal(b.actions.count, 0);
+    wake_after(&b, FLIGHT_BUSY_LEAST_NS);
+    expect_run(&b, 0, 2, 0, 3);
+}
+
 static void each_fault_has_its_standing(void **state)
 {
     static const struct {
@@ -416,6 +432,7 @@ int main(void)
         cmocka_unit_test(the_disk_fills_up_in_the_middle),
         cmocka_unit_test(the_rest_comes_from_the_next_source),
         cmocka_unit_test(who_failed_is_asked_after_who_did_not),
+        cmocka_unit_test(who_is_only_busy_is_waited_for),
         cmocka_unit_test(each_fault_has_its_standing),
         cmocka_unit_test(gone_is_nobodys_fault),
         cmocka_unit_test(busy_is_asked_again_when_it_said),

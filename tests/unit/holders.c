@@ -75,12 +75,34 @@ static void no_more_than_asked_for_are_found(void **state)
     holders_free(holders);
 }
 
+static void who_let_us_down_is_forgotten(void **state)
+{
+    struct holders *holders = holders_new();
+    struct address found[8], liar = host(1), true_one = host(2);
+
+    (void)state;
+    for (unsigned n = 0; n < HOLDERS_MAX; n++)
+        note(holders, n / 2, 1 + n % 2);
+    holders_forget(holders, &liar);
+    for (unsigned n = 0; n < HOLDERS_MAX / 2; n++) {
+        assert_int_equal(find(holders, n, found), 1);
+        assert_true(address_same(&found[0], &true_one));
+    }
+    note(holders, 7, 1); /* in the place of a word that is forgotten; and of one that is not: */
+    note(holders, 8, 1);
+    assert_int_equal(find(holders, 7, found), 2);
+    assert_int_equal(find(holders, 8, found), 2);
+    assert_int_equal(find(holders, 0, found), 0);
+    holders_free(holders);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_spoke_last_comes_first_and_each_once),
         cmocka_unit_test(the_oldest_word_makes_room),
         cmocka_unit_test(no_more_than_asked_for_are_found),
+        cmocka_unit_test(who_let_us_down_is_forgotten),
     };
     return cmocka_run_group_tests_name("holders", tests, NULL, NULL);
 }
