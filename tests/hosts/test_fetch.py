@@ -3,11 +3,12 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import threading
 
 from net import check, equal, wait_until
-from node import DONE, cluster, sha256
+from node import DOMAIN, DONE, HTTP_PORT, cluster, sha256
 from registry import test
 
 GIB = 1024 * 1024 * 1024
@@ -90,6 +91,45 @@ def many_readers_one_fetch(net):
     equal([sha256(one) for one in got], [sha256(content)] * 12, "what they got")
     check(reader.host.received() - start < 1.3 * len(content), "it was fetched more than once")
     equal(reader.metric("pond_fetches_total"), 1, "fetches")
+
+
+def resident(node):
+    """Its memory, in bytes."""
+    with open(f"/proc/{node.process.pid}/status", encoding="utf-8") as file:
+        return 1024 * int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
+
+
+def begin_to_read(node, name, start):
+    """A client of its own host that wants the object from there on, and does not read as yet."""
+    connection = node.host.connect(node.host.v4, HTTP_PORT)
+    connection.sendall(f"GET /{DOMAIN}/{name} HTTP/1.1\r\nHost: {node.host.v4}:{HTTP_PORT}\r\n"
+                       f"Range: bytes={start}-\r\n\r\n".encode())
+    return connection
+
+
+@test("two hundred readers that hardly read keep nobody waiting, and cost their node little")
+def slow_crowd(net):
+    source, reader = cluster(net, 2)
+    content = os.urandom(16 * 1024 * 1024)
+    source.put("file", content)
+    wait_until(lambda: reader.knows("file"), "the name is known")
+    before = resident(reader)
+    crowd = [begin_to_read(reader, "file", number * 65536) for number in range(200)]
+    for connection in crowd:
+        check(connection.recv(1), "a slow reader gets nothing")
+    equal(sha256(reader.get("file")), sha256(content), "what a quick reader got meanwhile")
+    check(resident(reader) - before < 96 * 1024 * 1024, "so much memory for slow readers")
+    equal(reader.metric("pond_fetches_total"), 1, "fetches")
+    with crowd[100].makefile("rb") as answer:
+        while answer.readline().strip():
+            pass
+        equal(sha256(answer.read(len(content) - 100 * 65536)), sha256(content[100 * 65536:]),
+              "what a slow reader got in the end")
+    for connection in crowd:
+        connection.close()
+    source.put("next", b"next")
+    wait_until(lambda: reader.knows("next"), "the next name is known")
+    equal(reader.get("next"), b"next", "the next object")
 
 
 @test("a reader that wants a range ahead is served before the rest has come")
