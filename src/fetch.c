@@ -121,7 +121,7 @@ static void read_submitted(struct letter *letter)
     MUST_BE(transfer, TRANSFER_MAGIC);
     if (transfer->cancelled || transfer->fetch->stopping)
         transfer_finish(transfer, (struct fetch_verdict){result, PEER_FINE, ""});
-    else if (!transfer_allowed(transfer))
+    else if (!transfer_admit(transfer))
         transfer_finish(transfer, (struct fetch_verdict){FETCH_BARRED, PEER_REFUSES, ""});
     else if (!batch_take(transfer))
         transfer_begin(transfer);

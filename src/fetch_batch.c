@@ -304,6 +304,15 @@ static void write_target(struct batch *batch)
     MUST(!target.full);
 }
 
+/* Things may have changed since it was submitted. */
+static void begin(struct transfer *transfer)
+{
+    if (transfer_admit(transfer))
+        transfer_begin(transfer);
+    else
+        transfer_finish(transfer, (struct fetch_verdict){FETCH_BARRED, PEER_REFUSES, ""});
+}
+
 static void go_framed(struct batch *batch)
 {
     struct fetch_request *request = &batch->request;
@@ -316,14 +325,14 @@ static void go_framed(struct batch *batch)
     request->done = batch_done;
     request->owner = batch;
     batch->framed = true;
-    transfer_begin(fetch_transfer(batch->fetch, request));
+    begin(fetch_transfer(batch->fetch, request));
 }
 
 static void go_alone(struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         if (batch->members[i]) {
-            transfer_begin(batch->members[i]); /* and batch with it may be gone after this */
+            begin(batch->members[i]); /* and batch with it may be gone after this */
             return;
         }
     }

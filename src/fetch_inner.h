@@ -132,7 +132,10 @@ void transfer_link(struct transfer *transfer); /* from now on it is under way; d
 void transfer_unlink(struct transfer *transfer);
 void transfer_ended(struct transfer *transfer, CURLcode code);
 
-/* May its server be asked, as things are now? */
+/* May its server be asked, before it begins? What that may do is noted, for as long as it lasts. */
+bool transfer_admit(struct transfer *transfer);
+
+/* May what is asked of its server still be asked? */
 bool transfer_allowed(const struct transfer *transfer);
 
 /* Ends it here and now; not in a callback of curl's. */

@@ -478,6 +478,12 @@ static enum route_ask ask_now(const struct transfer *transfer)
                             : ROUTE_ASK_ANY;
 }
 
+bool transfer_admit(struct transfer *transfer)
+{
+    transfer->ask = ask_now(transfer);
+    return transfer->ask <= ROUTE_ASK_HELD;
+}
+
 bool transfer_allowed(const struct transfer *transfer)
 {
     const struct fetch_options *options = &transfer->fetch->options;
@@ -497,7 +503,6 @@ struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request
     transfer->magic = TRANSFER_MAGIC;
     transfer->fetch = fetch;
     transfer->request = request;
-    transfer->ask = ROUTE_ASK_HELD; /* at the least */
     return transfer;
 }
 
@@ -508,7 +513,6 @@ void transfer_link(struct transfer *transfer)
     if (transfer->linked)
         return;
     transfer->linked = true;
-    transfer->ask = ask_now(transfer);
     transfer->next = fetch->transfers;
     if (transfer->next)
         transfer->next->prev = transfer;

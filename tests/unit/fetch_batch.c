@@ -369,6 +369,32 @@ static void a_slow_one_delays_nobody(void **state)
     end();
 }
 
+static enum route_ask ask_for_a_while(void *arg, const struct address *server)
+{
+    int *left = arg;
+
+    (void)server;
+    return (*left)-- > 0 ? ROUTE_ASK_ANY : ROUTE_ASK_NEVER;
+}
+
+/* Between their coming and the end of the loop's turn. */
+static void who_may_not_be_asked_any_more_is_not_asked(void **state)
+{
+    int left = COUNT;
+
+    (void)state;
+    begin(HONEST);
+    fetch_free(bench.fetch);
+    bench.fetch = fetch_new(&(struct fetch_options){
+        .node = "web1", .domain = "example.com", .may_ask = ask_for_a_while, .arg = &left});
+    ask_all();
+    wait_for_all();
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(bench.asked[i].request.result, FETCH_BARRED);
+    assert_int_equal(bench.alone + bench.together, 0);
+    end();
+}
+
 static void cancel_two(void *arg)
 {
     (void)arg;
@@ -418,6 +444,7 @@ int main(void)
         cmocka_unit_test(who_says_later_says_it_of_each),
         cmocka_unit_test(one_that_is_wrong_takes_no_other_along),
         cmocka_unit_test(a_slow_one_delays_nobody),
+        cmocka_unit_test(who_may_not_be_asked_any_more_is_not_asked),
         cmocka_unit_test(one_that_is_cancelled_takes_no_other_along),
         cmocka_unit_test(all_of_it_can_be_stopped),
     };
