@@ -294,10 +294,8 @@ struct member site_member(const char *network, enum member_role role, const char
 void site_publish(struct site *site, const char *tier, enum ballot_role role, const char *master,
                   mono_t good_until)
 {
-    struct view_tier view = {.role = role,
-                             .has_master = master != NULL,
-                             .good_until = good_until,
-                             .epoch = SITE_EPOCH};
+    struct view_tier view = {
+        .role = role, .has_master = master != NULL, .good_until = good_until, .epoch = SITE_EPOCH};
 
     assert_true(span_copy(span_of(tier), view.tier, sizeof(view.tier)));
     if (master)
