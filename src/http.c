@@ -399,10 +399,13 @@ struct http *http_new(const struct http_options *options)
     http->magic = HTTP_MAGIC;
     http->options = *options;
     fill_limits(&http->options.limits);
+    if (!http->options.reply_memory)
+        http->options.reply_memory = HTTP_REPLY_MEMORY;
     http->node = copied(options->world.node);
     http->domain = copied(options->world.domain);
     http->cache_name = cache_name(http->node);
     MUST(pthread_key_create(&http->seal_key, drop_seal) == 0);
+    MUST(pthread_mutex_init(&http->asking_lock, NULL) == 0);
     http->events = events_new();
     http->chores = chores_new(http);
     http->reaper = start_reaper(http);
@@ -485,6 +488,8 @@ void http_free(struct http *http)
     chores_free(http->chores);
     events_free(http->events);
     pthread_key_delete(http->seal_key);
+    MUST(!http->asking);
+    pthread_mutex_destroy(&http->asking_lock);
     free(http->cache_name);
     free(http->domain);
     free(http->node);

@@ -11,6 +11,7 @@
 struct question {
     struct ask ask;
     struct request *request;
+    struct question *next, **link; /* of http->asking: until the request is over */
     _Atomic unsigned owners;
     _Atomic bool answered;
 };
@@ -38,16 +39,86 @@ static void on_dropped(struct ask *ask)
     let_go(ask->owner);
 }
 
+/* ---- whose questions wait -----------------------------------------------------------------------
+ *
+ * The exchange has places for so many. Other hosts get three quarters of them, and one of them a
+ * quarter, so that who asks for names that nobody has starves neither us nor its neighbours.
+ */
+struct quota {
+    size_t all, others, host;
+};
+
+static const struct quota of_all = {HTTP_ASKS_MAX, EXCHANGE_QUESTIONS_MAX * 3 / 4,
+                                    EXCHANGE_QUESTIONS_MAX / 4};
+static const struct quota of_surveys = {HTTP_ASKS_MAX, EXCHANGE_SURVEYS_MAX * 3 / 4,
+                                        EXCHANGE_SURVEYS_MAX / 4};
+
+static void count(struct quota *waiting, const struct request *has, const struct request *wants)
+{
+    waiting->all++;
+    waiting->others += !has->own_host;
+    waiting->host +=
+        !has->own_host && address_same_host(&has->visitor->from, &wants->visitor->from);
+}
+
+static bool is_within(const struct quota *waiting, const struct quota *most,
+                      const struct request *wants)
+{
+    if (wants->own_host)
+        return waiting->all < most->all;
+    return waiting->others < most->others && waiting->host < most->host;
+}
+
+/* With the lock held. */
+static bool may_ask(const struct request *r, enum exchange_ask kind)
+{
+    struct quota all = {0}, surveys = {0};
+
+    for (const struct question *q = r->http->asking; q; q = q->next) {
+        count(&all, q->request, r);
+        if (q->ask.kind == EXCHANGE_ASK_SURVEY)
+            count(&surveys, q->request, r);
+    }
+    return is_within(&all, &of_all, r) &&
+           (kind != EXCHANGE_ASK_SURVEY || is_within(&surveys, &of_surveys, r));
+}
+
+static bool link_in(struct question *q)
+{
+    struct http *http = q->request->http;
+    bool may;
+
+    pthread_mutex_lock(&http->asking_lock);
+    may = may_ask(q->request, q->ask.kind);
+    if (may) {
+        q->next = http->asking;
+        q->link = &http->asking;
+        if (q->next)
+            q->next->link = &q->next;
+        http->asking = q;
+    }
+    pthread_mutex_unlock(&http->asking_lock);
+    return may;
+}
+
+static void link_out(struct question *q)
+{
+    struct http *http = q->request->http;
+
+    pthread_mutex_lock(&http->asking_lock);
+    *q->link = q->next;
+    if (q->next)
+        q->next->link = q->link;
+    pthread_mutex_unlock(&http->asking_lock);
+}
+
+/* ---- a question -------------------------------------------------------------------------------
+ */
+
 static struct question *question_new(struct request *r, enum exchange_ask kind, struct span name)
 {
-    struct http *http = r->http;
-    struct question *q;
+    struct question *q = calloc(1, sizeof(*q));
 
-    if (atomic_fetch_add(&http->asks, 1) >= HTTP_ASKS_MAX) {
-        atomic_fetch_sub(&http->asks, 1);
-        return NULL;
-    }
-    q = calloc(1, sizeof(*q));
     MUST(q != NULL);
     q->ask.kind = kind;
     MUST(span_copy(name, q->ask.name, sizeof(q->ask.name)));
@@ -55,6 +126,10 @@ static struct question *question_new(struct request *r, enum exchange_ask kind, 
     q->ask.dropped = on_dropped;
     q->ask.owner = q;
     q->request = r;
+    if (!link_in(q)) {
+        free(q);
+        return NULL;
+    }
     request_hold(r);
     atomic_store(&q->owners, 2);
     return q;
@@ -101,7 +176,7 @@ void question_end(struct question *q)
     if (!q)
         return;
     http = q->request->http;
-    atomic_fetch_sub(&http->asks, 1);
+    link_out(q);
     if (question_answered(q))
         let_go(q);
     else

@@ -29,6 +29,11 @@ enum {
     HTTP_ASKS_MAX = 1024            /* requests that wait for the exchange at a time */
 };
 
+/* Of answers that are made in memory, until they are sent: beyond that, 503. */
+#define HTTP_REPLY_MEMORY ((size_t)256 * 1024 * 1024)
+
+struct question;
+
 /* Another node waits no longer than this for the first byte of what is fetched for it: then it is
  * told to ask again. It takes who is silent for FETCH_STALL_S for broken, and leaves it alone. */
 #define HTTP_PATIENCE_NS MONO_S(4)
@@ -53,8 +58,10 @@ struct http {
     char *cache_name; /* ourselves in Cache-Status: a token, or a quoted string */
     _Atomic bool draining;
     _Atomic bool stopping;
-    _Atomic unsigned requests; /* under way */
-    _Atomic unsigned asks;
+    _Atomic unsigned requests;   /* under way */
+    _Atomic size_t replies;      /* bytes of their answers, as far as they count */
+    pthread_mutex_t asking_lock; /* guards the list of the questions */
+    struct question *asking;
     _Atomic unsigned in_world; /* workers that wait for the main loop */
     struct request *suspended; /* under the lock of http_wait.c */
 };
@@ -215,7 +222,8 @@ void chores_free(struct chores *chores);
 
 /* ---- http_ask.c: questions to the exchange --------------------------------------------------- */
 
-/* Asks; the request is woken when it is answered. NULL where HTTP_ASKS_MAX wait already. */
+/* Asks; the request is woken when it is answered. NULL where as many wait already as may: of all,
+ * of other hosts, or of the one that asks. */
 struct question *question_ask(struct request *r, enum exchange_ask kind, struct span name);
 
 /* Do so many candidates hold what is known of the name, by then? */

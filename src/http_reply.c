@@ -132,13 +132,66 @@ static enum step finish(struct reply *reply, struct MHD_Response *response)
     return queued ? STEP_DONE : STEP_BREAK;
 }
 
-static enum step from_memory(struct reply *reply, const char *type, char *bytes, size_t len,
-                             enum MHD_ResponseMemoryMode mode)
-{
-    struct MHD_Response *response = MHD_create_response_from_buffer(len, bytes, mode);
+/* The bytes of an answer, which count until it is sent. Small ones do not: there are no more of
+ * them than connections. */
+enum { REPLY_SMALL = 4096 };
 
-    if (!response && mode == MHD_RESPMEM_MUST_FREE)
+struct kept {
+    struct http *http;
+    char *bytes;
+    size_t len;
+};
+
+static void drop_kept(void *arg)
+{
+    struct kept *kept = arg;
+
+    atomic_fetch_sub(&kept->http->replies, kept->len);
+    free(kept->bytes);
+    free(kept);
+}
+
+static bool has_room(struct http *http, size_t len)
+{
+    if (len <= REPLY_SMALL)
+        return true;
+    if (atomic_fetch_add(&http->replies, len) + len <= http->options.reply_memory)
+        return true;
+    atomic_fetch_sub(&http->replies, len);
+    return false;
+}
+
+/* Takes the bytes over. */
+static struct MHD_Response *response_of(struct http *http, char *bytes, size_t len)
+{
+    struct MHD_Response *response;
+    struct kept *kept;
+
+    if (len <= REPLY_SMALL) {
+        response = MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
+        if (!response)
+            free(bytes);
+        return response;
+    }
+    kept = malloc(sizeof(*kept));
+    MUST(kept != NULL);
+    *kept = (struct kept){http, bytes, len};
+    response = MHD_create_response_from_buffer_with_free_callback_cls(len, bytes, drop_kept, kept);
+    if (!response)
+        drop_kept(kept);
+    return response;
+}
+
+static enum step from_memory(struct reply *reply, const char *type, char *bytes, size_t len)
+{
+    struct MHD_Response *response;
+
+    if (!has_room(reply->request->http, len)) {
         free(bytes);
+        return reply_refuse(reply->request, 503,
+                            "as many answers as this node has memory for wait for their readers");
+    }
+    response = response_of(reply->request->http, bytes, len);
     if (type)
         reply_add(reply, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     if (response && !reply->vouched && reply->request->is_signed)
@@ -153,12 +206,12 @@ enum step reply_text(struct reply *reply, const char *type, const char *bytes, s
     MUST(copy != NULL);
     if (len)
         memcpy(copy, bytes, len);
-    return from_memory(reply, type, copy, len, MHD_RESPMEM_MUST_FREE);
+    return from_memory(reply, type, copy, len);
 }
 
 enum step reply_memory(struct reply *reply, const char *type, char *bytes, size_t len)
 {
-    return from_memory(reply, type, bytes, len, MHD_RESPMEM_MUST_FREE);
+    return from_memory(reply, type, bytes, len);
 }
 
 enum step reply_file(struct reply *reply, int fd, uint64_t from, uint64_t len)

@@ -286,6 +286,38 @@ static void a_dripping_body_is_closed(void **state)
     close(fd);
 }
 
+/* ---- memory -----------------------------------------------------------------------------------
+ */
+
+static void answers_that_nobody_reads_fill_no_memory(void **state)
+{
+    enum { ANSWER = 1 << 20 };
+    static const char get[] = "GET /.pond/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    struct answer a;
+    int fd;
+
+    (void)state;
+    site_stop(&site, 0);
+    site_start(&site,
+               &(struct site_options){.reply_memory = ANSWER + ANSWER / 2, .metrics_len = ANSWER});
+    fd = site_connect_narrow(&site);
+    send_text(fd, get);
+    assert_int_equal(recv(fd, &a, 1, MSG_PEEK), 1); /* it is under way */
+    ask_tcp(&site, "GET", "/.pond/metrics", "", &a);
+    expect(&a, 503, "as many answers as this node has memory for wait for their readers\n");
+    answer_free(&a);
+    ask_tcp(&site, "GET", "/example.com/a", "", &a);
+    expect(&a, 200, "hello");
+    answer_free(&a);
+    close(fd);
+    until_empty();
+    ask_tcp(&site, "GET", "/.pond/metrics", "", &a);
+    expect(&a, 200, NULL);
+    answer_free(&a);
+    site_stop(&site, 0);
+    site_start(&site, &quick);
+}
+
 /* ---- the end ----------------------------------------------------------------------------------
  */
 
@@ -395,6 +427,7 @@ int main(void)
         cmocka_unit_test(a_client_that_does_not_read_is_closed),
         cmocka_unit_test(a_steady_reader_is_served),
         cmocka_unit_test(a_dripping_body_is_closed),
+        cmocka_unit_test(answers_that_nobody_reads_fill_no_memory),
         cmocka_unit_test(draining_breaks_nothing_off),
         cmocka_unit_test(draining_does_not_wait_for_who_does_not_read),
         cmocka_unit_test(it_stops_and_starts_again),

@@ -68,8 +68,17 @@ static enum vitals_verdict world_restore(void *arg, const char *tier,
 
 static char *world_metrics(void *arg)
 {
-    (void)arg;
-    return strdup("pond_http_requests_total 1\n");
+    const struct site *site = arg;
+    size_t len = site->options.metrics_len;
+    char *text = calloc(1, len + 1);
+
+    assert_non_null(text);
+    if (!len) {
+        free(text);
+        return strdup("pond_http_requests_total 1\n");
+    }
+    memset(text, 'm', len);
+    return text;
 }
 
 /* ---- start and stop -------------------------------------------------------------------------- */
@@ -94,6 +103,7 @@ static struct http *start_http(struct site *site)
         .threads = site->options.threads ? site->options.threads : 2,
         .max_connections = site->options.max_connections ? site->options.max_connections : 64,
         .limits = site->options.limits,
+        .reply_memory = site->options.reply_memory,
         .world =
             {
                 .store = site->store,

@@ -21,8 +21,10 @@ struct site_options {
     unsigned max_connections; /* 0: 64 */
     unsigned threads;         /* 0: 2 */
     struct reaper_limits limits;
-    const char *key; /* NULL: a cluster without keys */
-    bool plain_get;  /* with a key: members need not sign to read */
+    size_t reply_memory;
+    size_t metrics_len; /* of what /.pond/metrics says; 0: one line */
+    const char *key;    /* NULL: a cluster without keys */
+    bool plain_get;     /* with a key: members need not sign to read */
     const struct member *members;
     size_t member_count; /* 0: no tiers */
 };
