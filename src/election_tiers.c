@@ -100,16 +100,18 @@ static void leave_others(struct election *election, const struct election_tier *
     }
 }
 
+/* The old group is left last: it is there that a master says that it leaves. */
 static void change(struct election *election, struct seat *seat, const struct election_tier *tier)
 {
+    seat->tier.rules = tier->rules;
+    election_step(election, seat,
+                  &(struct elect_event){.kind = ELECT_RULES, .rules = &tier->rules});
     if (!address_same_host(&seat->tier.group, &tier->group) ||
         strcmp(seat->tier.group_if, tier->group_if) != 0) {
         election_leave_group(election, seat);
         seat->group_failed = false;
     }
     seat->tier = *tier;
-    election_step(election, seat,
-                  &(struct elect_event){.kind = ELECT_RULES, .rules = &tier->rules});
 }
 
 void election_apply(struct election *election, const struct election_tier *tiers, size_t count)

@@ -36,6 +36,7 @@ struct node {
     size_t change_count;
     unsigned other_masters, other_heads; /* news of the view */
     bool hears_no_tier;                  /* when it heard last, it was not in it */
+    uint64_t head;                       /* its master's, when it heard last */
     struct ballot standings[NODES];      /* heard last, of each */
 };
 
@@ -61,6 +62,7 @@ static void on_viewed(void *arg, const char *tier, bool other_master)
     pthread_mutex_lock(&node->lock);
     *(other_master ? &node->other_masters : &node->other_heads) += 1;
     node->hears_no_tier = !view_find(node->view, tier, &view);
+    node->head = node->hears_no_tier ? 0 : view.head.sequence;
     pthread_mutex_unlock(&node->lock);
 }
 
@@ -388,8 +390,8 @@ static void masters_and_their_heads_are_heard(void **state)
     heads = heard_by(&nodes[0]).other_heads;
     assert_true(masters > 0);
     election_head(nodes[0].election, &head);
-    UNTIL(heard_by(&nodes[3]).other_heads == 1);
-    UNTIL(heard_by(&nodes[2]).other_heads == 1);
+    UNTIL(heard_by(&nodes[3]).head == 1);
+    UNTIL(heard_by(&nodes[2]).head == 1);
     assert_int_equal(heard_by(&nodes[3]).other_masters, masters);
     assert_int_equal(heard_by(&nodes[0]).other_heads, heads); /* it knows its own */
     end(&nodes[0]);
@@ -479,6 +481,22 @@ static void a_master_that_a_reload_moves_says_so_from_where_it_was(void **state)
     assert_int_equal(view_of(&nodes[1], "paris").reason, REASON_NAMED);
 }
 
+static void and_to_the_group_that_it_had(void **state)
+{
+    struct election_tier *tier = &nodes[0].tiers[0];
+
+    (void)state;
+    for (size_t i = 0; i < NODES; i++)
+        assert_true(address_parse(span_of("239.255.46.3"), 0, &nodes[i].tiers[0].group));
+    begin_all();
+    UNTIL(agree(&nodes[0], "paris"));
+    tier->rules.address = tier->rules.candidates[0] = nodes[0].second;
+    assert_true(address_parse(span_of("239.255.46.4"), 0, &tier->group));
+    election_reload(nodes[0].election, tier, 1, AUTH_ENFORCE);
+    UNTIL(view_of(&nodes[1], "paris").role == BALLOT_MASTER);
+    assert_int_equal(view_of(&nodes[1], "paris").reason, REASON_NAMED);
+}
+
 static void a_worse_pair_is_given_up_for_a_better_one(void **state)
 {
     (void)state;
@@ -544,6 +562,7 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_master_that_a_reload_moves_says_so_from_where_it_was,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(and_to_the_group_that_it_had, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worse_pair_is_given_up_for_a_better_one, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(those_who_are_heard_are_listed, set_up, tear_down),
