@@ -107,6 +107,42 @@ def tiers_master_killed_midway(net):
     check(stack.master(paris) is paris.candidates[1], "the other candidate is master now")
 
 
+def move(stack, node, before, after):
+    """A slave of one site becomes one of another, by reloads alone."""
+    before.nodes.remove(node)
+    after.nodes.append(node)
+    node.settings["nets"] = [f"nets/{after.tier}"]
+    node.write_config()
+    for site in (after, before):
+        lines = stack.lines(site.candidate_hosts, [slave.host for slave in site.slaves])
+        for member in site.nodes:
+            stack.write(member, f"nets/{site.tier}", lines)
+    for member in after.nodes + before.nodes:
+        member.done("reload")
+
+
+@test("a slave that moves to another site in the middle of a download goes on there", seconds=120)
+def tiers_slave_moves(net):
+    stack = Stack(net, core=1, paris=(1, 1), lyon=(1, 1))
+    paris, lyon, content = stack.sites["paris"], stack.sites["lyon"], large(40)
+    stack.core.nodes[0].put("big", content)
+    everyone_knows(stack.nodes, "big")
+    reader = paris.slaves[0]
+    reader.host.slow_down("60mbit")
+    start, answer = reader.host.received(), []
+    thread = threading.Thread(target=lambda: answer.append(reader.curl("big")))
+    thread.start()
+    wait_until(lambda: reader.metric("pond_fetched_bytes_total") > 4 << 20, "the download runs",
+               pause=0.02)
+    move(stack, reader, paris, lyon)
+    thread.join()
+    equal((answer[0].status, answer[0].exit), (200, 0), "curl")
+    equal(answer[0].body == content, True, "what it got")
+    check(reader.host.received() - start < 1.2 * len(content), "what it had was fetched again")
+    check(lyon.candidates[0].metric("pond_served_bytes_total") > 0, "its new master served nothing")
+    check(stack.master(lyon) is lyon.candidates[0], "it does not follow its new master")
+
+
 @test("the site's master is killed while its slaves read several files: each comes whole", seconds=120)
 def tiers_master_killed_amid_many(net):
     stack = Stack(net, paris=(2, 2))
