@@ -221,9 +221,6 @@ void flight_init(struct flight *flight, uint64_t size, uint64_t chunk_size);
 void flight_step(struct flight *flight, const struct flight_event *event,
                  struct flight_actions *actions);
 
-/* Has anybody whom it was told of been of no use? */
-bool flight_was_failed(const struct flight *flight);
-
 /* Whom the request that is under way is asked of, or NULL. */
 const struct address *flight_source_now(const struct flight *flight);
 

@@ -85,15 +85,6 @@ bool flight_pick_source(struct flight *flight, mono_t now)
     return true;
 }
 
-bool flight_was_failed(const struct flight *flight)
-{
-    bool failed = false;
-
-    for (size_t i = 0; i < flight->source_count; i++)
-        failed = failed || flight->sources[i].standing >= FLIGHT_SOURCE_LOST;
-    return failed;
-}
-
 mono_t flight_first_busy_end(const struct flight *flight)
 {
     mono_t end = MONO_NEVER;

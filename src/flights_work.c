@@ -535,8 +535,7 @@ static void carry_out(struct flying *flying, const struct flight_actions *action
             flying_listen(flying);
             break;
         case FLIGHT_NEED:
-            options->need(options->arg, &flying->manifest,
-                          flying->machine.rounds > 1 || flight_was_failed(&flying->machine));
+            options->need(options->arg, &flying->manifest, flying->machine.rounds > 1);
             break;
         case FLIGHT_JUDGE:
             judge(flying->flights, answerer(flying, &action->source), action->fault);
