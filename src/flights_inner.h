@@ -177,8 +177,8 @@ void flying_log_given_up(struct flying *flying, bool gone, const char *why);
 
 /* ---- flights_readers.c ---------------------------------------------------------------------- */
 
-/* Wakes those who wait for the chunk, or for the list; all who wait. */
-#define FLYING_LIST UINT32_MAX /* in the place of a chunk */
+/* Wakes those who wait for the chunk; all who wait. */
+#define FLYING_LIST UINT32_MAX /* what who waits for the list waits for */
 void flying_wake(struct flying *flying, uint32_t chunk);
 void flying_wake_all(struct flying *flying);
 

@@ -145,7 +145,7 @@ static void opened(void *arg)
         end(flying, FLYING_FAILED, false, store_sentence(flying->status));
         return;
     }
-    flying_wake(flying, FLYING_LIST); /* an earlier life may have left it */
+    flying_wake_all(flying); /* for what an earlier life left */
     step_with_had(flying, FLIGHT_OPENED);
 }
 
@@ -264,7 +264,7 @@ static void listed(void *arg)
     flying->request.body = NULL;
     if (flying->status == STORE_OK) {
         flying->busy = FLYING_IDLE;
-        flying_wake(flying, FLYING_LIST);
+        flying_wake_all(flying); /* what was here counts from now on */
         if (!is_ending(flying))
             step_with_had(flying, FLIGHT_LISTED);
         return;

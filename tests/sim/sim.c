@@ -72,7 +72,7 @@ static const struct hint {
     [SIM_STAYS_ON] = {SIM_WAYS_TIERS, 1},          [SIM_FETCHES_FOR_ALL] = {SIM_WAYS_TIERS, 1},
     [SIM_NEVER_CUTS] = {SIM_WAYS_TIERS, 26},       [SIM_KEEPS_NOTHING] = {SIM_WAYS_TIERS, 1},
     [SIM_IGNORES_HEADS] = {SIM_WAYS_TIERS, 1},     [SIM_TELLS_ONCE] = {SIM_WAYS_TIERS, 3},
-    [SIM_DROPS_UNCONFIRMED] = {SIM_WAYS_TIERS, 9}, [SIM_DROPS_UNTOLD] = {SIM_WAYS_ROLLED, 7},
+    [SIM_DROPS_UNCONFIRMED] = {SIM_WAYS_TIERS, 9}, [SIM_DROPS_UNTOLD] = {SIM_WAYS_ROLLED, 13},
     [SIM_FETCHES_ANEW] = {SIM_WAYS_ROLLED, 41},    [SIM_LOSES_ENDS] = {SIM_WAYS_TIERS, 3}};
 
 /* The hint first, then one seed after the other, the ways as each of them rolls them. */

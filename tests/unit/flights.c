@@ -202,6 +202,13 @@ static void a_manifest_that_lies_lands_nothing(void **state)
     scene_close(&s);
 }
 
+static void expect_read(struct reading *r)
+{
+    assert_false(r->failed);
+    assert_false(r->differs);
+    assert_true(r->read == r->to - r->from);
+}
+
 /* ---- over a restart ------------------------------------------------------------------------- */
 
 static void wait_until_sent(struct host *host, uint64_t bytes)
@@ -217,23 +224,29 @@ static uint64_t had(struct node *node)
     return flights_view(node->flights, &view, 1) ? view.had : 0;
 }
 
+/* A node that has the first 9 of 20 chunks, and starts again. */
+static void scene_open_again(struct scene *s)
+{
+    char home[64];
+
+    scene_open(s, 20 * CHUNK);
+    scene_host(s, STALLS, 9 * CHUNK + 100);
+    assert_true(flights_start(s->node.flights, &s->goods.manifest, &own_host));
+    wait_until_sent(&s->hosts[0], 9 * CHUNK);
+    while (had(&s->node) < 9 * CHUNK)
+        usleep(1000);
+    memcpy(home, s->node.home, sizeof(home));
+    node_close(&s->node, false);
+    node_open(&s->node, home);
+}
+
 static void what_was_had_is_not_fetched_again(void **state)
 {
     static struct scene s;
-    char home[64];
     uint64_t before;
 
     (void)state;
-    scene_open(&s, 20 * CHUNK);
-    scene_host(&s, STALLS, 9 * CHUNK + 100);
-    assert_true(flights_start(s.node.flights, &s.goods.manifest, &own_host));
-    wait_until_sent(&s.hosts[0], 9 * CHUNK);
-    while (had(&s.node) < 9 * CHUNK)
-        usleep(1000);
-    memcpy(home, s.node.home, sizeof(home));
-    node_close(&s.node, false);
-
-    node_open(&s.node, home);
+    scene_open_again(&s);
     before = s.hosts[0].sent;
     s.hosts[0].go = true;
     node_knows(&s.node, &s.hosts[0]);
@@ -244,14 +257,23 @@ static void what_was_had_is_not_fetched_again(void **state)
     scene_close(&s);
 }
 
-/* ---- readers -------------------------------------------------------------------------------- */
-
-static void expect_read(struct reading *r)
+/* Who came before it was known that it is here is given it at once, not when all of it has come. */
+static void what_was_had_is_read_without_a_source(void **state)
 {
-    assert_false(r->failed);
-    assert_false(r->differs);
-    assert_true(r->read == r->to - r->from);
+    static struct reading r;
+    static struct scene s;
+
+    (void)state;
+    scene_open_again(&s);
+    s.node.mute = true;
+    reading_start(&r, &s.node, &s.goods, 0, 9 * CHUNK);
+    reading_join(&r);
+    expect_read(&r);
+    assert_int_equal(s.node.ended, 0);
+    scene_close(&s);
 }
+
+/* ---- readers -------------------------------------------------------------------------------- */
 
 static void many_readers_share_one_fetch(void **state)
 {
@@ -551,6 +573,7 @@ int main(void)
         cmocka_unit_test(a_silent_source_is_left),
         cmocka_unit_test(a_manifest_that_lies_lands_nothing),
         cmocka_unit_test(what_was_had_is_not_fetched_again),
+        cmocka_unit_test(what_was_had_is_read_without_a_source),
         cmocka_unit_test(many_readers_share_one_fetch),
         cmocka_unit_test(readers_come_and_go),
         cmocka_unit_test(what_a_reader_wants_comes_first),
