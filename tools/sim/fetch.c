@@ -430,6 +430,8 @@ static void judge(struct sim *sim, struct sim_node *node, const struct flight_ac
     struct exchange_event blamed = {
         .kind = EXCHANGE_BLAMED, .from = action->source, .fault = action->fault};
 
+    if (action->fault != PEER_FINE)
+        holders_forget(node->holders, &action->source);
     cache_step(sim, node, &blamed);
 }
 
