@@ -199,7 +199,8 @@ static enum MHD_Result take_body(struct request *r, const char *bytes, size_t *l
         return offer_body(r, bytes, len);
     r->swallowed += *len;
     *len = 0;
-    return r->swallowed <= HTTP_SWALLOW_MAX || r->visitor->control ? MHD_YES : MHD_NO;
+    return r->swallowed <= HTTP_SWALLOW_MAX || r->visitor->control || r->is_signed ? MHD_YES
+                                                                                   : MHD_NO;
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,

@@ -25,7 +25,7 @@
 enum {
     HTTP_MEMORY = 16 * 1024, /* of a connection in libmicrohttpd: both heads must fit */
     HTTP_HEADERS_MAX = 64,
-    HTTP_SWALLOW_MAX = 1024 * 1024, /* of a refused body that is read, to be heard */
+    HTTP_SWALLOW_MAX = 1024 * 1024, /* of a stranger's refused body that is read, to be heard */
     HTTP_ASKS_MAX = 1024            /* requests that wait for the exchange at a time */
 };
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "src/challenge.h"
@@ -263,6 +266,47 @@ static void a_signed_put_is_held_to_its_digest(void **state)
     assert_int_equal(store_find(site.store, span_of("example.com/put"), &entry), STORE_OK);
 }
 
+static void *send_long_body(void *arg)
+{
+    static const char bytes[1 << 16];
+
+    for (int i = 0; i < 64; i++)
+        send_all(*(int *)arg, bytes, sizeof(bytes));
+    return NULL;
+}
+
+/* Though more of its body is still to come than is read of a stranger's. */
+static void a_signed_put_that_fails_midway_is_told_so(void **state)
+{
+    const struct rlimit little = {1 << 20, RLIM_INFINITY}, all = {RLIM_INFINITY, RLIM_INFINITY};
+    struct challenge_claim claim;
+    char *headers, *text;
+    struct answer a;
+    pthread_t sender;
+    int fd;
+
+    (void)state;
+    learn_nonce();
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+    headers = sign("PUT", "/example.com/long",
+                   "Content-Length: 4194304\r\nContent-Digest: " BODY_DIGEST "\r\n", &claim);
+    assert_true(asprintf(&text, "PUT /example.com/long HTTP/1.1\r\nHost: localhost\r\n%s\r\n",
+                         headers) > 0);
+    fd = site_connect(&site);
+    send_text(fd, text);
+    assert_int_equal(pthread_create(&sender, NULL, send_long_body, &fd), 0);
+    read_answer(fd, false, &a);
+    pthread_join(sender, NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+    if (a.status < 500 || !a.whole || !answer_is_signed(&a, &claim))
+        fail_msg("%u: %s", a.status, a.head ? a.head : "no answer");
+    answer_free(&a);
+    close(fd);
+    free(headers);
+    free(text);
+}
+
 /* The control socket needs no signature; unsigned changes from elsewhere are asked for one. */
 static void unsigned_changes_are_asked_for_a_signature(void **state)
 {
@@ -337,6 +381,7 @@ int main(void)
         ALONE(a_nonce_of_no_use_is_stale),
         ALONE(another_scheme_counts_as_unsigned),
         ALONE(a_signed_put_is_held_to_its_digest),
+        ALONE(a_signed_put_that_fails_midway_is_told_so),
         ALONE(unsigned_changes_are_asked_for_a_signature),
         BACKUP(targets_of_any_length_are_sent_to_the_master),
     };
