@@ -64,11 +64,25 @@ static struct manifest next_version(struct group *group, const struct store_job 
     return m;
 }
 
+/* What the job replaces, if it is what it wants to replace. */
+static enum store_status replaced(struct group *group, const struct store_job *job,
+                                  struct record *out)
+{
+    static const struct version none;
+    enum store_status status = newest(group, job->manifest.name, out);
+
+    if (!job->conditional || (status != STORE_OK && status != STORE_NOT_FOUND))
+        return status;
+    if (version_same(job->expected, status == STORE_OK ? out->manifest.version : none))
+        return status;
+    return STORE_CHANGED;
+}
+
 static enum store_status put(struct group *group, size_t index)
 {
     struct store_job *job = group->jobs[index];
     struct record old;
-    enum store_status status = newest(group, job->manifest.name, &old);
+    enum store_status status = replaced(group, job, &old);
     struct manifest m;
 
     if (status != STORE_OK && status != STORE_NOT_FOUND)
@@ -89,7 +103,7 @@ static enum store_status remove_name(struct group *group, size_t index)
 {
     struct store_job *job = group->jobs[index];
     struct record old;
-    enum store_status status = newest(group, job->manifest.name, &old);
+    enum store_status status = replaced(group, job, &old);
     struct manifest m;
 
     if (status != STORE_OK)

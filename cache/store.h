@@ -49,7 +49,8 @@ struct store;
     ROW(STORE_STOPPED, -8, "the node is stopping")                                                 \
     ROW(STORE_IN_USE, -9, "another carpond runs in this home folder")                              \
     ROW(STORE_WRONG, -10, "the bytes do not match the digest that was promised")                   \
-    ROW(STORE_NOT_HELD, -11, "the object is known, its content is not at hand")
+    ROW(STORE_NOT_HELD, -11, "the object is known, its content is not at hand")                    \
+    ROW(STORE_CHANGED, -12, "another version came in its place meanwhile")
 
 enum store_status {
 #define STORE_ENUM(id, code, sentence) id = (code),
@@ -352,6 +353,8 @@ struct store_job {
     struct span text;         /* STORE_ADOPT: the caller keeps the bytes until done */
     struct draft *draft;      /* STORE_PUT: taken over; STORE_ROOM */
     struct partial *partial;  /* STORE_LAND */
+    bool conditional; /* STORE_PUT, STORE_REMOVE: only where the name's newest version is still */
+    struct version expected; /* this one; none: there is no such name. Else STORE_CHANGED */
     bool unconfirmed; /* STORE_PUT, STORE_REMOVE, STORE_ADOPT, STORE_WANT: there are candidates
                          above, and none is known to hold it. Its content is wanted, and never
                          dropped, until STORE_CONFIRM. A restart keeps the mark; a catalogue made

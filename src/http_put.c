@@ -112,6 +112,11 @@ static enum step submit(struct request *r, struct change *c, enum store_job_kind
     return STEP_WAIT;
 }
 
+static enum step refuse_condition(struct request *r)
+{
+    return reply_refuse(r, 412, "the object does not stand as If-Match or If-None-Match wants it");
+}
+
 static enum step answer(struct request *r, const struct change *c, unsigned status)
 {
     const struct manifest *m = &c->job.manifest;
@@ -119,6 +124,8 @@ static enum step answer(struct request *r, const struct change *c, unsigned stat
     struct text json = TEXT_OVER(memory);
     struct reply reply;
 
+    if (c->job.status == STORE_CHANGED)
+        return refuse_condition(r);
     if (c->job.status != STORE_OK)
         return reply_store(r, c->job.status);
     reply_begin(&reply, r, status);
@@ -222,23 +229,22 @@ static const char *check_copies(const struct request *r, struct change *c)
     return c->why;
 }
 
-/* If-Match and If-None-Match; also learns whether the name is new. */
+/* If-Match and If-None-Match, which have to hold until the change is made; also learns whether the
+ * name is new. */
 static bool conditions_hold(struct request *r, struct change *c)
 {
     struct store_entry entry;
     char etag[DIGEST_HEX_SIZE + 2] = "", hex[DIGEST_HEX_SIZE];
+    bool known =
+        store_find(r->http->options.world.store, span_of(c->job.manifest.name), &entry) == STORE_OK;
 
-    c->is_new = store_find(r->http->options.world.store, span_of(c->job.manifest.name), &entry) !=
-                    STORE_OK ||
-                entry.manifest.deleted;
+    c->job.conditional = request_header(r, MHD_HTTP_HEADER_IF_MATCH).at ||
+                         request_header(r, MHD_HTTP_HEADER_IF_NONE_MATCH).at;
+    c->job.expected = known ? entry.manifest.version : (struct version){0};
+    c->is_new = !known || entry.manifest.deleted;
     if (!c->is_new)
         snprintf(etag, sizeof(etag), "\"%s\"", digest_hex(&entry.manifest.sha256, hex));
     return request_may_change(&r->head, c->is_new ? NULL : etag);
-}
-
-static enum step refuse_condition(struct request *r)
-{
-    return reply_refuse(r, 412, "the object does not stand as If-Match or If-None-Match wants it");
 }
 
 /* Its copies count for nothing any more. */

@@ -348,6 +348,9 @@ enum step reply_store(struct request *r, enum store_status status)
     case STORE_NOT_NEWER:
         http = 409;
         break;
+    case STORE_CHANGED:
+        http = 412;
+        break;
     case STORE_WRONG:
         http = 400;
         break;

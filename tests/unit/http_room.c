@@ -124,6 +124,36 @@ static void nobody_else_waits_while_room_is_made(void **state)
     assert_false(is_held("example.com/old"));
 }
 
+/* Of two that want to be the first, one is: whatever stood there when they came. */
+static void of_two_first_ones_one_is_told(void **state)
+{
+    static const char put[] = "PUT /example.com/first HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
+                              "If-None-Match: *\r\n\r\nx";
+    unsigned told[2] = {0};
+    struct answer a;
+    int fds[2];
+
+    (void)state;
+    let_stand_still(true);
+    for (size_t i = 0; i < 2; i++) {
+        fds[i] = site_control(&site);
+        send_text(fds[i], put);
+    }
+    wait_for_writer();
+    ask_control(&site, "GET", "/.pond/status", "", "", &a); /* so that both are likely under way */
+    answer_free(&a);
+    let_stand_still(false);
+    for (size_t i = 0; i < 2; i++) {
+        read_answer(fds[i], false, &a);
+        if (a.status != 201)
+            expect(&a, 412, "the object does not stand as If-Match or If-None-Match wants it\n");
+        told[a.status == 201]++;
+        answer_free(&a);
+        close(fds[i]);
+    }
+    assert_true(told[0] == 1 && told[1] == 1);
+}
+
 static void who_goes_away_meanwhile_is_waited_for(void **state)
 {
     int put = site_control(&site);
@@ -152,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nobody_else_waits_while_room_is_made, start, stop),
+        cmocka_unit_test_setup_teardown(of_two_first_ones_one_is_told, start, stop),
         cmocka_unit_test_setup_teardown(who_goes_away_meanwhile_is_waited_for, start, stop),
         cmocka_unit_test_setup_teardown(what_never_fits_is_refused_at_once, start, stop),
     };

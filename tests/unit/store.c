@@ -47,6 +47,35 @@ static void a_second_version_replaces_the_first(void **state)
     assert_int_equal(home_figures(*state).held_bytes, 6000);
 }
 
+static enum store_status change(struct store *store, enum store_job_kind kind,
+                                struct version expected)
+{
+    struct store_job job = {.kind = kind, .conditional = true, .expected = expected};
+
+    snprintf(job.manifest.name, sizeof(job.manifest.name), "example.com/a");
+    if (kind == STORE_PUT)
+        assert_int_equal(home_draft(store, "x", 1, &job.draft), STORE_OK);
+    return store_do(store, &job);
+}
+
+/* As it was when somebody looked. */
+static void a_change_may_hang_on_what_stands_there(void **state)
+{
+    static const struct version none;
+    struct store_entry entry;
+
+    assert_int_equal(change(*state, STORE_REMOVE, none), STORE_NOT_FOUND);
+    assert_int_equal(change(*state, STORE_PUT, none), STORE_OK);
+    assert_int_equal(change(*state, STORE_PUT, none), STORE_CHANGED);
+    assert_int_equal(change(*state, STORE_REMOVE, none), STORE_CHANGED);
+    assert_int_equal(home_find(*state, "example.com/a", &entry), STORE_OK);
+    assert_int_equal(change(*state, STORE_REMOVE, entry.manifest.version), STORE_OK);
+    assert_int_equal(change(*state, STORE_PUT, entry.manifest.version), STORE_CHANGED);
+    assert_int_equal(home_count("tmp"), 0);
+    assert_int_equal(home_find(*state, "example.com/a", &entry), STORE_OK);
+    assert_int_equal(change(*state, STORE_PUT, entry.manifest.version), STORE_OK);
+}
+
 static void versions_rise_though_the_clock_falls(void **state)
 {
     struct manifest first, second;
@@ -359,6 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HOME_CASE(what_was_put_is_found_and_read),
         HOME_CASE(a_second_version_replaces_the_first),
+        HOME_CASE(a_change_may_hang_on_what_stands_there),
         HOME_CASE(versions_rise_though_the_clock_falls),
         HOME_CASE(names_that_share_content_share_its_file),
         HOME_CASE(what_is_removed_is_a_tombstone),
