@@ -4,7 +4,7 @@
 import os
 
 from net import check, contains, equal, wait_until
-from node import DOMAIN, HTTP_PORT, Node, everyone_knows
+from node import DOMAIN, FAILED, HTTP_PORT, NOT_FOUND, Node, everyone_knows
 from registry import test
 from tier import ADVERT_PORT, Tier
 
@@ -78,10 +78,14 @@ def rows_without_a_master(net):
     answer = slave.curl(own(slave))
     equal((answer.status, answer.body), (200, CONTENT), "what is at hand")
     contains(answer.headers["cache-status"], "detail=stale", "its Cache-Status")
+    unknown = slave.pond("get", "nobody-knows", "-o", "-")
+    equal(unknown.returncode, FAILED, "get of what nobody can be asked for")
+    contains(unknown.stderr, "whether the object exists cannot be told", "what it says")
     backup.start()
     tier.becomes_master(backup, [backup, slave])
     wait_until(lambda: "stale" not in slave.curl(own(slave)).headers["cache-status"],
                "nothing is stale under the new master")
+    equal(slave.pond("get", "nobody-knows", "-o", "-").returncode, NOT_FOUND, "get of it then")
 
 
 @test("a host that is no member of a tier gets 403, and its connection is closed")
