@@ -278,7 +278,7 @@ static void *send_long_body(void *arg)
 /* Though more of its body is still to come than is read of a stranger's. */
 static void a_signed_put_that_fails_midway_is_told_so(void **state)
 {
-    const struct rlimit little = {1 << 20, RLIM_INFINITY}, all = {RLIM_INFINITY, RLIM_INFINITY};
+    struct rlimit before, little;
     struct challenge_claim claim;
     char *headers, *text;
     struct answer a;
@@ -288,6 +288,8 @@ static void a_signed_put_that_fails_midway_is_told_so(void **state)
     (void)state;
     learn_nonce();
     signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    little = (struct rlimit){1 << 20, before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
     headers = sign("PUT", "/example.com/long",
                    "Content-Length: 4194304\r\nContent-Digest: " BODY_DIGEST "\r\n", &claim);
@@ -298,7 +300,7 @@ static void a_signed_put_that_fails_midway_is_told_so(void **state)
     assert_int_equal(pthread_create(&sender, NULL, send_long_body, &fd), 0);
     read_answer(fd, false, &a);
     pthread_join(sender, NULL);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     if (a.status < 500 || !a.whole || !answer_is_signed(&a, &claim))
         fail_msg("%u: %s", a.status, a.head ? a.head : "no answer");
     answer_free(&a);
