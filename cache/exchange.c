@@ -282,8 +282,6 @@ static void learn_from(struct exchange *machine, const struct exchange_event *ev
         due = exchange_within(machine, MONO_MS(notice->spread_ms));
     if (exchange_ask_waits(machine, notice->name))
         due = machine->now;
-    if (!peer_usable(peer, due))
-        due = peer->avoid_until;
     if (!exchange_learn_want(machine, notice->name, candidate, due))
         compare_soon(machine, peer);
 }

@@ -277,6 +277,8 @@ struct learn {
     char name[NAME_SIZE];
     bool in_flight;
     struct learn_candidate asked; /* while in flight */
+    bool tries;                   /* likewise: whether it is there again is to be seen by this */
+    bool waits;                   /* not in flight: for what comes of such a one */
     size_t count;
     struct learn_candidate candidates[LEARN_CANDIDATES_MAX];
 };

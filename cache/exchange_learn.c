@@ -44,13 +44,39 @@ static void candidate_remove(struct learn *learn, size_t i)
     learn->candidates[i] = learn->candidates[--learn->count];
 }
 
-static size_t candidate_newest(const struct learn *learn)
+/* Can it be asked now? Otherwise the learn is due once it can; where one that is doubtful is being
+ * asked for something else, the end of that is an event. */
+static bool candidate_usable(struct exchange *machine, const struct learn_candidate *candidate,
+                             struct learn *learn, mono_t *due)
 {
-    size_t newest = 0;
+    const struct peer *peer = peers_find(&machine->peers, &candidate->http);
 
-    for (size_t i = 1; i < learn->count; i++)
-        if (candidate_order(&learn->candidates[i], &learn->candidates[newest]) > 0)
-            newest = i;
+    if (!peer)
+        return true;
+    if (!peer_usable(peer, machine->now)) {
+        *due = mono_earlier(*due, peer->avoid_until);
+        return false;
+    }
+    if (!peer_doubtful(peer) || !peer->tried)
+        return true;
+    learn->waits = true;
+    return false;
+}
+
+/* The newest of those that can be asked now, or NULL. */
+static const struct learn_candidate *candidate_choose(struct exchange *machine, struct learn *learn,
+                                                      mono_t *due)
+{
+    const struct learn_candidate *newest = NULL;
+
+    learn->waits = false;
+    *due = MONO_NEVER;
+    for (size_t i = 0; i < learn->count; i++) {
+        const struct learn_candidate *candidate = &learn->candidates[i];
+        if (candidate_usable(machine, candidate, learn, due) &&
+            (!newest || candidate_order(candidate, newest) > 0))
+            newest = candidate;
+    }
     return newest;
 }
 
@@ -92,6 +118,20 @@ static bool still_promising(const struct learn *learn, const struct learn_candid
            (event->result == EXCHANGE_DONE && candidate_order(candidate, &learn->asked) > 0);
 }
 
+/* One that was absent has been tried: whoever waited for what comes of it looks again. */
+static void trial_ends(struct exchange *machine, struct learn *learn)
+{
+    struct learning *learning = &machine->learning;
+    struct peer *peer = peers_find(&machine->peers, &learn->asked.http);
+
+    learn->tries = false;
+    if (peer)
+        peer->tried = false;
+    for (size_t i = 0; i < learning->slots.end; i++)
+        if (learning->slots.key[i] && learning->learns[i].waits)
+            learning->slots.due[i] = machine->now;
+}
+
 bool exchange_learn_done(struct exchange *machine, const struct exchange_event *event,
                          const char *name)
 {
@@ -107,6 +147,8 @@ bool exchange_learn_done(struct exchange *machine, const struct exchange_event *
               exchange_order(&event->local, learn->asked.version, &learn->asked.sha256) >= 0;
     learn->in_flight = false;
     learning->in_flight--;
+    if (learn->tries)
+        trial_ends(machine, learn);
     for (size_t i = learn->count; i-- > 0;)
         if (!still_promising(learn, &learn->candidates[i], event))
             candidate_remove(learn, i);
@@ -122,6 +164,24 @@ bool exchange_learn_pending(const struct exchange *machine, const char *name)
     return learn_find(machine, name) != SLOTS_NONE;
 }
 
+static void ask_for(struct exchange *machine, struct learn *learn,
+                    const struct learn_candidate *candidate, struct exchange_action *action)
+{
+    struct peer *peer = peers_find(&machine->peers, &candidate->http);
+
+    learn->asked = *candidate;
+    learn->in_flight = true;
+    learn->waits = false;
+    learn->tries = peer && peer_doubtful(peer);
+    if (learn->tries)
+        peer->tried = true;
+    machine->learning.in_flight++;
+    action->to = candidate->http;
+    exchange_copy_name(action->name, learn->name);
+}
+
+/* Who is set aside holds no place that others could use: an absent one would hold each for as long
+ * as connecting to it takes to fail. */
 void exchange_learn_work(struct exchange *machine, struct exchange_actions *actions)
 {
     struct learning *learning = &machine->learning;
@@ -129,17 +189,17 @@ void exchange_learn_work(struct exchange *machine, struct exchange_actions *acti
 
     while (slot != SLOTS_NONE && mono_reached(machine->now, learning->slots.due[slot]) &&
            learning->in_flight < EXCHANGE_LEARNS_IN_FLIGHT) {
-        struct exchange_action *action = exchange_act(actions, EXCHANGE_LEARN);
         struct learn *learn = &learning->learns[slot];
+        mono_t due;
+        const struct learn_candidate *candidate = candidate_choose(machine, learn, &due);
 
-        if (!action)
-            return;
-        learn->asked = learn->candidates[candidate_newest(learn)];
-        learn->in_flight = true;
-        learning->in_flight++;
-        learning->slots.due[slot] = MONO_NEVER;
-        action->to = learn->asked.http;
-        exchange_copy_name(action->name, learn->name);
+        if (candidate) {
+            struct exchange_action *action = exchange_act(actions, EXCHANGE_LEARN);
+            if (!action)
+                return;
+            ask_for(machine, learn, candidate, action);
+        }
+        learning->slots.due[slot] = candidate ? MONO_NEVER : due;
         slot = slots_first(&learning->slots);
     }
 }

@@ -169,6 +169,11 @@ bool peer_credible(const struct peer *peer, mono_t now)
     return peer_usable(peer, now) || peer_fault_is_absence(peer->fault);
 }
 
+bool peer_doubtful(const struct peer *peer)
+{
+    return peer->faults > 0 && peer_fault_is_absence(peer->fault);
+}
+
 void peer_serves(struct peer *peer)
 {
     if (!peer_fault_is_absence(peer->fault))

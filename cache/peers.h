@@ -58,6 +58,7 @@ struct peer {
     enum peer_fault fault;  /* the latest */
     uint32_t faults;        /* in a row, without a good answer between */
     mono_t avoid_until;     /* not used before */
+    bool tried;             /* it was absent, and is being asked for something since */
 
     uint64_t store_id; /* how far its catalogue was read */
     uint64_t position;
@@ -98,6 +99,10 @@ bool peer_usable(const struct peer *peer, mono_t now);
 
 /* Not set aside, or only for not serving: what it says may still be true. */
 bool peer_credible(const struct peer *peer, mono_t now);
+
+/* It was absent, and has answered nothing since: it may still be. Whoever asks it for much asks for
+ * one thing first. */
+bool peer_doubtful(const struct peer *peer);
 
 /* It was heard: it is tried soon, if it was absent, however long it seems to have been. */
 void peer_speaks(struct peer *peer, mono_t now);

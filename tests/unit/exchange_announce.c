@@ -133,6 +133,102 @@ static void who_was_redirected_to_is_judged(void **state)
     assert_int_equal(only(bench, EXCHANGE_LEARN)->to.ip[15], 4);
 }
 
+enum { MANY = 20 };
+
+static void hear_many(struct bench *bench, uint8_t from)
+{
+    struct notice notice = ihave(6, true);
+
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(notice.name, sizeof(notice.name), "example.com/many/%u", i);
+        hear(bench, from, notice, nothing());
+    }
+}
+
+static void many_learned(struct bench *bench, unsigned i, enum exchange_result result,
+                         enum peer_fault fault)
+{
+    struct address from = host(2);
+    char name[64];
+
+    from.port = 8080;
+    snprintf(name, sizeof(name), "example.com/many/%u", i);
+    step(bench,
+         (struct exchange_event){.kind = EXCHANGE_LEARNED,
+                                 .from = from,
+                                 .name = span_of(name),
+                                 .result = result,
+                                 .fault = fault,
+                                 .local = result == EXCHANGE_DONE ? knows(6, true) : nothing()});
+}
+
+static size_t count_learns(const struct bench *bench, uint8_t to)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < bench->actions.count; i++)
+        count +=
+            bench->actions.list[i].kind == EXCHANGE_LEARN && bench->actions.list[i].to.ip[15] == to;
+    return count;
+}
+
+/* Its datagrams come, and nobody can connect to it. */
+static void blame_absent(struct bench *bench)
+{
+    hear(bench, 2, ihave(5, true), knows(5, true));
+    step(bench, (struct exchange_event){
+                    .kind = EXCHANGE_BLAMED, .from = host(2), .fault = PEER_UNREACHABLE});
+    hear_many(bench, 2);
+    assert_int_equal(count_learns(bench, 2), 0);
+    wait_ms(bench, 2000);
+}
+
+static void who_was_absent_holds_nobody_else_up(void **state)
+{
+    struct bench *bench = *state;
+
+    blame_absent(bench);
+    assert_int_equal(count_learns(bench, 2), 1); /* whether it is there again */
+    hear(bench, 3, ihave(6, true), knows(5, true));
+    assert_int_equal(count_learns(bench, 3), 1);
+    wait_ms(bench, 3000);
+    assert_int_equal(count_learns(bench, 2), 0);
+    many_learned(bench, 0, EXCHANGE_FAILED, PEER_UNREACHABLE);
+    assert_int_equal(count_learns(bench, 2), 0);
+    assert_null(await(bench, EXCHANGE_LEARN, 1900)); /* set aside again */
+    assert_non_null(await(bench, EXCHANGE_LEARN, 4000));
+    assert_int_equal(count_learns(bench, 2), 1);
+}
+
+static void who_was_absent_is_asked_for_all_once_it_answers(void **state)
+{
+    struct bench *bench = *state;
+    struct exchange_figures figures;
+
+    blame_absent(bench);
+    many_learned(bench, 0, EXCHANGE_DONE, PEER_FINE);
+    assert_int_equal(count_learns(bench, 2), EXCHANGE_LEARNS_IN_FLIGHT);
+    for (unsigned i = 1; i < MANY; i++)
+        many_learned(bench, i, EXCHANGE_DONE, PEER_FINE);
+    exchange_figures(bench->machine, &figures);
+    assert_int_equal(figures.learns, 0);
+}
+
+static void what_an_absent_one_announced_first_is_asked_of_others(void **state)
+{
+    struct bench *bench = *state;
+    size_t asked = 0;
+
+    blame_absent(bench);
+    for (unsigned i = 0; i < MANY; i++) {
+        struct notice notice = ihave(6, true);
+        snprintf(notice.name, sizeof(notice.name), "example.com/many/%u", i);
+        hear(bench, 3, notice, nothing());
+        asked += count_learns(bench, 3);
+    }
+    assert_int_equal(asked, EXCHANGE_LEARNS_IN_FLIGHT - 1);
+}
+
 static void a_change_is_announced_twice(void **state)
 {
     struct bench *bench = *state;
@@ -201,6 +297,9 @@ int main(void)
         CASE(an_isconf_host_is_no_source_of_manifests),
         CASE(who_misbehaved_is_no_source),
         CASE(who_was_redirected_to_is_judged),
+        CASE(who_was_absent_holds_nobody_else_up),
+        CASE(who_was_absent_is_asked_for_all_once_it_answers),
+        CASE(what_an_absent_one_announced_first_is_asked_of_others),
         CASE(a_change_is_announced_twice),
         CASE(ten_thousand_changes_are_no_storm),
         CASE(a_flood_of_announcements_brings_a_comparison),
