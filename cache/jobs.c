@@ -196,13 +196,15 @@ static bool has_files(const struct home *home, const struct manifest *m, struct 
 }
 
 /* From now on others are told that it is safe here: it stays, and must be on the disk. What is not
- * there at all comes again, and is no reason for others of the group to fail. */
+ * there at all comes again, and is no reason for others of the group to fail. A manifest that tells
+ * another size for the digest than what is held is wrong: the file is not to be judged by it. */
 static enum store_status take_charge(struct group *group, size_t index, struct record *record)
 {
     struct bad_content bad;
     struct holding holding;
     enum store_status status = ledger_holding(&group->view, &record->manifest.sha256, &holding);
-    bool relied_on = status == STORE_OK && holding.held && !holding.unconfirmed;
+    bool is_its = status == STORE_OK && holding.held && holding.size == record->manifest.size;
+    bool relied_on = is_its && !holding.unconfirmed;
 
     if (status == STORE_OK)
         status = ledger_mark(&group->ledger, record, true);

@@ -189,6 +189,29 @@ static void what_is_lost_is_wanted_again_when_others_rely_on_it(void **state)
     }
 }
 
+/* Whoever has a key may tell another size for the digest: what is held is not judged by that. */
+static void a_wrong_size_in_a_manifest_harms_no_content(void **state)
+{
+    struct manifest good = home_foreign("example.com/a", 1, BYTES, 0), liar = good;
+    struct store_job want = {.kind = STORE_WANT, .unconfirmed = true};
+    struct store_entry entry;
+
+    store_set_policy(*state, &(struct store_policy){.keep_all = false});
+    adopt(*state, &good, false);
+    land(*state, &good, 1);
+    snprintf(liar.name, sizeof(liar.name), "example.com/b");
+    liar.size++;
+    adopt(*state, &liar, false);
+    want.manifest = liar;
+    assert_int_equal(store_do(*state, &want), STORE_OK);
+    assert_int_equal(home_find(*state, "example.com/a", &entry), STORE_OK);
+    assert_true(entry.held);
+    assert_int_equal(home_compare(*state, "example.com/a", 1, BYTES), 0);
+    want.manifest = good;
+    assert_int_equal(store_do(*state, &want), STORE_OK);
+    assert_false(want.wanted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +224,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_cached_is_synced_when_others_rely_on_it, set_up,
                                         home_tear_down),
         cmocka_unit_test_setup_teardown(what_is_lost_is_wanted_again_when_others_rely_on_it, set_up,
+                                        home_tear_down),
+        cmocka_unit_test_setup_teardown(a_wrong_size_in_a_manifest_harms_no_content, set_up,
                                         home_tear_down),
     };
     return cmocka_run_group_tests_name("secure", tests, NULL, NULL);
