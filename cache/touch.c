@@ -126,11 +126,12 @@ static bool missed_some(const struct store_touch *own, const struct store_touch 
 }
 
 /* A time that our clock has not reached is that of a clock that was wrong: at that time, or, until
- * others tell the same time as ours does, now. */
+ * others tell the same time as ours does, now. Where nobody tells it stays open, and the times stay
+ * as they are: to lower them to a clock that is behind would be to know of years that we missed. */
 static bool is_clock_wrong(const struct store_touch *own, const struct store_touch *told,
                            wall_t now)
 {
-    return own->last.ms > now.ms && told && told->last.ms - now.ms > MISSED_MS;
+    return own->last.ms > now.ms && (!told || told->last.ms - now.ms > MISSED_MS);
 }
 
 /* The times as they are from now on. */
@@ -144,6 +145,8 @@ static void join(const struct store_touch *told, wall_t now, struct store_touch 
         own->whole = now;
     else if (told && told->whole.ms < own->whole.ms)
         own->whole = told->whole;
+    if (own->whole.ms > now.ms)
+        own->whole = now; /* it was noted while our clock was ahead */
     own->last = last;
 }
 

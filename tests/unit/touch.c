@@ -201,6 +201,23 @@ static void a_clock_that_is_behind_at_boot_makes_nobody_away(void **state)
     assert_int_equal(touch(*state).last.ms, begin);
 }
 
+/* A master whom nobody tells: it touches every few seconds, before the clock is set and after. */
+static void a_clock_that_is_behind_at_boot_loses_nothing_where_nobody_tells(void **state)
+{
+    int64_t begin = home_wall_ms;
+
+    adopt(*state, "example.com/a", home_wall_ms, false);
+    assert_true(is_written(*state));
+    home_wall_ms -= 1000 * DAY_MS;
+    home_reopen(state);
+    store_in_touch(*state, NULL);
+    assert_int_equal(touch(*state).last.ms, begin);
+    home_wall_ms = begin + 3600 * 1000;
+    store_in_touch(*state, NULL);
+    assert_int_equal(touch(*state).whole.ms, begin);
+    assert_int_equal(touch(*state).last.ms, home_wall_ms);
+}
+
 /* It was the clock of then that was ahead. */
 static void a_time_ahead_of_the_clock_is_now(void **state)
 {
@@ -211,6 +228,19 @@ static void a_time_ahead_of_the_clock_is_now(void **state)
     assert_false(touch(*state).away);
     in_touch(*state, told(1));
     assert_int_equal(touch(*state).last.ms, home_wall_ms);
+    assert_true(touch(*state).whole.ms <= home_wall_ms);
+}
+
+/* It follows one that is no older than what it has from then. */
+static void a_store_that_began_ahead_of_the_clock_is_whole_since_now(void **state)
+{
+    adopt(*state, "example.com/a", home_wall_ms, false);
+    assert_true(is_written(*state));
+    home_wall_ms -= 10 * DAY_MS;
+    home_reopen(state);
+    in_touch(*state,
+             (struct store_touch){.whole = {home_wall_ms + 10 * DAY_MS}, .last = days_ago(0)});
+    assert_int_equal(touch(*state).whole.ms, home_wall_ms);
 }
 
 /* ---- names ---------------------------------------------------------------------------------- */
@@ -328,7 +358,9 @@ int main(void)
         HOME_CASE(a_store_that_has_nothing_knows_nothing_of_before),
         HOME_CASE(who_lost_the_catalogue_is_whole_since_then),
         HOME_CASE(a_clock_that_is_behind_at_boot_makes_nobody_away),
+        HOME_CASE(a_clock_that_is_behind_at_boot_loses_nothing_where_nobody_tells),
         HOME_CASE(a_time_ahead_of_the_clock_is_now),
+        HOME_CASE(a_store_that_began_ahead_of_the_clock_is_whole_since_now),
         HOME_CASE(of_a_range_what_the_other_lacks_is_forgotten),
         HOME_CASE(many_are_forgotten_in_several_steps),
         HOME_CASE(what_was_forgotten_can_be_learned_again),
