@@ -282,6 +282,8 @@ static void fail(struct group *group, enum store_status status)
 {
     journal_undo(&group->store->journal, group->before);
     store_note_fault(group->store, status);
+    if (status == STORE_FULL)
+        reserve_give(group->store);
     for (size_t i = 0; i < group->count; i++) {
         if (group->jobs[i]->status == STORE_OK)
             group->jobs[i]->status = status == STORE_ROTTEN ? STORE_FAILED : status;

@@ -10,7 +10,8 @@
 /*
  * Room that is set apart, so that names are still heard of, confirmations noted and content dropped
  * when the disk is full: each of them is a change of journal and catalogue. The writer spends it
- * before a group that might find no room; then content, of which there is always more, takes
+ * before a group that might find no room, and after one that found none, whatever the file system
+ * tells (a quota may be over long before); then content, of which there is always more, takes
  * nothing, until the reserve is whole again.
  */
 static const char NAME[] = "reserve";
@@ -27,7 +28,9 @@ static bool make(const struct home *home)
     fd = file_open(home, FOLDER_HOME, NAME, O_RDWR | O_CREAT);
     if (fd < 0)
         return false;
-    error = posix_fallocate(fd, 0, RESERVE_SIZE);
+    error = posix_fallocate(fd, 0, (off_t)MAKE_LEAST); /* a quota tells by nothing else */
+    if (!error && ftruncate(fd, RESERVE_SIZE) != 0)
+        error = errno;
     close(fd);
     if (error)
         file_remove(home, FOLDER_HOME, NAME);
@@ -48,20 +51,28 @@ void reserve_load(struct store *store)
     store_note_fault(store, STORE_FULL);
 }
 
-void reserve_spend(struct store *store)
+void reserve_give(struct store *store)
 {
-    if (atomic_load(&store->tight) || home_free(&store->home) >= RESERVE_LOW)
+    uint64_t free = home_free(&store->home);
+
+    if (atomic_load(&store->tight))
         return;
     pthread_mutex_lock(&store->reserve_lock);
     file_remove(&store->home, FOLDER_HOME, NAME);
     atomic_store(&store->tight, true);
     pthread_mutex_unlock(&store->reserve_lock);
-    log_warn("store: less than %d bytes are free below %s: content is not kept any more until "
-             "there are %" PRIu64 "; what is known of it still is, for as long as the %d bytes "
-             "last that were set apart",
-             RESERVE_LOW, store->home.path, MAKE_LEAST, RESERVE_SIZE);
+    log_warn("store: there is no room below %s (%" PRIu64 " bytes are free, or fewer where there "
+             "is a quota): content is not kept any more until there are %" PRIu64
+             "; what is known of it still is, for as long as the %d bytes last that were set apart",
+             store->home.path, free, MAKE_LEAST, RESERVE_SIZE);
     store_note_fault(store, STORE_FULL);
     sweep_want_room(store, 0);
+}
+
+void reserve_spend(struct store *store)
+{
+    if (home_free(&store->home) < RESERVE_LOW)
+        reserve_give(store);
 }
 
 bool reserve_hold(struct store *store)

@@ -194,8 +194,10 @@ enum {
 /* At start, before anything else is written. */
 void reserve_load(struct store *store);
 
-/* Before a group: spends it where the group might find no room. */
+/* Before a group: spends it where the group might find no room; and after one that found none, so
+ * that the next does. */
 void reserve_spend(struct store *store);
+void reserve_give(struct store *store);
 
 /* May content take room: is the reserve whole, or has been made whole now? False with errno, as a
  * write that found no room. Any thread. */

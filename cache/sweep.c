@@ -183,7 +183,10 @@ bool sweep_make_room(struct store *store, uint64_t bytes)
 
 void sweep_want_room(struct store *store, uint64_t bytes)
 {
-    atomic_store(&store->room, bytes);
+    uint64_t before = atomic_load(&store->room);
+
+    while (before < bytes && !atomic_compare_exchange_weak(&store->room, &before, bytes))
+        continue;
     atomic_store(&store->wants_room, true);
     store_sweep(store);
 }

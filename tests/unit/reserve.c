@@ -2,8 +2,13 @@
 /* What is set apart for a full disk: names are still heard of, and content takes nothing of it. */
 #include "cache/store.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <semaphore.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 
+#include "cache/store_inner.h"
 #include "src/base/log.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/home.h"
@@ -13,11 +18,41 @@ enum { MIB = 1 << 20, BYTES = 600000 };
 static _Atomic int64_t told = INT64_C(1) << 40; /* what the file system tells to be free */
 
 int fstatvfs(int fd, struct statvfs *out);
+/* The next who asks for that stops in between. */
+static atomic_bool stops;
+static sem_t stopped, go_on;
+
 int fstatvfs(int fd, struct statvfs *out)
 {
     (void)fd;
+    if (atomic_exchange(&stops, false)) {
+        sem_post(&stopped);
+        sem_wait(&go_on);
+    }
     *out = (struct statvfs){.f_frsize = 1, .f_blocks = 1, .f_bavail = (fsblkcnt_t)told};
     return 0;
+}
+
+/* What the file system does not tell: there is no more room than the reserve takes. */
+static _Atomic int quota; /* the error, where it is over */
+static bool is_whole(void);
+
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at);
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    if (quota && is_whole()) {
+        errno = quota;
+        return -1;
+    }
+    return syscall(SYS_pwrite64, fd, bytes, len, at);
+}
+
+int posix_fallocate(int fd, off_t at, off_t len);
+int posix_fallocate(int fd, off_t at, off_t len)
+{
+    if (quota && len > 4 * MIB)
+        return quota;
+    return syscall(SYS_fallocate, fd, 0, at, len) == 0 ? 0 : errno;
 }
 
 static const struct store_policy keeps_all = {.keep_all = true};
@@ -25,6 +60,7 @@ static const struct store_policy keeps_all = {.keep_all = true};
 static int set_up(void **state)
 {
     told = INT64_C(1) << 40;
+    quota = 0;
     home_make();
     *state = home_open_unset(0);
     assert_non_null(*state);
@@ -154,6 +190,66 @@ static void what_need_not_be_kept_makes_room_for_the_reserve(void **state)
     assert_int_equal(home_figures(*state).held, 0);
 }
 
+static void spend_by(struct store *store, const char *name, int error)
+{
+    struct manifest m = home_foreign(name, 1, 10, 0);
+
+    assert_true(is_whole());
+    quota = error;
+    assert_int_equal(home_adopt(store, &m, NULL), STORE_FULL);
+    assert_false(is_whole());
+    hear_of(store, name);
+}
+
+/* Many names at once need more than the least that is told, or a quota is over long before. */
+static void what_finds_no_room_spends_it_whatever_is_told(void **state)
+{
+    told = 2 * MIB;
+    spend_by(*state, "example.com/heard", ENOSPC);
+    assert_int_equal(home_figures(*state).health, STORE_FULL);
+    told = INT64_C(1) << 40;
+    quota = 0;
+    assert_int_equal(land(*state, "example.com/large", BYTES), STORE_OK);
+    spend_by(*state, "example.com/again", EDQUOT);
+    for (int i = 0; i < 3; i++) { /* and content does not take it back each time */
+        assert_int_equal(home_put(*state, "example.com/put", 2, BYTES, NULL), STORE_FULL);
+        assert_int_equal(home_do(*state, STORE_REMOVE, "example.com/again"),
+                         i ? STORE_NOT_FOUND : STORE_OK);
+    }
+    quota = 0;
+    assert_int_equal(home_put(*state, "example.com/put", 2, BYTES, NULL), STORE_OK);
+    assert_true(is_whole());
+}
+
+static void who_wants_less_room_takes_nothing_from_who_wants_more(void **state)
+{
+    static const struct store_policy loose = {.keep_all = false};
+    static const char *const names[] = {"example.com/a", "example.com/b", "example.com/c",
+                                        "example.com/d"};
+    struct timespec pause = {.tv_nsec = 1000000};
+
+    store_close(*state);
+    home_remove();
+    home_make();
+    *state = home_open_unset(0);
+    assert_non_null(*state);
+    store_set_policy(*state, &loose);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(home_put(*state, names[i], i, 4 * MIB, NULL), STORE_OK);
+    MUST(sem_init(&stopped, 0, 0) == 0 && sem_init(&go_on, 0, 0) == 0);
+    stops = true;
+    sweep_want_room(*state, 1);
+    sem_wait(&stopped);
+    sweep_want_room(*state, 13 * MIB);
+    sweep_want_room(*state, 0);
+    sem_post(&go_on);
+    for (int i = 0; i < 10000 && home_figures(*state).held; i++) {
+        store_sweep(*state);
+        nanosleep(&pause, NULL);
+    }
+    assert_int_equal(home_figures(*state).held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +262,10 @@ int main(void)
                                         home_tear_down),
         cmocka_unit_test_setup_teardown(what_need_not_be_kept_makes_room_for_the_reserve, set_up,
                                         home_tear_down),
+        cmocka_unit_test_setup_teardown(what_finds_no_room_spends_it_whatever_is_told, set_up,
+                                        home_tear_down),
+        cmocka_unit_test_setup_teardown(who_wants_less_room_takes_nothing_from_who_wants_more,
+                                        set_up, home_tear_down),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("reserve", tests, NULL, NULL);
