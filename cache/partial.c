@@ -190,17 +190,36 @@ static void partials_remove(struct partial *partial)
     pthread_mutex_unlock(&partial->store->partials_lock);
 }
 
+static bool is_open(const struct store *store, const char *name)
+{
+    const struct partial *p = store->partials;
+
+    while (p && strcmp(name, p->name) != 0)
+        p = p->next;
+    return p != NULL;
+}
+
 bool partials_remove_idle(struct store *store, const char *name)
 {
-    bool open = false;
+    bool open;
 
     pthread_mutex_lock(&store->partials_lock);
-    for (struct partial *p = store->partials; p && !open; p = p->next)
-        open = strcmp(name, p->name) == 0;
+    open = is_open(store, name);
     if (!open)
         file_remove(&store->home, FOLDER_PARTIAL, name);
     pthread_mutex_unlock(&store->partials_lock);
     return !open;
+}
+
+/* Whoever opens it next finds the list, or that there is none: never one that goes afterwards. */
+void partials_remove_list(struct store *store, const struct digest *sha256)
+{
+    char name[FILE_NAME_SIZE];
+
+    pthread_mutex_lock(&store->partials_lock);
+    if (!is_open(store, file_of_digest(FOLDER_PARTIAL, sha256, name)))
+        content_remove_list(&store->home, sha256);
+    pthread_mutex_unlock(&store->partials_lock);
 }
 
 /* Checks the chunk that is on the disk. One that was never written is not read: it is a hole. */
@@ -442,10 +461,8 @@ ssize_t partial_read(const struct partial *partial, uint64_t from, void *bytes, 
 /* Where the content came by another way meanwhile, the list is its own. */
 static enum store_status forget_list(struct group *group, void *arg)
 {
-    const struct digest *sha256 = arg;
-
-    if (ledger_lets_go(&group->view, sha256))
-        content_remove_list(&group->store->home, sha256);
+    if (ledger_lets_go(&group->view, arg))
+        partials_remove_list(group->store, arg);
     return STORE_NOT_FOUND; /* there is nothing to commit */
 }
 
@@ -537,20 +554,18 @@ enum store_status partial_sync(struct partial *partial)
 
 enum store_status partial_place(struct partial *partial)
 {
+    const struct home *home = &partial->store->home;
     char place[FILE_NAME_SIZE];
     enum store_status status;
     bool placed;
 
     file_of_digest(FOLDER_CONTENT, &partial->manifest.sha256, place);
-    if (partial->is_small)
-        placed = place_small(partial, place);
-    else
-        placed = file_rename(&partial->store->home, FOLDER_PARTIAL, partial->name, FOLDER_CONTENT,
-                             place);
-    if (placed) {
-        atomic_store(&partial->landed, true);
+    placed = partial->is_small
+                 ? place_small(partial, place)
+                 : file_rename(home, FOLDER_PARTIAL, partial->name, FOLDER_CONTENT, place);
+    atomic_store(&partial->landed, placed);
+    if (placed)
         return STORE_OK;
-    }
     status = partial_fault(partial, "place");
     if (status == STORE_FULL)
         sweep_want_room(partial->store, partial->manifest.size); /* for the next one */
@@ -569,10 +584,9 @@ void partial_displace(struct partial *partial)
     bool taken;
 
     file_of_digest(FOLDER_CONTENT, &partial->manifest.sha256, place);
-    if (partial->is_small)
-        taken = file_remove(home, FOLDER_CONTENT, place);
-    else
-        taken = file_rename(home, FOLDER_CONTENT, place, FOLDER_PARTIAL, partial->name);
+    taken = partial->is_small
+                ? file_remove(home, FOLDER_CONTENT, place)
+                : file_rename(home, FOLDER_CONTENT, place, FOLDER_PARTIAL, partial->name);
     if (taken)
         atomic_store(&partial->landed, false);
     else

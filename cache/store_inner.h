@@ -261,6 +261,9 @@ void partial_throw_away(struct partial *partial);
 /* Removes the file below partial/ unless it is open. */
 bool partials_remove_idle(struct store *store, const char *name);
 
+/* Removes a chunk list unless partial content, open or not, may need it. */
+void partials_remove_list(struct store *store, const struct digest *sha256);
+
 /* ---- store.c -------------------------------------------------------------------------------- */
 
 void store_note_use(struct store *store, const struct digest *sha256);

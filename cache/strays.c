@@ -41,7 +41,7 @@ static bool look_at(void *arg, const char *name)
     else if (strays->folder == FOLDER_CONTENT)
         content_remove(home, &sha256);
     else
-        content_remove_list(home, &sha256);
+        partials_remove_list(strays->store, &sha256);
     return true;
 }
 
@@ -71,7 +71,7 @@ static bool look_at_partial(void *arg, const char *name)
     if ((known && !held) || strays->view.status != STORE_OK)
         return true;
     if (partials_remove_idle(strays->store, name) && !held)
-        content_remove_list(&strays->store->home, &sha256);
+        partials_remove_list(strays->store, &sha256);
     return true;
 }
 

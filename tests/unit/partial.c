@@ -2,6 +2,12 @@
 /* The store and what comes from others: manifests, and content chunk by chunk. */
 #include "cache/store.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+
 #include "cache/chunk.h"
 #include "src/base/log.h"
 #include "tests/unit/unit.h"
@@ -375,6 +381,63 @@ static void a_wrong_size_does_not_harm_the_right_one(void **state)
     assert_int_equal(home_figures(*state).held_bytes, 600000);
 }
 
+/* ---- a list that goes while its content is fetched again ---------------------------------------
+ */
+
+struct comer {
+    pthread_t thread;
+    struct store *store;
+    const struct manifest *manifest;
+    struct partial *partial;
+    sem_t opened;
+};
+
+static struct comer *_Atomic comer; /* comes when it is next looked at what is there */
+
+static void *come(void *arg)
+{
+    struct comer *one = arg;
+
+    MUST(partial_open(one->store, one->manifest, &one->partial) == STORE_OK);
+    sem_post(&one->opened);
+    return NULL;
+}
+
+/* It may have to wait for us: then it comes afterwards. */
+int fstatat(int at, const char *path, struct stat *out, int flags);
+int fstatat(int at, const char *path, struct stat *out, int flags)
+{
+    int result = (int)syscall(SYS_newfstatat, at, path, out, flags);
+    struct comer *one = atomic_exchange(&comer, NULL);
+    struct timespec until;
+
+    if (one) {
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        MUST(pthread_create(&one->thread, NULL, come, one) == 0);
+        sem_timedwait(&one->opened, &until);
+    }
+    return result;
+}
+
+static void a_list_that_is_read_again_does_not_go(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 1, 600000, 0);
+    struct comer one = {.store = *state, .manifest = &m};
+    struct partial *first;
+
+    home_adopt(*state, &m, NULL);
+    first = bring(*state, &m, 1, 0);
+    MUST(sem_init(&one.opened, 0, 0) == 0);
+    atomic_store(&comer, &one);
+    partial_close(first, false);
+    assert_int_equal(home_do(*state, STORE_WANT, "example.com/a"), STORE_OK); /* it is done */
+    assert_null(atomic_load(&comer));
+    MUST(pthread_join(one.thread, NULL) == 0);
+    assert_int_equal(home_count("chunks"), partial_list(one.partial) ? 1 : 0);
+    partial_close(one.partial, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +457,7 @@ int main(void)
         HOME_CASE(small_content_has_no_file_before_it_lands),
         HOME_CASE(wrong_lists_are_refused),
         HOME_CASE(a_wrong_size_does_not_harm_the_right_one),
+        HOME_CASE(a_list_that_is_read_again_does_not_go),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("partial", tests, NULL, NULL);
