@@ -14,7 +14,7 @@
  * content is held for its sake. TABLE_RIVALS finds them by name and version.
  */
 
-enum { RIVAL_STEM = 16 + 8, RIVAL_KEY = RIVAL_STEM + 8, LIST_BATCH = 32 };
+enum { RIVAL_NAME = 16, RIVAL_STEM = RIVAL_NAME + 8, RIVAL_KEY = RIVAL_STEM + 8, LIST_BATCH = 32 };
 
 static const struct span empty = {"", 0};
 
@@ -73,6 +73,25 @@ enum store_status ledger_conflict_of(struct view *view, struct span name, const 
     }
     scan_end(&scan);
     return view->status != STORE_OK ? view->status : status;
+}
+
+bool ledger_has_conflict(struct view *view, struct span name, const char *node, struct version than)
+{
+    static const struct digest least = {{0}};
+    const struct version next = {than.bits + 1};
+    char from[RIVAL_KEY];
+    struct scan scan;
+    struct span key, value;
+    struct record one;
+    bool found = false;
+
+    scan_begin(&scan, view, TABLE_RIVALS, rival_key(name, next, &least, from));
+    while (!found && scan_next(&scan, &key, &value) && key.len == RIVAL_KEY &&
+           memcmp(key.at, from, RIVAL_NAME) == 0)
+        found = ledger_conflict(view, ledger_number_of(value), &one) == STORE_OK &&
+                span_same(span_of(one.manifest.name), name) && strcmp(one.manifest.node, node) == 0;
+    scan_end(&scan);
+    return found;
 }
 
 bool ledger_conflict_is_in_step(struct view *view, const struct record *record)

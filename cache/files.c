@@ -104,6 +104,8 @@ static enum store_status home_unusable(const struct home *home)
 
 enum store_status home_open(const char *path, struct home *home)
 {
+    struct stat st;
+
     home->lock = -1;
     for (int i = 0; i < FOLDER_COUNT; i++)
         home->fd[i] = -1;
@@ -115,6 +117,9 @@ enum store_status home_open(const char *path, struct home *home)
     home->lock = openat(home->fd[FOLDER_HOME], "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (home->lock < 0)
         return home_fault(home, "make the lock file in");
+    if (fstat(home->lock, &st) != 0)
+        return home_fault(home, "look at the lock file in");
+    home->born.ms = (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
     if (flock(home->lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK)
             return home_fault(home, "lock");

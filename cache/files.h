@@ -30,6 +30,7 @@ struct home {
     char *path;
     int fd[FOLDER_COUNT];
     int lock;
+    wall_t born; /* not before it was made: what was written before that, it may not know */
 };
 
 /* Makes what is missing, and takes the lock: STORE_IN_USE where another process has it. On error

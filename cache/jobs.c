@@ -48,6 +48,17 @@ static enum store_status enter_own(struct group *group, size_t index, const stru
     return enter(group, index, m, one, marks);
 }
 
+/* May there be versions of ours that are newer than our last one in what this one is based on?
+ * Those that lost against others stand here as conflicts; what another home of this node had is
+ * unknown. */
+static bool may_have_written_others(struct group *group, const struct manifest *m)
+{
+    struct version last = manifest_own_last(m);
+
+    return last.bits && (version_ms(last) < group->store->home.born.ms + VERSION_AHEAD_MAX_MS ||
+                         ledger_has_conflict(&group->view, span_of(m->name), m->node, last));
+}
+
 /* old: what it replaces, if there is something. */
 static struct manifest next_version(struct group *group, const struct store_job *job,
                                     const struct manifest *old)
@@ -55,11 +66,12 @@ static struct manifest next_version(struct group *group, const struct store_job 
     struct store *store = group->store;
     struct manifest m = {0};
 
-    if (old)
-        manifest_replace(&m, old);
-
     MUST(span_copy(span_of(job->manifest.name), m.name, sizeof(m.name)));
     MUST(span_copy(span_of(store->options.node), m.node, sizeof(m.node)));
+    if (old)
+        manifest_replace(&m, old);
+    if (may_have_written_others(group, &m))
+        manifest_forget_own(&m);
     m.version = version_next(&store->clock, store->options.wall(), m.replaces);
     return m;
 }

@@ -37,6 +37,10 @@ enum store_status ledger_record_at(struct view *view, uint64_t sequence, struct 
 enum store_status ledger_conflict(struct view *view, uint64_t number, struct record *out);
 enum store_status ledger_conflict_of(struct view *view, struct span name, const struct pick *pick,
                                      struct record *out);
+
+/* Is a version of the name kept that this node wrote, newer than `than`? */
+bool ledger_has_conflict(struct view *view, struct span name, const char *node,
+                         struct version than);
 bool ledger_keeps(struct view *view, const struct manifest *m); /* is it kept already? */
 enum store_status ledger_record_of_key(struct view *view, struct span key, struct record *out);
 enum store_status ledger_holding(struct view *view, const struct digest *sha256,

@@ -34,32 +34,71 @@ uint64_t manifest_node(const char *name)
     return XXH3_64bits(name, strlen(name));
 }
 
+/* Where that version was not told yet what it is based on, what it replaces is all that is known.
+ */
+static const struct manifest_knew *untold(const struct manifest *old, struct manifest_knew *memory)
+{
+    if (!old->replaces.bits || old->knew->last.bits)
+        return old->knew;
+    *memory = (struct manifest_knew){0, old->replaces, old->replaces};
+    return memory;
+}
+
 /* What a version is based on is older than it, so what `old` replaces stands before all else. */
 void manifest_replace(struct manifest *next, const struct manifest *old)
 {
-    struct manifest_knew *last = next->knew;
+    struct manifest_knew memory[MANIFEST_KNEW_MAX] = {{0}};
+    const struct manifest_knew *before = untold(old, memory);
+    struct manifest_knew all[MANIFEST_KNEW_MAX] = {
+        {manifest_node(old->node), old->version, old->version}};
 
+    for (size_t i = 0, count = 1; i < MANIFEST_KNEW_MAX && before[i].last.bits; i++) {
+        if (before[i].node == all->node)
+            all->first = before[i].first;
+        else if (count < MANIFEST_KNEW_MAX)
+            all[count++] = before[i];
+    }
     next->replaces = old->version;
-    memset(next->knew, 0, sizeof(next->knew));
-    *last = (struct manifest_knew){manifest_node(old->node), old->version};
-    for (size_t i = 0; i < MANIFEST_KNEW_MAX && last < next->knew + MANIFEST_KNEW_MAX - 1; i++)
-        if (old->knew[i].version.bits && old->knew[i].node != next->knew->node)
-            *++last = old->knew[i];
+    memcpy(next->knew, all, sizeof(all));
 }
 
-/* Those that were left out are older than the last one that is told. One that replaces something
- * and tells of nobody was written before this was told at all. */
+struct version manifest_own_last(const struct manifest *next)
+{
+    uint64_t author = manifest_node(next->node);
+
+    for (size_t i = 0; i < MANIFEST_KNEW_MAX; i++)
+        if (next->knew[i].node == author && next->knew[i].last.bits)
+            return next->knew[i].last;
+    return VERSION_NONE;
+}
+
+void manifest_forget_own(struct manifest *next)
+{
+    uint64_t author = manifest_node(next->node);
+    size_t kept = 1;
+
+    if (next->knew->node == author)
+        next->knew->first = next->knew->last;
+    for (size_t i = 1; i < MANIFEST_KNEW_MAX; i++)
+        if (next->knew[i].node != author)
+            next->knew[kept++] = next->knew[i];
+    memset(next->knew + kept, 0, (MANIFEST_KNEW_MAX - kept) * sizeof(*next->knew));
+}
+
+/* No node is known to have written the older one: those that were left out are older than the last
+ * that is told. One that replaces something and tells of nobody did not tell yet. */
 static enum manifest_descent descent_untold(const struct manifest *newer,
                                             const struct manifest *older)
 {
-    const struct manifest_knew *last = &newer->knew[MANIFEST_KNEW_MAX - 1];
-    struct version told_to = last->version;
+    struct version told_to = newer->knew[MANIFEST_KNEW_MAX - 1].last;
 
-    if (newer->replaces.bits && !newer->knew->version.bits) {
-        if (version_same(older->version, newer->replaces))
-            return DESCENT_YES;
+    if (newer->replaces.bits && !newer->knew->last.bits)
         told_to = newer->replaces;
-    }
+    for (size_t i = 0; i < MANIFEST_KNEW_MAX && newer->knew[i].last.bits; i++)
+        if (newer->knew[i].node == 0)
+            told_to = newer->knew[i].last;
+    if (version_same(older->version, newer->replaces))
+        return newer->knew->last.bits ? DESCENT_NO : DESCENT_YES;
     return version_newer(older->version, told_to) ? DESCENT_NO : DESCENT_UNKNOWN;
 }
 
@@ -67,9 +106,14 @@ enum manifest_descent manifest_descent(const struct manifest *newer, const struc
 {
     uint64_t author = manifest_node(older->node);
 
-    for (size_t i = 0; i < MANIFEST_KNEW_MAX && newer->knew[i].version.bits; i++)
-        if (newer->knew[i].node == author)
-            return version_newer(older->version, newer->knew[i].version) ? DESCENT_NO : DESCENT_YES;
+    for (size_t i = 0; i < MANIFEST_KNEW_MAX && newer->knew[i].last.bits; i++) {
+        const struct manifest_knew *one = &newer->knew[i];
+        if (one->node == 0 && version_same(older->version, one->last))
+            return DESCENT_YES;
+        if (one->node != author || version_newer(one->first, older->version))
+            continue;
+        return version_newer(older->version, one->last) ? DESCENT_NO : DESCENT_YES;
+    }
     return descent_untold(newer, older);
 }
 
@@ -150,17 +194,21 @@ static enum message_verdict read_format(const struct message *m)
     return verdict == MESSAGE_OK && format < FORMAT ? MESSAGE_BAD_VALUE : verdict;
 }
 
-/* NODE@VERSION, the node as sixteen hexadecimal digits. */
+/* NODE@LAST or NODE@FIRST-LAST, the node as sixteen hexadecimal digits. */
 static bool read_known(struct span one, struct manifest_knew *out)
 {
     unsigned char node[KNEW_NODE_LEN / 2];
+    struct span first;
 
-    if (!span_hex(span_take(&one, '@'), node, sizeof(node)) || !version_parse(one, &out->version))
+    if (!span_hex(span_take(&one, '@'), node, sizeof(node)))
+        return false;
+    first = span_take(&one, '-');
+    if (!version_parse(first, &out->first) || !version_parse(one.len ? one : first, &out->last))
         return false;
     out->node = 0;
     for (size_t i = 0; i < sizeof(node); i++)
         out->node = out->node << 8 | node[i];
-    return out->version.bits != 0;
+    return out->first.bits != 0 && !version_newer(out->first, out->last);
 }
 
 /* From the newest on, which is what it replaces; more than there is room for is left out. */
@@ -174,8 +222,8 @@ static enum message_verdict read_knew(const struct message *m, struct manifest *
         struct manifest_knew *one = &out->knew[i];
         if (!read_known(span_take(&rest, ' '), one))
             return MESSAGE_BAD_VALUE;
-        if (i == 0 ? !version_same(one->version, out->replaces)
-                   : !version_newer(one[-1].version, one->version))
+        if (i == 0 ? !version_same(one->last, out->replaces)
+                   : !version_newer(one[-1].last, one->last))
             return MESSAGE_BAD_VALUE;
     }
     return MESSAGE_OK;
@@ -320,16 +368,25 @@ static void add_version(struct text *out, const char *name, struct version versi
     message_add(out, name, span_of(version_text(version, text)));
 }
 
+static void add_known(struct text *out, const struct manifest_knew *one)
+{
+    char version[VERSION_TEXT_SIZE];
+
+    add_number(out, one->node);
+    text_putc(out, '@');
+    if (!version_same(one->first, one->last))
+        text_printf(out, "%s-", version_text(one->first, version));
+    text_puts(out, version_text(one->last, version));
+}
+
 static void add_knew(struct text *out, const struct manifest *m)
 {
-    char one[VERSION_TEXT_SIZE],
-        memory[MANIFEST_KNEW_MAX * (KNEW_NODE_LEN + 1 + VERSION_TEXT_SIZE)];
+    char memory[MANIFEST_KNEW_MAX * (KNEW_NODE_LEN + 2 + 2 * VERSION_TEXT_SIZE)];
     struct text all = TEXT_OVER(memory);
 
-    for (size_t i = 0; i < MANIFEST_KNEW_MAX && m->knew[i].version.bits; i++) {
+    for (size_t i = 0; i < MANIFEST_KNEW_MAX && m->knew[i].last.bits; i++) {
         text_puts(&all, i ? " " : "");
-        add_number(&all, m->knew[i].node);
-        text_printf(&all, "@%s", version_text(m->knew[i].version, one));
+        add_known(&all, &m->knew[i]);
     }
     if (all.len)
         message_add(out, "knew", (struct span){all.at, all.len});

@@ -22,12 +22,13 @@ struct manifest {
     char node[NODE_SIZE]; /* where it was put in */
     struct version version;
     struct version replaces; /* the version that the author saw; none for a new name */
-    /* Who wrote what this one is based on, one thing on the other, back to the first: of each node
-     * its last version, the newest first; the nodes with the oldest ones are left out where there
-     * is no room. A node knows what it wrote before, so no more than that is to be told. */
+    /* Who wrote what this one is based on, one thing on the other: of each node its first and its
+     * last version, between which it wrote nothing else, the node with the newest first; those with
+     * the oldest are left out where there is no room. */
     struct manifest_knew {
-        uint64_t node; /* manifest_node() of its name */
-        struct version version;
+        uint64_t node; /* manifest_node() of its name; 0: what was replaced by a manifest that did
+                          not tell yet what that was based on */
+        struct version first, last;
     } knew[MANIFEST_KNEW_MAX];
     bool deleted; /* a tombstone: all below is zero */
     uint64_t size;
@@ -44,11 +45,18 @@ int manifest_compare(const struct manifest *a, const struct manifest *b);
 /* What stands for a node's name where there is no room for it. */
 uint64_t manifest_node(const char *name);
 
-/* Says that `next` replaces `old`, of which its author knows. */
+/* Says that `next`, whose node is given, replaces `old`, of which its author knows. */
 void manifest_replace(struct manifest *next, const struct manifest *old);
 
-/* Did the author of the newer version know of the older one? Without it neither is based on the
- * other: they are in conflict. */
+/* The author's own last version among those that `next` is based on, or none. */
+struct version manifest_own_last(const struct manifest *next);
+
+/* The author wrote others since then, or may have, which nothing here is based on: of what it
+ * wrote, only what `next` replaces is told. */
+void manifest_forget_own(struct manifest *next);
+
+/* Is the newer version based on the older one, at whatever remove? Where not, they are in conflict:
+ * the newer one's author knew nothing of the other. */
 enum manifest_descent {
     DESCENT_YES,
     DESCENT_NO,

@@ -92,13 +92,27 @@ static bool is_there(const struct home *home, const struct manifest *m)
 }
 
 /* Of what was replaced only the content can tell whether it was kept. */
-static void keep_conflict(struct taking *taking, const struct record *older,
-                          const struct manifest *newer)
+static void keep(struct taking *taking, const struct record *older)
 {
-    if (manifest_conflicts(newer, &older->manifest, older->unconfirmed) &&
-        is_there(&taking->store->home, &older->manifest) &&
+    if (is_there(&taking->store->home, &older->manifest) &&
         ledger_keep(&taking->ledger, older) == STORE_OK)
         ledger_hold(&taking->ledger, &older->manifest);
+}
+
+static void keep_replaced(struct taking *taking, const struct record *older,
+                          const struct manifest *newer)
+{
+    if (manifest_conflicts(newer, &older->manifest, true))
+        keep(taking, older);
+}
+
+/* It stands behind a newer one because it was in conflict: perhaps with one that is not the newest
+ * any more, and that this one is based on. */
+static void keep_late(struct taking *taking, const struct record *older,
+                      const struct manifest *newer)
+{
+    if (!older->manifest.deleted && !digest_same(&older->manifest.sha256, &newer->sha256))
+        keep(taking, older);
 }
 
 /* What was forgotten then. */
@@ -111,7 +125,7 @@ static enum store_status take_end(struct taking *taking, const struct manifest *
 
     if (status != STORE_OK || !version_same(old.manifest.version, forgotten_version(end)))
         return taking->view.status;
-    keep_conflict(taking, &old, end);
+    keep_replaced(taking, &old, end);
     return ledger_forget_key(&taking->ledger, key);
 }
 
@@ -127,11 +141,11 @@ static enum store_status take_one(struct taking *taking, const struct manifest *
     if (status != STORE_OK && status != STORE_NOT_FOUND)
         return status;
     if (order < 0)
-        keep_conflict(taking, &offered, &old.manifest);
+        keep_late(taking, &offered, &old.manifest);
     if (order <= 0)
         return taking->view.status;
     if (status == STORE_OK)
-        keep_conflict(taking, &old, m);
+        keep_replaced(taking, &old, m);
     taking->taken++;
     marks.held = is_there(&taking->store->home, m);
     return ledger_change(&taking->ledger, m, text, marks, &entry);

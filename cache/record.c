@@ -6,7 +6,7 @@
 
 #include "src/base/must.h"
 
-enum { FORMAT = 3, CHECKSUM_SIZE = 8, OWN = 1, DELETED = 2, UNCONFIRMED = 4 };
+enum { FORMAT = 4, CHECKSUM_SIZE = 8, OWN = 1, DELETED = 2, UNCONFIRMED = 4 };
 
 /* Writing: the place to write to. */
 struct pen {
@@ -119,12 +119,13 @@ static void put_knew(struct pen *pen, const struct manifest *m)
 {
     unsigned count = 0;
 
-    while (count < MANIFEST_KNEW_MAX && m->knew[count].version.bits)
+    while (count < MANIFEST_KNEW_MAX && m->knew[count].last.bits)
         count++;
     put_number(pen, count, 1);
     for (unsigned i = 0; i < count; i++) {
         put_number(pen, m->knew[i].node, 8);
-        put_number(pen, m->knew[i].version.bits, 8);
+        put_number(pen, m->knew[i].first.bits, 8);
+        put_number(pen, m->knew[i].last.bits, 8);
     }
 }
 
@@ -136,7 +137,8 @@ static void take_knew(struct eye *eye, struct manifest *m)
     eye->bad = eye->bad || count > MANIFEST_KNEW_MAX;
     for (size_t i = 0; i < count && !eye->bad; i++) {
         m->knew[i].node = take_number(eye, 8);
-        m->knew[i].version.bits = take_number(eye, 8);
+        m->knew[i].first.bits = take_number(eye, 8);
+        m->knew[i].last.bits = take_number(eye, 8);
     }
 }
 

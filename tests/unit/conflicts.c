@@ -336,14 +336,12 @@ static void a_rebuild_finds_conflicts_again(void **state)
     assert_sound(*state);
 }
 
-static void a_journal_that_is_written_anew_has_the_conflicts(void **state)
+static void write_journal_anew(void **state)
 {
-    struct manifest mine;
     struct store_report report;
     struct stat st;
     char path[256];
 
-    mine = lose_to_another(*state);
     store_close(*state);
     snprintf(path, sizeof(path), "%s/manifests/00000001", home_path);
     assert_int_equal(stat(path, &st), 0);
@@ -353,9 +351,44 @@ static void a_journal_that_is_written_anew_has_the_conflicts(void **state)
     assert_int_equal(store_verify(*state, &report, NULL, NULL), STORE_OK);
     assert_true(report.rotten > 0);
     assert_int_not_equal(stat(path, &st), 0); /* it was: the old segment is gone */
+}
+
+static void a_journal_that_is_written_anew_has_the_conflicts(void **state)
+{
+    struct manifest mine = lose_to_another(*state);
+    struct store_report report;
+
+    write_journal_anew(state);
     assert_int_equal(store_rebuild(*state, &report), STORE_OK);
     assert_int_equal(conflicts(*state)->count, 1);
     assert_int_equal(compare_version(*state, mine.version, 1), 0);
+}
+
+/* The journal alone knows that the first of ours is kept. */
+static void outlasts(void **state, bool told)
+{
+    struct manifest mine = lose_to_another(*state), again, newest;
+    struct store_report report;
+
+    home_wall_ms += 10000;
+    assert_int_equal(home_put(*state, NAME, 5, BYTES, &again), STORE_OK);
+    newest = foreign(6, 1000, &again);
+    if (!told)
+        memset(newest.knew, 0, sizeof(newest.knew));
+    assert_int_equal(home_adopt(*state, &newest, NULL), STORE_OK);
+    write_journal_anew(state);
+    assert_int_equal(store_rebuild(*state, &report), STORE_OK);
+    assert_int_equal(compare_version(*state, mine.version, 1), 0);
+}
+
+static void a_conflict_outlasts_what_is_based_on_a_later_one(void **state)
+{
+    outlasts(state, true);
+}
+
+static void a_conflict_outlasts_what_does_not_tell_what_it_is_based_on(void **state)
+{
+    outlasts(state, false);
 }
 
 static void count_done(struct store_job *job)
@@ -496,6 +529,8 @@ int main(void)
         HOME_CASE(a_rebuild_finds_conflicts_again),
         HOME_CASE(what_is_forgotten_does_not_come_back),
         HOME_CASE(a_journal_that_is_written_anew_has_the_conflicts),
+        HOME_CASE(a_conflict_outlasts_what_is_based_on_a_later_one),
+        HOME_CASE(a_conflict_outlasts_what_does_not_tell_what_it_is_based_on),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("conflicts", tests, NULL, NULL);

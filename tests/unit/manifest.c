@@ -13,9 +13,11 @@ static struct manifest sample(void)
                          .node = "web1",
                          .version = {UINT64_C(1795348800123) << 16 | 7},
                          .replaces = {UINT64_C(1795348800000) << 16},
-                         .knew = {{UINT64_MAX - 1, {UINT64_C(1795348800000) << 16}},
-                                  {0, {UINT64_C(1795348700000) << 16 | 65535}},
-                                  {7, {1}}},
+                         .knew = {{UINT64_MAX - 1, {5}, {UINT64_C(1795348800000) << 16}},
+                                  {0,
+                                   {UINT64_C(1795348700000) << 16 | 65535},
+                                   {UINT64_C(1795348700000) << 16 | 65535}},
+                                  {7, {1}, {1}}},
                          .size = 1000000,
                          .mtime_ns = -1500000000,
                          .mode = 0644,
@@ -49,7 +51,8 @@ static void assert_same(const struct manifest *a, const struct manifest *b)
     assert_true(version_same(a->replaces, b->replaces));
     for (size_t i = 0; i < MANIFEST_KNEW_MAX; i++) {
         assert_int_equal(a->knew[i].node, b->knew[i].node);
-        assert_true(version_same(a->knew[i].version, b->knew[i].version));
+        assert_true(version_same(a->knew[i].first, b->knew[i].first));
+        assert_true(version_same(a->knew[i].last, b->knew[i].last));
     }
     assert_int_equal(a->deleted, b->deleted);
     assert_int_equal(a->size, b->size);
@@ -89,7 +92,7 @@ static void the_longest_manifest_fits(void **state)
     m.version.bits = UINT64_MAX;
     m.replaces.bits = UINT64_MAX - 1;
     for (size_t i = 0; i < MANIFEST_KNEW_MAX; i++)
-        m.knew[i] = (struct manifest_knew){UINT64_MAX - i, {UINT64_MAX - 1 - i}};
+        m.knew[i] = (struct manifest_knew){UINT64_MAX, {UINT64_MAX - 99}, {UINT64_MAX - 1 - i}};
     m.size = INT64_MAX;
     m.chunk_size = (uint64_t)1 << 47;
     m.mtime_ns = INT64_MIN + 1;
@@ -175,6 +178,43 @@ static void nodes_beyond_those_told_are_in_doubt(void **state)
     assert_descent(&chain, "web1", 10 * (NODES - MANIFEST_KNEW_MAX) + 15, DESCENT_NO);
 }
 
+/* web1 wrote 10, which web2 did not know of, and then on what web2 had written. */
+static void what_a_node_wrote_beside_a_chain_is_not_in_it(void **state)
+{
+    struct manifest chain = version_of("web1", 5);
+
+    (void)state;
+    replace(&chain, "web2", 20);
+    assert_descent(&chain, "web1", 10, DESCENT_NO);
+    replace(&chain, "web1", 30);
+    assert_int_equal(manifest_own_last(&chain).bits, 5);
+    manifest_forget_own(&chain);
+    assert_int_equal(manifest_own_last(&chain).bits, 0);
+    replace(&chain, "web2", 40);
+    replace(&chain, "web1", 50);
+    assert_descent(&chain, "web1", 10, DESCENT_NO);
+    assert_descent(&chain, "web1", 30, DESCENT_YES);
+    assert_descent(&chain, "web2", 20, DESCENT_YES);
+    assert_descent(&chain, "web2", 40, DESCENT_YES);
+}
+
+/* web1 lost its home, and with it what it knew of 10. */
+static void what_a_lost_home_had_is_in_no_chain(void **state)
+{
+    struct manifest chain = version_of("web1", 20);
+
+    (void)state;
+    replace(&chain, "web2", 30);
+    assert_descent(&chain, "web1", 10, DESCENT_NO);
+    assert_descent(&chain, "web1", 20, DESCENT_YES);
+    replace(&chain, "web1", 40);
+    replace(&chain, "web1", 50);
+    manifest_forget_own(&chain);
+    replace(&chain, "web2", 60);
+    assert_descent(&chain, "web1", 40, DESCENT_YES);
+    assert_descent(&chain, "web1", 35, DESCENT_NO);
+}
+
 /* As carpond wrote them first. */
 static void a_manifest_that_tells_of_nobody_is_in_doubt(void **state)
 {
@@ -185,6 +225,13 @@ static void a_manifest_that_tells_of_nobody_is_in_doubt(void **state)
     assert_descent(&m, "web2", 20, DESCENT_YES);
     assert_descent(&m, "web2", 25, DESCENT_NO);
     assert_descent(&m, "web2", 10, DESCENT_UNKNOWN);
+    for (uint64_t version = 40; version <= 100; version += 10) {
+        replace(&m, version % 20 ? "web1" : "web3", version);
+        assert_descent(&m, "web2", 20, DESCENT_YES);
+        assert_descent(&m, "web2", 10, DESCENT_UNKNOWN);
+        assert_descent(&m, "web2", 25, DESCENT_NO);
+        assert_descent(&m, "web1", 30, DESCENT_YES);
+    }
 }
 
 static void what_was_made_beside_another_is_in_conflict(void **state)
@@ -206,7 +253,7 @@ static void what_was_made_beside_another_is_in_conflict(void **state)
         replace(&chain, "web2", version);
         assert_true(manifest_conflicts(&chain, &older, false));
     }
-    chain.knew->version = VERSION_NONE; /* nothing is told, and all is in doubt */
+    chain.knew->last = VERSION_NONE; /* nothing is told, and all is in doubt */
     assert_true(manifest_conflicts(&chain, &older, true));
     assert_false(manifest_conflicts(&chain, &older, false));
 }
@@ -273,7 +320,10 @@ static void wrong_fields_are_refused(void **state)
         {"7@0.1\nsize", "7@1795348700000.65535\nsize", MESSAGE_BAD_VALUE},
         {"7@0.1\nsize", "7@1 2\nsize", MESSAGE_BAD_VALUE},
         {"7@0.1\nsize", "7\nsize", MESSAGE_BAD_VALUE},
-        {"@1795348800000.0 ", "@1795348800000.1 ", MESSAGE_BAD_VALUE},
+        {"-1795348800000.0 ", "-1795348800000.1 ", MESSAGE_BAD_VALUE},
+        {"@0.5-", "@1795348800000.1-", MESSAGE_BAD_VALUE},
+        {"@0.5-", "@-", MESSAGE_BAD_VALUE},
+        {"@0.5-", "@", MESSAGE_OK},
         {"\nknew: f", "\nknew: g", MESSAGE_BAD_VALUE},
         {"\nreplaces: 1795348800000.0", "", MESSAGE_BAD_VALUE},
         {"\nsize: 1000000", "\nsize: 9223372036854775808", MESSAGE_BAD_VALUE},
@@ -354,6 +404,8 @@ int main(void)
         cmocka_unit_test(what_was_made_beside_many_versions_is_told),
         cmocka_unit_test(versions_of_one_moment_are_told_apart),
         cmocka_unit_test(nodes_beyond_those_told_are_in_doubt),
+        cmocka_unit_test(what_a_node_wrote_beside_a_chain_is_not_in_it),
+        cmocka_unit_test(what_a_lost_home_had_is_in_no_chain),
         cmocka_unit_test(a_manifest_that_tells_of_nobody_is_in_doubt),
         cmocka_unit_test(what_was_made_beside_another_is_in_conflict),
         cmocka_unit_test(every_flipped_bit_is_seen_or_harmless),

@@ -267,35 +267,45 @@ void check_place(struct sim *sim, const struct sim_node *node)
     }
 }
 
-/* Did the author of `newer` know of it? Where what it is based on has it, or a later one that the
- * same node wrote. */
-static bool knew_of(const struct sim_put *newer, const struct sim_put *put)
+/* Is it among what `newer` is based on? */
+static bool is_based_on(const struct sim_put *newer, const struct sim_put *put)
 {
-    for (const struct sim_put *base = newer->base; base; base = base->base)
-        if (base->node == put->node && !version_newer(put->version, base->version))
-            return true;
-    return newer == put;
+    while (newer && newer != put)
+        newer = newer->base;
+    return newer != NULL;
 }
 
-/* Another version is here now. Whose author did not know of what was here, keeps nobody from it: it
- * stays, with its content; and else it does not. */
+/* The same node wrote another one since then: of what it wrote before that nothing may be told. */
+static bool wrote_again(const struct sim_put *newer, const struct sim_put *put)
+{
+    for (const struct sim_put *one = newer; one; one = one->before)
+        if (one->node == put->node && one != put && !version_newer(put->version, one->version))
+            return true;
+    return false;
+}
+
+/* Another version is here now. What that is not based on is nobody's to give up: it stays, with its
+ * content; and else it does not. Who lost its home, and with it the right time, may have written
+ * what it does not know. */
 static void check_beside(struct sim *sim, const struct sim_node *node, int name,
                          const struct sim_put *put, const struct twin_entry *before)
 {
     const struct sim_put *newer = put_of(sim, name, &node->twin.entries[name]);
     const struct twin_rival *rival = twin_rival(&node->twin, name, put->version, &put->sha256);
-    bool knew = newer && knew_of(newer, put);
 
     if (!newer || newer->twice)
         return;
-    if (knew && rival)
-        sim_fail(sim, "n%d keeps f%d of n%d as a conflict, of which n%d knew", node->index, name,
-                 put->node, newer->node);
-    if (knew || put->deleted)
+    if (is_based_on(newer, put)) {
+        if (rival && !wrote_again(newer, put))
+            sim_fail(sim, "n%d keeps f%d of n%d as a conflict, which that of n%d is based on",
+                     node->index, name, put->node, newer->node);
+        return;
+    }
+    if (put->deleted || sim->nodes[put->node].lost_home)
         return;
     if (!rival || rival->held < before->held)
-        sim_fail(sim, "n%d gives up f%d of n%d, of which n%d did not know", node->index, name,
-                 put->node, newer->node);
+        sim_fail(sim, "n%d gives up f%d of n%d, which that of n%d is not based on", node->index,
+                 name, put->node, newer->node);
 }
 
 /* It has a newer version now. */

@@ -121,6 +121,7 @@ struct sim_node {
     uint64_t boot;
     uint64_t top_boot; /* the highest that it ever had */
     bool home_changed; /* since then */
+    bool lost_home;    /* once */
     bool boot_fell;    /* it has started with a lower one than before */
 
     /* its clocks */

@@ -150,6 +150,7 @@ static void change_home(struct sim *sim, struct sim_node *node, enum sim_home ho
         return;
     sim_count(sim, SIM_HOME);
     node->home_changed = true;
+    node->lost_home = true;
     if (home == SIM_HOME_RESTORED)
         disk_restore(node);
     else
@@ -188,7 +189,7 @@ void sim_node_start(struct sim *sim, int index, enum sim_home home)
     if (empty && node->twin.entries)
         check_home_lost(sim, node);
     if (empty)
-        twin_begin(&node->twin, rng_next(&sim->rng), (size_t)sim->names);
+        twin_begin(&node->twin, rng_next(&sim->rng), (size_t)sim->names, sim_node_wall(sim, node));
     plan_read(sim, index);
     check_place(sim, node);
     new_edge(sim, node);

@@ -108,7 +108,7 @@ void scenario_latecomer(struct sim *sim)
     three_nodes(sim, true);
     sim_node_start(sim, 0, SIM_HOME_KEPT);
     sim_node_start(sim, 1, SIM_HOME_KEPT);
-    twin_begin(&sim->nodes[2].twin, 2, (size_t)sim->names);
+    twin_begin(&sim->nodes[2].twin, 2, (size_t)sim->names, sim_node_wall(sim, &sim->nodes[2]));
     cache_put(sim, 0, 0, false);
     scenario_pass_ms(sim, 300000);
     sim_node_start(sim, 2, SIM_HOME_KEPT);

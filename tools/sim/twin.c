@@ -7,10 +7,10 @@
 #include "cache/chunk.h"
 #include "src/base/must.h"
 
-void twin_begin(struct twin *twin, uint64_t store_id, size_t count)
+void twin_begin(struct twin *twin, uint64_t store_id, size_t count, wall_t born)
 {
     twin_free(twin);
-    *twin = (struct twin){.store_id = store_id, .count = count};
+    *twin = (struct twin){.store_id = store_id, .count = count, .born = born};
     twin->entries = calloc(count, sizeof(*twin->entries));
     MUST(twin->entries != NULL);
 }
@@ -85,9 +85,13 @@ static void meet(struct twin *twin, int name, const struct manifest *manifest, b
 
     read_entry(entry, &ours);
     if (newer && conflicts(manifest, &ours, entry->unconfirmed, mistakes))
-        keep_rival(twin, name, &(struct twin_rival){entry->version, entry->sha256, entry->held});
+        keep_rival(twin, name,
+                   &(struct twin_rival){manifest_node(ours.node), entry->version, entry->sha256,
+                                        entry->held});
     else if (!newer && conflicts(&ours, manifest, false, mistakes))
-        keep_rival(twin, name, &(struct twin_rival){manifest->version, manifest->sha256, false});
+        keep_rival(twin, name,
+                   &(struct twin_rival){manifest_node(manifest->node), manifest->version,
+                                        manifest->sha256, false});
 }
 
 /* ---- versions -------------------------------------------------------------------------------- */
@@ -140,6 +144,21 @@ static void describe_content(struct manifest *manifest)
     digest_of(text.at, text.len, &manifest->sha256);
 }
 
+/* As the store has it (cache/jobs.c). */
+static bool may_have_written_others(const struct twin *twin, const struct twin_entry *entry,
+                                    const struct manifest *manifest)
+{
+    struct version last = manifest_own_last(manifest);
+
+    if (!last.bits || version_ms(last) < twin->born.ms + VERSION_AHEAD_MAX_MS)
+        return last.bits != 0;
+    for (size_t i = 0; i < entry->rival_count; i++)
+        if (entry->rivals[i].node == manifest_node(manifest->node) &&
+            version_newer(entry->rivals[i].version, last))
+            return true;
+    return false;
+}
+
 void twin_put(struct twin *twin, int name, const char *whole_name, const char *node, wall_t wall,
               bool deleted)
 {
@@ -153,6 +172,8 @@ void twin_put(struct twin *twin, int name, const char *whole_name, const char *n
     if (entry->known) {
         read_entry(entry, &old);
         manifest_replace(&manifest, &old);
+        if (may_have_written_others(twin, entry, &manifest))
+            manifest_forget_own(&manifest);
     }
     manifest.version = version_next(&twin->clock, wall, manifest.replaces);
     if (!deleted) {

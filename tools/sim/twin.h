@@ -14,6 +14,7 @@ enum { TWIN_CHUNKS_MAX = 12 };
 
 /* A version that stands in conflict with the newest one of its name. */
 struct twin_rival {
+    uint64_t node; /* manifest_node() of who wrote it */
     struct version version;
     struct digest sha256;
     bool held;
@@ -46,13 +47,14 @@ struct twin {
     uint64_t sequence;
     struct digest digest; /* over all names and versions */
     struct version_clock clock;
+    wall_t born;
     size_t count;
     struct twin_entry *entries; /* by the number of the name */
 };
 
 enum twin_status { TWIN_TAKEN, TWIN_NOT_NEWER, TWIN_AHEAD };
 
-void twin_begin(struct twin *twin, uint64_t store_id, size_t count);
+void twin_begin(struct twin *twin, uint64_t store_id, size_t count, wall_t born);
 void twin_free(struct twin *twin);
 
 /* A new version by `node`: of content made up from it, or a tombstone. */
