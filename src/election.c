@@ -255,6 +255,7 @@ static void set_options(struct election *election, const struct election_options
     election->timer = -1;
     election->auth = options->auth;
     election->members = options->members;
+    election->heard = options->heard;
     election->view = options->view;
     election->roles = options->roles;
     election->remember = options->remember;

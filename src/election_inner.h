@@ -70,6 +70,7 @@ struct election {
     enum auth_mode auth;
 
     const struct members *members;
+    struct heard *heard;
     struct view *view;
     struct roles *roles;
     struct remember *remember;

@@ -18,6 +18,7 @@ struct gate {
     const struct keyring *keyring;
     struct seal *seal; /* the datagrams' thread's; NULL without keys */
     struct replay *replay;
+    struct heard *heard;
     char domain[NODE_SIZE];
     char node[NODE_SIZE];
     uint64_t boot;
@@ -41,6 +42,7 @@ struct gate *gate_new(const struct gate_options *options)
     gate->keyring = options->keyring;
     gate->seal = options->keyring ? seal_new(options->keyring) : NULL;
     gate->replay = replay_new();
+    gate->heard = heard_new();
     MUST(span_copy(span_of(options->domain), gate->domain, sizeof(gate->domain)));
     MUST(span_copy(span_of(options->node), gate->node, sizeof(gate->node)));
     gate->boot = options->boot;
@@ -60,6 +62,7 @@ void gate_free(struct gate *gate)
     gate->magic = 0;
     seal_free(gate->seal);
     replay_free(gate->replay);
+    heard_free(gate->heard);
     pthread_mutex_destroy(&gate->request_lock);
     free(gate);
 }
@@ -69,6 +72,12 @@ void gate_change(struct gate *gate, enum auth_mode auth, bool plain_get)
     MUST_BE(gate, GATE_MAGIC);
     gate->auth = auth;
     gate->plain_get = plain_get;
+}
+
+struct heard *gate_heard(const struct gate *gate)
+{
+    MUST_BE(gate, GATE_MAGIC);
+    return gate->heard;
 }
 
 /* ---- datagrams ------------------------------------------------------------------------------- */
@@ -164,6 +173,8 @@ enum gate_verdict gate_datagram(struct gate *gate, mono_t now, struct span bytes
     *datagram = (struct gate_datagram){.from = datagram->from};
     *out->name = *out->sender.node = '\0';
     verdict = judge_datagram(gate, now, bytes, datagram, out);
+    if (verdict == GATE_PASS && datagram->is_signed)
+        heard_note(gate->heard, span_of(out->sender.node), &datagram->from);
     gate_count_one(verdict);
     return verdict;
 }
@@ -184,11 +195,28 @@ static bool is_own_host(const struct gate *gate, const struct gate_request *requ
            (address_is_loopback(from) && !members_have_loopback(gate->members));
 }
 
+/* Where the node was heard, as far as that is still in the nets, and not ours by now. */
+static size_t places_of(const struct gate *gate, const char *node,
+                        struct address out[HEARD_ADDRESSES])
+{
+    struct address all[HEARD_ADDRESSES];
+    size_t most = node ? heard_find(gate->heard, span_of(node), all) : 0, count = 0;
+
+    for (size_t i = 0; i < most; i++) {
+        if (members_take_request(gate->members, &all[i]) && !members_is_own(gate->members, &all[i]))
+            out[count++] = all[i];
+    }
+    return count;
+}
+
 bool gate_takes_sender(const struct gate *gate, const struct gate_request *request)
 {
+    struct address places[HEARD_ADDRESSES];
+
     return request->control_socket || is_own_host(gate, request) ||
            members_take_request(gate->members, &request->from) ||
-           (request->monitor_may_read && members_is_monitor(gate->members, &request->from));
+           (request->monitor_may_read && members_is_monitor(gate->members, &request->from)) ||
+           places_of(gate, request->node, places) > 0;
 }
 
 bool gate_keeps_host(const struct gate *gate, const struct address *from, const struct address *to)
@@ -206,7 +234,8 @@ static enum gate_verdict judge_request(const struct gate *gate, const struct gat
         return GATE_PASS;
     if (request->monitor_may_read && members_is_monitor(gate->members, &request->from))
         return GATE_PASS;
-    if (!request->own_host && !members_take_request(gate->members, &request->from))
+    if (!request->own_host && !members_take_request(gate->members, &request->from) &&
+        request->heard_count == 0)
         return GATE_NOT_MEMBER;
     if (request->is_signed)
         return GATE_PASS;
@@ -228,6 +257,7 @@ enum gate_verdict gate_request(struct gate *gate, struct gate_request *request)
     MUST_BE(gate, GATE_MAGIC);
     MUST(!request->is_signed || (gate->keyring && request->node));
     request->own_host = is_own_host(gate, request);
+    request->heard_count = request->is_signed ? places_of(gate, request->node, request->heard) : 0;
     verdict = judge_request(gate, request);
     if (verdict == GATE_PASS)
         gate_count_one(verdict); /* refusals are counted as they are logged */

@@ -8,6 +8,7 @@
 #include "cache/notice.h"
 #include "src/base/address.h"
 #include "src/base/time.h"
+#include "src/heard.h"
 #include "src/members.h"
 #include "src/seal.h"
 
@@ -71,6 +72,10 @@ void gate_free(struct gate *gate);
 /* From now on; any thread. */
 void gate_change(struct gate *gate, enum auth_mode auth, bool plain_get);
 
+/* Where the signers of datagrams that it lets in were heard; others may note there too what they
+ * let in signed. Lasts as long as the gate. */
+struct heard *gate_heard(const struct gate *gate);
+
 /* How often each verdict was given, by all gates of the process; any thread. */
 uint64_t gate_count(enum gate_verdict verdict);
 
@@ -107,7 +112,8 @@ enum gate_message { GATE_SENDME, GATE_PUT, GATE_RM, GATE_READ_API, GATE_CONTROL 
  *
  *     it came over the control socket                 let in, as our own host
  *     it reads status or metrics, from a monitor      let in
- *     from an address that section 3 does not take    GATE_NOT_MEMBER
+ *     from an address that section 3 does not take    GATE_NOT_MEMBER, unless its signer was heard
+ *                                                     at one that section 3 takes
  *     signed                                          let in, as the node that signed
  *     put, rm, control; there are keys                GATE_UNSIGNED, so that it can be signed
  *     put, rm, control; there are none                GATE_NOT_LOCAL
@@ -126,12 +132,17 @@ struct gate_request {
     struct address from;
     struct address to;     /* our end */
     bool is_signed;        /* and the signature was found good */
-    const char *node;      /* the signer's name, where is_signed */
+    const char *node;      /* who signed it, or says so as long as it is not is_signed; or NULL */
     bool monitor_may_read; /* what it asks for is status or metrics */
 
-    bool own_host; /* out: judged as this node's own host: what it lacks is fetched */
+    /* out: */
+    bool own_host; /* judged as this node's own host: what it lacks is fetched */
+    size_t heard_count;
+    struct address heard[HEARD_ADDRESSES]; /* of who signed it: where section 3 takes it */
 };
-/* Membership alone, whoever may have signed it: cheaper than a signature, and so asked first. */
+
+/* Membership alone, of the address or of whom the request says that it is from: cheaper than a
+ * signature, and so asked first. */
 bool gate_takes_sender(const struct gate *gate, const struct gate_request *request);
 
 /* Could any request of that host be let in? Else its connections to `to` are of no use to it. */

@@ -407,6 +407,7 @@ struct http *http_new(const struct http_options *options)
     http->cache_name = cache_name(http->node);
     MUST(pthread_key_create(&http->seal_key, drop_seal) == 0);
     MUST(pthread_mutex_init(&http->asking_lock, NULL) == 0);
+    MUST(pthread_mutex_init(&http->guests_lock, NULL) == 0);
     http->events = events_new();
     http->chores = chores_new(http);
     http->reaper = start_reaper(http);
@@ -423,12 +424,25 @@ struct http *http_new(const struct http_options *options)
 
 /* ---- members that leave ---------------------------------------------------------------------- */
 
+/* Is it here for a member that speaks from elsewhere, and is that still one? */
+static bool is_guest(const struct visitor *v)
+{
+    struct http *http = v->http;
+    bool is;
+
+    pthread_mutex_lock(&http->guests_lock);
+    is = v->is_guest && gate_keeps_host(http->options.world.gate, &v->member, &v->to);
+    pthread_mutex_unlock(&http->guests_lock);
+    return is;
+}
+
 static bool is_barred(const void *owner)
 {
     const struct visitor *v = owner;
 
     MUST_BE(v, VISITOR_MAGIC);
-    return !v->control && !gate_keeps_host(v->http->options.world.gate, &v->from, &v->to);
+    return !v->control && !gate_keeps_host(v->http->options.world.gate, &v->from, &v->to) &&
+           !is_guest(v);
 }
 
 void http_recheck(struct http *http)
@@ -491,6 +505,7 @@ void http_free(struct http *http)
     pthread_key_delete(http->seal_key);
     MUST(!http->asking);
     pthread_mutex_destroy(&http->asking_lock);
+    pthread_mutex_destroy(&http->guests_lock);
     free(http->cache_name);
     free(http->domain);
     free(http->node);

@@ -57,8 +57,7 @@ static void count(struct quota *waiting, const struct request *has, const struct
 {
     waiting->all++;
     waiting->others += !has->own_host;
-    waiting->host +=
-        !has->own_host && address_same_host(&has->visitor->from, &wants->visitor->from);
+    waiting->host += !has->own_host && address_same_host(&has->share.host, &wants->share.host);
 }
 
 static bool is_within(const struct quota *waiting, const struct quota *most,

@@ -85,12 +85,10 @@ static enum step send_page(struct request *r, const struct store_head *head,
 /* False: it was answered. */
 static bool may_show(struct request *r, enum step *step)
 {
-    const struct routes *routes = r->http->options.world.routes;
     struct store_touch touch;
 
     store_touch(r->http->options.world.store, &touch);
-    if (!touch.away || r->own_host ||
-        routes_to(routes, clock_mono(), &r->visitor->from) & ROUTE_LED)
+    if (!touch.away || r->own_host || r->relations & ROUTE_LED)
         return true;
     *step = reply_refuse(r, 503,
                          "this node was away for longer than removals are known: it takes its "

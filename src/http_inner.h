@@ -62,8 +62,9 @@ struct http {
     _Atomic size_t replies;      /* bytes of their answers, as far as they count */
     pthread_mutex_t asking_lock; /* guards the list of the questions */
     struct question *asking;
-    _Atomic unsigned in_world; /* workers that wait for the main loop */
-    struct request *suspended; /* under the lock of http_wait.c */
+    pthread_mutex_t guests_lock; /* guards what visitors are let in as */
+    _Atomic unsigned in_world;   /* workers that wait for the main loop */
+    struct request *suspended;   /* under the lock of http_wait.c */
 };
 
 /* One connection. */
@@ -74,6 +75,8 @@ struct visitor {
     struct address from;
     struct address to;
     bool control;
+    bool is_guest;             /* no member by its address: let in for whom it signed as; with */
+    struct address member;     /* the address of that one. Both under guests_lock */
     struct request *suspended; /* its request, while that is; under the lock of http_wait.c */
 };
 
@@ -105,10 +108,11 @@ struct request {
     bool body_over; /* all of it has come */
     bool body_held; /* it waits for us, not for the client */
     bool own_host;
-    bool may_fetch; /* what is not at hand is fetched for it: */
-    struct share share;
-    uint64_t epoch;   /* of the tier by which the asker is served; 0: none */
-    bool cached_only; /* it wants nothing to be fetched: only-if-cached */
+    bool may_fetch;     /* what is not at hand is fetched for it: */
+    struct share share; /* its host: the address by which the asker was judged */
+    unsigned relations; /* what the asker is to us; where it is not our own host */
+    uint64_t epoch;     /* of the tier by which the asker is served; 0: none */
+    bool cached_only;   /* it wants nothing to be fetched: only-if-cached */
     bool is_signed;
     bool is_head;
     struct challenge_claim claim; /* where is_signed */

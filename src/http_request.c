@@ -116,18 +116,27 @@ static enum challenge_verdict check_claim(struct request *r)
                            &signed_part, &r->claim, &key);
 }
 
-/* GATE_PASS: unsigned, or signed rightly. *stale: only its nonce is too old. Another scheme than
- * ours says nothing to us: it counts as unsigned. */
-static enum gate_verdict find_signer(struct request *r, bool *stale)
+/* Who it says that it is from. Another scheme than ours says nothing to us: it counts as unsigned.
+ */
+enum said { SAID_NOTHING, SAID_NONSENSE, SAID_NODE };
+
+static enum said read_claim(struct request *r)
 {
-    const struct keyring *keyring = r->http->options.world.keyring;
     struct span value = request_header(r, MHD_HTTP_HEADER_AUTHORIZATION);
 
+    if (!r->http->options.world.keyring || !span_begins(value, "Pond "))
+        return SAID_NOTHING;
+    return challenge_claim_parse(value, &r->claim) ? SAID_NODE : SAID_NONSENSE;
+}
+
+/* GATE_PASS: unsigned, or signed rightly. *stale: only its nonce is too old. */
+static enum gate_verdict find_signer(struct request *r, enum said said, bool *stale)
+{
+    const struct keyring *keyring = r->http->options.world.keyring;
+
     *stale = false;
-    if (!keyring || !span_begins(value, "Pond "))
-        return GATE_PASS;
-    if (!challenge_claim_parse(value, &r->claim))
-        return GATE_UNSIGNED;
+    if (said != SAID_NODE)
+        return said == SAID_NOTHING ? GATE_PASS : GATE_UNSIGNED;
     if (!span_is(span_of(r->claim.domain), r->http->domain))
         return GATE_OTHER_DOMAIN;
     switch (check_claim(r)) {
@@ -198,20 +207,35 @@ static bool refuse_for_now(struct request *r)
     return false;
 }
 
+/* Let in though its address is no member's: its connection is kept, as long as it is a member. */
+static void note_guest(struct request *r)
+{
+    struct visitor *v = r->visitor;
+
+    pthread_mutex_lock(&r->http->guests_lock);
+    v->is_guest = true;
+    v->member = r->share.host;
+    pthread_mutex_unlock(&r->http->guests_lock);
+    r->closes = false;
+}
+
 /* Section 9. Whoever passed the gate is a member where we are in a flat mesh; where we are not, it
  * is yet to be seen, and how it stands to us. False: it was answered. */
 static bool route(struct request *r, unsigned admit, const struct gate_request *asked,
                   struct span name)
 {
-    struct routes_answer answer =
-        routes_serve(r->http->options.world.routes, clock_mono(), &r->visitor->from);
+    struct routes_answer answer = routes_serve(r->http->options.world.routes, clock_mono(),
+                                               &asked->from, asked->heard, asked->heard_count);
 
     if (answer.serve == ROUTE_REFUSE)
         return refuse(r, GATE_NOT_MEMBER, asked, false, name);
     r->may_fetch = answer.serve == ROUTE_SERVE_FETCH && !r->cached_only;
-    r->share = (struct share){.kind = SHARE_MEMBER, .host = r->visitor->from};
+    r->relations = answer.relations;
+    r->share = (struct share){.kind = SHARE_MEMBER, .host = answer.host};
     memcpy(r->share.tier, answer.tier, sizeof(answer.tier));
     r->epoch = answer.epoch;
+    if (r->closes)
+        note_guest(r);
     if (!(admit & ADMIT_ROUTED))
         return true;
     switch (answer.serve) {
@@ -251,17 +275,20 @@ bool request_admit(struct request *r, enum gate_message message, unsigned admit,
         .monitor_may_read = admit & ADMIT_MONITORS,
     };
     enum gate_verdict verdict;
+    enum said said;
     bool stale;
 
-    if (!gate_takes_sender(gate, &asked))
+    r->closes = !gate_takes_sender(gate, &asked);
+    said = read_claim(r);
+    asked.node = said == SAID_NODE ? r->claim.node : NULL;
+    if (r->closes && !gate_takes_sender(gate, &asked))
         return refuse(r, GATE_NOT_MEMBER, &asked, false, name);
-    verdict = find_signer(r, &stale);
+    verdict = find_signer(r, said, &stale);
     if (r->is_signed && says_more_than_signed(r)) {
         (void)reply_refuse(r, 400, "a header that the signature covers stands there twice");
         return false;
     }
     asked.is_signed = r->is_signed;
-    asked.node = r->is_signed ? r->claim.node : NULL;
     if (verdict == GATE_PASS)
         verdict = gate_request(gate, &asked);
     r->own_host = asked.own_host;

@@ -39,7 +39,6 @@ struct inquiry {
     struct whohas *whohas;
     char name[NAME_SIZE];
     struct question *survey; /* NULL: none was made, or it was taken in */
-    unsigned relations;      /* what the asker is to us; where it is not our own host */
     mono_t until;
     size_t hop_count;
     struct hop *hops[INQUIRY_HOPS_MAX];
@@ -73,7 +72,7 @@ static bool is_asked(const struct request *r, const struct inquiry *inquiry,
         if (address_same_host(&inquiry->hops[i]->fetch.server, http))
             return true;
     }
-    return !r->own_host && address_same_host(&r->visitor->from, http);
+    return !r->own_host && address_same_host(&r->share.host, http);
 }
 
 static int64_t ms_left(const struct inquiry *inquiry)
@@ -151,9 +150,9 @@ static void merge(struct request *r, struct inquiry *inquiry, struct hop *hop)
 
 /* ---- the survey ------------------------------------------------------------------------------ */
 
-static bool goes_down(const struct request *r, const struct inquiry *inquiry)
+static bool goes_down(const struct request *r)
 {
-    return r->own_host || inquiry->relations & (ROUTE_LED | ROUTE_FOLLOWED);
+    return r->own_host || r->relations & (ROUTE_LED | ROUTE_FOLLOWED);
 }
 
 static void add_source(struct request *r, struct inquiry *inquiry, const struct exchange_source *s)
@@ -240,15 +239,14 @@ static bool begin(struct request *r, const char *name, uint64_t within_ms)
     MUST(span_copy(span_of(name), inquiry->name, sizeof(inquiry->name)));
     inquiry->whohas = whohas_new(name);
     inquiry->until = mono_after(clock_mono(), MONO_MS((int64_t)within_ms));
-    inquiry->relations = routes_to(r->http->options.world.routes, clock_mono(), &r->visitor->from);
     r->work = inquiry;
     r->work_end = end_inquiry;
     r->answer_by = inquiry->until;
     add_own(r, inquiry);
-    if (!goes_down(r, inquiry))
+    if (!goes_down(r))
         return true;
     inquiry->survey = question_ask(r, EXCHANGE_ASK_SURVEY, span_of(name));
-    if (inquiry->survey && (r->own_host || inquiry->relations & ROUTE_LED))
+    if (inquiry->survey && (r->own_host || r->relations & ROUTE_LED))
         ask_above(r, inquiry);
     return inquiry->survey != NULL;
 }

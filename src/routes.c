@@ -92,23 +92,31 @@ static bool have_roles(const struct routes *routes)
     return false;
 }
 
-static struct look look_at(const struct routes *routes, mono_t now, const struct address *host)
+/* Adds what is to be known by one more of its addresses. */
+static void look_also(struct look *look, const struct routes *routes, mono_t now,
+                      const struct address *host)
 {
     struct members_pair shared[MEMBERS_TIERS_MAX];
-    struct look look = {.relations = 0};
     size_t count;
 
     if (members_is_own(routes->members, host))
-        return look;
+        return;
     count = members_shared(routes->members, host, shared);
     for (size_t i = 0; i < count; i++) {
         struct standing standing = standing_in(routes, now, shared[i].tier);
-        look_in(&look, &shared[i], &standing, host);
+        look_in(look, &shared[i], &standing, host);
     }
     if (count == 0 && members_take_request(routes->members, host) && !have_roles(routes)) {
-        look.relations = ROUTE_MESH;
-        look.audiences = AUDIENCE_MESH;
+        look->relations |= ROUTE_MESH;
+        look->audiences |= AUDIENCE_MESH;
     }
+}
+
+static struct look look_at(const struct routes *routes, mono_t now, const struct address *host)
+{
+    struct look look = {.relations = 0};
+
+    look_also(&look, routes, now, host);
     return look;
 }
 
@@ -123,14 +131,22 @@ unsigned routes_audiences(const struct routes *routes, mono_t now, const struct 
 }
 
 struct routes_answer routes_serve(const struct routes *routes, mono_t now,
-                                  const struct address *host)
+                                  const struct address *host, const struct address *also,
+                                  size_t also_count)
 {
     struct look look = look_at(routes, now, host);
-    struct routes_answer answer = {.serve = ROUTE_SERVE_HELD};
+    struct routes_answer answer = {.host = *host};
 
-    if (members_is_own(routes->members, host))
-        return answer;
+    for (size_t i = 0; i < also_count; i++) {
+        bool is_new = look.relations == 0;
+        look_also(&look, routes, now, &also[i]);
+        if (is_new && look.relations != 0)
+            answer.host = also[i];
+    }
     answer.serve = route_serve(look.relations, look.has_master);
+    if (answer.serve != ROUTE_SERVE_FETCH && members_is_own(routes->members, host))
+        answer.serve = ROUTE_SERVE_HELD;
+    answer.relations = look.relations;
     answer.master = look.master;
     memcpy(answer.tier, look.led, sizeof(answer.tier));
     answer.epoch = look.epoch;

@@ -27,16 +27,20 @@ struct routes {
 /* The set of enum route_relation; 0 for strangers, and for our own addresses. */
 unsigned routes_to(const struct routes *routes, mono_t now, const struct address *host);
 
-/* How a request for content from that host is answered. What comes from our own addresses, and yet
- * is not our own host's (src/gate.h), was let in for what we hold. */
+/* How a request for content from that host is answered, by the best of the rows for all of its
+ * addresses: the one that it comes from, and `also`, where its signer was heard. What comes from
+ * our own addresses, and yet is not our own host's (src/gate.h), was let in for what we hold. */
 struct routes_answer {
     enum route_serve serve;
+    unsigned relations;    /* what it is to us: a set of enum route_relation */
+    struct address host;   /* the first of its addresses by which it is something to us */
     struct address master; /* ROUTE_REDIRECT: with its HTTP port */
     char tier[TIER_SIZE];  /* ROUTE_SERVE_FETCH: the first that we lead in which it is */
     uint64_t epoch;        /* of that tier, or of the first that we share; 0: it has no master */
 };
 struct routes_answer routes_serve(const struct routes *routes, mono_t now,
-                                  const struct address *host);
+                                  const struct address *host, const struct address *also,
+                                  size_t also_count);
 
 /* Do we follow a redirect of `from`, a candidate of a tier in which we are slave, to `to`, another?
  * It may know better than we do who is master; but not once we follow a third. */

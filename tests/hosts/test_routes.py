@@ -106,6 +106,28 @@ def rows_of_a_stranger(net):
         equal(answer.headers.get("connection", "").lower(), "close", "its Connection")
 
 
+@test("a slave whose requests come from an address in no nets file is served as what it is")
+def rows_from_elsewhere(net):
+    """What it sends is translated on the way; the master knows it by its ballots."""
+    elsewhere = "10.66.0.2"
+    tier = Tier(net, 1, 1, start=False)
+    master, slave = tier.nodes
+    slave.host.run("ip", "address", "add", f"{elsewhere}/32", "dev", "eth0", check=True)
+    slave.host.nft("add table ip nat; add chain ip nat out "
+                   "{ type nat hook postrouting priority 100; }; add rule ip nat out "
+                   f"ip daddr {master.host.v4} tcp dport {HTTP_PORT} snat to {elsewhere}")
+    for node in tier.nodes:
+        node.start()
+    tier.settled()
+    content = os.urandom(1 << 20)
+    master.put("file", content)
+    everyone_knows([slave], "file")
+    check(slave.get("file") == content, "what the slave got")
+    answer = ask(slave, master, "file")
+    equal((answer.status, answer.body), (403, b"not a member\n"), "what is unsigned from there")
+    master.logged(rf"gate={HTTP_PORT} .*sender={elsewhere} .*not a member")
+
+
 @test("what a master lacks it fetches for a slave, and for nobody who wants the cached alone")
 def a_master_fetches(net):
     top, middle, bottom = net.add(3)

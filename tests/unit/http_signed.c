@@ -331,6 +331,7 @@ static void unsigned_changes_are_asked_for_a_signature(void **state)
 
 #define SLAVE_HOST "127.0.0.77"
 #define MASTER_HOST "127.0.0.2"
+#define STRANGER_HOST "127.9.9.9"
 
 static int start_backup(void **state)
 {
@@ -341,7 +342,8 @@ static int start_backup(void **state)
     };
 
     (void)state;
-    start_with(&(struct site_options){.key = KEY, .members = tier, .member_count = 3});
+    start_with(&(struct site_options){
+        .key = KEY, .members = tier, .member_count = 3, .nobroadcast = true});
     site_publish(&site, "paris", BALLOT_BACKUP, MASTER_HOST, MONO_NEVER);
     return 0;
 }
@@ -372,6 +374,159 @@ static void targets_of_any_length_are_sent_to_the_master(void **state)
     assert_true(told[0] > 0 && told[1] > 0);
 }
 
+static void heard(const char *node, const char *host)
+{
+    struct address from;
+
+    assert_true(address_parse(span_of(host), 0, &from));
+    heard_note(gate_heard(site.gate), span_of(node), &from);
+}
+
+/* From then on we sign as that node. The first request asks for a nonce, as nodes do. */
+static void become(const char *node, const char *host)
+{
+    char claim[512];
+    struct answer a;
+
+    challenge_client_free(client);
+    client = challenge_client_new(node, SITE_DOMAIN);
+    snprintf(claim, sizeof(claim),
+             "Authorization: Pond node=\"%s\", domain=\"" SITE_DOMAIN "\", nonce=\"none\", nc=1, "
+             "mac=\"%064d\"\r\n",
+             node, 0);
+    ask_from(&site, host, "GET", "/example.com/a", claim, &a);
+    expect(&a, 401, NULL);
+    assert_true(
+        challenge_learn(client, span_of("site"), span_of(answer_header(&a, "WWW-Authenticate"))));
+    answer_free(&a);
+}
+
+static void expect_signed(const char *host, unsigned status, const char *body)
+{
+    struct challenge_claim claim;
+    char *headers = sign("GET", "/example.com/a", "", &claim);
+    struct answer a;
+
+    ask_from(&site, host, "GET", "/example.com/a", headers, &a);
+    expect(&a, status, body);
+    answer_free(&a);
+    free(headers);
+}
+
+static void a_node_is_itself_wherever_it_speaks_from(void **state)
+{
+    (void)state;
+    heard("gw2", MASTER_HOST);
+    heard("web7", SLAVE_HOST);
+    become("gw2", STRANGER_HOST);
+    expect_signed(STRANGER_HOST, 200, BODY);
+    expect_signed(SLAVE_HOST, 200, BODY);
+    become("web7", STRANGER_HOST);
+    expect_signed(STRANGER_HOST, 307, NULL);
+    expect_signed(SLAVE_HOST, 307, NULL);
+    become("web8", SLAVE_HOST); /* a key holder that was never heard */
+    expect_signed(SLAVE_HOST, 307, NULL);
+    expect_signed(STRANGER_HOST, 403, "not a member\n");
+}
+
+/* It may say the name of one that was heard: the signature tells. */
+static void a_stranger_is_refused_and_closed(void **state)
+{
+    static const struct {
+        const char *node, *scheme;
+        unsigned status;
+    } rows[] = {
+        {"gw2", "Basic", 403}, {"web8", "Pond", 403}, {"gw2", "Pond", 401}, {"", "Pond", 403}};
+    uint64_t wrong = gate_count(GATE_WRONG_KEY);
+    struct challenge_claim claim;
+    struct answer a;
+    char *headers;
+
+    (void)state;
+    heard("gw2", MASTER_HOST);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        char text[512];
+        int fd = site_connect_from(&site, STRANGER_HOST);
+        snprintf(text, sizeof(text),
+                 "GET /example.com/a HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s node=\"%s\", "
+                 "domain=\"example.com\", nonce=\"none\", nc=1, mac=\"%064d\"\r\n\r\n",
+                 rows[i].scheme, rows[i].node, 0);
+        send_text(fd, text);
+        read_answer(fd, false, &a);
+        expect(&a, rows[i].status, NULL);
+        assert_true(is_closed(fd));
+        answer_free(&a);
+        close(fd);
+    }
+    become("gw2", STRANGER_HOST);
+    headers = sign("GET", "/example.com/a", "Range: bytes=2-3\r\n", &claim);
+    headers[strlen("Range: bytes=")] = '1';
+    ask_from(&site, STRANGER_HOST, "GET", "/example.com/a", headers, &a);
+    expect(&a, 403, "it is signed with a key that this node does not have\n");
+    assert_int_equal(gate_count(GATE_WRONG_KEY), wrong + 1);
+    answer_free(&a);
+    free(headers);
+}
+
+struct recheck {
+    struct letter letter;
+    _Atomic bool done;
+};
+
+static void on_recheck(struct letter *letter)
+{
+    struct recheck *recheck = LETTER_OWNER(letter, struct recheck, letter);
+
+    http_recheck(site.http);
+    atomic_store(&recheck->done, true);
+}
+
+/* As after a reload. */
+static void look_again(void)
+{
+    struct recheck recheck = {.letter.read = on_recheck};
+
+    mailbox_post(site.mailbox, &recheck.letter);
+    while (!atomic_load(&recheck.done))
+        usleep(1000);
+}
+
+static void ask_signed_on(int fd)
+{
+    struct challenge_claim claim;
+    char *headers = sign("GET", "/example.com/a", "", &claim), *text;
+    struct answer a;
+
+    assert_true(
+        asprintf(&text, "GET /example.com/a HTTP/1.1\r\nHost: localhost\r\n%s\r\n", headers) > 0);
+    send_text(fd, text);
+    read_answer(fd, false, &a);
+    expect(&a, 200, BODY);
+    answer_free(&a);
+    free(headers);
+    free(text);
+}
+
+static void a_reload_cuts_who_speaks_from_elsewhere_once_it_is_no_member(void **state)
+{
+    const struct member others = site_member(SLAVE_HOST, MEMBER_SLAVE, "paris");
+    int fd;
+
+    (void)state;
+    heard("gw2", MASTER_HOST);
+    become("gw2", STRANGER_HOST);
+    fd = site_connect_from(&site, STRANGER_HOST);
+    ask_signed_on(fd);
+    look_again();
+    ask_signed_on(fd);
+    members_replace(site.members,
+                    &(struct members_options){
+                        .list = &others, .count = 1, .nets_given = true, .nobroadcast = true});
+    look_again();
+    assert_true(is_closed(fd));
+    close(fd);
+}
+
 int main(void)
 {
 #define ALONE(test) cmocka_unit_test_setup_teardown(test, start, stop)
@@ -386,6 +541,9 @@ int main(void)
         ALONE(a_signed_put_that_fails_midway_is_told_so),
         ALONE(unsigned_changes_are_asked_for_a_signature),
         BACKUP(targets_of_any_length_are_sent_to_the_master),
+        BACKUP(a_node_is_itself_wherever_it_speaks_from),
+        BACKUP(a_stranger_is_refused_and_closed),
+        BACKUP(a_reload_cuts_who_speaks_from_elsewhere_once_it_is_no_member),
     };
     return cmocka_run_group_tests_name("http_signed", tests, NULL, NULL);
 }

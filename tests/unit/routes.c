@@ -145,13 +145,43 @@ static void a_slave_is_sent_to_the_master_of_its_tier(void **state)
 {
     struct paris *p = *state;
     struct address slave = address("10.27.4.77"), master = address("10.27.4.1");
-    struct routes_answer answer = routes_serve(&p->routes, noon, &slave);
+    struct routes_answer answer = routes_serve(&p->routes, noon, &slave, NULL, 0);
 
     assert_int_equal(answer.serve, ROUTE_REDIRECT);
     assert_true(address_same_host(&answer.master, &master));
     assert_int_equal(answer.master.port, HTTP_PORT);
     publish(p, "paris", BALLOT_BACKUP, NULL);
-    assert_int_equal(routes_serve(&p->routes, noon, &slave).serve, ROUTE_NO_MASTER);
+    assert_int_equal(routes_serve(&p->routes, noon, &slave, NULL, 0).serve, ROUTE_NO_MASTER);
+}
+
+/* The best of the rows, and what goes with that. */
+static void a_host_of_several_addresses_is_judged_by_all(void **state)
+{
+    static const struct {
+        const char *from, *also, *host;
+        enum route_serve serve;
+        const char *tier;
+    } rows[] = {
+        {"10.9.9.9", "10.8.8.8", "10.9.9.9", ROUTE_REFUSE, ""},
+        {"10.9.9.9", "10.0.0.21", "10.0.0.21", ROUTE_REFUSE_SIBLING, ""},
+        {"10.0.0.21", "10.27.4.77", "10.0.0.21", ROUTE_SERVE_FETCH, "paris"},
+        {"10.27.4.77", "10.0.0.21", "10.27.4.77", ROUTE_SERVE_FETCH, "paris"},
+        {"10.0.0.21", "10.0.0.1", "10.0.0.21", ROUTE_SERVE_HELD, ""},
+        {"10.9.9.9", "192.168.0.9", "192.168.0.9", ROUTE_SERVE_HELD, ""},
+        {"10.27.4.2", "10.0.0.21", "10.0.0.21", ROUTE_SERVE_HELD, ""}, /* ours: as without it */
+        {"10.9.9.9", "10.27.4.2", "10.9.9.9", ROUTE_REFUSE, ""},       /* ours by now */
+    };
+    struct paris *p = *state;
+
+    publish(p, "paris", BALLOT_MASTER, "10.27.4.2");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct address from = address(rows[i].from), also = address(rows[i].also),
+                       host = address(rows[i].host);
+        struct routes_answer answer = routes_serve(&p->routes, noon, &from, &also, 1);
+        if (answer.serve != rows[i].serve || !address_same_host(&answer.host, &host) ||
+            strcmp(answer.tier, rows[i].tier) != 0)
+            fail_msg("row %zu: %d %s", i, (int)answer.serve, answer.tier);
+    }
 }
 
 /* Who was asked as the master of core may know of a newer one, until we do. */
@@ -307,6 +337,7 @@ int main(void)
         ON_PARIS(hosts_are_what_nets_files_and_elections_say),
         ON_PARIS(a_view_counts_until_it_is_stale),
         ON_PARIS(a_slave_is_sent_to_the_master_of_its_tier),
+        ON_PARIS(a_host_of_several_addresses_is_judged_by_all),
         ON_PARIS(a_redirect_leads_to_a_candidate_until_a_third_is_followed),
         cmocka_unit_test(strangers_are_peers_where_no_tier_has_roles),
         ON_PARIS(the_own_master_is_asked_before_the_one_above),

@@ -158,7 +158,8 @@ static void make_gate(struct site *site)
                                               .count = site->options.member_count,
                                               .own = &own,
                                               .own_count = 1,
-                                              .nets_given = site->options.member_count > 0});
+                                              .nets_given = site->options.member_count > 0,
+                                              .nobroadcast = site->options.nobroadcast});
     site->view = calloc(1, view_size());
     assert_non_null(site->view);
     site->routes = (struct routes){.members = site->members, .view = site->view};

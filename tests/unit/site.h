@@ -27,6 +27,7 @@ struct site_options {
     bool plain_get;     /* with a key: members need not sign to read */
     const struct member *members;
     size_t member_count; /* 0: no tiers */
+    bool nobroadcast;
 };
 
 struct site {

@@ -110,7 +110,8 @@ struct routes_answer place_serve(const struct sim *sim, const struct sim_node *n
 
     if (!sim->by_tiers)
         return answer;
-    answer = routes_serve(&node->routes, sim_node_mono(sim, node), &sim->nodes[asker].address);
+    answer =
+        routes_serve(&node->routes, sim_node_mono(sim, node), &sim->nodes[asker].address, NULL, 0);
     if (sim_planted(sim, SIM_FETCHES_FOR_ALL) && answer.serve != ROUTE_REFUSE)
         answer.serve = ROUTE_SERVE_FETCH;
     return answer;

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_HEARD_H
+#define POND_SRC_HEARD_H
+
+#include <stddef.h>
+
+#include "src/base/address.h"
+#include "src/base/text.h"
+
+/*
+ * From which addresses each node was last heard, in what it signed: so that a request which it
+ * signed is judged as its own, though it comes from another address of its host (design section 9).
+ *
+ * Give it only what has been let in and was signed: else strangers fill the table. Bounded: of the
+ * nodes the one that was unheard for longest makes room, and of a node's addresses likewise. All
+ * memory is taken at the start. Any thread, the election's too: the lock is held for a moment.
+ */
+enum { HEARD_NODES = 8192, HEARD_ADDRESSES = 4 };
+
+struct heard;
+struct heard *heard_new(void);
+void heard_free(struct heard *heard);
+
+void heard_note(struct heard *heard, struct span node, const struct address *from);
+
+/* The node's addresses, without ports, the one heard last first. How many. */
+size_t heard_find(struct heard *heard, struct span node, struct address out[HEARD_ADDRESSES]);
+
+#endif
