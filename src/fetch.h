@@ -41,13 +41,14 @@ struct fetch_options {
     void *arg;
     uint32_t connect_ms; /* how long a connection may take to come about; 0: FETCH_CONNECT_MS */
     uint32_t stall_s;    /* slower than FETCH_STALL_BYTES a second for so long; 0: FETCH_STALL_S */
+    uint32_t collect_s;  /* for a whole answer that is collected, or framed; 0: FETCH_COLLECT_S */
 };
 
 enum {
     FETCH_CONNECT_MS = 3000,
     FETCH_STALL_S = 10,
     FETCH_STALL_BYTES = 1024,
-    FETCH_COLLECT_S = 60,        /* at most, for a body that is collected */
+    FETCH_COLLECT_S = 60,        /* at most, for a body that is collected, or framed */
     FETCH_IDLE_S = 30,           /* connections are kept: less than servers keep them */
     FETCH_HOST_CONNECTIONS = 64, /* more requests wait for one of these */
     FETCH_CONNECTIONS = 512,
@@ -109,6 +110,7 @@ struct fetch_request {
     /* out: */
     struct address answered; /* who answers: `server`, or where that sent us. Stands before the
                                 first byte of a body; whose every fault is */
+    unsigned status;         /* of the last head that came; 0: none */
     enum fetch_result result;
     enum peer_fault fault;
     uint32_t retry_after_s; /* FETCH_BUSY: what it said; 0: nothing */

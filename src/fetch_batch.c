@@ -29,7 +29,9 @@ struct batch {
     bool framed;        /* by `request`; else its one member is asked for alone */
     size_t count, left; /* of members that were, and that are */
     struct transfer *members[FRAMES_MAX];
-    struct transfer *now; /* whose bytes come in; NULL: nobody's who is still here */
+    struct digest sums[FRAMES_MAX]; /* theirs, also of who is not here any more */
+    bool awaited[FRAMES_MAX];       /* asked for, and its frame has not come */
+    struct transfer *now;           /* whose bytes come in; NULL: nobody's who is still here */
     struct frames frames;
     struct fetch_request request;
 };
@@ -168,32 +170,37 @@ static void ask_alone(struct batch *batch, struct transfer *member)
     mailbox_post(batch->fetch->mailbox, &member->letter);
 }
 
-static struct transfer *find_member(const struct batch *batch, const struct digest *sha256)
+/* Its place; `count`: it never was among them. */
+static size_t find_place(const struct batch *batch, const struct digest *sha256)
 {
-    for (size_t i = 0; i < batch->count; i++) {
-        struct transfer *member = batch->members[i];
-        if (member && digest_same(member->request->whole, sha256))
-            return member;
-    }
-    return NULL;
+    size_t i = 0;
+
+    while (i < batch->count && !digest_same(&batch->sums[i], sha256))
+        i++;
+    return i;
 }
 
 /* ---- what comes back ------------------------------------------------------------------------ */
 
+/* False: nobody asked for it, or it has come already. One of another length than it should have is
+ * as good as none: its manifest may be what is wrong. */
 static bool take_frame(struct batch *batch)
 {
     const struct frame *frame = &batch->frames.frame;
-    struct transfer *member = find_member(batch, &frame->sha256);
+    size_t place = find_place(batch, &frame->sha256);
+    struct transfer *member;
 
     batch->now = NULL;
+    if (place == batch->count || !batch->awaited[place])
+        return false;
+    batch->awaited[place] = false;
+    member = batch->members[place];
     if (!member)
         return true; /* nobody waits for it any more */
-    if (frame->status != 200) {
+    if (frame->status != 200 || frame->len != member->request->total) {
         ask_alone(batch, member);
         return true;
     }
-    if (frame->len != member->request->total)
-        return false;
     member->request->answered = batch->request.answered;
     batch->now = member;
     return true;
@@ -245,7 +252,23 @@ static bool take_bytes(struct fetch_request *request, const void *bytes, size_t 
 /* It has not heard of batches, or has other ideas of them. */
 static bool is_not_understood(const struct fetch_request *request)
 {
-    return request->result == FETCH_NOT_FOUND ||
+    switch (request->status) {
+    case 400:
+    case 404:
+    case 405:
+        return true;
+    case 200:
+        return request->result == FETCH_FAULT &&
+               (request->fault == PEER_WRONG_ANSWER || request->fault == PEER_ENDLESS_BODY);
+    default:
+        return false;
+    }
+}
+
+/* Does it say something of each, and not of the batch or the server? */
+static bool is_to_be_asked_alone(const struct fetch_request *request)
+{
+    return request->result == FETCH_OK || request->result == FETCH_NOT_FOUND ||
            (request->result == FETCH_FAULT &&
             (request->fault == PEER_WRONG_ANSWER || request->fault == PEER_ENDLESS_BODY));
 }
@@ -264,7 +287,7 @@ static void finish_with_batch(struct batch *batch, struct transfer *member)
 static void batch_done(struct fetch_request *request)
 {
     struct batch *batch = request->owner;
-    bool alone = request->result == FETCH_OK || is_not_understood(request);
+    bool alone = is_to_be_asked_alone(request);
 
     MUST_BE(batch, BATCH_MAGIC);
     if (is_not_understood(request))
@@ -298,7 +321,8 @@ static void write_target(struct batch *batch)
             continue;
         if (!first)
             text_putc(&target, ',');
-        text_hex(&target, batch->members[i]->request->whole, sizeof(struct digest));
+        text_hex(&target, batch->sums[i].bytes, sizeof(struct digest));
+        batch->awaited[i] = true;
         first = false;
     }
     MUST(!target.full);
@@ -370,10 +394,13 @@ bool batch_take(struct transfer *transfer)
         return false;
     MUST(request->take && request->total > 0 && request->total <= FRAME_CONTENT_MAX);
     batch = find(fetch, request, &under_way);
+    if (batch && find_place(batch, request->whole) < batch->count)
+        return false; /* a list has each sum once */
     if (!batch) {
         batch = batch_new(fetch, request);
         go_later(batch, under_way ? BATCH_PATIENCE_NS : 0);
     }
+    batch->sums[batch->count] = *request->whole;
     batch->members[batch->count++] = transfer;
     batch->left++;
     transfer->batch = batch;

@@ -418,6 +418,7 @@ void transfer_finish(struct transfer *transfer, struct fetch_verdict verdict)
 {
     struct fetch_request *request = transfer->request;
 
+    request->status = transfer->answer.status;
     request->result = verdict.result;
     request->fault = verdict.fault;
     request->inner = NULL;
@@ -449,13 +450,15 @@ static void set_limits(struct transfer *transfer)
     const struct fetch_options *options = &transfer->fetch->options;
     CURL *easy = transfer->easy;
     bool is_small = transfer->request->most <= SMALL_BUFFER_BYTES;
+    bool has_end = !transfer->request->take || transfer->request->framed;
+    long collect_s = options->collect_s ? options->collect_s : FETCH_COLLECT_S;
     long buffer = transfer->request->framed ? FRAMED_BUFFER_BYTES : BUFFER_BYTES;
 
     SET(easy, CURLOPT_BUFFERSIZE, is_small ? (long)SMALL_BUFFER_BYTES : buffer);
     SET(easy, CURLOPT_CONNECTTIMEOUT_MS,
         (long)(options->connect_ms ? options->connect_ms : FETCH_CONNECT_MS));
     SET(easy, CURLOPT_LOW_SPEED_TIME, (long)(options->stall_s ? options->stall_s : FETCH_STALL_S));
-    SET(easy, CURLOPT_TIMEOUT, transfer->request->take ? 0L : (long)FETCH_COLLECT_S);
+    SET(easy, CURLOPT_TIMEOUT, has_end ? collect_s : 0L);
 }
 
 static void set_callbacks(struct transfer *transfer)

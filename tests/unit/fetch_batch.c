@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/clock.h"
 #include "src/fetch.h"
 #include "src/frames.h"
 #include "tests/unit/fetch_bench.h"
@@ -21,14 +22,15 @@ enum { COUNT = 9, ANOTHER = COUNT, LEN = 100 };
 enum mood {
     HONEST,
     LACKS_SOME,  /* every other one is 503 */
-    OLD,         /* it knows no batches */
+    OLD,         /* it knows no batches: `status` */
     BREAKS_OFF,  /* in the second content */
     ENDS_EARLY,  /* well-formed, with two */
     ENDS_WITHIN, /* the second, without a word */
     BABBLES,     /* behind the first */
-    OTHER_LEN,   /* than was asked for */
+    OTHER_LEN,   /* than was asked for, in the first frame */
     OTHER_BYTES, /* in the last one asked for */
     OTHER_ONES,  /* that nobody asked for, first of all */
+    ONE_TWICE,   /* the first */
     WAITS,       /* behind the first, until it is released */
     SAYS_LATER,  /* 503 to the batch */
     REFUSES
@@ -36,6 +38,7 @@ enum mood {
 
 static struct {
     enum mood mood;
+    unsigned status;                  /* of the head where it is OLD */
     _Atomic unsigned alone, together; /* requests */
     _Atomic bool released;
     char list[2048]; /* what was asked for together */
@@ -63,7 +66,7 @@ static size_t number_of(struct span hex)
 
 static bool send_frame(int fd, size_t number, unsigned status)
 {
-    size_t len = bench.mood == OTHER_LEN ? LEN - 1 : LEN;
+    size_t len = bench.mood == OTHER_LEN && number == COUNT - 1 ? LEN - 1 : LEN;
     char hex[DIGEST_HEX_SIZE], bytes[LEN];
 
     memcpy(bytes, bench.bytes[number], LEN);
@@ -91,6 +94,8 @@ static bool play_frames(const struct serve_request *request, struct span list)
     serve_text(request->fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     if (bench.mood == OTHER_ONES)
         send_frame(request->fd, ANOTHER, 200);
+    if (bench.mood == ONE_TWICE)
+        send_frame(request->fd, numbers[count - 1], 200);
     for (size_t i = count; i-- > 0; sent++) { /* in any order */
         if (sent == 1 && bench.mood == WAITS)
             until_released();
@@ -116,7 +121,7 @@ static bool play_batch(const struct serve_request *request, struct span list)
 {
     switch (bench.mood) {
     case OLD:
-        return serve_text(request->fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        return serve_text(request->fd, "HTTP/1.1 %u No\r\nContent-Length: 0\r\n\r\n", bench.status);
     case SAYS_LATER:
         return serve_text(request->fd, "HTTP/1.1 503 Later\r\nRetry-After: 7\r\n"
                                        "Content-Length: 0\r\n\r\n");
@@ -200,6 +205,7 @@ static void wait_for_all(void)
 static void begin(enum mood mood)
 {
     bench.mood = mood;
+    bench.status = 404;
     bench.alone = bench.together = 0;
     bench.released = false;
     for (size_t i = 0; i <= ANOTHER; i++) {
@@ -261,8 +267,9 @@ static void what_does_not_come_is_asked_for_alone(void **state)
     static const struct {
         enum mood mood;
         unsigned alone;
-    } rows[] = {{LACKS_SOME, COUNT / 2}, {ENDS_EARLY, COUNT - 2}, {BABBLES, COUNT - 1},
-                {OTHER_LEN, COUNT},      {OTHER_ONES, 0},         {OLD, COUNT}};
+    } rows[] = {
+        {LACKS_SOME, COUNT / 2}, {ENDS_EARLY, COUNT - 2}, {BABBLES, COUNT - 1}, {OTHER_LEN, 1},
+        {OTHER_ONES, COUNT},     {ONE_TWICE, COUNT - 1},  {OLD, COUNT}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -274,15 +281,57 @@ static void what_does_not_come_is_asked_for_alone(void **state)
     }
 }
 
+/* 410, 504 and 508 say something of what was asked for. */
 static void who_knows_no_batches_is_asked_for_none_again(void **state)
 {
+    static const struct {
+        unsigned status, together;
+    } rows[] = {{400, 1}, {404, 1}, {405, 1}, {410, 2}, {504, 2}, {508, 2}};
+
     (void)state;
-    run(OLD);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        begin(OLD);
+        bench.status = rows[i].status;
+        ask_all();
+        wait_for_all();
+        ask_all();
+        wait_for_all();
+        expect_all();
+        assert_int_equal(bench.together, rows[i].together);
+        assert_int_equal(bench.alone, 2 * COUNT);
+        end();
+    }
+}
+
+/* What nobody asked for keeps nobody waiting: who sends it is asked for no batch again. */
+static void who_sends_what_nobody_asked_for_is_asked_for_no_batch_again(void **state)
+{
+    (void)state;
+    run(OTHER_ONES);
     ask_all();
     wait_for_all();
     expect_all();
     assert_int_equal(bench.together, 1);
-    assert_int_equal(bench.alone, 2 * COUNT);
+    end();
+}
+
+/* However steadily it comes. */
+static void a_batch_is_not_waited_for_for_ever(void **state)
+{
+    mono_t asked = clock_mono();
+
+    (void)state;
+    begin(WAITS);
+    fetch_free(bench.fetch);
+    bench.fetch = fetch_new(&(struct fetch_options){
+        .node = "web1", .domain = "example.com", .stall_s = 60, .collect_s = 1});
+    ask_all();
+    wait_for_all();
+    assert_true(mono_between(asked, clock_mono()) < MONO_S(40));
+    for (size_t i = 0; i < COUNT - 1; i++) {
+        assert_int_equal(bench.asked[i].request.result, FETCH_FAULT);
+        assert_int_equal(bench.asked[i].request.fault, PEER_SILENT);
+    }
     end();
 }
 
@@ -439,6 +488,8 @@ int main(void)
         cmocka_unit_test(one_alone_waits_for_no_company),
         cmocka_unit_test(what_does_not_come_is_asked_for_alone),
         cmocka_unit_test(who_knows_no_batches_is_asked_for_none_again),
+        cmocka_unit_test(who_sends_what_nobody_asked_for_is_asked_for_no_batch_again),
+        cmocka_unit_test(a_batch_is_not_waited_for_for_ever),
         cmocka_unit_test(what_befalls_the_connection_befalls_all_that_are_left),
         cmocka_unit_test(who_breaks_off_is_blamed_for_that_one),
         cmocka_unit_test(who_says_later_says_it_of_each),
