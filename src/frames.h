@@ -13,10 +13,11 @@
  *
  *     GET /.pond/contents?of=SHA256,SHA256,...
  *
- * is answered by one frame for each, in whatever order they are there: so a slow one delays nobody.
- * A frame is a line, "SHA256 STATUS LENGTH\n", and so many bytes. STATUS is what the content would
- * be answered with alone, and LENGTH is 0 where that is not 200: whoever asked asks for that one
- * alone then, and gets its answer signed. Nothing of a frame is signed but by the content's digest.
+ * with each sum once is answered by one frame for each, in whatever order they are there: so a slow
+ * one delays nobody. A frame is a line, "SHA256 STATUS LENGTH\n", and so many bytes. STATUS is what
+ * the content would be answered with alone, and LENGTH is 0 where that is not 200: whoever asked
+ * asks for that one alone then, and gets its answer signed. Nothing of a frame is signed but by the
+ * content's digest.
  *
  * This writes and reads frames; pure.
  */

@@ -301,14 +301,25 @@ static bool look_up_all(struct contents *c)
     return all;
 }
 
+static bool is_there(const struct contents *c, const struct digest *sha256)
+{
+    size_t i = 0;
+
+    while (i < c->count && !digest_same(&c->list[i].sha256, sha256))
+        i++;
+    return i < c->count;
+}
+
 static bool read_list(struct contents *c, struct span list)
 {
-    bool wrong = false;
+    bool wrong = false, twice = false;
 
-    while (c->count < FRAMES_MAX && frames_next(&list, &c->list[c->count].sha256, &wrong))
+    while (c->count < FRAMES_MAX && frames_next(&list, &c->list[c->count].sha256, &wrong)) {
+        twice = twice || is_there(c, &c->list[c->count].sha256);
         c->count++;
+    }
     c->unsent = c->count;
-    return c->count > 0 && list.len == 0 && !wrong;
+    return c->count > 0 && list.len == 0 && !wrong && !twice;
 }
 
 enum step contents_step(struct request *r)
@@ -324,7 +335,8 @@ enum step contents_step(struct request *r)
     r->work = c;
     r->work_end = contents_end;
     if (!span_is(span_take(&list, '='), "of") || !read_list(c, list))
-        return reply_refuse(r, 400, "of= is a list of SHA-256 sums, with commas between them");
+        return reply_refuse(r, 400,
+                            "of= is a list of SHA-256 sums, each once, with commas between them");
     all = look_up_all(c);
     reply_begin(&reply, r, MHD_HTTP_OK);
     reply.vouched = true;

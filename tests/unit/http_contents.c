@@ -306,12 +306,22 @@ static void a_client_that_vanishes_is_noticed(void **state)
     until(&script.left, 2);
 }
 
+static void expect_refused(const struct digest *sums, size_t count)
+{
+    char target[4096];
+    struct answer a;
+
+    write_target(sums, count, target, sizeof(target));
+    ask_from(&site, SLAVE_HOST, "GET", target, "", &a);
+    expect(&a, 400, NULL);
+    answer_free(&a);
+}
+
 static void a_list_that_is_none_is_refused(void **state)
 {
     static const char *const wrong[] = {FRAMES_PATH, FRAMES_PATH "?of=", FRAMES_PATH "?of=abc",
                                         FRAMES_PATH "?to=7"};
     struct digest sums[FRAMES_MAX + 1];
-    char target[4096];
     struct answer a;
 
     (void)state;
@@ -320,11 +330,11 @@ static void a_list_that_is_none_is_refused(void **state)
         expect(&a, 400, NULL);
         answer_free(&a);
     }
-    memset(sums, 7, sizeof(sums));
-    write_target(sums, FRAMES_MAX + 1, target, sizeof(target));
-    ask_from(&site, SLAVE_HOST, "GET", target, "", &a);
-    expect(&a, 400, NULL);
-    answer_free(&a);
+    for (size_t i = 0; i <= FRAMES_MAX; i++)
+        memset(&sums[i], 7 + (int)i, sizeof(sums[i]));
+    expect_refused(sums, FRAMES_MAX + 1);
+    sums[7] = sums[2];
+    expect_refused(sums, 8);
 }
 
 int main(void)
