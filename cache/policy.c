@@ -189,6 +189,7 @@ void policy_load(struct store *store)
             kept |= span_is(line, kinds[i].word) ? kinds[i].bit : 0;
     }
     atomic_store(&store->kept, kept);
+    store->noted = kept;
 }
 
 static bool write_kept(const struct home *home, unsigned kept)
@@ -209,6 +210,7 @@ static enum store_status note_kept(struct store *store, unsigned kept)
     unsigned less = (atomic_fetch_or(&store->kept, kept) | kept) & ~kept;
 
     if (write_kept(&store->home, kept)) {
+        store->noted = kept;
         atomic_fetch_and(&store->kept, ~less);
         if (atomic_load(&store->mark_anew))
             atomic_fetch_or(&store->kept, less);
@@ -258,10 +260,10 @@ static void give_up_place(struct store *store)
 
     if (!(policy & POLICY_SET))
         return;
-    if (policy & POLICY_KEEPS & ~kept || (policy & POLICY_KEEPS && kept & POLICY_LOST)) {
+    if (policy & POLICY_KEEPS)
         kept = (kept & ~(unsigned)POLICY_LOST) | (policy & POLICY_KEEPS);
+    if (kept != store->noted)
         note_kept(store, kept);
-    }
     if (!(kept & ~policy) || keeps_on(policy)) {
         store->mark_walk.going = false;
         return;

@@ -83,6 +83,7 @@ struct store {
     _Atomic uint64_t cache_size; /* that of the options, to begin with */
     _Atomic unsigned policy;     /* POLICY_ bits; 0: none was set */
     _Atomic unsigned kept;       /* POLICY_KEEP_ALL, POLICY_PIN_OWN: what earlier ones kept, too */
+    _Atomic unsigned noted;      /* the porter's: what of that its file says */
     atomic_bool mark_anew;       /* a place was left: what it kept is to be marked */
     atomic_bool want_anew;       /* all is wanted from now on: go through the names */
     atomic_bool left_off;        /* long work on catalogue and journal is ended early */
