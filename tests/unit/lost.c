@@ -43,6 +43,16 @@ static uint64_t rotten(struct store *store)
     return report.rotten;
 }
 
+/* What verify has found is mended by the porter: soon, and for good. */
+static bool is_mended(struct store *store)
+{
+    struct timespec pause = {.tv_nsec = 2000000};
+
+    for (int i = 0; i < 1000 && rotten(store) > 0; i++)
+        nanosleep(&pause, NULL);
+    return rotten(store) == 0;
+}
+
 static void no_entry(void *arg, const struct store_entry *entry)
 {
     (void)arg;
@@ -173,7 +183,8 @@ static void a_journal_is_not_written_anew_without_what_the_catalogue_lost(void *
     assert_non_null(*state);
     rotten(*state);
     assert_all_there(*state);
-    assert_int_equal(rotten(*state), 0);
+    assert_true(is_mended(*state));
+    assert_all_there(*state);
 }
 
 int main(void)
