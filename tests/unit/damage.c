@@ -283,6 +283,16 @@ static void a_start_that_makes_it_anew_ends_where_the_node_stops(void **state)
     assert_all_there(*state);
 }
 
+/* The porter writes the journal anew, soon. */
+static bool is_mended(struct store *store)
+{
+    struct timespec pause = {.tv_nsec = 2000000};
+
+    for (int i = 0; i < 1000 && verified(store).rotten > 0; i++)
+        nanosleep(&pause, NULL);
+    return verified(store).rotten == 0;
+}
+
 static void a_journal_that_is_gone_is_written_anew(void **state)
 {
     fill(*state);
@@ -290,7 +300,7 @@ static void a_journal_that_is_gone_is_written_anew(void **state)
     on_home("rm manifests/*");
     open_again(state);
     assert_all_there(*state);
-    assert_int_equal(verified(*state).rotten, 0);
+    assert_true(is_mended(*state));
     assert_int_equal(home_put(*state, name_of(0), 0, length_of(0), NULL), STORE_OK);
     shut(state);
     on_home("rm -r catalogue");
