@@ -249,38 +249,3 @@ bool ledger_holding_is_in_step(struct view *view, const struct digest *sha256,
     return !h->wanted || (view_get(view, TABLE_WANTED, ledger_number(h->wanted, number), &value) &&
                           span_same(value, ledger_digest_key(sha256)));
 }
-
-/* ---- sums ----------------------------------------------------------------------------------- */
-
-static void entry_digest(const struct manifest *m, uint64_t lanes[4])
-{
-    char bytes[NAME_SIZE + 8 + 32];
-    size_t len = strlen(m->name) + 1;
-    struct digest digest;
-
-    memcpy(bytes, m->name, len);
-    ledger_number(m->version.bits, bytes + len);
-    memcpy(bytes + len + 8, m->sha256.bytes, 32);
-    digest_of(bytes, len + 8 + 32, &digest);
-    for (size_t i = 0; i < 4; i++)
-        lanes[i] = ledger_number_of((struct span){(const char *)digest.bytes + 8 * i, 8});
-}
-
-/* Adding each lane modulo 2^64 gives the same sum in any order, and can be undone. */
-void ledger_sum_add(uint64_t digest[4], const struct manifest *m)
-{
-    uint64_t lanes[4];
-
-    entry_digest(m, lanes);
-    for (size_t i = 0; i < 4; i++)
-        digest[i] += lanes[i];
-}
-
-void ledger_sum_subtract(uint64_t digest[4], const struct manifest *m)
-{
-    uint64_t lanes[4];
-
-    entry_digest(m, lanes);
-    for (size_t i = 0; i < 4; i++)
-        digest[i] -= lanes[i];
-}

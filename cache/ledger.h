@@ -74,9 +74,6 @@ enum { LEDGER_USES_FETCHED = 0, LEDGER_USES_OWN = 1 };
 struct span ledger_number(uint64_t n, char out[8]);
 uint64_t ledger_number_of(struct span bytes);
 
-/* What an entry adds to the digest over all of them. */
-void ledger_sum_add(uint64_t digest[4], const struct manifest *m);
-
 /* ---- changing ------------------------------------------------------------------------------- */
 
 struct ledger {

@@ -4,6 +4,7 @@
 
 #include "cache/ledger.h"
 #include "cache/ledger_inner.h"
+#include "cache/sum.h"
 #include "src/base/must.h"
 
 /* How one change keeps all tables, and the sums in meta, in step. */
@@ -176,7 +177,7 @@ static void retire(struct ledger *ledger, const struct record *old)
     char number[8], key[TOMBSTONE_KEY];
 
     view_delete(ledger->view, TABLE_CHANGES, ledger_number(old->sequence, number));
-    ledger_sum_subtract(ledger->meta.digest, m);
+    sum_subtract(ledger->meta.digest, m);
     ledger->meta.live_bytes -= old->text.len;
     if (old->unconfirmed) {
         ledger->meta.unconfirmed--;
@@ -199,7 +200,7 @@ static void enter(struct ledger *ledger, const struct record *record, struct spa
 
     view_put(ledger->view, TABLE_NAMES, key, record_encode(record, key, bytes));
     view_put(ledger->view, TABLE_CHANGES, ledger_number(record->sequence, number), key);
-    ledger_sum_add(ledger->meta.digest, m);
+    sum_add(ledger->meta.digest, m);
     ledger->meta.live_bytes += record->text.len;
     if (version_newer(m->version, ledger->meta.clock))
         ledger->meta.clock = m->version;

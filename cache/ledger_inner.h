@@ -24,9 +24,6 @@ bool ledger_can_go(const struct holding *holding);
 /* In which class of TABLE_USES it stands then: LEDGER_USES_. */
 int ledger_class(const struct holding *holding);
 
-/* Takes out of the sum what ledger_sum_add has added. */
-void ledger_sum_subtract(uint64_t digest[4], const struct manifest *m);
-
 /* Counts and logs that something cannot be read. */
 enum store_status ledger_rotten(const char *what, struct span key);
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cache/store_inner.h"
+#include "cache/sum.h"
 #include "src/base/must.h"
 
 /* The catalogue by ranges of names, for whoever compares it with another one. */
@@ -80,17 +81,17 @@ struct cutting {
     size_t left;   /* ranges that may still be begun */
     char first[NAME_SIZE];
     uint64_t count;
-    uint64_t digest[4];
+    uint64_t lanes[SUM_LANES];
     store_range_visit *visit;
     void *arg;
 };
 
 static void end_range(struct cutting *cutting)
 {
-    struct store_range range = {.first = span_of(cutting->first), .count = cutting->count};
+    struct store_range range = {.first = span_of(cutting->first),
+                                .count = cutting->count,
+                                .digest = sum_digest(cutting->lanes)};
 
-    for (size_t i = 0; i < 4; i++)
-        ledger_number(cutting->digest[i], (char *)range.digest.bytes + 8 * i);
     cutting->visit(cutting->arg, &range);
 }
 
@@ -98,7 +99,7 @@ static void begin_range(struct cutting *cutting, struct span first)
 {
     MUST(span_copy(first, cutting->first, sizeof(cutting->first)));
     cutting->count = 0;
-    memset(cutting->digest, 0, sizeof(cutting->digest));
+    memset(cutting->lanes, 0, sizeof(cutting->lanes));
     cutting->left--;
 }
 
@@ -116,7 +117,7 @@ static bool add_to_range(void *arg, struct span key, struct span value)
         begin_range(cutting, span_of(record.manifest.name));
     }
     cutting->count++;
-    ledger_sum_add(cutting->digest, &record.manifest);
+    sum_add(cutting->lanes, &record.manifest);
     return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "cache/lists.h"
 #include "cache/store_inner.h"
+#include "cache/sum.h"
 #include "src/base/must.h"
 
 /* What reads the catalogue for others. No view outlives a call, or a visit. */
@@ -263,13 +264,11 @@ static enum store_status read_meta(struct store *store, struct meta *out)
 void store_head(struct store *store, struct store_head *out)
 {
     struct meta meta;
-    char *at = (char *)out->digest.bytes;
 
     read_meta(store, &meta);
     out->store_id = meta.store_id;
     out->sequence = meta.sequence;
-    for (size_t i = 0; i < 4; i++)
-        ledger_number(meta.digest[i], at + 8 * i);
+    out->digest = sum_digest(meta.digest);
 }
 
 static int64_t busy_ns(struct store *store)

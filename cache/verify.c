@@ -8,6 +8,7 @@
 
 #include "cache/lists.h"
 #include "cache/store_inner.h"
+#include "cache/sum.h"
 #include "src/base/must.h"
 #include "src/base/stats.h"
 
@@ -57,7 +58,7 @@ static void check_record(struct verifying *v, struct view *view, struct span key
     }
     v->report->objects++;
     *(record.manifest.deleted ? &sums->tombstones : &sums->objects) += 1;
-    ledger_sum_add(sums->digest, &record.manifest);
+    sum_add(sums->digest, &record.manifest);
 }
 
 static void check_names(struct verifying *v, struct sums *sums)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cache/manifest.h"
+#include "cache/survey.h"
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/clock.h"
@@ -22,27 +23,15 @@ static void blame(struct adoption *adoption, const struct adoption_source *sourc
     log_warn("%s sent a wrong manifest: %s", address_text(&source->server, from), what);
 }
 
-enum { ORDERED = 440 /* bytes of a name by which the catalogue's order can be told */ };
-
-bool adoption_is_forward(struct span before, struct span name)
-{
-    size_t least = before.len < name.len ? before.len : name.len;
-    int order = memcmp(before.at, name.at, least < ORDERED ? least : ORDERED);
-
-    if (order == 0 && least >= ORDERED)
-        return !span_same(before, name);
-    return order < 0 || (order == 0 && name.len > before.len);
-}
-
 static bool is_in_place(const struct adoption *adoption, const struct adoption_source *source,
                         struct span name)
 {
     struct span last = span_of(adoption->last);
 
-    if (last.len ? !adoption_is_forward(last, name)
-                 : !span_same(source->from, name) && !adoption_is_forward(source->from, name))
+    if (last.len ? !survey_is_forward(last, name)
+                 : !span_same(source->from, name) && !survey_is_forward(source->from, name))
         return false;
-    return !source->to.len || adoption_is_forward(name, source->to);
+    return !source->to.len || survey_is_forward(name, source->to);
 }
 
 /* Holds one manifest against what it was asked as. False, and the blame is laid, where it is not

@@ -39,10 +39,6 @@ struct adoption_source {
     struct span from, to; /* empty: no end there */
 };
 
-/* Does the name stand behind the other one in every catalogue, as far as can be told from outside?
- */
-bool adoption_is_forward(struct span before, struct span name);
-
 /* Any thread. False: something in it is wrong; those before that are adopted nevertheless, and the
  * result is EXCHANGE_FAULTY whatever comes of them. */
 bool adoption_read(struct adoption *adoption, struct span bytes,

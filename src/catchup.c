@@ -5,30 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/survey.h"
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/bygone.h"
 #include "src/clock.h"
 
-enum {
-    CATCHUP_MAGIC = 0x63617463,
-    DEPTH_MAX = 6, /* of cuts: more names than that are in no catalogue */
-    PAGE_COST = 32 /* a page counts as so many names at least */
-};
-
-/* A range that is still to be looked at. */
-struct piece {
-    char from[NAME_SIZE];
-    char to[NAME_SIZE];
-    unsigned depth;
-    bool read; /* not cut any more */
-};
+enum { CATCHUP_MAGIC = 0x63617463 };
 
 /* A page on its way into the store. */
 struct page {
     struct catchup *catchup;
     bool busy;
-    struct piece piece; /* what it covers */
+    struct survey_piece piece; /* what it covers */
     char *body;
     struct adoption adoption;
     struct letter letter;
@@ -44,32 +33,26 @@ struct catchup {
     bool failed; /* nothing more is asked for */
     bool forgets;
 
-    bool asking; /* then the rest belongs to the thread that deals with the answer */
-    struct piece piece;
+    bool asking;       /* then the rest belongs to the thread that deals with the answer */
     struct page *page; /* where the answer goes, if it is one */
     struct fetch_request request;
     struct letter answered, compared;
     struct task compare;
-    struct catchup_end comparison; /* its result */
-    bool senseless;                /* what was to be compared */
-    unsigned requests;
-    uint64_t credit; /* names that may still come; see CATCHUP_SPARE */
+    enum survey_verdict compared_well;
 
-    struct piece *todo; /* the next one is the last: in the order of names */
-    size_t todo_count, todo_room;
+    struct survey survey;
     struct page pages[CATCHUP_PAGES];
 };
 
 /* ---- what is to be done ---------------------------------------------------------------------- */
 
-static struct piece *push(struct catchup *c)
+static void make_room(struct survey *survey)
 {
-    if (c->todo_count == c->todo_room) {
-        c->todo_room = c->todo_room ? 2 * c->todo_room : 16;
-        c->todo = realloc(c->todo, c->todo_room * sizeof(*c->todo));
-        MUST(c->todo != NULL);
-    }
-    return memset(&c->todo[c->todo_count++], 0, sizeof(*c->todo));
+    if (survey->room - survey->count >= SURVEY_ROOM)
+        return;
+    survey->room = survey->count + SURVEY_ROOM;
+    survey->todo = realloc(survey->todo, survey->room * sizeof(*survey->todo));
+    MUST(survey->todo != NULL);
 }
 
 /* The worst counts. */
@@ -83,28 +66,26 @@ static void note(struct catchup *c, enum exchange_result result, enum peer_fault
     c->failed = c->failed || result != EXCHANGE_AHEAD;
 }
 
-static void lied(struct catchup *c, const char *what)
+static void judge(struct catchup *c, enum survey_verdict verdict)
 {
     char server[ADDRESS_TEXT_SIZE];
 
+    if (verdict == SURVEY_FINE)
+        return;
+    if (verdict == SURVEY_OTHER_STORE || verdict == SURVEY_UNREAD) {
+        note(c, EXCHANGE_FAILED, PEER_FINE);
+        return;
+    }
     log_warn("%s: its catalogue makes no sense: %s", address_text(&c->options.server, server),
-             what);
+             survey_sentence(verdict));
     note(c, EXCHANGE_FAULTY, PEER_WRONG_ANSWER);
-}
-
-static void spend(struct catchup *c, uint64_t names)
-{
-    if (names > c->credit)
-        lied(c, "it goes on long after all that there was said to be");
-    else
-        c->credit -= names;
 }
 
 static void finish(struct catchup *c)
 {
     c->options.done(c->options.arg, &c->end);
     free(c->request.body);
-    free(c->todo);
+    free(c->survey.todo);
     c->magic = 0;
     free(c);
 }
@@ -136,9 +117,9 @@ static void go_on(struct catchup *c)
         return;
     if (!*c->options.comparer)
         note(c, EXCHANGE_FAILED, PEER_FINE);
-    if ((c->failed || c->todo_count == 0) && !is_adopting(c))
+    if ((c->failed || c->survey.count == 0) && !is_adopting(c))
         finish(c);
-    else if (!c->failed && c->todo_count > 0 && free_page(c))
+    else if (!c->failed && c->survey.count > 0 && free_page(c))
         ask(c);
 }
 
@@ -208,8 +189,8 @@ static void cut_page(struct catchup *c)
                                      .routes = c->options.routes,
                                      .domain = c->options.domain,
                                      .ordered = true,
-                                     .from = span_of(c->piece.from),
-                                     .to = span_of(c->piece.to)};
+                                     .from = span_of(c->survey.piece.from),
+                                     .to = span_of(c->survey.piece.to)};
 
     page->body = c->request.body;
     page->adoption = (struct adoption){.done = adopted, .owner = page};
@@ -217,152 +198,51 @@ static void cut_page(struct catchup *c)
     (void)adoption_read(&page->adoption, (struct span){page->body, c->request.body_len}, &source);
 }
 
-/* What did not fit into this page begins with its last name, which comes once more. */
 static void take_page(struct catchup *c)
 {
     struct page *page = c->page;
-    struct span from = span_of(c->piece.from), last = span_of(page->adoption.last);
-    struct piece *rest;
 
     page->busy = true;
-    page->piece = c->piece;
-    spend(c, page->adoption.count > PAGE_COST ? page->adoption.count : PAGE_COST);
-    if (c->request.more && !adoption_is_forward(from, last)) {
-        lied(c, "a page does not go on from the one before it");
-    } else if (c->request.more) {
-        rest = push(c);
-        *rest = c->piece;
-        MUST(span_copy(last, rest->from, sizeof(rest->from)));
-        MUST(span_copy(last, page->piece.to, sizeof(page->piece.to)));
-    }
+    make_room(&c->survey);
+    judge(c, survey_page(&c->survey, page->adoption.count, span_of(page->adoption.last),
+                         c->request.more, &page->piece));
     adoption_begin(&page->adoption, c->options.store);
 }
 
 /* ---- ranges: the comparer's thread ----------------------------------------------------------- */
 
-struct part {
-    struct span first;
-    uint64_t count;
-    struct digest digest;
-};
-
-/* "COUNT DIGEST NAME" */
-static bool read_part(struct span *rest, struct part *part)
-{
-    struct span line = span_take(rest, '\n');
-    struct span count = span_take(&line, ' '), digest = span_take(&line, ' ');
-
-    part->first = line;
-    return span_u64(count, CATCHUP_NAMES_MAX, &part->count) && digest_parse(digest, &part->digest);
-}
-
-/* How many; 0 where they make no sense. The first one begins where we asked it to. */
-static size_t read_parts(const struct catchup *c, struct part parts[CATCHUP_PARTS + 1])
-{
-    struct span rest = {c->request.body, c->request.body_len};
-    size_t count = 0;
-
-    while (rest.len) {
-        if (count == CATCHUP_PARTS || !read_part(&rest, &parts[count]))
-            return 0;
-        if (count == 0 && !span_is(parts[0].first, c->piece.from))
-            return 0;
-        if (count > 0 && (name_check(parts[count].first, c->options.domain) != NAME_OK ||
-                          !adoption_is_forward(parts[count - 1].first, parts[count].first)))
-            return 0;
-        count++;
-    }
-    parts[count].first = span_of(c->piece.to);
-    if (count > 0 && *c->piece.to &&
-        !adoption_is_forward(parts[count - 1].first, parts[count].first))
-        return 0;
-    return count;
-}
-
 static void take_own(void *arg, const struct store_range *range)
 {
-    struct part *own = arg;
+    struct survey_part *own = arg;
 
     own->count = range->count;
     own->digest = range->digest;
 }
 
-/* Adjacent ranges that are to be read are read as one. */
-static void push_part(struct catchup *c, const struct part *part, struct span to, bool read)
+static bool sum_own(void *arg, struct span from, struct span to, struct survey_part *out)
 {
-    struct piece *piece = c->todo_count ? &c->todo[c->todo_count - 1] : NULL;
+    struct catchup *c = arg;
 
-    if (!piece || !read || !piece->read || piece->depth != c->piece.depth + 1 ||
-        !span_is(to, piece->from)) {
-        piece = push(c);
-        MUST(span_copy(to, piece->to, sizeof(piece->to)));
-        piece->depth = c->piece.depth + 1;
-        piece->read = read;
-    }
-    MUST(span_copy(part->first, piece->from, sizeof(piece->from)));
+    return store_ranges(c->options.store, from, to, 1, take_own, out) == STORE_OK;
 }
 
-static void compare_part(struct catchup *c, const struct part *part, struct span to)
+static bool forget_own(void *arg, struct span from, struct span to)
 {
-    struct part own = {.count = 0};
+    struct catchup *c = arg;
 
-    if (store_ranges(c->options.store, part->first, to, 1, take_own, &own) != STORE_OK) {
-        c->comparison.result = EXCHANGE_FAILED;
-        return;
-    }
-    if (own.count == part->count && digest_same(&own.digest, &part->digest))
-        return;
-    push_part(c, part, to,
-              part->count <= CATCHUP_SMALL || own.count == 0 || c->piece.depth == DEPTH_MAX);
-}
-
-/* So few that they are read in one go, rather than each part that differs by itself. */
-static bool are_few(const struct part *parts, size_t count)
-{
-    uint64_t names = 0;
-
-    for (size_t i = 0; i < count && names <= CATCHUP_SMALL; i++)
-        names = parts[i].count > CATCHUP_SMALL ? parts[i].count : names + parts[i].count;
-    return names > 0 && names <= CATCHUP_SMALL;
-}
-
-/* The whole range is gone there. */
-static void forget_part(struct catchup *c, const struct part *part, struct span to)
-{
-    if (c->forgets && bygone_forget(c->options.store, part->first, to, NULL) != STORE_OK)
-        c->comparison.result = EXCHANGE_FAILED;
-}
-
-/* From the last to the first: the first is then on top. */
-static void compare_parts(struct catchup *c, const struct part *parts, size_t count)
-{
-    if (are_few(parts, count)) {
-        push_part(c, &parts[0], parts[count].first, true);
-        return;
-    }
-    for (size_t i = count; i-- > 0;) {
-        if (parts[i].count > 0)
-            compare_part(c, &parts[i], parts[i + 1].first);
-        else
-            forget_part(c, &parts[i], parts[i + 1].first);
-    }
+    return bygone_forget(c->options.store, from, to, NULL) == STORE_OK;
 }
 
 static void compare(struct task *task)
 {
     struct catchup *c = TASK_OWNER(task, struct catchup, compare);
-    struct part *parts = calloc(CATCHUP_PARTS + 1, sizeof(*parts));
-    size_t count;
+    const struct survey_own own = {
+        .sum = sum_own, .gone = c->forgets ? forget_own : NULL, .arg = c};
 
     MUST_BE(c, CATCHUP_MAGIC);
-    MUST(parts != NULL);
-    count = read_parts(c, parts);
-    c->comparison = (struct catchup_end){.result = EXCHANGE_DONE};
-    c->senseless = count == 0 && (c->request.body_len > 0 || c->requests > 1);
-    for (size_t i = 0; i < count && c->requests == 1; i++)
-        c->credit += 2 * parts[i].count;
-    compare_parts(c, parts, count);
-    free(parts);
+    make_room(&c->survey);
+    c->compared_well =
+        survey_ranges(&c->survey, (struct span){c->request.body, c->request.body_len}, &own);
     mailbox_post(c->options.mailbox, &c->compared);
 }
 
@@ -372,10 +252,7 @@ static void read_compared(struct letter *letter)
 
     MUST_BE(c, CATCHUP_MAGIC);
     c->asking = false;
-    note(c, c->comparison.result, c->comparison.fault);
-    if (c->senseless)
-        lied(c, "its ranges of names are not those that were asked for");
-    spend(c, CATCHUP_PARTS);
+    judge(c, c->compared_well);
     go_on(c);
 }
 
@@ -399,10 +276,8 @@ static bool is_sound(struct catchup *c)
 
     if (request->result != FETCH_OK)
         judge_failure(c);
-    else if (request->store_id == 0)
-        note(c, EXCHANGE_FAULTY, PEER_WRONG_ANSWER);
-    else if (c->requests > 1 && request->store_id != c->end.store_id)
-        note(c, EXCHANGE_FAILED, PEER_FINE); /* it was made anew meanwhile */
+    else
+        judge(c, survey_answered(&c->survey, request->store_id, request->sequence_last));
     return !c->failed;
 }
 
@@ -410,8 +285,8 @@ static void take_first(struct catchup *c)
 {
     const struct routes *routes = c->options.routes;
 
-    c->end.store_id = c->request.store_id;
-    c->end.last = c->request.sequence_last;
+    c->end.store_id = c->survey.store_id;
+    c->end.last = c->survey.last;
     c->end.touch = c->request.touch;
     c->forgets = routes && store_may_forget(c->options.store, &c->end.touch) &&
                  routes_to(routes, clock_mono(), &c->options.server) & ROUTE_FOLLOWED;
@@ -424,9 +299,9 @@ static void read_answered(struct letter *letter)
 
     MUST_BE(c, CATCHUP_MAGIC);
     c->asking = false;
-    if (*c->options.comparer && is_sound(c) && c->requests == 1)
+    if (*c->options.comparer && is_sound(c) && c->survey.asked == 1)
         take_first(c);
-    if (!c->failed && !c->piece.read && *c->options.comparer) {
+    if (!c->failed && !c->survey.piece.read && *c->options.comparer) {
         c->asking = true;
         workers_post(*c->options.comparer, &c->compare);
         return;
@@ -445,7 +320,7 @@ static void fetched(struct fetch_request *request)
     struct catchup *c = request->owner;
 
     MUST_BE(c, CATCHUP_MAGIC);
-    if (request->result == FETCH_OK && c->piece.read)
+    if (request->result == FETCH_OK && c->survey.piece.read)
         cut_page(c);
     mailbox_post(c->options.mailbox, &c->answered);
 }
@@ -469,12 +344,12 @@ static void put_target(struct catchup *c)
     struct text target = TEXT_OVER(c->request.target);
     struct store_head own;
 
-    text_puts(&target, c->piece.read ? "/.pond/catalogue?" : "/.pond/ranges?");
-    put_name(&target, "from=", c->piece.from);
-    put_name(&target, "&to=", c->piece.to);
-    if (!c->piece.read)
-        text_printf(&target, "&parts=%d", CATCHUP_PARTS);
-    if (c->requests == 1) {
+    text_puts(&target, c->survey.piece.read ? "/.pond/catalogue?" : "/.pond/ranges?");
+    put_name(&target, "from=", c->survey.piece.from);
+    put_name(&target, "&to=", c->survey.piece.to);
+    if (!c->survey.piece.read)
+        text_printf(&target, "&parts=%d", SURVEY_PARTS);
+    if (c->survey.asked == 1) {
         store_head(c->options.store, &own);
         text_puts(&target, "&digest="); /* the same: nothing to send */
         text_hex(&target, own.digest.bytes, sizeof(own.digest.bytes));
@@ -490,10 +365,9 @@ static void ask(struct catchup *c)
                                         .most = CATCHUP_PAGE_MAX,
                                         .done = fetched,
                                         .owner = c};
-    c->piece = c->todo[--c->todo_count];
+    MUST(survey_next(&c->survey));
     c->page = free_page(c);
     c->asking = true;
-    c->requests++;
     put_target(c);
     fetch_submit(c->options.fetch, &c->request);
 }
@@ -505,7 +379,8 @@ void catchup_begin(const struct catchup_options *options)
     MUST(c != NULL);
     c->magic = CATCHUP_MAGIC;
     c->options = *options;
-    c->credit = CATCHUP_SPARE;
+    c->survey.domain = options->domain;
+    c->survey.small = CATCHUP_SMALL;
     c->answered.read = read_answered;
     c->compared.read = read_compared;
     c->compare.work = compare;
@@ -515,6 +390,7 @@ void catchup_begin(const struct catchup_options *options)
         c->pages[i].forget.work = forget;
         c->pages[i].forgot.read = read_forgot;
     }
-    push(c);
+    make_room(&c->survey);
+    survey_begin(&c->survey);
     go_on(c);
 }

@@ -9,23 +9,18 @@
 
 /*
  * Reads what is new to us of a catalogue in which we know no position, without reading all of it:
- * its ranges of names are compared with ours by their digests; what differs is cut into smaller
- * ranges, and read where it is small, or where we have nothing. The next page is asked for while
- * the one before is adopted. Where we were away for longer than removals are known (store_touch),
- * what we have and a master that we follow has not is forgotten. Begun, carried on and ended on the
- * main thread; what takes long is done on others.
+ * only the ranges of names that differ from ours (cache/survey.h decides which). The next page is
+ * asked for while the one before is adopted. Where we were away for longer than removals are known
+ * (store_touch), what we have and a master that we follow has not is forgotten. Begun, carried on
+ * and ended on the main thread; what takes long is done on others.
  *
- * A server that lies costs no more than an honest one with twice as many names as it said at first
- * that it has: a page or range counts as so many names at least, ranges must lie in what was asked
- * for and go forward, and what comes is checked as always. Whose does not is at fault.
+ * A server that lies costs no more than cache/survey.h says: ranges must lie in what was asked for
+ * and go forward, and what comes is checked as always. Whose does not is at fault.
  */
 enum {
     CATCHUP_PAGE_MAX = 512 * 1024, /* bytes of an answer; ours are half of that */
-    CATCHUP_PARTS = 256,           /* into which a range is cut */
     CATCHUP_SMALL = 1024,          /* names: so few are read, not cut */
-    CATCHUP_PAGES = 4,             /* at a time, asked for or being adopted */
-    CATCHUP_NAMES_MAX = 1 << 26,   /* that a part may be said to have */
-    CATCHUP_SPARE = 16384          /* names that may come beyond twice those that were told */
+    CATCHUP_PAGES = 4              /* at a time, asked for or being adopted */
 };
 
 struct catchup_end {
