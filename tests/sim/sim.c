@@ -63,8 +63,8 @@ static const struct hint {
     enum sim_ways ways;
     uint64_t seed;
 } hints[SIM_PLANT_COUNT] = {
-    [SIM_NEVER_COMPARES] = {SIM_WAYS_MESH, 2},     [SIM_TRUSTS_PAGES] = {SIM_WAYS_MESH, 35},
-    [SIM_DEADLINE_FIRST] = {SIM_WAYS_TIERS, 2},    [SIM_BACKUP_LATE_UNTOLD] = {SIM_WAYS_ROLLED, 5},
+    [SIM_NEVER_COMPARES] = {SIM_WAYS_MESH, 2},     [SIM_TRUSTS_PAGES] = {SIM_WAYS_ROLLED, 41},
+    [SIM_DEADLINE_FIRST] = {SIM_WAYS_TIERS, 2},    [SIM_BACKUP_LATE_UNTOLD] = {SIM_WAYS_TIERS, 2},
     [SIM_FORGETS_BOOT] = {SIM_WAYS_TIERS, 1},      [SIM_FORGETS_EPOCH] = {SIM_WAYS_TIERS, 8},
     [SIM_TAKES_ANY_NONCE] = {SIM_WAYS_TIERS, 4},   [SIM_NEVER_SOLICITS] = {SIM_WAYS_TIERS, 1},
     [SIM_PREEMPTS_UNASKED] = {SIM_WAYS_TIERS, 1},  [SIM_WRITES_THE_ROLE] = {SIM_WAYS_ROLLED, 5},
@@ -73,7 +73,8 @@ static const struct hint {
     [SIM_NEVER_CUTS] = {SIM_WAYS_TIERS, 26},       [SIM_KEEPS_NOTHING] = {SIM_WAYS_TIERS, 1},
     [SIM_IGNORES_HEADS] = {SIM_WAYS_TIERS, 1},     [SIM_TELLS_ONCE] = {SIM_WAYS_TIERS, 3},
     [SIM_DROPS_UNCONFIRMED] = {SIM_WAYS_TIERS, 9}, [SIM_DROPS_UNTOLD] = {SIM_WAYS_ROLLED, 13},
-    [SIM_FETCHES_ANEW] = {SIM_WAYS_ROLLED, 41},    [SIM_LOSES_ENDS] = {SIM_WAYS_TIERS, 3}};
+    [SIM_FETCHES_ANEW] = {SIM_WAYS_ROLLED, 41},    [SIM_LOSES_ENDS] = {SIM_WAYS_TIERS, 3},
+    [SIM_SUMS_NAMES] = {SIM_WAYS_ROLLED, 4}};
 
 /* The hint first, then one seed after the other, the ways as each of them rolls them. */
 static uint64_t find_out(enum sim_plant plant, struct sim_result *result)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/survey.h"
 #include "src/base/must.h"
 
 /* Drives the exchange of one node as the daemon does: events in, actions carried out in order. */
@@ -114,10 +115,14 @@ static void compare(struct sim *sim, struct sim_node *node, const struct exchang
 {
     struct sim_request request = {.what = SIM_GET_PAGE, .name = -1};
 
-    request.store_id = action->store_id;
-    request.since = action->since;
     sim_note(sim, "n%d compares with n%d from %llu", node->index, sim_node_at(sim, &action->to),
              (unsigned long long)action->since);
+    if (!action->store_id && node->twin.sequence > 0) {
+        compare_begin(sim, node, &action->to);
+        return;
+    }
+    request.store_id = action->store_id;
+    request.since = action->since;
     sim_get(sim, node, &action->to, &request);
 }
 
@@ -300,9 +305,23 @@ static bool read_manifest(const struct sim *sim, struct span *rest, struct manif
     return manifest_read_next(rest, manifest, one) == MESSAGE_OK;
 }
 
+/* Names of a range stand in it, one behind the other. */
+static bool is_in_place(const struct sim_request *request, const struct sim_page *page,
+                        const char *name)
+{
+    struct span last = span_of(page->last), whole = span_of(name);
+
+    if (request->what != SIM_GET_NAMES)
+        return request->name < 0 || sim_name_number(name) == request->name;
+    if (last.len ? !survey_is_forward(last, whole) : strcmp(name, request->from) < 0)
+        return false;
+    return !*request->to || survey_is_forward(whole, span_of(request->to));
+}
+
 /* All manifests of an answer; the worst that came of it. */
-static enum exchange_result adopt_all(struct sim *sim, struct sim_node *node,
-                                      const struct sim_call *call, struct span body)
+enum exchange_result cache_adopt_all(struct sim *sim, struct sim_node *node,
+                                     const struct sim_call *call, struct span body,
+                                     struct sim_page *page)
 {
     enum exchange_result worst = EXCHANGE_DONE;
 
@@ -315,9 +334,10 @@ static enum exchange_result adopt_all(struct sim *sim, struct sim_node *node,
         if (!read_manifest(sim, &body, &manifest, &one))
             return EXCHANGE_FAULTY;
         name = sim_name_number(manifest.name);
-        if (name < 0 || name >= sim->names ||
-            (call->request.name >= 0 && name != call->request.name))
+        if (name < 0 || name >= sim->names || !is_in_place(&call->request, page, manifest.name))
             return EXCHANGE_FAULTY;
+        page->count++;
+        memcpy(page->last, manifest.name, sizeof(page->last));
         result = adopt(sim, node, name, call->server, &manifest, one);
         if (result == EXCHANGE_AHEAD)
             worst = result;
@@ -341,8 +361,8 @@ static void report(struct sim *sim, struct sim_event *event)
     cache_step(sim, node, &done);
 }
 
-static void report_later(struct sim *sim, struct sim_node *node, int name,
-                         const struct exchange_event *done)
+void cache_report_later(struct sim *sim, struct sim_node *node, int name,
+                        const struct exchange_event *done)
 {
     struct sim_event *event = sim_at(sim, sim_between(sim, 0, STORE_MOST_NS), report, node->index);
 
@@ -350,20 +370,42 @@ static void report_later(struct sim *sim, struct sim_node *node, int name,
     sim_event_bytes(event, done, sizeof(*done));
 }
 
+enum peer_fault cache_fault(const struct sim_answer *answer)
+{
+    return answer->refused ? PEER_REFUSES : answer->reached ? PEER_FINE : PEER_UNREACHABLE;
+}
+
+/* The first page of many of another catalogue than it was, of which we may have most. */
+static bool is_by_ranges(const struct sim_node *node, const struct sim_request *request,
+                         const struct sim_answer *answer)
+{
+    return request->what == SIM_GET_PAGE && answer->found && answer->more &&
+           answer->store_id != request->store_id && node->twin.sequence > 0;
+}
+
 void cache_http_done(struct sim *sim, struct sim_node *node, const struct sim_call *call,
                      const struct sim_answer *answer)
 {
     const struct sim_request *request = &call->request;
     struct exchange_event done = {.kind = EXCHANGE_LEARNED, .from = call->to};
+    struct sim_page page = {.count = 0};
 
+    if (request->what == SIM_GET_RANGES || request->what == SIM_GET_NAMES) {
+        compare_answered(sim, node, call, answer);
+        return;
+    }
+    if (is_by_ranges(node, request, answer)) {
+        compare_begin(sim, node, &call->to);
+        return;
+    }
     if (request->what == SIM_GET_LIST || request->what == SIM_GET_RUN) {
         fetch_came(sim, node, call, answer);
         return;
     }
     done.result = EXCHANGE_FAILED;
-    done.fault = answer->refused ? PEER_REFUSES : answer->reached ? PEER_FINE : PEER_UNREACHABLE;
+    done.fault = cache_fault(answer);
     if (answer->found && !(sim_planted(sim, SIM_NEVER_COMPARES) && request->what == SIM_GET_PAGE))
-        done.result = adopt_all(sim, node, call, answer->body);
+        done.result = cache_adopt_all(sim, node, call, answer->body, &page);
     else if (answer->found)
         done.result = EXCHANGE_DONE;
     if (done.result == EXCHANGE_FAULTY)
@@ -373,7 +415,7 @@ void cache_http_done(struct sim *sim, struct sim_node *node, const struct sim_ca
         done.page = (struct exchange_page){answer->store_id, answer->last, answer->more,
                                            done.result == EXCHANGE_AHEAD};
     }
-    report_later(sim, node, request->name, &done);
+    cache_report_later(sim, node, request->name, &done);
 }
 
 /* ---- what people on the node do ---------------------------------------------------------------

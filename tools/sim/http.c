@@ -46,8 +46,8 @@ static void add_page(const struct twin *twin, const struct sim_request *request,
     answer->more = next >= 0;
 }
 
-static void serve(const struct sim_node *server, const struct sim_request *request,
-                  struct sim_answer *answer, struct text *body)
+static void serve(const struct sim *sim, const struct sim_node *server,
+                  const struct sim_request *request, struct sim_answer *answer, struct text *body)
 {
     const struct twin_entry *entry =
         request->name < 0 ? NULL : &server->twin.entries[request->name];
@@ -60,6 +60,10 @@ static void serve(const struct sim_node *server, const struct sim_request *reque
         answer->found = entry->known;
         if (entry->known)
             text_add(body, entry->text, entry->len);
+        break;
+    case SIM_GET_RANGES:
+    case SIM_GET_NAMES:
+        compare_serve(sim, server, request, answer, body);
         break;
     case SIM_GET_LIST:
     case SIM_GET_RUN:
@@ -102,7 +106,7 @@ static bool judge(struct sim *sim, struct sim_call *call, struct sim_answer *ans
         break;
     }
     if (!answer->refused && !answer->busy && !answer->redirected)
-        serve(server, &call->request, answer, body);
+        serve(sim, server, &call->request, answer, body);
     return false;
 }
 
@@ -151,7 +155,8 @@ static void answer_call(struct sim *sim, struct sim_call *call)
 
     if (judge(sim, call, &answer, &body))
         return;
-    if (body.len && sim_chance(sim, sim->faults.http_wrong)) {
+    if (body.len && call->request.what != SIM_GET_RANGES && /* they carry no sum of their own */
+        sim_chance(sim, sim->faults.http_wrong)) {
         memory[rng_below(&sim->rng, body.len)] ^= 1;
         answer.wrong = sim->wrong_answers = true;
         sim_count(sim, SIM_HTTP);

@@ -23,6 +23,7 @@
  *     attack.c           replays, edits and forges what it has heard
  *     node.c             life and death of a node, its clocks, its pauses
  *     cache.c, twin.c    drive its exchange, and stand in for its store
+ *     compare.c          reads a catalogue by ranges of names
  *     fetch.c, sources.c its fetches, and whom they ask
  *     readers.c          those to whom content is given
  *     keep.c             what it must keep, and drops
@@ -153,6 +154,7 @@ struct sim_node {
     struct sim_set passed; /* what was let in during this life */
     struct sim_ticket tickets[SIM_TICKETS_MAX];
     size_t ticket_count;
+    struct sim_survey *surveys; /* comparisons by ranges that are under way */
     struct sim_flight *flights; /* content on its way here; */
     struct holders *holders;    /* who lately said that it holds what */
     struct sim_reader *readers; /* and those to whom it is given */
@@ -242,7 +244,14 @@ int64_t sim_scale(struct sim *sim, int64_t least, int64_t most); /* each magnitu
 uint64_t sim_hash(const void *bytes, size_t len, uint64_t seed);
 
 /* net.c, http.c */
-enum sim_http { SIM_GET_MANIFEST, SIM_GET_PAGE, SIM_GET_LIST, SIM_GET_RUN };
+enum sim_http {
+    SIM_GET_MANIFEST,
+    SIM_GET_PAGE,
+    SIM_GET_RANGES,
+    SIM_GET_NAMES,
+    SIM_GET_LIST,
+    SIM_GET_RUN
+};
 int sim_node_at(const struct sim *sim, const struct address *address); /* or -1 */
 bool sim_path(const struct sim *sim, int from, int to);
 struct sim_packet {
@@ -263,6 +272,8 @@ struct sim_request {
     enum sim_http what;
     int name;
     uint64_t store_id, since; /* a page */
+    char from[32], to[32];    /* ranges, or a page of the names in one; */
+    struct digest head;       /* of the own catalogue; zero: not said */
     uint64_t version;         /* content, */
     struct digest sha256;     /* and which, where two are of the same version */
     bool only_held;           /* content: only-if-cached */
@@ -355,8 +366,33 @@ bool cache_ask(struct sim *sim, int index, int name, enum exchange_ask ask, bool
 void cache_datagram(struct sim *sim, struct sim_event *event);
 void cache_http_done(struct sim *sim, struct sim_node *node, const struct sim_call *call,
                      const struct sim_answer *answer);
+struct sim_page {
+    uint64_t count;
+    char last[NAME_SIZE]; /* empty: there was none */
+};
+enum exchange_result cache_adopt_all(struct sim *sim, struct sim_node *node,
+                                     const struct sim_call *call, struct span body,
+                                     struct sim_page *page);
+enum peer_fault cache_fault(const struct sim_answer *answer); /* where nothing was found */
+void cache_report_later(struct sim *sim, struct sim_node *node, int name,
+                        const struct exchange_event *done);
 void sim_name(int name, char out[NAME_SIZE]);
 int sim_name_number(const char *name); /* or -1 */
+
+/* compare.c: a catalogue by ranges of names */
+void compare_begin(struct sim *sim, struct sim_node *node, const struct address *server);
+void compare_answered(struct sim *sim, struct sim_node *node, const struct sim_call *call,
+                      const struct sim_answer *answer);
+void compare_serve(const struct sim *sim, const struct sim_node *server,
+                   const struct sim_request *request, struct sim_answer *answer, struct text *body);
+void compare_end_all(struct sim_node *node);
+
+/* check_compare.c */
+struct sim_before;
+struct sim_before *check_compare_begin(const struct sim *sim, const struct sim_node *node,
+                                       const struct sim_node *server);
+void check_compared(struct sim *sim, const struct sim_node *node, const struct sim_before *before,
+                    uint64_t store_id, uint64_t read, uint64_t small);
 
 /* node.c */
 enum sim_home { SIM_HOME_KEPT, SIM_HOME_RESTORED, SIM_HOME_LOST };

@@ -304,6 +304,7 @@ static void end_life(struct sim *sim, struct sim_node *node, bool with_host)
         elector_free(&node->electors[t]);
     empty_list(&node->socket);
     empty_list(&node->held);
+    compare_end_all(node);
     node->holders = NULL;
     node->machine = NULL;
     node->actions = NULL;

@@ -110,7 +110,9 @@ const char *sim_loss_text(enum sim_loss loss);
     ROW(SIM_FETCHES_ANEW, "fetches-anew", "forgets which chunks it has")                           \
     ROW(SIM_LOSES_ENDS, "loses-ends", "tells no flight that its source is gone")                   \
     ROW(SIM_WAKES_NO_READER, "wakes-no-reader", "tells no reader that a chunk has come")           \
-    ROW(SIM_SEES_CONFLICTS, "sees-conflicts", "takes each version that is replaced for a conflict")
+    ROW(SIM_SEES_CONFLICTS, "sees-conflicts",                                                      \
+        "takes each version that is replaced for a conflict")                                      \
+    ROW(SIM_SUMS_NAMES, "sums-names", "leaves versions out of the digests of ranges")
 
 enum sim_plant {
 #define SIM_ENUM(id, name, what) id,

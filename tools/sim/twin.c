@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: ISC */
 #include "tools/sim/twin.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cache/chunk.h"
 #include "src/base/must.h"
+
+/* By their digits from the left: names are the same before them. */
+static int by_name(const void *a, const void *b)
+{
+    char left[16], right[16];
+
+    snprintf(left, sizeof(left), "%d", *(const int *)a);
+    snprintf(right, sizeof(right), "%d", *(const int *)b);
+    return strcmp(left, right);
+}
 
 void twin_begin(struct twin *twin, uint64_t store_id, size_t count, wall_t born)
 {
@@ -13,6 +24,11 @@ void twin_begin(struct twin *twin, uint64_t store_id, size_t count, wall_t born)
     *twin = (struct twin){.store_id = store_id, .count = count, .born = born};
     twin->entries = calloc(count, sizeof(*twin->entries));
     MUST(twin->entries != NULL);
+    twin->order = calloc(count, sizeof(*twin->order));
+    MUST(twin->order != NULL);
+    for (size_t i = 0; i < count; i++)
+        twin->order[i] = (int)i;
+    qsort(twin->order, count, sizeof(*twin->order), by_name);
 }
 
 void twin_free(struct twin *twin)
@@ -20,6 +36,7 @@ void twin_free(struct twin *twin)
     for (size_t i = 0; i < twin->count; i++)
         free(twin->entries[i].rivals);
     free(twin->entries);
+    free(twin->order);
     *twin = (struct twin){0};
 }
 

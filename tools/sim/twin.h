@@ -50,6 +50,7 @@ struct twin {
     wall_t born;
     size_t count;
     struct twin_entry *entries; /* by the number of the name */
+    int *order;                 /* these numbers, as the names stand in a catalogue */
 };
 
 enum twin_status { TWIN_TAKEN, TWIN_NOT_NEWER, TWIN_AHEAD };
