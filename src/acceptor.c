@@ -17,6 +17,7 @@
 #include "src/base/must.h"
 #include "src/base/stats.h"
 #include "src/clock.h"
+#include "src/passed.h"
 #include "src/shed.h"
 
 enum {
@@ -216,10 +217,23 @@ static bool add_listener(struct acceptor *a, int fd, bool control)
     return true;
 }
 
+/* The service manager's socket, or one of our own, which it then holds for our next life. */
+static int get_tcp(const struct acceptor_options *options, const struct address *address)
+{
+    int fd = options->passed ? passed_take(options->passed, address) : -1;
+
+    if (fd >= 0)
+        return fd;
+    fd = listen_tcp(address);
+    if (fd >= 0 && options->passed)
+        passed_keep(fd);
+    return fd;
+}
+
 static bool listen_all(struct acceptor *a, const struct acceptor_options *options)
 {
     for (size_t i = 0; i < options->listen_count; i++) {
-        if (!add_listener(a, listen_tcp(&options->listen[i]), false))
+        if (!add_listener(a, get_tcp(options, &options->listen[i]), false))
             return false;
     }
     if (!options->socket_path)

@@ -8,6 +8,7 @@
 #include "src/base/address.h"
 
 struct ev_loop;
+struct passed;
 
 /*
  * The listening sockets of HTTP: TCP for everyone, and the control socket for this host's
@@ -22,6 +23,7 @@ struct acceptor_options {
     struct ev_loop *loop;
     const struct address *listen; /* with ports; 0: any free one */
     size_t listen_count;
+    struct passed *passed;    /* what need not be made anew (src/passed.h); NULL: nothing */
     const char *socket_path;  /* NULL: no control socket. An old one in its place is removed. */
     const char *socket_group; /* NULL: mode 0600; else 0660 */
     unsigned max_connections;

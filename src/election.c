@@ -209,6 +209,12 @@ void election_figures(struct election *election, struct election_figures *out)
         out->reasons[i] = atomic_load_explicit(&election->reasons[i], memory_order_relaxed);
 }
 
+mono_t election_turned(const struct election *election)
+{
+    MUST_BE(election, ELECTION_MAGIC);
+    return (mono_t){atomic_load_explicit(&election->turned, memory_order_relaxed)};
+}
+
 /* ---- making and ending ---------------------------------------------------------------------- */
 
 static bool open_sockets(struct election *election, const struct election_options *options)

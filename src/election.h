@@ -79,6 +79,9 @@ void election_head(struct election *election, const struct ballot_head *head);
 void election_reload(struct election *election, const struct election_tier *tiers, size_t count,
                      enum auth_mode auth);
 
+/* When the loop turned last: once a second at least, unless it hangs. Any thread. */
+mono_t election_turned(const struct election *election);
+
 /* Leaves all tiers: a master says so and names its successor. When it returns, that is sent, and
  * the last changes of role are posted. */
 void election_leave(struct election *election);

@@ -237,7 +237,7 @@ static void on_check(struct ev_loop *loop, struct ev_check *watcher, int events)
 
     (void)loop, (void)events;
     MUST_BE(election, ELECTION_MAGIC);
-    (void)election_now(election);
+    atomic_store_explicit(&election->turned, election_now(election).ns, memory_order_relaxed);
 }
 
 /* The timer has done its part by waking the loop: `prepare` judges. */
@@ -270,6 +270,7 @@ bool election_drive_begin(struct election *election)
     ev_io_start(election->loop, &election->timer_io);
     election->slept = clock_slept();
     election->awake = mono_after(clock_mono(), HEARTBEAT_MOST);
+    atomic_store_explicit(&election->turned, clock_mono().ns, memory_order_relaxed);
     election_pace(election);
     return true;
 }

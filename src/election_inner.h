@@ -107,6 +107,7 @@ struct election {
     _Atomic uint64_t adverts_sent;
     _Atomic uint64_t ballots_heard;
     _Atomic int64_t late_most;
+    _Atomic int64_t turned;
     _Atomic uint64_t watched;
 };
 

@@ -49,7 +49,8 @@ static size_t add_ours(char **env, const char *node, const struct role_change *c
 /* The hook is not who the manager waits to hear from, and its output goes to a pipe of ours. */
 static bool is_left_out(const char *variable)
 {
-    static const char *const prefixes[] = {"POND_", "NOTIFY_SOCKET=", "JOURNAL_STREAM="};
+    static const char *const prefixes[] = {"POND_", "NOTIFY_SOCKET=", "JOURNAL_STREAM=", "LISTEN_",
+                                           "WATCHDOG_"};
 
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
         if (span_begins(span_of(variable), prefixes[i]))

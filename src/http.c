@@ -384,6 +384,7 @@ static struct acceptor *start_acceptor(struct http *http)
         .loop = o->loop,
         .listen = o->listen,
         .listen_count = o->listen_count,
+        .passed = o->passed,
         .socket_path = o->socket_path,
         .socket_group = o->socket_group,
         .max_connections = o->max_connections,

@@ -62,6 +62,7 @@ struct http_options {
     struct ev_loop *loop;         /* the acceptor's, and the reaper's timer's */
     const struct address *listen; /* addresses with ports */
     size_t listen_count;
+    struct passed *passed; /* as in acceptor_options; used while http_new runs, and then no more */
     const char *socket_path;  /* the control socket; made anew, mode 0600 or 0660 */
     const char *socket_group; /* NULL: its owner alone */
     unsigned threads;

@@ -14,7 +14,7 @@
 #include "conf/conf.h"
 #include "config.h"
 #include "src/base/log.h"
-#include "src/notify.h"
+#include "src/manager.h"
 #include "src/signals.h"
 #include "src/world.h"
 
@@ -102,7 +102,7 @@ static void on_stop(struct ev_loop *loop, struct ev_signal *watcher, int events)
 {
     (void)events;
     log_info("stopping on signal %d", watcher->signum);
-    notify_manager("STOPPING=1");
+    manager_tell("STOPPING=1");
     ev_break(loop, EVBREAK_ALL);
 }
 
@@ -141,7 +141,7 @@ static int run(struct conf *conf)
     signals_restore(&before);
     log_info("carpond " PACKAGE_VERSION " is ready: node %s, domain %s, home %s", conf->node,
              conf->domain, conf->home);
-    notify_manager("READY=1");
+    manager_tell("READY=1");
     ev_run(loop, 0);
     world_free(world);
     log_info("stopped");

@@ -136,6 +136,16 @@ static bool is_due(const struct reaper *reaper, struct reaped *r, mono_t now,
     return false;
 }
 
+/* At the end. Nobody waits for one between two requests; one that has just come gets an answer, if
+ * its request follows: its client found a listening socket, and has no reason to try again. */
+static bool is_over(const struct reaper *reaper, const struct reaped *r, mono_t now,
+                    enum reaper_state state)
+{
+    if (!reaper->shut_idle || state > REAPER_IDLE || queued(r, SIOCINQ) > 0)
+        return false;
+    return state == REAPER_IDLE || mono_between(r->since, now) >= reaper->options.limits.last_ns;
+}
+
 static void judge(struct reaper *reaper, struct reaped *r, mono_t now)
 {
     uint64_t turn = atomic_load_explicit(&r->turn, memory_order_acquire);
@@ -152,7 +162,7 @@ static void judge(struct reaper *reaper, struct reaped *r, mono_t now)
     if (is_due(reaper, r, now, state)) {
         stat_add(STAT_CONNECTIONS_REAPED, 1);
         cut_off(r);
-    } else if (reaper->shut_idle && state <= REAPER_IDLE && queued(r, SIOCINQ) == 0) {
+    } else if (is_over(reaper, r, now, state)) {
         (void)shutdown(r->fd, SHUT_RDWR);
     }
 }

@@ -59,8 +59,8 @@ void reaper_state(struct reaped *reaped, enum reaper_state state);
  * loop's thread. */
 void reaper_shut(struct reaper *reaper, bool (*unwanted)(const void *owner));
 
-/* From now on connections between requests are shut at once, and too slow is judged over last_ns.
- * On the loop's thread. */
+/* From now on connections between requests are shut at once, new ones whose first request has not
+ * begun after last_ns, and too slow is judged over last_ns. On the loop's thread. */
 void reaper_shut_idle(struct reaper *reaper);
 
 #endif

@@ -9,7 +9,7 @@
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/clock.h"
-#include "src/notify.h"
+#include "src/manager.h"
 
 enum {
     NEWS_MAGIC = 0x6e657773,
@@ -389,7 +389,7 @@ static void tell_manager(const struct role_news *roles)
 
     text_puts(&state, "STATUS=");
     role_news_summary(roles, &state); /* cut where there are many tiers */
-    notify_manager(memory);
+    manager_tell(memory);
 }
 
 static void tell_role(struct wires *wires, const struct role_change *change)

@@ -2,7 +2,6 @@
 #include "src/world.h"
 
 #include <ev.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,11 +10,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "src/apply.h"
 #include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/cache_loop.h"
-#include "src/challenge.h"
 #include "src/clock.h"
 #include "src/fetch.h"
 #include "src/filler.h"
@@ -23,48 +20,22 @@
 #include "src/gate.h"
 #include "src/hooks.h"
 #include "src/http.h"
-#include "src/notify.h"
+#include "src/manager.h"
 #include "src/own.h"
+#include "src/passed.h"
 #include "src/recent.h"
 #include "src/rekey.h"
-#include "src/reload.h"
-#include "src/remember.h"
 #include "src/roles.h"
 #include "src/routes.h"
 #include "src/signals.h"
 #include "src/speak.h"
 #include "src/state.h"
-#include "src/tidings.h"
-#include "src/wires.h"
+#include "src/world_inner.h"
 
-enum { WORLD_MAGIC = 0x776f726c, SOCKET_PATH_MAX = 100 /* sun_path is 108 bytes, unix(7) */ };
+enum { SOCKET_PATH_MAX = 100 /* sun_path is 108 bytes, unix(7) */ };
 
 static const double SWEEP_EVERY = 5.0;        /* seconds */
 static const int64_t DRAIN_MOST = MONO_S(20); /* for what is being served at the end */
-
-struct world {
-    unsigned magic;
-    struct ev_loop *loop;
-    struct conf *conf; /* as it was at the start */
-    struct own own;
-    uint64_t boot;
-    struct keyring *keyring; /* NULL: no keys */
-    struct rekey *rekey;
-    struct gate *gate;
-    struct challenge_server *challenges;
-    struct speaker *speaker;
-    struct store *store;
-    struct fetch *fetch;
-    struct view *view;
-    struct routes routes;
-    struct remember *remember;
-    struct roles *roles;
-    struct hooks *hooks;
-    struct tidings *tidings; /* NULL: no elections */
-    struct apply apply;
-    struct wires wires;
-    struct ev_timer sweep;
-};
 
 /* ---- building, in the order of need --------------------------------------------------------- */
 
@@ -258,14 +229,18 @@ static bool make_http(struct world *world)
                                              .demote = wires_demote,
                                              .restore = wires_restore,
                                              .arg = &world->wires}};
+    bool good;
 
     text_printf(&socket, "%s/carpond.sock", conf->home);
     if (socket.full) {
         log_error("%s: too long for the path of a socket: choose a shorter home", conf->home);
         return false;
     }
+    options.passed = passed_new();
     world->wires.http = http_new(&options);
-    return world->wires.http != NULL;
+    good = world->wires.http && passed_all_taken(options.passed);
+    passed_free(options.passed);
+    return good;
 }
 
 static bool make_roles(struct world *world)
@@ -312,8 +287,8 @@ static struct election_ears make_ears(struct world *world)
     return (struct election_ears){tidings_viewed, tidings_standing, world->tidings};
 }
 
-static bool start_election(struct world *world, const struct conf *conf,
-                           const struct election_tier *tiers, size_t count)
+bool world_start_election(struct world *world, const struct conf *conf,
+                          const struct election_tier *tiers, size_t count)
 {
     struct election_options options = {.node = conf->node,
                                        .domain = conf->domain,
@@ -344,7 +319,7 @@ static bool make_election(struct world *world)
 {
     struct election_tier *tiers;
     size_t count = own_elections(world->conf, &tiers);
-    bool good = count == 0 || start_election(world, world->conf, tiers, count);
+    bool good = count == 0 || world_start_election(world, world->conf, tiers, count);
 
     free(tiers);
     return good;
@@ -368,6 +343,24 @@ static void start_sweeping(struct world *world)
     ev_timer_start(world->loop, &world->sweep);
 }
 
+static mono_t elections_turned(void *arg)
+{
+    struct world *world = arg;
+
+    MUST_BE(world, WORLD_MAGIC);
+    return world->wires.election ? election_turned(world->wires.election) : MONO_NEVER;
+}
+
+static void start_watchdog(struct world *world)
+{
+    struct watchdog_options options = {.loop = world->loop,
+                                       .limit_ns = manager_watchdog(),
+                                       .turned = elections_turned,
+                                       .arg = world};
+
+    world->watchdog = watchdog_new(&options);
+}
+
 static void fill_status(struct world *world)
 {
     world->wires.status = (struct status_source){
@@ -388,80 +381,6 @@ static void fill_status(struct world *world)
     };
 }
 
-/* ---- reloading ------------------------------------------------------------------------------ */
-
-static bool on_apply(void *arg, struct conf *old, struct conf *fresh, bool *keys,
-                     struct text *complaint)
-{
-    struct world *world = arg;
-
-    MUST_BE(world, WORLD_MAGIC);
-    if (!apply_conf(&world->apply, old, fresh, keys, complaint))
-        return false;
-    follow_look(&world->wires.follow);
-    return true;
-}
-
-/* The first tier with roles joins what was a flat mesh: its elections begin when it is applied. */
-static bool on_elect(void *arg, const struct conf *fresh)
-{
-    struct world *world = arg;
-
-    MUST_BE(world, WORLD_MAGIC);
-    return start_election(world, fresh, NULL, 0);
-}
-
-/* As sd_notify(3) wants it, so that `systemctl reload` returns when it is through. */
-static void on_reload(void *arg, bool begins)
-{
-    char state[64];
-    struct text text = TEXT_OVER(state);
-
-    (void)arg;
-    if (begins)
-        text_printf(&text, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono().ns / 1000);
-    else
-        text_puts(&text, "READY=1");
-    notify_manager(state);
-}
-
-static void make_reload(struct world *world)
-{
-    struct reload_options options = {.mailbox = world->wires.mailbox,
-                                     .conf = world->conf,
-                                     .apply = on_apply,
-                                     .tell = on_reload,
-                                     .arg = world};
-
-    world->wires.reload = reload_new(&options);
-}
-
-static void fill_apply(struct world *world)
-{
-    world->apply = (struct apply){
-        .own = &world->own,
-        .keyring = world->keyring,
-        .rekey = world->rekey,
-        .gate = world->gate,
-        .speaker = world->speaker,
-        .fetch = world->fetch,
-        .store = world->store,
-        .cache = world->wires.cache,
-        .http = world->wires.http,
-        .hooks = world->hooks,
-        .election = &world->wires.election,
-        .elect = on_elect,
-        .arg = world,
-        .status = &world->wires.status,
-    };
-}
-
-void world_reload(struct world *world)
-{
-    MUST_BE(world, WORLD_MAGIC);
-    reload_want(world->wires.reload);
-}
-
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 static bool build(struct world *world)
@@ -472,7 +391,7 @@ static bool build(struct world *world)
     world->wires.recent = recent_new();
     world->wires.store = world->store;
     make_routes(world);
-    make_reload(world);
+    world_make_reload(world);
     make_gate(world);
     make_speaker_and_fetch(world);
     make_flights(world);
@@ -484,9 +403,10 @@ static bool build(struct world *world)
     if (!make_roles(world) || !make_election(world))
         return false;
     fill_status(world);
-    fill_apply(world);
+    world_fill_apply(world);
     store_on_change(world->store, wires_changed, &world->wires);
     start_sweeping(world);
+    start_watchdog(world);
     return true;
 }
 
@@ -575,6 +495,7 @@ void world_free(struct world *world)
     stop_serving(world);
     end_elections(world);
     vitals_free(atomic_load(&wires->vitals));
+    watchdog_free(world->watchdog);
     if (world->store)
         store_close(world->store);
     if (wires->mailbox)

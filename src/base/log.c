@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,13 +57,31 @@ bool log_level_parse(struct span name, enum log_level *out)
     return false;
 }
 
+/* As it was when the first line was logged. The variable alone does not tell: who is started by a
+ * service may have another standard error, a file say. */
+static bool to_journal;
+
+static void look_for_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM"); /* "device:inode", set by systemd.exec(5) */
+    char ours[64];
+    struct stat status;
+
+    if (!stream || fstat(STDERR_FILENO, &status) != 0)
+        return;
+    snprintf(ours, sizeof(ours), "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    to_journal = strcmp(stream, ours) == 0;
+}
+
 static void add_head(struct text *line, enum log_level level)
 {
+    static pthread_once_t looked = PTHREAD_ONCE_INIT;
     struct timespec now;
     struct tm utc;
     char stamp[32];
 
-    if (getenv("JOURNAL_STREAM")) { /* set by systemd.exec(5) */
+    pthread_once(&looked, look_for_journal);
+    if (to_journal) {
         text_printf(line, "<%d>", levels[level].priority);
         return;
     }

@@ -10,8 +10,9 @@
 
 /*
  * The log: one line an event, on standard error, in one write, so that the lines of several threads
- * never mix. Under systemd each line is led by its priority ("<6>"), else by the time (UTC). What
- * came from outside is quoted by the caller with log_quote, so that no stranger writes our lines.
+ * never mix. Where standard error is the journal's (JOURNAL_STREAM, systemd.exec(5)) each line is
+ * led by its priority ("<6>"), else by the time (UTC). What came from outside is quoted by the
+ * caller with log_quote, so that no stranger writes our lines.
  */
 enum log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG };
 

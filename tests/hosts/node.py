@@ -33,6 +33,7 @@ class Node:
 
     def __init__(self, host, nets=None, keys=(KEY,), name=None, folder=None, **settings):
         self.host, self.process, self.environment, self.under = host, None, {}, ()
+        self.passed = ()  # descriptors that it inherits
         self.name = name or f"{host.name}.test.example"
         self.folder = folder or host.folder
         self.home = os.path.join(self.folder, "home")
@@ -78,6 +79,7 @@ class Node:
             self.process = subprocess.Popen(
                 self.host.words(*self.under, self.program("carpond"), "-c", self.config, "-n", self.name),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                pass_fds=self.passed,
                 env={k: v for k, v in os.environ.items() if not k.startswith("IS_")} |
                 self.environment)
 

@@ -181,8 +181,9 @@ static void a_hook_is_told_what_has_changed(void **state)
 
 static void an_unknown_master_is_empty_and_the_manager_is_left_out(void **state)
 {
-    char *daemon[] = {(char[]){"PATH=/bin"}, (char[]){"NOTIFY_SOCKET=/run/x"},
-                      (char[]){"JOURNAL_STREAM=8:9"}, NULL};
+    char *daemon[] = {(char[]){"PATH=/bin"},          (char[]){"NOTIFY_SOCKET=/run/x"},
+                      (char[]){"JOURNAL_STREAM=8:9"}, (char[]){"LISTEN_FDS=1"},
+                      (char[]){"WATCHDOG_USEC=1"},    NULL};
     struct role_change change = {.queue = ROLES_BACKUP, .tier = "paris"};
     char **env = hook_env_new(daemon, "gw2", &change);
     bool path = false, master = false;
@@ -193,6 +194,8 @@ static void an_unknown_master_is_empty_and_the_manager_is_left_out(void **state)
         master |= strcmp(*variable, "POND_MASTER=") == 0;
         assert_false(strncmp(*variable, "NOTIFY_SOCKET", 13) == 0);
         assert_false(strncmp(*variable, "JOURNAL_STREAM", 14) == 0);
+        assert_false(strncmp(*variable, "LISTEN_", 7) == 0);
+        assert_false(strncmp(*variable, "WATCHDOG_", 9) == 0);
     }
     assert_true(path && master);
     hook_env_free(env);

@@ -372,6 +372,44 @@ static void draining_breaks_nothing_off(void **state)
     site_start(&site, &quick);
 }
 
+static void *stop_site(void *unused)
+{
+    (void)unused;
+    site_stop(&site, MONO_S(50));
+    return NULL;
+}
+
+/* One that has just come gets an answer; one between two requests is shut meanwhile. */
+static void draining_waits_for_the_first_request(void **state)
+{
+    struct http_figures figures = {0};
+    struct answer a = {0};
+    pthread_t stopper;
+    int fresh, idle;
+    char end;
+
+    (void)state;
+    site_stop(&site, 0);
+    site_start(&site,
+               &(struct site_options){.limits = {.head_ns = MONO_S(100), .last_ns = MONO_S(100)}});
+    idle = site_connect(&site);
+    expect_hello(idle);
+    fresh = site_connect(&site);
+    while (figures.connections < 2)
+        http_figures(site.http, &figures);
+    assert_int_equal(pthread_create(&stopper, NULL, stop_site, NULL), 0);
+    assert_int_equal(recv(idle, &end, 1, 0), 0);
+    send_text(fresh, "GET /example.com/large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    read_answer(fresh, false, &a);
+    assert_int_equal(a.status, 200);
+    assert_true(a.whole);
+    answer_free(&a);
+    pthread_join(stopper, NULL);
+    close(fresh);
+    close(idle);
+    site_start(&site, &quick);
+}
+
 /* Its download is stuck; those of others would get all the time that is given here. */
 static void draining_does_not_wait_for_who_does_not_read(void **state)
 {
@@ -430,6 +468,7 @@ int main(void)
         cmocka_unit_test(a_dripping_body_is_closed),
         cmocka_unit_test(answers_that_nobody_reads_fill_no_memory),
         cmocka_unit_test(draining_breaks_nothing_off),
+        cmocka_unit_test(draining_waits_for_the_first_request),
         cmocka_unit_test(draining_does_not_wait_for_who_does_not_read),
         cmocka_unit_test(it_stops_and_starts_again),
     };

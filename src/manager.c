@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: ISC */
+#include "src/manager.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "src/base/log.h"
+#include "src/base/text.h"
+
+/* One message, and its descriptor as unix(7) has it. */
+static bool send_to(struct sockaddr_un *to, socklen_t to_len, const char *state, int fd)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.room = {0}};
+    struct iovec bytes = {(void *)(uintptr_t)state, strlen(state)};
+    struct msghdr message = {
+        .msg_name = to, .msg_namelen = to_len, .msg_iov = &bytes, .msg_iovlen = 1};
+    int from = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool sent;
+
+    if (from < 0)
+        return false;
+    if (fd >= 0) {
+        control.head = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+        message.msg_control = &control;
+        message.msg_controllen = sizeof(control);
+    }
+    sent = sendmsg(from, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+    close(from);
+    return sent;
+}
+
+void manager_tell_with(const char *state, int fd)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t len = path ? strlen(path) : 0;
+
+    if (len == 0 || len >= sizeof(to.sun_path))
+        return;
+    memcpy(to.sun_path, path, len);
+    if (to.sun_path[0] == '@')
+        to.sun_path[0] = '\0'; /* the abstract name space */
+    if (!send_to(&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len), state, fd))
+        log_warn("cannot tell the service manager at %s: %s", path, strerror(errno));
+}
+
+void manager_tell(const char *state)
+{
+    manager_tell_with(state, -1);
+}
+
+int64_t manager_watchdog(void)
+{
+    const char *limit = getenv("WATCHDOG_USEC"), *whose = getenv("WATCHDOG_PID");
+    uint64_t microseconds, pid;
+
+    if (!limit || !span_u64(span_of(limit), INT64_MAX / 1000, &microseconds))
+        return 0;
+    if (whose && (!span_u64(span_of(whose), INT32_MAX, &pid) || (pid_t)pid != getpid()))
+        return 0;
+    return (int64_t)microseconds * 1000;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_SRC_MANAGER_H
+#define POND_SRC_MANAGER_H
+
+#include <stdint.h>
+
+/*
+ * Tells the service manager how the daemon stands, by datagrams to $NOTIFY_SOCKET (sd_notify(3));
+ * nothing where that is not set. Not by libsystemd: its sd_notify() waits for a manager that does
+ * not read, and no loop of ours may wait for that. Here such a datagram is lost, and that is
+ * logged.
+ */
+
+/* `state` is as there: "READY=1", "STOPPING=1", "STATUS=...". Any thread. */
+void manager_tell(const char *state);
+
+/* The same, with a descriptor of which the manager gets a copy (-1: none). */
+void manager_tell_with(const char *state, int fd);
+
+/* Within how many ns it wants to hear "WATCHDOG=1" again and again (WatchdogSec= of the unit; 0: it
+ * does not): sd_watchdog_enabled(3). */
+int64_t manager_watchdog(void);
+
+#endif
