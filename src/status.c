@@ -179,6 +179,11 @@ static void gauge_metrics(FILE *out, const struct status_source *source, mono_t 
            (double)figures.held);
     metric(out, "pond_objects_wanted", "gauge", "Objects whose content is to be fetched",
            (double)figures.wanted);
+    metric(out, "pond_objects_unconfirmed", "gauge",
+           "Names whose newest version is put below, and no candidate above is known to hold",
+           (double)figures.unconfirmed);
+    metric(out, "pond_conflicts", "gauge", "Versions kept beside the newest of their name",
+           (double)figures.conflicts);
     metric(out, "pond_cache_bytes", "gauge", "Content on disk", (double)figures.held_bytes);
     metric(out, "pond_cache_limit_bytes", "gauge", "cache_size; 0 means no bound",
            (double)figures.limit);
