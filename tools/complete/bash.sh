@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: ISC
+
+# _pond_from TEXT: what of the lines begins as the word at the cursor does.
+_pond_from()
+{
+    local IFS=$'\n'
+    COMPREPLY=($(compgen -W "$1" -- "$2"))
+}
+
+_pond()
+{
+    local typed=${COMP_WORDS[COMP_CWORD]} IFS=$'\n'
+    local _pond_command _pond_kind _pond_dashes _pond_where _pond_options _pond_values _pond_words
+
+    _pond_read "${COMP_WORDS[@]:1:COMP_CWORD-1}"
+    COMPREPLY=()
+    if [[ -n $_pond_dashes && $typed == -* ]]; then
+        _pond_options+=("${_pond_common[@]}")
+        _pond_from "${_pond_options[*]%%:*}" "$typed"
+        return
+    fi
+    case $_pond_kind in
+    command) _pond_from "${_pond_commands[*]%%:*}" "$typed" ;;
+    FILE) compopt -o filenames && COMPREPLY=($(compgen -f -- "$typed")) ;;
+    FOLDER) compopt -o filenames && COMPREPLY=($(compgen -d -- "$typed")) ;;
+    NAME | PREFIX)
+        if [[ ${COMP_WORDS[COMP_CWORD-1]} == --host ]]; then return; fi
+        compopt -o filenames
+        COMPREPLY=($(_pond_names "$typed"))
+        if [[ ${COMPREPLY[0]} == */ ]]; then compopt -o nospace; fi ;;
+    TIER) _pond_from "$(_pond_tiers)" "$typed" ;;
+    LEVEL) _pond_from $'error\nwarn\ninfo\ndebug' "$typed" ;;
+    new) _pond_from new "$typed" ;;
+    esac
+}
+
+complete -F _pond pond
