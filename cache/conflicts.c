@@ -224,6 +224,12 @@ enum store_status conflicts_forget_old(struct group *group, void *arg)
 
 /* ---- for others ----------------------------------------------------------------------------- */
 
+/* To others they are told without what tells them from sequences: so they fit into JSON. */
+static uint64_t place_of(uint64_t number)
+{
+    return number & ~LEDGER_CONFLICT;
+}
+
 static enum store_status describe(struct view *view, const struct record *record,
                                   struct store_conflict *out)
 {
@@ -234,10 +240,12 @@ static enum store_status describe(struct view *view, const struct record *record
         return status;
     out->newest = status == STORE_OK ? newest.manifest.version : VERSION_NONE;
     out->until = conflict_end(record->since);
-    return ledger_entry_of(view, record, &out->entry);
+    status = ledger_entry_of(view, record, &out->entry);
+    out->entry.sequence = place_of(record->sequence);
+    return status;
 }
 
-/* Those behind `after`, up to `most`; *last gets the number of the last that was looked at. */
+/* Those behind `after`, up to `most`; *last gets the place of the last that was looked at. */
 static size_t batch_of(struct store *store, uint64_t after, size_t most,
                        struct store_conflict *batch, uint64_t *last)
 {
@@ -250,11 +258,11 @@ static size_t batch_of(struct store *store, uint64_t after, size_t most,
 
     *last = after;
     view_begin(store->catalogue, &view);
-    scan_begin(&scan, &view, TABLE_CONFLICTS, ledger_number(after + 1, number));
+    scan_begin(&scan, &view, TABLE_CONFLICTS, ledger_number(LEDGER_CONFLICT | (after + 1), number));
     while (count < most && scan_next(&scan, &key, &value)) {
         enum store_status status =
             record_decode(value, key, &record) ? STORE_OK : ledger_rotten("conflict", key);
-        *last = ledger_number_of(key);
+        *last = place_of(ledger_number_of(key));
         if (status == STORE_OK)
             status = describe(&view, &record, &batch[count]);
         count += status == STORE_OK;
@@ -275,7 +283,7 @@ size_t store_conflicts(struct store *store, uint64_t after, size_t most,
     MUST(batch != NULL);
     do {
         want = most - visited < LIST_BATCH ? most - visited : LIST_BATCH;
-        count = batch_of(store, after, want, batch, &after);
+        count = after < LEDGER_CONFLICT - 1 ? batch_of(store, after, want, batch, &after) : 0;
         for (size_t i = 0; i < count; i++)
             visit(arg, &batch[i]);
         visited += count;

@@ -236,6 +236,9 @@ static struct version adopt_unaware(void)
 
 static void conflicts_are_listed_and_can_be_got(void **state)
 {
+    static const char *const behind[] = {"/.pond/conflicts?after=1",
+                                         "/.pond/conflicts?after=9223372036854775807",
+                                         "/.pond/conflicts?after=18446744073709551615"};
     char target[128], version[VERSION_TEXT_SIZE];
     struct answer a;
 
@@ -249,7 +252,13 @@ static void conflicts_are_listed_and_can_be_got(void **state)
     expect(&a, 200, NULL);
     assert_non_null(strstr(a.body, version));
     assert_non_null(strstr(a.body, "\"name\":\"" NAME "\""));
+    assert_non_null(strstr(a.body, "\"place\":1,")); /* behind which the next page begins */
     answer_free(&a);
+    for (size_t i = 0; i < sizeof(behind) / sizeof(*behind); i++) {
+        ask_tcp(&site, "GET", behind[i], "", &a);
+        expect(&a, 200, "{\"format\":1,\"conflicts\":[],\"more\":false}");
+        answer_free(&a);
+    }
     snprintf(target, sizeof(target), TARGET "?version=%s", version);
     ask_tcp(&site, "GET", target, "", &a);
     expect(&a, 200, BODY);
