@@ -215,13 +215,13 @@ static const char *check_copies(const struct request *r, struct change *c)
 {
     struct routes_copies there = can_confirm(r);
     struct text why = TEXT_OVER(c->why);
-    size_t all = there.others + there.own;
+    size_t all = there.others + there.own, most = EXCHANGE_SOURCES_MAX + there.own;
 
     if (there.others + there.own == 0)
         return "copies are confirmed by elected candidates, and this host is in a flat mesh, which "
                "has none: put it without --copies";
-    if (all > EXCHANGE_COPIES_MAX)
-        all = EXCHANGE_COPIES_MAX;
+    if (all > most) /* so many answers are taken, and our own word */
+        all = most;
     if (c->copies <= all)
         return NULL;
     text_printf(&why, "%" PRIu64 " copies are more than can be confirmed: %zu candidate%s can%s",

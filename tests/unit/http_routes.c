@@ -64,6 +64,33 @@ static int start_master(void **state)
     return 0;
 }
 
+/* In a tier of more candidates than a put can wait for. */
+static int start_among_many(enum member_role own)
+{
+    struct member tier[1 + EXCHANGE_SOURCES_MAX + 2] = {site_member("127.0.0.1", own, "paris")};
+    size_t count = 1;
+    char host[16];
+
+    for (; count < sizeof(tier) / sizeof(*tier); count++) {
+        snprintf(host, sizeof(host), "127.0.0.%zu", count + 1);
+        tier[count] = site_member(host, MEMBER_CANDIDATE, "paris");
+    }
+    site_start(&site, &(struct site_options){.members = tier, .member_count = count});
+    return 0;
+}
+
+static int start_slave_of_many(void **state)
+{
+    (void)state;
+    return start_among_many(MEMBER_SLAVE);
+}
+
+static int start_one_of_many(void **state)
+{
+    (void)state;
+    return start_among_many(MEMBER_CANDIDATE);
+}
+
 static int stop(void **state)
 {
     (void)state;
@@ -364,6 +391,42 @@ static void surveys_for_others_leave_some_for_us(void **state)
     site.answer = NULL;
 }
 
+static void expect_put(const char *headers, unsigned status, const char *body)
+{
+    struct answer a;
+
+    ask_control(&site, "PUT", "/example.com/copied", headers, "pond", &a);
+    expect(&a, status, body);
+    answer_free(&a);
+}
+
+static bool finds_all(struct site *s, struct ask *ask)
+{
+    (void)s;
+    ask->found = true;
+    return true;
+}
+
+/* More could never be told, and would be waited for in vain. */
+static void nobody_waits_for_more_copies_than_are_counted(void **state)
+{
+    (void)state;
+    site.answer = finds_all;
+    expect_put("Pond-Copies: 9\r\n", 400,
+               "9 copies are more than can be confirmed: 8 candidates can\n");
+    expect_put("Pond-Copies: 8\r\n", 201, NULL);
+}
+
+static void our_own_copy_counts_beside_those_of_others(void **state)
+{
+    (void)state;
+    site.answer = finds_all;
+    expect_put("Pond-Copies: 10\r\n", 400,
+               "10 copies are more than can be confirmed: 9 candidates can, this host among "
+               "them\n");
+    expect_put("Pond-Copies: 9\r\n", 201, NULL);
+}
+
 int main(void)
 {
 #define BACKUP(test) cmocka_unit_test_setup_teardown(test, start_backup, stop)
@@ -385,6 +448,10 @@ int main(void)
         BACKUP(a_circle_is_told),
         MASTER(nobody_asks_for_so_much_that_others_are_not_heard),
         MASTER(surveys_for_others_leave_some_for_us),
+        cmocka_unit_test_setup_teardown(nobody_waits_for_more_copies_than_are_counted,
+                                        start_slave_of_many, stop),
+        cmocka_unit_test_setup_teardown(our_own_copy_counts_beside_those_of_others,
+                                        start_one_of_many, stop),
     };
     return cmocka_run_group_tests_name("http_routes", tests, NULL, NULL);
 }
