@@ -196,6 +196,8 @@ static void member(struct exchange *machine, const struct exchange_event *event,
     bool joins = !peer->member && machine->comparing.greeted;
 
     peer->member = true;
+    if (!peer->ever_heard) /* its head may have come before, which tells where it serves alone */
+        peer->address = event->from;
     exchange_relate(machine, peer, event->relations);
     if (!joins || !(peer->relations & ROUTE_MESH))
         return;

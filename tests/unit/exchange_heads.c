@@ -293,6 +293,31 @@ static void who_left_is_not_read(void **state)
     assert_null(await(bench, EXCHANGE_COMPARE, 10000));
 }
 
+static const struct exchange_action *said_to_one(const struct bench *bench)
+{
+    for (size_t i = 0; i < bench->actions.count; i++) {
+        const struct exchange_action *action = &bench->actions.list[i];
+        if (action->kind == EXCHANGE_SEND && !action->audiences)
+            return action;
+    }
+    return NULL;
+}
+
+/* A head tells where its node serves, not where it hears. */
+static void who_was_known_by_its_head_alone_is_told_where_it_hears(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *action;
+
+    head(bench, 2, ROUTE_LED, 100, 2);
+    step(bench,
+         (struct exchange_event){.kind = EXCHANGE_MEMBER, .from = host(2), .relations = ROUTE_LED});
+    landed(bench, 2, ROUTE_LED, knows(1, true));
+    action = said_to_one(bench);
+    assert_non_null(action);
+    assert_int_equal(action->to.port, host(2).port);
+}
+
 static void who_may_not_be_asked_is_not_read(void **state)
 {
     struct bench *bench = *state;
@@ -321,6 +346,7 @@ int main(void)
         ABOVE(members_are_read_in_their_turn),
         ABOVE(members_that_hang_do_not_keep_us_from_our_master),
         BELOW(who_left_is_not_read),
+        ABOVE(who_was_known_by_its_head_alone_is_told_where_it_hears),
         BELOW(who_may_not_be_asked_is_not_read),
     };
     return cmocka_run_group_tests_name("exchange_heads", tests, NULL, NULL);
