@@ -25,7 +25,7 @@ struct chore {
     _Atomic bool unwanted;
 
     pthread_mutex_t lock;  /* guards the rest */
-    char line[CHORE_LINE]; /* the newest, of which `len` bytes from `from` are not yet sent */
+    char line[CHORE_LINE]; /* the newest, of which the bytes from `from` to `len` are not sent */
     size_t from, len;
     bool over;
 };
@@ -59,7 +59,7 @@ static void tell(struct chore *c, const struct store_report *report, const char 
 
     pthread_mutex_lock(&c->lock);
     if (c->len == 0 || c->from == 0 || result) {
-        size_t keep = c->from ? c->len : 0;
+        size_t keep = c->from ? c->len - c->from : 0;
         memmove(c->line, c->line + c->from, keep);
         c->from = 0;
         line = (struct text){.at = c->line, .len = keep, .cap = sizeof(c->line)};
