@@ -222,7 +222,7 @@ static void tell_offer(struct cache_loop *cache, const struct exchange_event *ev
 
     if (notice->kind != NOTICE_IHAVE || !notice->held || notice->deleted || event->local.held)
         return;
-    http.port = notice->port;
+    http.port = notice->port ? notice->port : cache->options.http_port;
     cache->options.offered(cache->options.arg, notice, &http);
 }
 
