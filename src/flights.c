@@ -97,12 +97,12 @@ static void take_off(struct flying *flying, struct span via)
     if (!span_copy(via, flying->via, sizeof(flying->via)))
         flying->via[0] = '\0'; /* longer than any chain of tiers: a circle is found without it */
 
-    pthread_mutex_lock(&flying->lock);
-    flying->state = FLYING_ALOFT;
-    pthread_mutex_unlock(&flying->lock);
     flying->refs++;
     flights->aloft++;
-    fetch_call(flights->options.fetch, flying_begin, flying);
+    pthread_mutex_lock(&flying->lock);
+    flying->state = FLYING_ALOFT;
+    fetch_call(flights->options.fetch, flying_begin, flying); /* ahead of any note of a reader's */
+    pthread_mutex_unlock(&flying->lock);
 }
 
 /* What is only on its way into the store has left its place to the next one: how many fetches there
@@ -160,6 +160,17 @@ struct flying *flying_get(struct flights *flights, const struct manifest *manife
     if (flying->state != FLYING_ALOFT)
         take_off(flying, via);
     return flying;
+}
+
+/* What readers look at stays as it is: they come by any name. */
+void flying_rename(struct flying *flying, const struct manifest *manifest)
+{
+    if (!same_shape(&flying->manifest, manifest))
+        return;
+    pthread_mutex_lock(&flying->flights->lock);
+    memcpy(flying->manifest.name, manifest->name, sizeof(flying->manifest.name));
+    flying->manifest.version = manifest->version;
+    pthread_mutex_unlock(&flying->flights->lock);
 }
 
 /* Closing a partial only closes a file; it is done under the lock so that no new flight of the

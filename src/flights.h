@@ -69,6 +69,9 @@ struct flights_found {
     bool superseded; /* a newer version of the name is known, for which readers had better come
                         again: then none ends it at once */
     bool awaited;    /* a better one will be there before long: readers wait for it */
+    bool renamed;    /* a newer version took the place of the one by whose name the content is
+                        asked for; but it is also that of `manifest`: it is asked for as such */
+    struct manifest manifest;
 };
 
 /* The answer to `need`. Any thread. */

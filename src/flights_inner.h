@@ -66,9 +66,9 @@ enum flying_busy { FLYING_IDLE, FLYING_OPENING, FLYING_ASKING, FLYING_LISTING, F
 struct flying {
     unsigned magic;
     struct flights *flights;
-    struct manifest manifest;
-    struct share share;  /* whose place it has; guarded by flights.lock */
-    struct flying *next; /* in the table */
+    struct manifest manifest; /* its name: written with flights.lock, by the fetch thread alone */
+    struct share share;       /* whose place it has; guarded by flights.lock */
+    struct flying *next;      /* in the table */
     bool in_table;
     bool landing; /* counted as such; guarded by flights.lock */
 
@@ -143,6 +143,10 @@ struct flying *flying_get(struct flights *flights, const struct manifest *manife
  * flights.lock held. */
 void flights_refused(struct flights *flights, const struct share *share);
 
+/* It is asked for by this manifest's name from now on, where that is of the same content; on the
+ * fetch thread, and not while it is being opened. */
+void flying_rename(struct flying *flying, const struct manifest *manifest);
+
 /* Drops a reference. */
 void flying_drop(struct flying *flying);
 
@@ -167,6 +171,15 @@ void flying_begin(void *flying);
 void flying_note(void *flying); /* takes the wants; drops a reference */
 void flying_take_sources(struct flying *flying, const struct flights_found *found);
 void flying_stop(struct flying *flying);
+
+/* ---- flights_end.c: the fetch thread. It may be gone after each of these --------------------- */
+
+void flying_finish(struct flying *flying, enum flying_state state, bool gone, const char *why);
+
+/* It ends because nobody reads it (any more). For who has come since that was decided it begins
+ * anew. */
+void flying_finish_unread(struct flying *flying, enum flights_end how, const char *why);
+void flying_leave_off(struct flying *flying); /* there is no room to keep it */
 
 /* ---- flights_log.c: the fetch thread --------------------------------------------------------- */
 

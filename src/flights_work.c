@@ -23,7 +23,8 @@ static const struct address *answerer(const struct flying *flying, const struct 
     return address_same(source, &request->server) ? &request->answered : source;
 }
 
-static void carry_out(struct flying *flying, const struct flight_actions *actions);
+static void carry_out(struct flying *flying, const struct flight_actions *actions,
+                      uint32_t readers);
 
 /* The flight may be over, and gone, after this. */
 static void step(struct flying *flying, struct flight_event event)
@@ -41,7 +42,7 @@ static void step(struct flying *flying, struct flight_event event)
     flying->source = source ? *source : (struct address){.port = 0};
     pthread_mutex_unlock(&flying->lock);
     fetch_alarm_set(flying->alarm, actions.deadline);
-    carry_out(flying, &actions);
+    carry_out(flying, &actions, event.readers);
 }
 
 static void on_alarm(void *arg)
@@ -51,59 +52,12 @@ static void on_alarm(void *arg)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
-static void come_down(struct flying *flying)
-{
-    fetch_alarm_free(flying->alarm);
-    flying->alarm = NULL;
-    free(flying->bytes);
-    flying->bytes = NULL;
-    flying->busy = FLYING_IDLE;
-}
-
-static void say_given_up(struct flying *flying, bool gone, const char *why)
-{
-    stat_add(STAT_FETCHES_FAILED, 1);
-    flying_log_given_up(flying, gone, why);
-}
-
-static void end(struct flying *flying, enum flying_state state, bool gone, const char *why)
-{
-    enum flights_end how = flying->readers ? FLIGHTS_FAILED : FLIGHTS_PUT_OFF;
-
-    come_down(flying);
-    flying_settle(flying, state, gone);
-    if (state == FLYING_LANDED)
-        flying_log_landed(flying);
-    else if (!flying->ending)
-        say_given_up(flying, gone, why);
-    flying_end(flying, state == FLYING_LANDED ? FLIGHTS_LANDED : how);
-}
-
-/* There is no room to keep it, and nobody reads it (any more). What came then came for readers, and
- * all of them are content. */
-static void leave_off(struct flying *flying)
-{
-    bool has_passed_on = flying->passed_count > 0;
-
-    come_down(flying);
-    if (!flying_settle_unread(flying)) {
-        flying_listen(flying); /* what those who came wait for was told when it was over */
-        flying_begin(flying);
-        return;
-    }
-    if (has_passed_on)
-        flying_log_passed_on(flying);
-    else
-        say_given_up(flying, false, "there is no room to keep it, and nobody reads it");
-    flying_end(flying, has_passed_on ? FLIGHTS_PASSED_ON : FLIGHTS_PUT_OFF);
-}
-
 /* Does the flight end here, because all are being stopped? Then it is gone. */
 static bool is_ending(struct flying *flying)
 {
     if (!flying->ending)
         return false;
-    end(flying, FLYING_FAILED, false, "the node is stopping");
+    flying_finish(flying, FLYING_FAILED, false, "the node is stopping");
     return true;
 }
 
@@ -142,7 +96,7 @@ static void opened(void *arg)
     if (is_ending(flying))
         return;
     if (flying->status != STORE_OK) {
-        end(flying, FLYING_FAILED, false, store_sentence(flying->status));
+        flying_finish(flying, FLYING_FAILED, false, store_sentence(flying->status));
         return;
     }
     flying_wake_all(flying); /* for what an earlier life left */
@@ -204,7 +158,7 @@ void flying_begin(void *arg)
     if (is_ending(flying))
         return;
     if (flying->manifest.chunk_size > FLIGHT_CHUNK_MAX) {
-        end(flying, FLYING_FAILED, false, "its chunks are larger than a node takes");
+        flying_finish(flying, FLYING_FAILED, false, "its chunks are larger than a node takes");
         return;
     }
     flying->busy = FLYING_OPENING;
@@ -462,9 +416,9 @@ static void landed(void *arg)
     MUST_BE(flying, FLYING_MAGIC);
     flying->busy = FLYING_IDLE;
     if (status == STORE_OK)
-        end(flying, FLYING_LANDED, true, "");
+        flying_finish(flying, FLYING_LANDED, true, "");
     else /* STORE_WRONG: all chunks fit, the whole does not; the store has thrown it away */
-        end(flying, FLYING_FAILED, status == STORE_WRONG, store_sentence(status));
+        flying_finish(flying, FLYING_FAILED, status == STORE_WRONG, store_sentence(status));
 }
 
 /* On a thread of the store's. */
@@ -497,9 +451,13 @@ static const char *why_given_up(const struct flying *flying)
     return "nobody who can be reached has its content";
 }
 
-static void give_up(struct flying *flying)
+/* readers: of whom the machine knew. For those it would have asked longer. */
+static void give_up(struct flying *flying, uint32_t readers)
 {
-    end(flying, FLYING_FAILED, false, why_given_up(flying));
+    if (readers || flying->broken)
+        flying_finish(flying, FLYING_FAILED, false, why_given_up(flying));
+    else
+        flying_finish_unread(flying, FLIGHTS_PUT_OFF, why_given_up(flying));
 }
 
 /* Every flight praises its source: of one source once a second is enough. */
@@ -515,7 +473,7 @@ static void judge(struct flights *flights, const struct address *source, enum pe
     flights->options.blame(flights->options.arg, source, fault);
 }
 
-static void carry_out(struct flying *flying, const struct flight_actions *actions)
+static void carry_out(struct flying *flying, const struct flight_actions *actions, uint32_t readers)
 {
     const struct flights_options *options = &flying->flights->options;
 
@@ -544,10 +502,10 @@ static void carry_out(struct flying *flying, const struct flight_actions *action
             land(flying);
             break;
         case FLIGHT_LEAVE_OFF:
-            leave_off(flying); /* the last one: it may be gone */
+            flying_leave_off(flying); /* the last one: it may be gone */
             break;
         case FLIGHT_GIVE_UP:
-            give_up(flying); /* the last one: it may be gone */
+            give_up(flying, readers); /* the last one: it may be gone */
             break;
         }
     }
@@ -559,6 +517,8 @@ void flying_take_sources(struct flying *flying, const struct flights_found *foun
 {
     if (!flying->alarm || flying->ending)
         return; /* it has not begun, or will not go on */
+    if (found->renamed && flying->busy != FLYING_OPENING)
+        flying_rename(flying, &found->manifest);
     step(flying, (struct flight_event){.kind = FLIGHT_SOURCES,
                                        .sources = found->list,
                                        .source_count = found->count,

@@ -157,6 +157,17 @@ static bool is_superseded(struct wires *wires, const struct manifest *manifest)
            version_newer(entry.manifest.version, manifest->version);
 }
 
+/* Is it also the content of another name's newest version, or of this one's? */
+static bool is_found_elsewhere(struct wires *wires, const struct manifest *manifest,
+                               struct manifest *out)
+{
+    struct store_entry entry;
+
+    return store_find_content(wires->store, &manifest->sha256, out) == STORE_OK &&
+           store_find(wires->store, span_of(out->name), &entry) == STORE_OK &&
+           version_same(entry.manifest.version, out->version);
+}
+
 /* As the exchange found them: holders that somebody told of, not only lately. */
 static void need_answered(struct ask *ask)
 {
@@ -172,6 +183,9 @@ static void need_answered(struct ask *ask)
     }
     follow_sources(&need->wires->follow, &need->manifest.sha256, &found);
     found.superseded = is_superseded(need->wires, &need->manifest);
+    found.renamed =
+        found.superseded && is_found_elsewhere(need->wires, &need->manifest, &found.manifest);
+    found.superseded = found.superseded && !found.renamed;
     flights_sources(need->wires->flights, &need->manifest, &found);
     free(need);
 }

@@ -150,6 +150,27 @@ def a_range_ahead(net):
     equal(digest_of(whole.path), sha256(content), "the whole")
 
 
+@test("content of two names is fetched on by the other one where one of them gets other content")
+def other_name_of_the_same(net):
+    source, reader = cluster(net, 2)
+    content = os.urandom(24 * 1024 * 1024)
+    for name in ("one", "two"):
+        source.put(name, content)
+        wait_until(lambda name=name: reader.knows(name), f"{name} is known")
+    before = reader.names()["one"]["version"]
+    reader.host.slow_down("30mbit")
+    start = reader.host.received()
+    whole = Get(reader, "one", os.path.join(reader.folder, "got"))
+    wait_until(lambda: reader.host.received() - start > 512 * 1024, "the fetch is under way")
+    source.put("one", b"other")
+    wait_until(lambda: reader.names()["one"]["version"] != before, "the other version is known")
+    answer = reader.curl("two", "-r", f"{len(content) - 1000}-")
+    equal((answer.status, answer.body), (206, content[-1000:]), "a range of the other name's")
+    equal(whole.status()[0], DONE, "pond get of what was asked for before")
+    equal(digest_of(whole.path), sha256(content), "what it got")
+    equal(reader.metric("pond_fetches_total"), 1, "fetches")
+
+
 @test("when a source dies, the rest comes from the next one")
 def the_source_dies(net):
     first, second, reader = cluster(net, 3)

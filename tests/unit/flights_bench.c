@@ -122,6 +122,8 @@ static bool answer(void *arg, const struct serve_request *request)
                           "HTTP/1.1 503 x\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
     if (strncmp(request->target, "/.pond/chunks/", 14) == 0)
         return send_list(host, request->fd);
+    if (host->name && strcmp(request->target + 1, host->name) != 0)
+        return serve_text(request->fd, "HTTP/1.1 412 x\r\nContent-Length: 0\r\n\r\n");
     match = serve_header(request, "If-Match");
     snprintf(etag, sizeof(etag), "\"%s\"", digest_hex(&host->goods->manifest.sha256, hex));
     MUST(request->has_range && match && strcmp(match, etag) == 0);
@@ -152,9 +154,11 @@ static void on_need(void *arg, const struct manifest *manifest, bool again)
     struct node *node = arg;
     struct flights_found found = {.count = 0};
 
-    (void)again;
     if (node->mute)
         return;
+    found.renamed = again && node->other;
+    if (found.renamed)
+        found.manifest = *node->other;
     for (size_t i = 0; i < node->host_count; i++)
         found.list[found.count++] = serve_address(node->hosts[i]->serve);
     flights_sources(node->flights, manifest, &found);
@@ -185,6 +189,8 @@ static void on_blame(void *arg, const struct address *http, enum peer_fault faul
     pthread_mutex_unlock(&node->lock);
     if (fault == PEER_FINE && node->on_fine)
         node->on_fine(node->on_fine_arg);
+    if (fault != PEER_FINE && node->on_fault)
+        node->on_fault(node->on_fault_arg);
 }
 
 void node_open(struct node *node, const char *home)

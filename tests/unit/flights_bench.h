@@ -36,6 +36,7 @@ struct host {
     const struct goods *goods;
     enum manners manners;
     uint64_t after;
+    const char *name; /* under which it has the content; NULL: whatever is asked for */
     struct serve *serve;
     _Atomic uint64_t sent; /* bytes of content */
     _Atomic uint32_t asked_busy;
@@ -59,9 +60,12 @@ struct node {
     struct flights *flights;
     struct host *hosts[NODE_HOSTS_MAX];
     size_t host_count;
-    bool mute;                  /* never answers who has it */
-    void (*on_fine)(void *arg); /* called when a source is praised; or NULL */
+    bool mute;                    /* never answers who has it */
+    const struct manifest *other; /* as what the content is to be had, once all were asked */
+    void (*on_fine)(void *arg);   /* called when a source is praised; or NULL */
     void *on_fine_arg;
+    void (*on_fault)(void *arg); /* called when one is blamed; or NULL */
+    void *on_fault_arg;
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
