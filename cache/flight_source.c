@@ -53,7 +53,13 @@ static bool is_usable(struct flight_source *source, mono_t now)
     return source->standing == FLIGHT_SOURCE_GOOD;
 }
 
-/* Is somebody who has not failed as often only busy, for a short while? */
+/* The less the better. To say "later" twice in a row is as bad as to have failed once. */
+static uint32_t let_downs(const struct flight_source *source)
+{
+    return 2 * source->failed + source->busy;
+}
+
+/* Is somebody better only busy, for a short while? */
 static bool waits_rather(const struct flight *flight, const struct flight_source *best, mono_t now)
 {
     mono_t soon = mono_after(now, FLIGHT_BUSY_WAIT_NS);
@@ -61,8 +67,8 @@ static bool waits_rather(const struct flight *flight, const struct flight_source
 
     for (size_t i = 0; i < flight->source_count; i++) {
         const struct flight_source *source = &flight->sources[i];
-        waits = waits || (source->standing == FLIGHT_SOURCE_BUSY && source->failed < best->failed &&
-                          mono_reached(soon, source->until));
+        waits = waits || (source->standing == FLIGHT_SOURCE_BUSY &&
+                          let_downs(source) < let_downs(best) && mono_reached(soon, source->until));
     }
     return waits;
 }
@@ -75,14 +81,30 @@ bool flight_pick_source(struct flight *flight, mono_t now)
         struct flight_source *source = &flight->sources[i];
         if (!is_usable(source, now))
             continue;
-        if (!best || source->failed < best->failed ||
-            (source->failed == best->failed && i == flight->source))
+        if (!best || let_downs(source) < let_downs(best) ||
+            (let_downs(source) == let_downs(best) && i == flight->source))
             best = source;
     }
     if (!best || waits_rather(flight, best, now))
         return false;
     flight->source = (size_t)(best - flight->sources);
     return true;
+}
+
+bool flight_waits_in_vain(const struct flight *flight, mono_t now)
+{
+    const struct flight_source *asked = &flight->sources[flight->source];
+    bool better = false;
+
+    if (!mono_reached(now, mono_after(flight->asked, FLIGHT_VAIN_NS)) ||
+        !flight_brought_nothing(flight))
+        return false;
+    for (size_t i = 0; i < flight->source_count; i++) {
+        const struct flight_source *source = &flight->sources[i];
+        better = better || (source != asked && source->standing == FLIGHT_SOURCE_GOOD &&
+                            let_downs(source) <= let_downs(asked));
+    }
+    return better;
 }
 
 mono_t flight_first_busy_end(const struct flight *flight)
@@ -119,7 +141,10 @@ void flight_judge(struct flight *flight, enum peer_fault fault, struct flight_ac
 
     source->standing = standing_after(fault);
     source->busy = 0;
-    source->failed = fault == PEER_FINE ? 0 : source->failed + 1;
+    if (fault == PEER_FINE)
+        source->failed = 0;
+    else if (fault == PEER_SILENT) /* the others cost no time; and who is named anew may be back */
+        source->failed++;
     action->source = source->http;
     action->fault = fault;
 }
@@ -156,6 +181,8 @@ void flight_request_ended(struct flight *flight, const struct flight_event *even
         flight_judge(flight, event->fault, out);
         break;
     case FLIGHT_OUTCOME_CUT:
+        if (flight_brought_nothing(flight)) /* it was left for somebody else */
+            source->busy++;
         break;
     }
 }

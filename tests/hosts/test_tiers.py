@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: ISC
 """Tiers: content flows down from master to master, puts flow up, and masters die meanwhile."""
 
+import concurrent.futures
 import os
 import threading
 
-from net import equal, wait_until, check
-from node import everyone_knows
+from net import check, equal, wait_until
+from node import HTTP_PORT, everyone_knows
 from registry import test
 from stack import Stack, kill_master
 
@@ -53,6 +54,23 @@ def tiers_up_and_down(net):
     for node in (stack.core.nodes[0], rome.slaves[0], stack.core.nodes[1], rome.candidates[0]):
         equal(node.get("tool") == content, True, f"the content at {node.name}")
     stack.same_catalogue()
+
+
+@test("what a slave put before it was killed is there soon after its return, whoever waits for it")
+def tiers_putter_comes_back(net):
+    stack = Stack(net, paris=(2, 1))
+    slave, content = stack.sites["paris"].slaves[0], os.urandom(200 * 1024)
+    readers = [node for node in stack.nodes if node is not slave]
+    net.drop(f"ip saddr {slave.host.v4} tcp sport {HTTP_PORT} meta length > 1400")
+    slave.put("file", content)
+    everyone_knows(stack.nodes, "file")
+    with concurrent.futures.ThreadPoolExecutor(len(readers)) as pool:
+        read = [pool.submit(gets, node, "file", content) for node in readers]
+        slave.kill()
+        net.drop_nothing()
+        slave.start()
+        for one in read:
+            one.result()
 
 
 @test("a candidate of a top tier comes to hold everything; what is above is not asked twice")
