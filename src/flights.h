@@ -28,6 +28,8 @@ enum flights_end {
     FLIGHTS_LANDED,
     FLIGHTS_PASSED_ON, /* to those who read, for want of room, as long as they did; nothing is kept
                         */
+    FLIGHTS_REPLACED,  /* all of it came, for who reads it; but it is no name's any more, and is not
+                          kept */
     FLIGHTS_FAILED,
     FLIGHTS_PUT_OFF /* nobody could give it, and nobody reads it: it is tried again for later */
 };

@@ -36,6 +36,14 @@ void flying_finish(struct flying *flying, enum flying_state state, bool gone, co
     flying_end(flying, state == FLYING_LANDED ? FLIGHTS_LANDED : how);
 }
 
+void flying_finish_replaced(struct flying *flying)
+{
+    come_down(flying);
+    flying_settle(flying, FLYING_FAILED, false);
+    flying_log_passed_on(flying, "another version has taken its place");
+    flying_end(flying, FLIGHTS_REPLACED);
+}
+
 void flying_finish_unread(struct flying *flying, enum flights_end how, const char *why)
 {
     come_down(flying);
@@ -45,7 +53,7 @@ void flying_finish_unread(struct flying *flying, enum flights_end how, const cha
         return;
     }
     if (how == FLIGHTS_PASSED_ON)
-        flying_log_passed_on(flying);
+        flying_log_passed_on(flying, "there is no room on the disk");
     else
         say_given_up(flying, false, why);
     flying_end(flying, how);

@@ -176,6 +176,9 @@ void flying_stop(struct flying *flying);
 
 void flying_finish(struct flying *flying, enum flying_state state, bool gone, const char *why);
 
+/* The store does not take what has come: it is no name's any more. Who reads it goes on reading. */
+void flying_finish_replaced(struct flying *flying);
+
 /* It ends because nobody reads it (any more). For who has come since that was decided it begins
  * anew. */
 void flying_finish_unread(struct flying *flying, enum flights_end how, const char *why);
@@ -185,7 +188,7 @@ void flying_leave_off(struct flying *flying); /* there is no room to keep it */
 
 void flying_log_begin(struct flying *flying, const struct address *server);
 void flying_log_landed(const struct flying *flying);
-void flying_log_passed_on(const struct flying *flying);
+void flying_log_passed_on(const struct flying *flying, const char *why);
 void flying_log_given_up(struct flying *flying, bool gone, const char *why);
 
 /* ---- flights_readers.c ---------------------------------------------------------------------- */

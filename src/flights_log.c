@@ -38,15 +38,14 @@ void flying_log_landed(const struct flying *flying)
            rate);
 }
 
-void flying_log_passed_on(const struct flying *flying)
+void flying_log_passed_on(const struct flying *flying, const char *why)
 {
     char name[LOG_NAME_SIZE], size[64];
     struct text size_text = TEXT_OVER(size);
 
     text_bytes(&size_text, flying->brought);
-    log_at(level_of(flying),
-           "fetched %s of %s for who read it, and kept nothing: there is no room on the disk", size,
-           name_of(flying, name));
+    log_at(level_of(flying), "fetched %s of %s for who read it, and kept nothing: %s", size,
+           name_of(flying, name), why);
 }
 
 /* What is wanted for later, and nobody has, is tried again and again: no news for a person. */

@@ -417,6 +417,8 @@ static void landed(void *arg)
     flying->busy = FLYING_IDLE;
     if (status == STORE_OK)
         flying_finish(flying, FLYING_LANDED, true, "");
+    else if (status == STORE_NOT_FOUND)
+        flying_finish_replaced(flying);
     else /* STORE_WRONG: all chunks fit, the whole does not; the store has thrown it away */
         flying_finish(flying, FLYING_FAILED, status == STORE_WRONG, store_sentence(status));
 }

@@ -230,9 +230,12 @@ static void tell_end(struct wires *wires, const struct end *end)
 {
     static const char *const sentences[] = {[FLIGHTS_LANDED] = "fetched",
                                             [FLIGHTS_PASSED_ON] = "passed on, for want of room,",
+                                            [FLIGHTS_REPLACED] =
+                                                "passed on, after it was replaced,",
                                             [FLIGHTS_FAILED] = "could not fetch"};
     static const char *const events[] = {[FLIGHTS_LANDED] = "fetched",
                                          [FLIGHTS_PASSED_ON] = "passed_on",
+                                         [FLIGHTS_REPLACED] = "passed_on",
                                          [FLIGHTS_FAILED] = "fetch_failed"};
 
     if (end->how != FLIGHTS_PUT_OFF) {

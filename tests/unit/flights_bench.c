@@ -172,6 +172,7 @@ static void on_ended(void *arg, const struct manifest *manifest, enum flights_en
     (void)manifest, (void)source;
     pthread_mutex_lock(&node->lock);
     node->ended++;
+    node->how = how;
     node->landed += how == FLIGHTS_LANDED;
     pthread_cond_broadcast(&node->changed);
     pthread_mutex_unlock(&node->lock);

@@ -3,8 +3,10 @@
 
 #include <semaphore.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cache/chunk.h"
+#include "src/base/stats.h"
 #include "tests/unit/flights_bench.h"
 #include "tests/unit/unit.h"
 
@@ -140,11 +142,52 @@ static void who_comes_as_it_gives_up_is_served(void **state)
     sem_destroy(&late.woken);
 }
 
+/* ---- content that is replaced before all of it has come ---------------------------------------
+ */
+
+static void what_is_replaced_meanwhile_comes_whole_and_is_not_kept(void **state)
+{
+    static const uint64_t sizes[] = {3 * CHUNK, 100};
+    static struct reading reading;
+    static struct host host;
+    static struct node node;
+    struct goods old, new;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        uint64_t failed = stat_read(STAT_FETCHES_FAILED);
+        goods_make(&old, "example.com/a", sizes[i], 1);
+        goods_make(&new, "example.com/a", 5, 2);
+        new.manifest.version.bits = old.manifest.version.bits + 1;
+        manifest_replace(&new.manifest, &old.manifest);
+        node_open(&node, NULL);
+        node_adopt(&node, &old);
+        host_start(&host, &old, STALLS, 0);
+        node_knows(&node, &host);
+        reading_start(&reading, &node, &old, 0, sizes[i]);
+        while (serve_requests(host.serve) == 0)
+            usleep(1000);
+        node_adopt(&node, &new);
+        host.go = true;
+        reading_join(&reading);
+        assert_false(reading.failed || reading.differs);
+        assert_true(reading.read == sizes[i]);
+        node_wait_ended(&node, 1);
+        assert_int_equal(node.how, FLIGHTS_REPLACED);
+        assert_true(stat_read(STAT_FETCHES_FAILED) == failed);
+        node_close(&node, true);
+        host_stop(&host);
+        goods_free(&old);
+        goods_free(&new);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(content_is_asked_for_by_the_name_that_still_has_it),
         cmocka_unit_test(who_comes_as_it_gives_up_is_served),
+        cmocka_unit_test(what_is_replaced_meanwhile_comes_whole_and_is_not_kept),
     };
 
     return cmocka_run_group_tests_name("flights_meanwhile", tests, NULL, NULL);
