@@ -46,7 +46,4 @@ bool name_below(struct span name, struct span prefix);
 /* The part behind the last slash. */
 struct span name_base(struct span name);
 
-/* A node's name: 1 to NODE_MAX_LEN letters, digits, '-', '_' or '.', as host names have. */
-bool node_name_ok(struct span node);
-
 #endif

@@ -9,21 +9,16 @@
 #include "conf/local.h"
 #include "conf/settle.h"
 #include "conf/tiers.h"
-
-enum { NODE_NAME_MAX = 255 };
+#include "src/base/node.h"
 
 static bool check_name(const char *name, const char *from, struct report *report)
 {
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
-    size_t len = strlen(name);
-
-    if (len > 0 && len <= NODE_NAME_MAX && strspn(name, allowed) == len)
+    if (node_name_ok(span_of(name)))
         return true;
     report_error(report, from, 0,
                  "\"%s\" is no name for a node: write one of at most %d letters, digits, \"-\", "
                  "\"_\" and \".\", as host names have",
-                 name, NODE_NAME_MAX);
+                 name, NODE_MAX_LEN);
     return false;
 }
 
