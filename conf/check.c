@@ -15,7 +15,7 @@
 
 struct check {
     const struct tree *tree;
-    struct nets_pool *pool;
+    struct pool *pool;
     struct tiers *tiers;
     struct report *report;
     struct report *later; /* sound, and not for this version */

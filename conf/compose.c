@@ -50,11 +50,17 @@ bool subject_other(struct subject *out, const struct tree *tree, const char *nam
     return true;
 }
 
-static void read_nets(struct conf *conf, struct nets_pool *pool, struct report *report)
+static void read_nets(struct conf *conf, struct pool *pool, struct report *report)
 {
     conf->nets_files = arena_zeroed(conf->arena, conf->nets.count + 1, sizeof(*conf->nets_files));
     for (size_t i = 0; i < conf->nets.count; i++)
         conf->nets_files[i] = pool_nets(pool, conf->nets.list[i], report);
+}
+
+static void read_rules(struct conf *conf, struct pool *pool, struct report *report)
+{
+    if (conf->gate)
+        conf->rules = pool_rules(pool, conf->gate, report);
 }
 
 /* Are there keys, or could they not be read? */
@@ -64,7 +70,7 @@ static bool read_keys(struct conf *conf, struct report *report)
            (!keys_read(conf->hmac_keys, &conf->keys, report) || conf->keys.count > 0);
 }
 
-struct conf *compose(const struct tree *tree, const struct subject *subject, struct nets_pool *pool,
+struct conf *compose(const struct tree *tree, const struct subject *subject, struct pool *pool,
                      struct report *report)
 {
     struct conf *conf = layer_defaults(tree_file(tree), report);
@@ -91,6 +97,7 @@ struct conf *compose(const struct tree *tree, const struct subject *subject, str
     if (subject->local)
         settle_interfaces(conf, report);
     read_nets(conf, pool, report);
+    read_rules(conf, pool, report);
     tiers_check_host(conf, report);
     return conf;
 }

@@ -26,7 +26,7 @@ bool subject_other(struct subject *out, const struct tree *tree, const char *nam
 
 /* Lays everything over each other, settles it, reads what it names. Never NULL: where errors went
  * to the report, not all of it is there. `pool` must outlive it. */
-struct conf *compose(const struct tree *tree, const struct subject *subject, struct nets_pool *pool,
+struct conf *compose(const struct tree *tree, const struct subject *subject, struct pool *pool,
                      struct report *report);
 
 /* Every section by itself, so that faults are found in those too that are for other hosts. */

@@ -24,7 +24,7 @@ static struct conf *load(const struct tree *tree, const char *name, const struct
 
     compose_check_sections(tree, report);
     if (subject_local(&subject, tree, name, environ, arena, report)) {
-        struct nets_pool *pool = pool_new();
+        struct pool *pool = pool_new();
         subject.in_force = in_force;
         conf = compose(tree, &subject, pool, report);
         conf->pool = pool;

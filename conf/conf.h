@@ -10,6 +10,7 @@
 #include "conf/nets.h"
 #include "conf/options.h"
 #include "conf/report.h"
+#include "conf/rules.h"
 #include "src/base/address.h"
 #include "src/base/log.h"
 #include "src/base/text.h"
@@ -96,14 +97,15 @@ struct conf_tiers {
 };
 
 struct conf_arena;
-struct nets_pool;
+struct pool;
 
 struct conf {
-    struct conf_arena *arena; /* owns all that is pointed to from here, but the nets files */
-    struct nets_pool *pool;   /* owns those; NULL: somebody else does */
-    const char *file;         /* main.cf */
-    const char *node;         /* this node's name */
-    const char *match;        /* of the section that fits it; NULL: none does */
+    struct conf_arena
+        *arena;        /* owns all that is pointed to from here, but the nets files and rules */
+    struct pool *pool; /* owns those; NULL: somebody else does */
+    const char *file;  /* main.cf */
+    const char *node;  /* this node's name */
+    const char *match; /* of the section that fits it; NULL: none does */
     unsigned match_line;
     struct conf_origin from[CONF_OPTION_COUNT];
 
@@ -113,6 +115,7 @@ struct conf {
 
     /* What the settings name. */
     struct keys keys;         /* of hmac_keys; none without */
+    struct rules *rules;      /* of gate; NULL without */
     struct nets **nets_files; /* of nets: as many, in the same order */
 
     /* This host's own addresses: those of `address`, where that says "every address" all that its

@@ -171,9 +171,35 @@ static void diff_tiers(const struct conf *old, const struct conf *new,
             differ->tier(differ->arg, old->nets_files[i]->tier, false);
 }
 
+/* ---- rules ----------------------------------------------------------------------------------- */
+
+static bool same_rule(const struct rule *old, const struct rule *new)
+{
+    char was[RULE_TEXT_SIZE], is[RULE_TEXT_SIZE];
+    struct text old_text = TEXT_OVER(was), new_text = TEXT_OVER(is);
+
+    rule_print(old, &old_text);
+    rule_print(new, &new_text);
+    return strcmp(was, is) == 0;
+}
+
+static bool same_rules(const struct rules *old, const struct rules *new)
+{
+    size_t old_count = old ? old->count : 0, new_count = new ? new->count : 0;
+
+    if (old_count != new_count)
+        return false;
+    for (size_t i = 0; i < old_count; i++)
+        if (!same_rule(&old->list[i], &new->list[i]))
+            return false;
+    return true;
+}
+
 void conf_diff(const struct conf *old, const struct conf *new, const struct conf_differ *differ)
 {
     diff_settings(old, new, differ);
     diff_all_tier_settings(old, new, differ);
     diff_tiers(old, new, differ);
+    if (!same_rules(old->rules, new->rules))
+        differ->rules(differ->arg);
 }

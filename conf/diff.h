@@ -15,6 +15,7 @@ struct conf_differ {
     /* In a tier that is in both. NULL: it was not there; it is not there any more. */
     void (*member)(void *arg, const char *tier, const struct nets_member *was,
                    const struct nets_member *is);
+    void (*rules)(void *arg); /* of the gate: they are others, whether the file is or not */
     void *arg;
 };
 void conf_diff(const struct conf *old, const struct conf *new, const struct conf_differ *differ);

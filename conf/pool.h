@@ -3,14 +3,16 @@
 #define POND_CONF_POOL_H
 
 #include "conf/nets.h"
+#include "conf/rules.h"
 
-/* Nets files, each read once, however many hosts name it. */
-struct nets_pool;
+/* Nets files and rules files, each read once, however many hosts name it. */
+struct pool;
 
-struct nets_pool *pool_new(void);
-void pool_free(struct nets_pool *pool); /* and all nets in it */
+struct pool *pool_new(void);
+void pool_free(struct pool *pool); /* and all that is in it */
 
 /* NULL, with errors in the report the first time, where it is no good. */
-struct nets *pool_nets(struct nets_pool *pool, const char *path, struct report *report);
+struct nets *pool_nets(struct pool *pool, const char *path, struct report *report);
+struct rules *pool_rules(struct pool *pool, const char *path, struct report *report);
 
 #endif

@@ -82,6 +82,12 @@ static void print_keys(const struct conf *conf, FILE *out)
         fputs("// keys: none\n", out);
 }
 
+static void print_rules(const struct conf *conf, FILE *out)
+{
+    if (conf->rules)
+        fprintf(out, "// rules: %zu\n", conf->rules->count);
+}
+
 /* The candidates but this host itself: whom a slave follows, and a backup. */
 static void print_followed(const struct nets *nets, const struct nets_member *self, FILE *out)
 {
@@ -177,5 +183,6 @@ void print_conf(const struct conf *conf, FILE *out)
     print_settings(conf, out);
     fputs(conf->match ? "} );\n" : "};\n", out);
     print_keys(conf, out);
+    print_rules(conf, out);
     print_nets(conf, out);
 }

@@ -43,6 +43,7 @@ void reload_free(struct reload *reload); /* NULL: nothing */
  *   members   of tiers that stay: added, removed, changed (how many), list (of RELOAD_LISTED_MAX
  *             at most: tier, member, was, is: the role; null: none)
  *   keys      true where the keys are others
+ *   rules     true where the rules of the gate are others
  *   restart   the settings that wait for the next start
  *   errors, warnings   lines that begin with file:line
  *   read_ms, applied_ms   how long it took, on the other thread and on the main one

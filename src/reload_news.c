@@ -15,6 +15,7 @@ struct reload_news {
     json_t *settings, *tiers, *members;
     size_t added, removed, changed;
     bool keys;
+    bool rules;
     char restart[RESTART_SIZE];
 };
 
@@ -97,9 +98,16 @@ static void on_member(void *arg, const char *tier, const struct nets_member *was
                                     is ? nets_role_name(is->role) : NULL));
 }
 
+static void on_rules(void *arg)
+{
+    struct reload_news *news = arg;
+
+    news->rules = true;
+}
+
 void reload_news_compare(struct reload_news *news, const struct conf *old, const struct conf *new)
 {
-    const struct conf_differ differ = {on_setting, on_tier, on_member, news};
+    const struct conf_differ differ = {on_setting, on_tier, on_member, on_rules, news};
 
     conf_diff(old, new, &differ);
 }
@@ -119,7 +127,7 @@ void reload_news_keys(struct reload_news *news)
 bool reload_news_empty(const struct reload_news *news)
 {
     return json_array_size(news->settings) == 0 && json_array_size(news->tiers) == 0 &&
-           news->added + news->removed + news->changed == 0 && !news->keys;
+           news->added + news->removed + news->changed == 0 && !news->keys && !news->rules;
 }
 
 /* ---- telling --------------------------------------------------------------------------------- */
@@ -172,6 +180,8 @@ void reload_news_sentence(const struct reload_news *news, struct text *out)
     add_count(out, news->changed, "of another role");
     if (news->keys)
         item(out, "other keys");
+    if (news->rules)
+        item(out, "other rules of the gate");
     if (out->len == 0)
         text_puts(out, "nothing has changed");
     if (*news->restart)
@@ -213,13 +223,14 @@ char *reload_news_json(const struct reload_news *news, const char *result,
 
     if (*complaint)
         append(errors, text_json(complaint));
-    json = json_pack("{s:i, s:s, s:O, s:O, s:{s:I, s:I, s:I, s:O}, s:b, s:o, s:o, s:o, s:f, s:f}",
+    json = json_pack("{s:i, s:s, s:O, s:O, s:{s:I, s:I, s:I, s:O}, s:b, s:b, s:o, s:o, s:o, s:f, "
+                     "s:f}",
                      "format", FORMAT, "result", result, "settings", news->settings, "tiers",
                      news->tiers, "members", "added", (json_int_t)news->added, "removed",
                      (json_int_t)news->removed, "changed", (json_int_t)news->changed, "list",
-                     news->members, "keys", news->keys, "restart", restart_json(news), "errors",
-                     errors, "warnings", lines_json(report, true), "read_ms", times.read_ms,
-                     "applied_ms", times.applied_ms);
+                     news->members, "keys", news->keys, "rules", news->rules, "restart",
+                     restart_json(news), "errors", errors, "warnings", lines_json(report, true),
+                     "read_ms", times.read_ms, "applied_ms", times.applied_ms);
     text = json_dumps(made(json), JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
     json_decref(json);
     MUST(text != NULL);

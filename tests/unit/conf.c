@@ -22,7 +22,8 @@ static int set_up(void **state)
 
 static int take_down(void **state)
 {
-    static const char *const files[] = {"main.cf", "other.cf", "keys", "any", "mesh", "paris"};
+    static const char *const files[] = {"main.cf", "rules", "other.cf", "keys",
+                                        "any",     "mesh",  "paris"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
@@ -295,6 +296,7 @@ static void what_is_not_done_yet_is_refused(void **state)
     (void)state;
     assert_int_equal(unsupported("defaults = { isconf = false; base = 2.0; gate = \"\"; };"), 0);
     assert_int_equal(unsupported("defaults = { isconf = true; };"), 1);
+    put("rules", "rule1 = +,,,,, all\n");
     assert_int_equal(unsupported("defaults = { gossip = { }; gate = \"rules\"; };"), 2);
     assert_int_equal(unsupported("defaults = { on_master = \"x\"; on_backup = \"y\"; "
                                  "tiers = { a = { on_slave = \"z\"; }; }; };"),

@@ -107,9 +107,16 @@ static void on_member(void *arg, const char *tier, const struct nets_member *was
                 is ? nets_role_name(is->role) : "");
 }
 
+static void on_rules(void *arg)
+{
+    struct seen *seen = arg;
+
+    text_puts(&seen->text, "rules\n");
+}
+
 static const char *diff(const struct conf *old, const struct conf *new, struct seen *seen)
 {
-    const struct conf_differ differ = {on_setting, on_tier, on_member, seen};
+    const struct conf_differ differ = {on_setting, on_tier, on_member, on_rules, seen};
 
     seen->text = TEXT_OVER(seen->memory);
     seen->memory[0] = '\0';

@@ -124,6 +124,8 @@ static void print_changes(const json_t *outcome)
     print_members(json_object_get(outcome, "members"));
     if (field_true(outcome, "keys"))
         puts("keys: others");
+    if (field_true(outcome, "rules"))
+        puts("rules of the gate: others");
     print_restart(json_object_get(outcome, "restart"));
 }
 
