@@ -2,23 +2,35 @@
 #include "src/heard.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/lock.h"
 #include "src/base/must.h"
-#include "src/base/node.h"
 #include "src/lru.h"
+
+/* An address of a node, in the chain of those with the same hash. Numbered from 1: 0 is none. */
+struct heard_place {
+    struct address address;
+    uint16_t next;
+};
 
 struct heard_node {
     char node[NODE_SIZE];
+    bool below;
     size_t count;
-    struct address list[HEARD_ADDRESSES]; /* the one heard last first */
+    uint8_t order[HEARD_ADDRESSES]; /* of its places: the one heard last first */
+    struct heard_place places[HEARD_ADDRESSES];
 };
+
+enum { CHAINS = 16384 };
+_Static_assert(HEARD_NODES *HEARD_ADDRESSES < UINT16_MAX, "places have a number");
 
 struct heard {
     pthread_mutex_t lock; /* guards all below */
     struct lru *lru;
+    uint16_t chains[CHAINS]; /* by address: the first place */
     struct heard_node rows[HEARD_NODES];
 };
 
@@ -50,35 +62,86 @@ static int find(const struct heard *heard, struct span node, uint64_t hash)
     return row;
 }
 
+/* ---- by address ------------------------------------------------------------------------------ */
+
+static uint16_t number_of(const struct heard *heard, const struct heard_node *row, size_t place)
+{
+    return (uint16_t)((size_t)(row - heard->rows) * HEARD_ADDRESSES + place + 1);
+}
+
+static struct heard_place *place_at(struct heard *heard, uint16_t number)
+{
+    size_t index = number - 1u;
+
+    return &heard->rows[index / HEARD_ADDRESSES].places[index % HEARD_ADDRESSES];
+}
+
+static uint16_t *chain_of(struct heard *heard, const struct address *address)
+{
+    struct span ip = {(const char *)address->ip, sizeof(address->ip)};
+
+    return &heard->chains[lru_hash(ip, 0) % CHAINS];
+}
+
+static void enter_place(struct heard *heard, struct heard_node *row, size_t place,
+                        const struct address *from)
+{
+    uint16_t *chain = chain_of(heard, from);
+
+    row->places[place] = (struct heard_place){*from, *chain};
+    row->places[place].address.port = 0;
+    *chain = number_of(heard, row, place);
+}
+
+static void leave_place(struct heard *heard, const struct heard_node *row, size_t place)
+{
+    uint16_t *at = chain_of(heard, &row->places[place].address);
+    uint16_t number = number_of(heard, row, place);
+
+    while (*at != number)
+        at = &place_at(heard, *at)->next;
+    *at = row->places[place].next;
+}
+
+/* ---- by node --------------------------------------------------------------------------------- */
+
 static struct heard_node *add(struct heard *heard, struct span node, uint64_t hash)
 {
     bool taken_over;
     struct heard_node *row = &heard->rows[lru_take(heard->lru, hash, &taken_over)];
 
+    for (size_t i = 0; i < row->count; i++)
+        leave_place(heard, row, row->order[i]);
     MUST(span_copy(node, row->node, sizeof(row->node)));
+    row->below = false;
     row->count = 0;
     return row;
 }
 
-/* Where it stands among the node's addresses, or where it may: at the end, or over the last. */
-static size_t place_of(struct heard_node *row, const struct address *from)
+/* Where it stands in the node's order; at the end, or over the last one, where it is new. */
+static size_t find_or_enter(struct heard *heard, struct heard_node *row, const struct address *from)
 {
     size_t i = 0;
 
-    while (i < row->count && !address_same_host(&row->list[i], from))
+    while (i < row->count && !address_same_host(&row->places[row->order[i]].address, from))
         i++;
-    if (i == row->count && row->count < HEARD_ADDRESSES)
-        row->count++;
-    return i < HEARD_ADDRESSES ? i : HEARD_ADDRESSES - 1;
+    if (i < row->count)
+        return i;
+    if (row->count < HEARD_ADDRESSES)
+        row->order[row->count] = (uint8_t)row->count, row->count++;
+    else
+        leave_place(heard, row, row->order[row->count - 1]);
+    enter_place(heard, row, row->order[row->count - 1], from);
+    return row->count - 1;
 }
 
-static void move_to_front(struct heard_node *row, const struct address *from)
+static void move_to_front(struct heard *heard, struct heard_node *row, const struct address *from)
 {
-    size_t place = place_of(row, from);
+    size_t i = find_or_enter(heard, row, from);
+    uint8_t place = row->order[i];
 
-    memmove(&row->list[1], &row->list[0], place * sizeof(row->list[0]));
-    row->list[0] = *from;
-    row->list[0].port = 0;
+    memmove(&row->order[1], &row->order[0], i * sizeof(row->order[0]));
+    row->order[0] = place;
 }
 
 void heard_note(struct heard *heard, struct span node, const struct address *from)
@@ -95,22 +158,58 @@ void heard_note(struct heard *heard, struct span node, const struct address *fro
         known = &heard->rows[row];
         lru_use(heard->lru, row);
     }
-    move_to_front(known, from);
+    move_to_front(heard, known, from);
     pthread_mutex_unlock(&heard->lock);
 }
 
 size_t heard_find(struct heard *heard, struct span node, struct address out[HEARD_ADDRESSES])
 {
-    uint64_t hash = lru_hash(node, 0);
     size_t count = 0;
     int row;
 
     pthread_mutex_lock(&heard->lock);
-    row = find(heard, node, hash);
-    if (row != LRU_NONE) {
-        count = heard->rows[row].count;
-        memcpy(out, heard->rows[row].list, count * sizeof(*out));
+    row = find(heard, node, lru_hash(node, 0));
+    for (; row != LRU_NONE && count < heard->rows[row].count; count++) {
+        const struct heard_node *known = &heard->rows[row];
+        out[count] = known->places[known->order[count]].address;
     }
     pthread_mutex_unlock(&heard->lock);
     return count;
+}
+
+size_t heard_at(struct heard *heard, const struct address *from, char out[HEARD_NAMES][NODE_SIZE])
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&heard->lock);
+    for (uint16_t at = *chain_of(heard, from); at && count < HEARD_NAMES;
+         at = place_at(heard, at)->next) {
+        if (address_same_host(&place_at(heard, at)->address, from))
+            memcpy(out[count++], heard->rows[(at - 1u) / HEARD_ADDRESSES].node, NODE_SIZE);
+    }
+    pthread_mutex_unlock(&heard->lock);
+    return count;
+}
+
+void heard_tell_below(struct heard *heard, struct span node, bool below)
+{
+    int row;
+
+    pthread_mutex_lock(&heard->lock);
+    row = find(heard, node, lru_hash(node, 0));
+    if (row != LRU_NONE)
+        heard->rows[row].below = below;
+    pthread_mutex_unlock(&heard->lock);
+}
+
+bool heard_is_below(struct heard *heard, struct span node)
+{
+    bool below;
+    int row;
+
+    pthread_mutex_lock(&heard->lock);
+    row = find(heard, node, lru_hash(node, 0));
+    below = row != LRU_NONE && heard->rows[row].below;
+    pthread_mutex_unlock(&heard->lock);
+    return below;
 }

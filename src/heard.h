@@ -2,9 +2,11 @@
 #ifndef POND_SRC_HEARD_H
 #define POND_SRC_HEARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "src/base/address.h"
+#include "src/base/node.h"
 #include "src/base/text.h"
 
 /*
@@ -25,5 +27,15 @@ void heard_note(struct heard *heard, struct span node, const struct address *fro
 
 /* The node's addresses, without ports, the one heard last first. How many. */
 size_t heard_find(struct heard *heard, struct span node, struct address out[HEARD_ADDRESSES]);
+
+/* The other way round: the nodes that have this among their addresses; more of them than there is
+ * room for are left out. How many. */
+enum { HEARD_NAMES = 4 };
+size_t heard_at(struct heard *heard, const struct address *from, char out[HEARD_NAMES][NODE_SIZE]);
+
+/* It has told, signed, that it is a candidate of a tier which hangs below one of ours; or that it
+ * is none (any more). Nothing becomes of it where the node was not heard. */
+void heard_tell_below(struct heard *heard, struct span node, bool below);
+bool heard_is_below(struct heard *heard, struct span node);
 
 #endif

@@ -2,6 +2,8 @@
 #include "src/heard.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "src/base/node.h"
 #include "tests/unit/unit.h"
@@ -81,12 +83,87 @@ static void the_node_unheard_for_longest_makes_room(void **state)
     heard_free(heard);
 }
 
+/* The nodes that are known at the host, in the order of their names. */
+static void expect_at(struct heard *heard, unsigned from, const char *want)
+{
+    char names[HEARD_NAMES][NODE_SIZE], memory[HEARD_NAMES * NODE_SIZE] = "";
+    struct text text = TEXT_OVER(memory);
+    struct address a = host(from);
+    size_t count = heard_at(heard, &a, names);
+
+    qsort(names, count, sizeof(names[0]), (int (*)(const void *, const void *))strcmp);
+    for (size_t i = 0; i < count; i++)
+        text_printf(&text, "%s%s", i ? " " : "", names[i]);
+    assert_string_equal(memory, want);
+}
+
+static void the_nodes_at_an_address_are_found(void **state)
+{
+    struct heard *heard = heard_new();
+
+    (void)state;
+    expect_at(heard, 1, "");
+    note(heard, "web1", 1);
+    note(heard, "web2", 1);
+    note(heard, "web1", 2);
+    note(heard, "web1", 1);
+    expect_at(heard, 1, "web1 web2");
+    expect_at(heard, 2, "web1");
+    for (unsigned n = 3; n <= 2 + HEARD_ADDRESSES; n++) /* 1 and 2 make room */
+        note(heard, "web1", n);
+    expect_at(heard, 1, "web2");
+    expect_at(heard, 2, "");
+    expect_at(heard, 3, "web1");
+    heard_free(heard);
+}
+
+static void who_made_room_is_at_no_address(void **state)
+{
+    struct heard *heard = heard_new();
+    char name[NODE_SIZE];
+
+    (void)state;
+    note(heard, "first", 1);
+    note(heard, "first", 2);
+    heard_tell_below(heard, span_of("first"), true);
+    for (unsigned n = 0; n < HEARD_NODES; n++) {
+        snprintf(name, sizeof(name), "web%u", n);
+        note(heard, name, 3 + n % 200);
+    }
+    expect_at(heard, 1, "");
+    expect_at(heard, 2, "");
+    note(heard, "first", 4);
+    assert_false(heard_is_below(heard, span_of("first")));
+    heard_free(heard);
+}
+
+static void who_is_below_says_so_itself(void **state)
+{
+    struct heard *heard = heard_new();
+
+    (void)state;
+    heard_tell_below(heard, span_of("gw1"), true);
+    assert_false(heard_is_below(heard, span_of("gw1")));
+    note(heard, "gw1", 1);
+    assert_false(heard_is_below(heard, span_of("gw1")));
+    heard_tell_below(heard, span_of("gw1"), true);
+    assert_true(heard_is_below(heard, span_of("gw1")));
+    note(heard, "gw1", 2);
+    assert_true(heard_is_below(heard, span_of("gw1")));
+    heard_tell_below(heard, span_of("gw1"), false);
+    assert_false(heard_is_below(heard, span_of("gw1")));
+    heard_free(heard);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_address_heard_last_comes_first_and_each_once),
         cmocka_unit_test(of_a_node_the_address_unheard_for_longest_makes_room),
         cmocka_unit_test(the_node_unheard_for_longest_makes_room),
+        cmocka_unit_test(the_nodes_at_an_address_are_found),
+        cmocka_unit_test(who_made_room_is_at_no_address),
+        cmocka_unit_test(who_is_below_says_so_itself),
     };
     return cmocka_run_group_tests_name("heard", tests, NULL, NULL);
 }
