@@ -134,9 +134,16 @@ CURL *fetch_loop_take(struct fetch *fetch)
     return easy;
 }
 
+/* One that was taken back while it waited for a connection keeps a buffer, with which libcurl lets
+ * no other size be set (7.88). */
+static bool is_as_new(CURL *easy)
+{
+    return curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)CURL_MAX_READ_SIZE) == CURLE_OK;
+}
+
 void fetch_loop_give(struct fetch *fetch, CURL *easy)
 {
-    if (fetch->idle_count == FETCH_IDLE_MAX)
+    if (fetch->idle_count == FETCH_IDLE_MAX || !is_as_new(easy))
         curl_easy_cleanup(easy);
     else
         fetch->idle[fetch->idle_count++] = easy;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/fetch.h"
 #include "tests/unit/fetch_bench.h"
@@ -188,6 +190,69 @@ static void a_redirect_to_another_target_is_a_lie(void **state)
     assert_int_equal(asked[1], 0);
 }
 
+/* ---- more than there are connections --------------------------------------------------------- */
+
+static bool say_nothing(void *arg, const struct serve_request *request)
+{
+    char byte;
+
+    (void)arg;
+    while (read(request->fd, &byte, 1) > 0)
+        ;
+    return false;
+}
+
+enum { WAIT_FOR_A_CONNECTION = 5, CROWD = FETCH_HOST_CONNECTIONS + WAIT_FOR_A_CONNECTION };
+
+struct crowd {
+    struct fetch *fetch;
+    struct waiting list[CROWD];
+    sem_t cancelled;
+};
+
+/* Those that came last, which have none. */
+static void cancel_last(void *arg)
+{
+    struct crowd *crowd = arg;
+
+    for (size_t i = FETCH_HOST_CONNECTIONS; i < CROWD; i++)
+        fetch_cancel(crowd->fetch, &crowd->list[i].request);
+    sem_post(&crowd->cancelled);
+}
+
+static void who_waits_for_a_connection_in_vain_leaves_nothing_behind(void **state)
+{
+    struct serve *silent = serve_start(say_nothing, NULL);
+    struct hop hop = {.answer = FINE_HOP};
+    struct serve *serve = serve_start(play_hop, &hop);
+    static struct crowd crowd;
+    struct waiting next;
+
+    (void)state;
+    crowd.fetch = fetch_new(&(struct fetch_options){.node = "web7", .domain = "b"});
+    assert_int_equal(sem_init(&crowd.cancelled, 0, 0), 0);
+    for (size_t i = 0; i < CROWD; i++) {
+        prepare(&crowd.list[i], serve_address(silent), "/example.com/a");
+        fetch_submit(crowd.fetch, &crowd.list[i].request);
+    }
+    while (serve_requests(silent) < FETCH_HOST_CONNECTIONS)
+        usleep(1000);
+    fetch_call(crowd.fetch, cancel_last, &crowd);
+    sem_wait(&crowd.cancelled);
+    for (size_t i = FETCH_HOST_CONNECTIONS; i < CROWD; i++) {
+        wait_for(&crowd.list[i]);
+        assert_int_equal(crowd.list[i].request.result, FETCH_CANCELLED);
+    }
+    prepare(&next, serve_address(serve), "/example.com/a");
+    carry_out(crowd.fetch, &next);
+    assert_int_equal(next.request.result, FETCH_OK);
+    free(next.request.body);
+    serve_stop(silent);
+    fetch_free(crowd.fetch);
+    serve_stop(serve);
+    sem_destroy(&crowd.cancelled);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +262,7 @@ int main(void)
         cmocka_unit_test(where_a_redirect_leads_is_looked_at_again),
         cmocka_unit_test(who_is_asked_for_its_own_is_not_left_for_another),
         cmocka_unit_test(a_redirect_to_another_target_is_a_lie),
+        cmocka_unit_test(who_waits_for_a_connection_in_vain_leaves_nothing_behind),
     };
     return cmocka_run_group_tests_name("fetch_routes", tests, NULL, NULL);
 }
