@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cache/chunk.h"
@@ -195,6 +196,17 @@ static void events_are_streamed(void **state)
     close(fd);
 }
 
+/* What it is told first has come, and is still to be read. */
+static void until_it_listens(int fd)
+{
+    char got[4096] = "";
+    ssize_t n;
+
+    while ((n = recv(fd, got, sizeof(got) - 1, MSG_PEEK)) > 0 && !strstr(got, "listening"))
+        usleep(1000);
+    assert_true(n > 0);
+}
+
 /* A listener that does not read holds nobody up, and is told that it missed something. */
 static void slow_listeners_are_cut_off(void **state)
 {
@@ -203,7 +215,7 @@ static void slow_listeners_are_cut_off(void **state)
 
     (void)state;
     send_text(fd, "GET /.pond/events HTTP/1.1\r\nHost: x\r\n\r\n");
-    usleep(100000); /* the rest holds either way; so it is the listener that is cut off */
+    until_it_listens(fd);
     for (int i = 0; i < 100000; i++)
         http_event(site.http, "{\"event\": \"a line of some length, so that buffers fill up\"}");
     read_answer(fd, false, &a);
