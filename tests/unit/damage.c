@@ -288,7 +288,7 @@ static bool is_mended(struct store *store)
 {
     struct timespec pause = {.tv_nsec = 2000000};
 
-    for (int i = 0; i < 1000 && verified(store).rotten > 0; i++)
+    for (int i = 0; i < 10000 && verified(store).rotten > 0; i++)
         nanosleep(&pause, NULL);
     return verified(store).rotten == 0;
 }
@@ -450,7 +450,7 @@ static void strays_go(void **state)
 
 static bool sweeps_until(struct store *store, bool (*done)(struct store *store))
 {
-    for (int i = 0; i < 1000 && !done(store); i++) {
+    for (int i = 0; i < 10000 && !done(store); i++) {
         store_sweep(store);
         usleep(5000);
     }

@@ -11,7 +11,7 @@
 
 static bool is_healthy(struct store *store)
 {
-    for (int i = 0; i < 1000 && home_figures(store).health != STORE_OK; i++) {
+    for (int i = 0; i < 20000 && home_figures(store).health != STORE_OK; i++) {
         store_sweep(store);
         usleep(2000);
     }

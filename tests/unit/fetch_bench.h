@@ -71,8 +71,8 @@ static inline struct fetch *new_fetch(const struct keyring *keyring)
         .keyring = keyring,
         .sign = keyring != NULL,
         .must_be_signed = keyring != NULL,
-        .connect_ms = 1000,
-        .stall_s = 1,
+        .connect_ms = 3000,
+        .stall_s = 3,
     });
 }
 

@@ -198,7 +198,7 @@ void node_open(struct node *node, const char *home)
 {
     struct store_options store = {
         .home = node->home, .node = "here", .wall = clock_wall, .mono = clock_mono};
-    struct fetch_options fetch = {.node = "here", .domain = "example.com", .stall_s = 2};
+    struct fetch_options fetch = {.node = "here", .domain = "example.com", .stall_s = 4};
 
     memset(node, 0, sizeof(*node));
     pthread_mutex_init(&node->lock, NULL);

@@ -61,10 +61,10 @@ static int start(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(script.bytes); i++)
         script.bytes[i] = (char)(i * 2654435761u >> 11);
-    site_start(&site, &(struct site_options){
-                          .limits = {.head_ns = MONO_MS(1000), .window_ns = MONO_MS(1000)},
-                          .members = tier,
-                          .member_count = sizeof(tier) / sizeof(*tier)});
+    site_start(&site,
+               &(struct site_options){.limits = {.head_ns = MONO_S(5), .window_ns = MONO_MS(1000)},
+                                      .members = tier,
+                                      .member_count = sizeof(tier) / sizeof(*tier)});
     site_publish(&site, "paris", BALLOT_MASTER, "127.0.0.1", MONO_NEVER);
     return 0;
 }

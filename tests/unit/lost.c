@@ -48,7 +48,7 @@ static bool is_mended(struct store *store)
 {
     struct timespec pause = {.tv_nsec = 2000000};
 
-    for (int i = 0; i < 1000 && rotten(store) > 0; i++)
+    for (int i = 0; i < 10000 && rotten(store) > 0; i++)
         nanosleep(&pause, NULL);
     return rotten(store) == 0;
 }

@@ -106,9 +106,12 @@ static void who_says_nothing_in_time_fails(void **state)
 {
     struct address server;
     int fd = deaf_server(&server);
+    enum probe_result result = PROBE_UNSURE;
 
     (void)state;
-    assert_int_equal(ask(&server, MONO_MS(50)), PROBE_FAILED);
+    for (int i = 0; i < 100 && result == PROBE_UNSURE; i++) /* where we stood still ourselves */
+        result = ask(&server, MONO_MS(50));
+    assert_int_equal(result, PROBE_FAILED);
     close(fd);
 }
 

@@ -10,7 +10,7 @@ struct site site;
 int start(void **state)
 {
     (void)state;
-    site_start(&site, &(struct site_options){.limits = {.head_ns = MONO_MS(1000)}});
+    site_start(&site, &(struct site_options){.limits = {.head_ns = MONO_S(5)}});
     site_put(&site, NAME, BODY, strlen(BODY));
     return 0;
 }
