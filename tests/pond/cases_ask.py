@@ -69,7 +69,7 @@ def case_status_watch_in_pipe(home, here):
     assert "\033" not in result.text
 
 
-def read_until(fd, wanted, most=20):
+def read_until(fd, wanted, most=60):
     seen = b""
     end = time.monotonic() + most
     while wanted not in seen:

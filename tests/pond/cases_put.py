@@ -155,7 +155,7 @@ def case_put_timeout(home, here):
         hold = []
         fake.on("PUT", "/example.com/x",
                 lambda h: (h.body(), wait_for(lambda: hold, "the end of the test")))
-        result = pond(home, here, "put", path, "--timeout", "1")
+        result = pond(home, here, "put", path, "--timeout", "3")
         hold.append(True)
         expect(result, FAILED, "did not answer in time", "pond ls")
 
@@ -164,10 +164,10 @@ def case_put_timeout_stdin(home, here):
     """--timeout counts while standard input keeps us waiting, and then nothing arrives whole"""
     with Fake(home) as fake:
         bodies = keep(fake, "/example.com/x")
-        process = start(home, here, "put", "-", "x", "--timeout", "1", stdin=subprocess.PIPE)
+        process = start(home, here, "put", "-", "x", "--timeout", "3", stdin=subprocess.PIPE)
         process.stdin.write(b"some")
         process.stdin.flush()
-        equal(process.wait(30), FAILED)
+        equal(process.wait(60), FAILED)
         expect(Result(process), FAILED, "standard input did not end", "--timeout")
         wait_for(lambda: bodies, "the end of the body")
         equal(bodies, [None])

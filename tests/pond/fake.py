@@ -164,7 +164,7 @@ class Fake:
         os.unlink(self.path)
 
 
-def wait_for(condition, what, most=20):
+def wait_for(condition, what, most=60):
     """Waits for what will come; never for a time that decides."""
     end = time.monotonic() + most
     while not condition():
