@@ -344,7 +344,7 @@ enum store_status store_chunk_list(struct store *store, const struct manifest *m
 }
 
 enum store_status store_find_content(struct store *store, const struct digest *sha256,
-                                     struct manifest *out)
+                                     struct manifest *out, bool *newest)
 {
     struct view view;
     struct record record;
@@ -355,8 +355,10 @@ enum store_status store_find_content(struct store *store, const struct digest *s
     status = ledger_referrer(&view, sha256, &record);
     view_end(&view);
     store_note_fault(store, status);
-    if (status == STORE_OK)
+    if (status == STORE_OK) {
         *out = record.manifest;
+        *newest = !(record.sequence & LEDGER_CONFLICT);
+    }
     return status == STORE_ROTTEN ? STORE_NOT_FOUND : status;
 }
 
@@ -364,7 +366,8 @@ enum store_status store_chunk_list_by_digest(struct store *store, const struct d
                                              struct digest **list, uint32_t *count)
 {
     struct manifest manifest;
-    enum store_status status = store_find_content(store, sha256, &manifest);
+    bool newest;
+    enum store_status status = store_find_content(store, sha256, &manifest, &newest);
 
     return status == STORE_OK ? store_chunk_list(store, &manifest, list, count) : status;
 }

@@ -234,9 +234,10 @@ enum store_status store_chunk_list(struct store *store, const struct manifest *m
 enum store_status store_chunk_list_by_digest(struct store *store, const struct digest *sha256,
                                              struct digest **list, uint32_t *count);
 
-/* The newest manifest of some name with this content; STORE_NOT_FOUND. */
+/* A manifest with this content; *newest: it is the newest of its name. Otherwise it is kept as a
+ * conflict, and read while the content is here: nobody fetches that. STORE_NOT_FOUND. */
 enum store_status store_find_content(struct store *store, const struct digest *sha256,
-                                     struct manifest *out);
+                                     struct manifest *out, bool *newest);
 
 /* ---- putting content in --------------------------------------------------------------------- */
 

@@ -53,7 +53,8 @@ static void wake(void *arg)
     request_wake(arg);
 }
 
-/* Is it known, and not here, and may we fetch it for the asker? */
+/* Is it known, and not here, and may we fetch it for the asker? What is only kept beside a newest
+ * version nobody fetches. */
 static bool is_to_be_fetched(const struct request *r, const struct digest *sha256,
                              struct manifest *manifest)
 {
@@ -61,8 +62,10 @@ static bool is_to_be_fetched(const struct request *r, const struct digest *sha25
     struct digest *list = NULL;
     enum store_status status;
     uint32_t count;
+    bool newest;
 
-    if (!r->may_fetch || store_find_content(store, sha256, manifest) != STORE_OK)
+    if (!r->may_fetch || store_find_content(store, sha256, manifest, &newest) != STORE_OK ||
+        !newest)
         return false;
     status = store_chunk_list(store, manifest, &list, &count);
     free(list);

@@ -97,12 +97,14 @@ static void wake(void *arg)
     request_wake(arg);
 }
 
-static void fetch_it(struct contents *c, struct one *one, const struct manifest *manifest)
+/* What is only kept beside a newest version nobody fetches. */
+static void fetch_it(struct contents *c, struct one *one, const struct manifest *manifest,
+                     bool newest)
 {
     struct request *r = c->request;
 
     stat_add(STAT_MISSES, 1);
-    if (!r->may_fetch) {
+    if (!r->may_fetch || !newest) {
         settle(c, one, r->cached_only ? 504 : 404, NULL);
         return;
     }
@@ -127,16 +129,18 @@ static void look_up(struct contents *c, struct one *one)
 {
     struct store *store = c->request->http->options.world.store;
     struct manifest manifest;
+    bool newest;
     char *bytes;
 
-    if (store_find_content(store, &one->sha256, &manifest) != STORE_OK || !fits(&manifest)) {
+    if (store_find_content(store, &one->sha256, &manifest, &newest) != STORE_OK ||
+        !fits(&manifest)) {
         settle(c, one, 404, NULL);
         return;
     }
     one->size = (size_t)manifest.size;
     bytes = read_held(store, &manifest);
     if (!bytes) {
-        fetch_it(c, one, &manifest);
+        fetch_it(c, one, &manifest, newest);
         return;
     }
     stat_add(STAT_HITS, 1);

@@ -161,11 +161,9 @@ static bool is_superseded(struct wires *wires, const struct manifest *manifest)
 static bool is_found_elsewhere(struct wires *wires, const struct manifest *manifest,
                                struct manifest *out)
 {
-    struct store_entry entry;
+    bool newest;
 
-    return store_find_content(wires->store, &manifest->sha256, out) == STORE_OK &&
-           store_find(wires->store, span_of(out->name), &entry) == STORE_OK &&
-           version_same(entry.manifest.version, out->version);
+    return store_find_content(wires->store, &manifest->sha256, out, &newest) == STORE_OK && newest;
 }
 
 /* As the exchange found them: holders that somebody told of, not only lately. */

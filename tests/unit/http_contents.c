@@ -21,16 +21,16 @@
 
 static struct site site;
 
-/* The content of this length, which is not here. */
-static void adopt(size_t size, struct digest *sum)
+/* The content of this length, which is not here; the version tells of no other. */
+static void adopt_as(const char *name, uint64_t version, size_t size, struct digest *sum)
 {
     struct manifest m = {.node = "far1", .size = size, .mode = 0644};
     struct store_job job = {.kind = STORE_ADOPT};
     char memory[MESSAGE_MAX + 1];
     struct text text = TEXT_OVER(memory);
 
-    snprintf(m.name, sizeof(m.name), "example.com/far/%zu", size);
-    m.version.bits = UINT64_C(1795000000000) << 16;
+    snprintf(m.name, sizeof(m.name), "%s", name);
+    m.version.bits = (UINT64_C(1795000000000) << 16) + version;
     m.chunk_size = chunk_size_for(size);
     digest_of(script.bytes, size, &m.sha256);
     digest_of(&m.sha256, sizeof(m.sha256), &m.chunks);
@@ -38,6 +38,14 @@ static void adopt(size_t size, struct digest *sum)
     manifest_write(&m, &text);
     job.text = (struct span){text.at, text.len};
     assert_int_equal(store_do(site.store, &job), STORE_OK);
+}
+
+static void adopt(size_t size, struct digest *sum)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "example.com/far/%zu", size);
+    adopt_as(name, 0, size, sum);
 }
 
 /* Content that is here. */
@@ -292,6 +300,41 @@ static void nothing_is_fetched_for_who_wants_the_cached_only(void **state)
     assert_int_equal(count_of(&script.joined), 0);
 }
 
+/* Two nodes did not know of each other: the older content is kept where it is, and never comes to
+ * where it is not. */
+static void what_is_kept_beside_the_newest_is_not_fetched(void **state)
+{
+    enum { HERE, KEPT, SUMS };
+    struct digest sums[SUMS];
+    struct came came;
+
+    (void)state;
+    adopt_as("example.com/twice", 0, 1000, &sums[KEPT]);
+    adopt_as("example.com/twice", 1, 2000, &sums[HERE]);
+    put("example.com/here", 10, &sums[HERE]);
+    expect_frames(ask(sums, SUMS), sums, SUMS, &came);
+    assert_int_equal(came.status[HERE], 200);
+    assert_int_equal(came.status[KEPT], 404);
+    assert_int_equal(count_of(&script.joined), 0);
+}
+
+/* Nor does its chunk list. */
+static void the_list_of_what_is_kept_beside_the_newest_is_not_fetched(void **state)
+{
+    char target[128], hex[DIGEST_HEX_SIZE];
+    struct digest kept, newest;
+    struct answer a;
+
+    (void)state;
+    adopt_as("example.com/twice", 0, CHUNK_SIZE_MIN + 1, &kept);
+    adopt_as("example.com/twice", 1, CHUNK_SIZE_MIN + 2, &newest);
+    snprintf(target, sizeof(target), "/.pond/chunks/%s", digest_hex(&kept, hex));
+    ask_from(&site, SLAVE_HOST, "GET", target, "", &a);
+    expect(&a, 404, NULL);
+    answer_free(&a);
+    assert_int_equal(count_of(&script.joined), 0);
+}
+
 static void a_client_that_vanishes_is_noticed(void **state)
 {
     struct digest sums[2];
@@ -348,6 +391,8 @@ int main(void)
         TEST(what_fails_or_finds_no_place_is_told),
         TEST(what_takes_long_is_asked_for_alone),
         TEST(nothing_is_fetched_for_who_wants_the_cached_only),
+        TEST(what_is_kept_beside_the_newest_is_not_fetched),
+        TEST(the_list_of_what_is_kept_beside_the_newest_is_not_fetched),
         TEST(a_client_that_vanishes_is_noticed),
         TEST(a_list_that_is_none_is_refused),
     };
