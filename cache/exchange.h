@@ -167,6 +167,7 @@ struct exchange_event {
     enum exchange_ask ask;
     size_t copies;          /* 1 to EXCHANGE_COPIES_MAX, our own counted where we are a candidate */
     struct version version; /* COPIES: what was put */
+    struct digest sha256;   /* likewise: two nodes may put at the same moment */
     mono_t until;
     enum exchange_result result;
     enum peer_fault fault;
@@ -183,11 +184,12 @@ enum exchange_action_kind {
                          never read, or is not trusted to have been: the driver may compare by
                          ranges, and report the whole as one page */
     EXCHANGE_ANSWER,  /* ticket, found, busy, sources: the end of an ASKED */
-    EXCHANGE_CONFIRMED, /* name, version, to: a candidate of the tier above (of our own, where none
-                           is) holds this version, which the event had as unconfirmed */
-    EXCHANGE_WANT, /* name, version, unconfirmed: as long as this is the name's version its content
-                      is to be here, and unconfirmed where that is set; report LANDED where it is
-                      here, and fetch it where it is not */
+    EXCHANGE_CONFIRMED, /* name, version, sha256, to: a candidate of the tier above (of our own,
+                           where none is) holds this version with this content, which the event had
+                           as unconfirmed */
+    EXCHANGE_WANT, /* name, version, sha256, unconfirmed: as long as this is the name's version and
+                      content it is to be here, and unconfirmed where that is set; report LANDED
+                      where it is here, and fetch it where it is not */
     EXCHANGE_FAULT /* to, fault: a peer was found misbehaving: for the log and the counters */
 };
 
@@ -215,6 +217,7 @@ struct exchange_action {
     struct notice notice;
     char name[NAME_SIZE];
     struct version version;
+    struct digest sha256;
     bool unconfirmed;
     uint64_t store_id;
     uint64_t since;

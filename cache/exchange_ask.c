@@ -126,7 +126,7 @@ static int question_new(struct exchange *machine, const char *name, enum exchang
                                   .asked = machine->now,
                                   .copies = event->copies,
                                   .version = event->version,
-                                  .sha256 = event->local.sha256,
+                                  .sha256 = event->sha256,
                                   .until = event->until};
     question->sources = survey ? survey->sources : question->few;
     exchange_copy_name(question->name, name);
@@ -278,7 +278,7 @@ static void answer_busy(struct exchange *machine, const struct exchange_event *e
 
 static bool is_here(const struct exchange_event *event)
 {
-    return event->local.known && version_same(event->local.version, event->version);
+    return exchange_order(&event->local, event->version, &event->sha256) == 0;
 }
 
 /* Who is asked, and is there somebody. A name goes up alone. Content somebody beside us may have,

@@ -12,40 +12,51 @@
  * Whoever is told that we hold it leaves it to us. Below another tier content that nobody needs may
  * be dropped, and a candidate may hold what it merely fetched for somebody: so it is first marked
  * as unconfirmed here too, and kept until the tier above has it.
+ *
+ * Two nodes may put at the same moment: a version is meant with its content throughout.
  */
 
 /* Who still wants to know asks again long before. */
 static const int64_t CONFIRM_KEEP_NS = MONO_S(90);
 
-/* A tombstone is held by whoever knows it. */
-static bool holds_it(const struct exchange_local *local, struct version version)
+/* Is what is here older than, the same as, or newer than what it speaks of? */
+static int order_of(const struct exchange_local *local, const struct confirm *confirm)
 {
-    return local->known && (local->held || local->deleted) &&
-           !version_newer(version, local->version);
+    return exchange_order(local, confirm->version, &confirm->sha256);
+}
+
+/* A tombstone is held by whoever knows it. */
+static bool holds_it(const struct exchange_local *local, const struct confirm *confirm)
+{
+    return (local->held || local->deleted) && order_of(local, confirm) >= 0;
 }
 
 /* ---- what was confirmed to us ---------------------------------------------------------------- */
 
 static uint64_t confirmed_key(const struct exchange *machine, const char *name,
-                              struct version version)
+                              struct version version, const struct digest *sha256)
 {
+    char hex[DIGEST_HEX_SIZE];
     uint64_t key = exchange_key(machine, name) ^ version.bits;
 
+    key ^= exchange_key(machine, digest_hex(sha256, hex));
     return key ? key : 1;
 }
 
-static bool was_confirmed(const struct exchange *machine, const char *name, struct version version)
+static bool was_confirmed(const struct exchange *machine, const char *name, struct version version,
+                          const struct digest *sha256)
 {
     const struct slots *confirmed = &machine->confirming.confirmed;
-    int slot = slots_find(confirmed, confirmed_key(machine, name, version), 0);
+    int slot = slots_find(confirmed, confirmed_key(machine, name, version, sha256), 0);
 
     return slot != SLOTS_NONE && !mono_reached(machine->now, confirmed->due[slot]);
 }
 
-static void note_confirmed(struct exchange *machine, const char *name, struct version version)
+static void note_confirmed(struct exchange *machine, const char *name,
+                           const struct exchange_local *local)
 {
     struct slots *confirmed = &machine->confirming.confirmed;
-    uint64_t key = confirmed_key(machine, name, version);
+    uint64_t key = confirmed_key(machine, name, local->version, &local->sha256);
     mono_t due = mono_after(machine->now, CONFIRM_KEEP_NS);
     int slot = slots_find(confirmed, key, 0);
 
@@ -95,7 +106,7 @@ bool exchange_confirm_keeps(const struct exchange *machine, const char *name,
     if (!machine->place.candidate || !(local->held || local->deleted))
         return false;
     return !machine->place.above || local->unconfirmed || local->deleted ||
-           was_confirmed(machine, name, local->version);
+           was_confirmed(machine, name, local->version, &local->sha256);
 }
 
 /* Is what is here pinned until a candidate above has it, wherever one is to have it? */
@@ -103,8 +114,8 @@ static bool is_kept(const struct exchange *machine, const struct confirm *confir
                     const struct exchange_local *local)
 {
     return !confirm->ours || !machine->place.above || local->unconfirmed || local->deleted ||
-           !version_same(local->version, confirm->version) ||
-           was_confirmed(machine, confirm->name, confirm->version);
+           order_of(local, confirm) != 0 ||
+           was_confirmed(machine, confirm->name, confirm->version, &confirm->sha256);
 }
 
 static void want(struct exchange *machine, const struct confirm *confirm)
@@ -112,10 +123,11 @@ static void want(struct exchange *machine, const struct confirm *confirm)
     struct confirming *confirming = &machine->confirming;
     struct exchange_action *action = &confirming->want;
     bool unconfirmed = confirm->asked && machine->place.above &&
-                       !was_confirmed(machine, confirm->name, confirm->version);
+                       !was_confirmed(machine, confirm->name, confirm->version, &confirm->sha256);
 
     action->unconfirmed = unconfirmed || (confirming->wants && action->unconfirmed);
     action->version = confirm->version;
+    action->sha256 = confirm->sha256;
     exchange_copy_name(action->name, confirm->name);
     confirming->wants = true;
 }
@@ -124,14 +136,14 @@ static void want(struct exchange *machine, const struct confirm *confirm)
 static bool is_settled(struct exchange *machine, const struct confirm *confirm,
                        const struct exchange_local *local)
 {
-    bool holds = holds_it(local, confirm->version), kept = is_kept(machine, confirm, local);
+    bool holds = holds_it(local, confirm), kept = is_kept(machine, confirm, local);
 
     if (holds && (kept || !confirm->asked)) {
         if (confirm->asked)
             exchange_say_reply(machine, &confirm->to, confirm->name, confirm->tuid, local, 0);
         return true;
     }
-    if (!confirm->ours || !local->known || !version_same(local->version, confirm->version))
+    if (!confirm->ours || order_of(local, confirm) != 0)
         return false;
     if (!kept || !(local->held || local->wanted))
         want(machine, confirm);
@@ -154,6 +166,7 @@ void exchange_confirm_asked(struct exchange *machine, const struct exchange_even
 {
     const struct notice *notice = event->notice;
     struct confirm confirm = {.version = notice->version,
+                              .sha256 = notice->sha256,
                               .to = event->from,
                               .asked = notice->confirm,
                               .ours = is_ours_to_hold(machine, notice, event->relations)};
@@ -195,9 +208,10 @@ void exchange_confirm_heard(struct exchange *machine, const struct exchange_even
     MUST(action); /* it is the first of this step */
     action->to = event->from;
     action->version = notice->version;
+    action->sha256 = notice->sha256;
     exchange_copy_name(action->name, notice->name);
-    note_confirmed(machine, notice->name, notice->version);
-    exchange_say_confirmed(machine, notice->name, notice->version);
+    note_confirmed(machine, notice->name, &event->local);
+    exchange_say_confirmed(machine, notice->name, &event->local);
 }
 
 /* ---- work ------------------------------------------------------------------------------------ */

@@ -173,11 +173,12 @@ mono_t exchange_relay_due(const struct exchange *machine);
 /* ---- confirmations: exchange_confirm.c --------------------------------------------------------
  */
 
-/* A version that somebody said it holds. */
+/* A version that somebody said it holds; of those of one moment the one with this content. */
 struct confirm {
     char name[NAME_SIZE];
     char tuid[TUID_SIZE];
     struct version version;
+    struct digest sha256;
     struct address to;
     bool asked; /* it wants to know when we hold it too */
     bool ours;  /* it is for us to hold it */
@@ -186,7 +187,7 @@ struct confirm {
 struct confirming {
     struct slots slots; /* due: when it is given up */
     struct confirm confirms[EXCHANGE_CONFIRMS_MAX];
-    struct slots confirmed; /* key: of name and version; due: when it is forgotten */
+    struct slots confirmed; /* key: of name, version, content; due: when it is forgotten */
     bool wants;             /* the name of this step is to be here: */
     struct exchange_action want;
 };
@@ -251,7 +252,8 @@ void exchange_say_announce(struct exchange *machine, const char *name,
                            const struct exchange_local *local, unsigned audiences, bool once);
 
 /* What is announced of this version need not be confirmed any more. */
-void exchange_say_confirmed(struct exchange *machine, const char *name, struct version version);
+void exchange_say_confirmed(struct exchange *machine, const char *name,
+                            const struct exchange_local *confirmed);
 
 /* To one, within `ns`; `tuid` is empty where nothing was asked. */
 void exchange_say_reply(struct exchange *machine, const struct address *to, const char *name,

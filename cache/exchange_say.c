@@ -197,7 +197,8 @@ void exchange_say_announce(struct exchange *machine, const char *name,
     saying->announcement_slots.due[slot] = machine->now;
 }
 
-void exchange_say_confirmed(struct exchange *machine, const char *name, struct version version)
+void exchange_say_confirmed(struct exchange *machine, const char *name,
+                            const struct exchange_local *confirmed)
 {
     int slot = announcement_find(machine, name);
     struct exchange_local *local;
@@ -205,7 +206,7 @@ void exchange_say_confirmed(struct exchange *machine, const char *name, struct v
     if (slot == SLOTS_NONE)
         return;
     local = &machine->saying.announcements[slot].local;
-    if (version_same(local->version, version))
+    if (exchange_order(local, confirmed->version, &confirmed->sha256) == 0)
         local->unconfirmed = false;
 }
 

@@ -80,14 +80,14 @@ static struct manifest next_version(struct group *group, const struct store_job 
 static enum store_status replaced(struct group *group, const struct store_job *job,
                                   struct record *out)
 {
-    static const struct version none;
     enum store_status status = newest(group, job->manifest.name, out);
+    bool is_expected = job->expected.bits == 0;
 
     if (!job->conditional || (status != STORE_OK && status != STORE_NOT_FOUND))
         return status;
-    if (version_same(job->expected, status == STORE_OK ? out->manifest.version : none))
-        return status;
-    return STORE_CHANGED;
+    if (status == STORE_OK)
+        is_expected = manifest_is(&out->manifest, job->expected, &job->expected_sha256);
+    return is_expected ? status : STORE_CHANGED;
 }
 
 static enum store_status put(struct group *group, size_t index)
@@ -231,7 +231,7 @@ static enum store_status take_charge(struct group *group, size_t index, struct r
 static enum store_status want(struct group *group, size_t index)
 {
     struct store_job *job = group->jobs[index];
-    struct version version = job->manifest.version;
+    const struct manifest *meant = &job->manifest;
     struct record record;
     struct store_entry entry;
     enum store_status status = newest(group, job->manifest.name, &record);
@@ -239,7 +239,7 @@ static enum store_status want(struct group *group, size_t index)
     if (status != STORE_OK)
         return status;
     if (record.manifest.deleted ||
-        (version.bits && !version_same(record.manifest.version, version)))
+        (meant->version.bits && !manifest_is(&record.manifest, meant->version, &meant->sha256)))
         return STORE_NOT_FOUND;
     if (job->unconfirmed && !record.unconfirmed)
         status = take_charge(group, index, &record);
@@ -291,7 +291,7 @@ static enum store_status confirm(struct group *group, size_t index)
 
     if (status != STORE_OK)
         return status;
-    if (!version_same(record.manifest.version, job->manifest.version))
+    if (!manifest_is(&record.manifest, job->manifest.version, &job->manifest.sha256))
         return STORE_NOT_FOUND;
     return ledger_mark(&group->ledger, &record, false);
 }

@@ -17,6 +17,11 @@ int manifest_compare(const struct manifest *a, const struct manifest *b)
     return digest_compare(&a->sha256, &b->sha256);
 }
 
+bool manifest_is(const struct manifest *m, struct version version, const struct digest *sha256)
+{
+    return version_same(m->version, version) && digest_same(&m->sha256, sha256);
+}
+
 /* As sixteen hexadecimal digits. */
 static void add_number(struct text *out, uint64_t number)
 {

@@ -42,6 +42,9 @@ struct manifest {
 /* The order that all nodes share: by version, then by content digest. <0, 0, >0 as strcmp. */
 int manifest_compare(const struct manifest *a, const struct manifest *b);
 
+/* Is it this version with this content? Versions of one moment differ by that alone. */
+bool manifest_is(const struct manifest *m, struct version version, const struct digest *sha256);
+
 /* What stands for a node's name where there is no room for it. */
 uint64_t manifest_node(const char *name);
 

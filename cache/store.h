@@ -332,17 +332,19 @@ enum store_job_kind {
                      Where it and what stands here were made without knowing of each other, the
                      older one is kept as a conflict.
                      Where the content of an older version was held, the new one becomes wanted. */
-    STORE_WANT,   /* manifest.name and version (none: whatever stands here): marks its content as
-                     wanted where it is not here, and the version as unconfirmed where `unconfirmed`
-                     is set, its content synced where it is here. STORE_NOT_FOUND: there is another
-                     version, a tombstone, or no name */
+    STORE_WANT,   /* manifest.name, version and sha256 (no version: whatever stands here): marks its
+                     content as wanted where it is not here, and the version as unconfirmed where
+                     `unconfirmed` is set, its content synced where it is here. STORE_NOT_FOUND:
+                     there is another version, other content of the same moment, a tombstone, or no
+                     name */
     STORE_LAND,   /* manifest and partial, all of whose chunks are there: checked as a whole against
                      manifest.sha256 (STORE_WRONG: thrown away), and becomes held content: synced
                      where it is unconfirmed, or all is kept, else without that. The
                      partial stays readable, and is still the owner's to close. */
     STORE_DROP,   /* manifest.name: drops the content, keeps the manifest */
-    STORE_CONFIRM, /* manifest.name and version: a candidate above holds it. STORE_NOT_FOUND: what
-                      stands here is another version, or no name at all */
+    STORE_CONFIRM, /* manifest.name, version and sha256: a candidate above holds it.
+                      STORE_NOT_FOUND: what stands here is another version, or other content of the
+                      same moment, or no name at all */
     STORE_ROOM     /* draft, which stays the caller's, but not until done: drops what need not be
                       kept, so that there is room for what the draft lacks. STORE_FULL: there is
                       not enough of that; nothing was dropped, and the draft has failed */
@@ -355,7 +357,8 @@ struct store_job {
     struct draft *draft;      /* STORE_PUT: taken over; STORE_ROOM */
     struct partial *partial;  /* STORE_LAND */
     bool conditional; /* STORE_PUT, STORE_REMOVE: only where the name's newest version is still */
-    struct version expected; /* this one; none: there is no such name. Else STORE_CHANGED */
+    struct version expected;       /* this one (none: there is no such name), */
+    struct digest expected_sha256; /* of this content. Else STORE_CHANGED */
     bool unconfirmed; /* STORE_PUT, STORE_REMOVE, STORE_ADOPT, STORE_WANT: there are candidates
                          above, and none is known to hold it. Its content is wanted, and never
                          dropped, until STORE_CONFIRM. A restart keeps the mark; a catalogue made

@@ -21,7 +21,8 @@ struct ask {
     char name[NAME_SIZE];
     size_t copies; /* EXCHANGE_ASK_COPIES: so many, ours counted where we are a candidate, */
     mono_t until;  /* by then */
-    struct version version; /* of this version */
+    struct version version; /* of this version, */
+    struct digest sha256;   /* of this content */
     bool found;             /* out */
     bool busy;              /* out: not found, but later perhaps */
     bool replaced;          /* out: not found, and another version is here in its place */

@@ -290,6 +290,7 @@ static void read_ask(struct letter *letter)
                                    .ask = ask->kind,
                                    .copies = ask->copies,
                                    .version = ask->version,
+                                   .sha256 = ask->sha256,
                                    .until = ask->until};
 
     MUST_BE(cache, CACHE_LOOP_MAGIC);

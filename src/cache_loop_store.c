@@ -10,7 +10,8 @@ static const struct address NOBODY;
 
 static struct store_job job_for(enum store_job_kind kind, const struct exchange_action *action)
 {
-    struct store_job job = {.kind = kind, .manifest.version = action->version};
+    struct store_job job = {
+        .kind = kind, .manifest.version = action->version, .manifest.sha256 = action->sha256};
 
     MUST(span_copy(span_of(action->name), job.manifest.name, sizeof(job.manifest.name)));
     return job;

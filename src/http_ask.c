@@ -151,6 +151,7 @@ struct question *question_ask_copies(struct request *r, const struct manifest *m
     if (!q)
         return NULL;
     q->ask.version = manifest->version;
+    q->ask.sha256 = manifest->sha256;
     q->ask.copies = copies;
     q->ask.until = until;
     r->http->options.world.ask(r->http->options.world.arg, &q->ask);

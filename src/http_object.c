@@ -229,7 +229,7 @@ static enum step without_content(struct request *r, struct object *o, const char
 
     if (!o->version_given &&
         store_find(r->http->options.world.store, span_of(o->name), &now) == STORE_OK &&
-        version_newer(now.manifest.version, o->entry.manifest.version)) {
+        manifest_compare(&now.manifest, &o->entry.manifest) > 0) {
         flights_leave(o->flight);
         o->flight = NULL;
         return find(r, o);

@@ -240,7 +240,10 @@ static bool conditions_hold(struct request *r, struct change *c)
 
     c->job.conditional = request_header(r, MHD_HTTP_HEADER_IF_MATCH).at ||
                          request_header(r, MHD_HTTP_HEADER_IF_NONE_MATCH).at;
-    c->job.expected = known ? entry.manifest.version : (struct version){0};
+    if (known) {
+        c->job.expected = entry.manifest.version;
+        c->job.expected_sha256 = entry.manifest.sha256;
+    }
     c->is_new = !known || entry.manifest.deleted;
     if (!c->is_new)
         snprintf(etag, sizeof(etag), "\"%s\"", digest_hex(&entry.manifest.sha256, hex));

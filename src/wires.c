@@ -154,7 +154,7 @@ static bool is_superseded(struct wires *wires, const struct manifest *manifest)
 
     return !wires->stopped &&
            store_find(wires->store, span_of(manifest->name), &entry) == STORE_OK &&
-           version_newer(entry.manifest.version, manifest->version);
+           manifest_compare(&entry.manifest, manifest) > 0;
 }
 
 /* Is it also the content of another name's newest version, or of this one's? */

@@ -53,6 +53,7 @@ static void a_candidate_above_confirms_a_put(void **state)
         {&PLACE_TOP_BACKUP, OWN_MASTER, true},   {&PLACE_TOP_BACKUP, FELLOW, true},
         {&PLACE_TOP_BACKUP, ROUTE_SLAVE, false}, {&PLACE_SLAVE, ROUTE_SIBLING, false},
     };
+    const struct digest content = content_of(5);
     struct bench *bench = *state;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -61,8 +62,10 @@ static void a_candidate_above_confirms_a_put(void **state)
         hear_as(bench, 2, rows[i].relations, ihave(5, true), put(5));
         action = only(bench, EXCHANGE_CONFIRMED);
         assert_int_equal(action != NULL, rows[i].confirms);
-        if (action)
-            assert_true(version_same(action->version, version_of(5)));
+        if (!action)
+            continue;
+        assert_true(version_same(action->version, version_of(5)));
+        assert_true(digest_same(&action->sha256, &content));
     }
 }
 
@@ -90,6 +93,25 @@ static void only_what_is_held_as_it_is_here_is_confirmed(void **state)
     assert_null(only(bench, EXCHANGE_CONFIRMED));
     hear(bench, 2, ihave(5, true), put(5));
     assert_non_null(only(bench, EXCHANGE_CONFIRMED));
+}
+
+/* Two nodes put at the same moment: that the tier above has the one says nothing of the other. */
+static void a_rival_of_the_same_moment_is_not_confirmed_with_it(void **state)
+{
+    struct bench *bench = *state;
+    struct exchange_local rival = knows(5, true);
+    struct notice asked = asks_for(5);
+
+    rival.sha256 = asked.sha256 = content_of(77);
+    stand(bench, PLACE_GATEWAY);
+    hear_as(bench, 9, MASTER_ABOVE, ihave(5, true), put(5));
+    assert_non_null(only(bench, EXCHANGE_CONFIRMED));
+    hear_as(bench, 2, ROUTE_LED, whohas(0, true), rival);
+    assert_false(only(bench, EXCHANGE_SEND)->notice.kept);
+    hear_as(bench, 3, ROUTE_LED, asked, rival);
+    assert_false(is_told(bench, 3, 5));
+    assert_true(only(bench, EXCHANGE_WANT)->unconfirmed);
+    assert_true(digest_same(&only(bench, EXCHANGE_WANT)->sha256, &rival.sha256));
 }
 
 /* Who only fetched it for somebody may drop it: then whoever put it must go on keeping it. */
@@ -193,6 +215,21 @@ static void what_is_held_is_confirmed_at_once(void **state)
     assert_true(is_told(bench, 2, 5));
     hear_as(bench, 3, ROUTE_SLAVE, ihave(5, true), knows(5, true));
     assert_null(only(bench, EXCHANGE_SEND)); /* it did not ask */
+}
+
+/* The one with the lower digest is here; the other one, which replaces it, is on its way. */
+static void a_rival_of_the_same_moment_is_waited_for(void **state)
+{
+    struct bench *bench = *state;
+    struct exchange_local rival = knows(5, true);
+    struct notice asked = asks_for(5);
+
+    rival.sha256 = asked.sha256 = content_of(77);
+    stand(bench, PLACE_TOP_BACKUP);
+    hear_as(bench, 2, ROUTE_SLAVE, asked, knows(5, true));
+    assert_false(is_told(bench, 2, 5));
+    landed(bench, 0, 0, rival);
+    assert_true(is_told(bench, 2, 5));
 }
 
 static void what_is_not_held_yet_is_confirmed_when_it_has_landed(void **state)
@@ -319,6 +356,7 @@ static void ask_copies(struct bench *bench, size_t copies, int64_t within_ms)
                                         .name = span_of(NAME),
                                         .local = put(5),
                                         .version = version_of(5),
+                                        .sha256 = content_of(5),
                                         .copies = copies,
                                         .until = mono_after(bench->now, MONO_MS(within_ms))});
 }
@@ -437,21 +475,27 @@ static void a_newer_version_is_no_copy(void **state)
     assert_true(action->replaced && !action->found);
 }
 
+/* By a newer version, or by a rival of the same moment. */
 static void what_is_replaced_before_it_is_asked_for_has_no_copies(void **state)
 {
     struct bench *bench = *state;
-    const struct exchange_action *action;
+    struct exchange_local now[2] = {put(6), put(5)};
 
+    now[1].sha256 = content_of(77);
     stand(bench, PLACE_TOP_MASTER);
-    step(bench, (struct exchange_event){.kind = EXCHANGE_ASKED,
-                                        .ask = EXCHANGE_ASK_COPIES,
-                                        .ticket = 7,
-                                        .name = span_of(NAME),
-                                        .local = put(6),
-                                        .version = version_of(5),
-                                        .copies = 1});
-    action = only(bench, EXCHANGE_ANSWER);
-    assert_true(action->replaced && !action->found);
+    for (size_t i = 0; i < 2; i++) {
+        const struct exchange_action *action;
+        step(bench, (struct exchange_event){.kind = EXCHANGE_ASKED,
+                                            .ask = EXCHANGE_ASK_COPIES,
+                                            .ticket = 7,
+                                            .name = span_of(NAME),
+                                            .local = now[i],
+                                            .version = version_of(5),
+                                            .sha256 = content_of(5),
+                                            .copies = 1});
+        action = only(bench, EXCHANGE_ANSWER);
+        assert_true(action->replaced && !action->found);
+    }
 }
 
 /* Each may last for days: who only waits for a name must find room beside them. */
@@ -511,12 +555,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_candidate_above_confirms_a_put),
         CASE(only_what_is_held_as_it_is_here_is_confirmed),
+        CASE(a_rival_of_the_same_moment_is_not_confirmed_with_it),
         CASE(only_what_is_kept_is_said_to_be),
         CASE(who_asked_is_answered_whatever_else_it_says),
         CASE(what_another_host_said_confirms_nothing),
         CASE(what_is_said_to_many_confirms_nothing),
         CASE(a_removal_is_confirmed_by_who_knows_it),
         CASE(what_is_held_is_confirmed_at_once),
+        CASE(a_rival_of_the_same_moment_is_waited_for),
         CASE(what_is_not_held_yet_is_confirmed_when_it_has_landed),
         CASE(a_slave_confirms_nothing),
         CASE(who_waits_for_what_never_comes_is_forgotten),

@@ -191,6 +191,9 @@ static void a_version_is_wanted_while_it_stands(void **state)
     home_adopt(*state, &m, NULL);
     job.manifest.version.bits++;
     assert_int_equal(store_do(*state, &job), STORE_NOT_FOUND);
+    job.manifest = m;
+    job.manifest.sha256.bytes[0] ^= 1; /* another one of the same moment */
+    assert_int_equal(store_do(*state, &job), STORE_NOT_FOUND);
     assert_int_equal(home_figures(*state).wanted, 0);
     job.manifest = m;
     assert_int_equal(store_do(*state, &job), STORE_OK);

@@ -132,12 +132,15 @@ static void what_nobody_confirmed_is_listed_until_somebody_does(void **state)
 {
     struct manifest a = put_unconfirmed(*state, "example.com/a", 1);
     struct manifest b = put_unconfirmed(*state, "example.com/b", 2);
-    struct manifest newer;
+    struct manifest newer, rival = a;
     struct store_job gone = {.kind = STORE_REMOVE, .unconfirmed = true};
 
     home_put(*state, "example.com/c", 3, BYTES, NULL);
     assert_unconfirmed(*state, "a b ");
     home_reopen(state);
+    assert_unconfirmed(*state, "a b ");
+    rival.sha256.bytes[0] ^= 1; /* another node's, of the same moment */
+    assert_int_equal(confirm(*state, &rival), STORE_NOT_FOUND);
     assert_unconfirmed(*state, "a b ");
     newer = put_unconfirmed(*state, "example.com/a", 4);
     assert_int_equal(confirm(*state, &a), STORE_NOT_FOUND); /* not the version that stands here */

@@ -48,9 +48,12 @@ static void a_second_version_replaces_the_first(void **state)
 }
 
 static enum store_status change(struct store *store, enum store_job_kind kind,
-                                struct version expected)
+                                const struct manifest *expected)
 {
-    struct store_job job = {.kind = kind, .conditional = true, .expected = expected};
+    struct store_job job = {.kind = kind,
+                            .conditional = true,
+                            .expected = expected->version,
+                            .expected_sha256 = expected->sha256};
 
     snprintf(job.manifest.name, sizeof(job.manifest.name), "example.com/a");
     if (kind == STORE_PUT)
@@ -61,19 +64,24 @@ static enum store_status change(struct store *store, enum store_job_kind kind,
 /* As it was when somebody looked. */
 static void a_change_may_hang_on_what_stands_there(void **state)
 {
-    static const struct version none;
+    static const struct manifest none;
     struct store_entry entry;
+    struct manifest rival;
 
-    assert_int_equal(change(*state, STORE_REMOVE, none), STORE_NOT_FOUND);
-    assert_int_equal(change(*state, STORE_PUT, none), STORE_OK);
-    assert_int_equal(change(*state, STORE_PUT, none), STORE_CHANGED);
-    assert_int_equal(change(*state, STORE_REMOVE, none), STORE_CHANGED);
+    assert_int_equal(change(*state, STORE_REMOVE, &none), STORE_NOT_FOUND);
+    assert_int_equal(change(*state, STORE_PUT, &none), STORE_OK);
+    assert_int_equal(change(*state, STORE_PUT, &none), STORE_CHANGED);
+    assert_int_equal(change(*state, STORE_REMOVE, &none), STORE_CHANGED);
     assert_int_equal(home_find(*state, "example.com/a", &entry), STORE_OK);
-    assert_int_equal(change(*state, STORE_REMOVE, entry.manifest.version), STORE_OK);
-    assert_int_equal(change(*state, STORE_PUT, entry.manifest.version), STORE_CHANGED);
+    rival = entry.manifest; /* another node's, of the same moment, in whose place it came */
+    rival.sha256.bytes[0] ^= 1;
+    assert_int_equal(change(*state, STORE_PUT, &rival), STORE_CHANGED);
+    assert_int_equal(change(*state, STORE_REMOVE, &rival), STORE_CHANGED);
+    assert_int_equal(change(*state, STORE_REMOVE, &entry.manifest), STORE_OK);
+    assert_int_equal(change(*state, STORE_PUT, &entry.manifest), STORE_CHANGED);
     assert_int_equal(home_count("tmp"), 0);
     assert_int_equal(home_find(*state, "example.com/a", &entry), STORE_OK);
-    assert_int_equal(change(*state, STORE_PUT, entry.manifest.version), STORE_OK);
+    assert_int_equal(change(*state, STORE_PUT, &entry.manifest), STORE_OK);
 }
 
 static void versions_rise_though_the_clock_falls(void **state)

@@ -456,8 +456,10 @@ bool cache_put(struct sim *sim, int index, int name, bool deleted)
 
 bool cache_order(struct sim *sim, struct sim_node *node, const struct sim_ticket *ticket)
 {
-    struct exchange_event asked = {
-        .kind = EXCHANGE_ASKED, .ask = ticket->ask, .version = ticket->version};
+    struct exchange_event asked = {.kind = EXCHANGE_ASKED,
+                                   .ask = ticket->ask,
+                                   .version = ticket->version,
+                                   .sha256 = ticket->sha256};
     struct sim_ticket *kept = &node->tickets[node->ticket_count];
     char whole[NAME_SIZE];
 

@@ -54,6 +54,7 @@ struct sim_event {
     int peer;
     uint32_t life; /* of the node: one that crashed meanwhile does not see it */
     uint64_t number, other;
+    struct digest sha256;
     struct address from;
     uint16_t port; /* of a datagram: to which */
     bool to_group; /* of a datagram: multicast */

@@ -95,7 +95,8 @@ void keep_confirmed(struct sim *sim, struct sim_node *node, const struct exchang
     int name = sim_name_number(action->name);
     struct twin_entry *entry = &node->twin.entries[name];
 
-    if (!version_same(entry->version, action->version) || !entry->unconfirmed)
+    if (!version_same(entry->version, action->version) ||
+        !digest_same(&entry->sha256, &action->sha256) || !entry->unconfirmed)
         return;
     sim_note(sim, "n%d: n%d has confirmed f%d", node->index, sim_node_at(sim, &action->to), name);
     entry->unconfirmed = false;
@@ -110,7 +111,8 @@ static void want(struct sim *sim, struct sim_event *event)
     int name = (int)event->number;
     struct twin_entry *entry = &node->twin.entries[name];
 
-    if (!version_same(entry->version, (struct version){event->other}))
+    if (!version_same(entry->version, (struct version){event->other}) ||
+        !digest_same(&entry->sha256, &event->sha256))
         return;
     if (event->peer && !entry->unconfirmed)
         be_unconfirmed(sim, entry, true);
@@ -131,6 +133,7 @@ void keep_want(struct sim *sim, struct sim_node *node, const struct exchange_act
     event = sim_at(sim, (int64_t)rng_below(&sim->rng, (uint64_t)WANT_MOST_NS), want, node->index);
     event->number = (uint64_t)sim_name_number(action->name);
     event->other = action->version.bits;
+    event->sha256 = action->sha256;
     event->peer = action->unconfirmed;
 }
 
