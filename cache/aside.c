@@ -39,7 +39,6 @@ enum store_status aside_take(struct group *group, void *arg)
 {
     const struct bad_content *bad = arg;
     const struct home *home = &group->store->home;
-    char name[FILE_NAME_SIZE], partial[FILE_NAME_SIZE];
     struct record record;
     struct holding holding;
     enum store_status status = ledger_holding(&group->view, &bad->sha256, &holding);
@@ -51,8 +50,7 @@ enum store_status aside_take(struct group *group, void *arg)
         return status;
     tell(home, bad, record.manifest.name);
     shelf_forget(group->store->shelf, &bad->sha256);
-    file_rename(home, FOLDER_CONTENT, file_of_digest(FOLDER_CONTENT, &bad->sha256, name),
-                FOLDER_PARTIAL, file_of_digest(FOLDER_PARTIAL, &bad->sha256, partial));
+    partials_set_aside(group->store, &bad->sha256);
     status = ledger_let_go(&group->ledger, &bad->sha256);
     return status == STORE_OK ? ledger_want(&group->ledger, &bad->sha256, record.sequence) : status;
 }

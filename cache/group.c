@@ -260,14 +260,6 @@ static void tell_of_conflicts(struct group *group)
              CONFLICTS_MAX, CONFLICT_DAYS);
 }
 
-void group_remove_content(struct store *store, const struct digest *sha256)
-{
-    char name[FILE_NAME_SIZE];
-
-    file_remove(&store->home, FOLDER_CONTENT, file_of_digest(FOLDER_CONTENT, sha256, name));
-    partials_remove_list(store, sha256);
-}
-
 static void succeed(struct group *group)
 {
     struct store *store = group->store;
@@ -277,7 +269,7 @@ static void succeed(struct group *group)
     tell_of_conflicts(group);
     for (size_t i = 0; i < group->ledger.gone_count; i++) {
         shelf_forget(store->shelf, &group->ledger.gone[i]);
-        group_remove_content(store, &group->ledger.gone[i]);
+        partials_remove_content(store, &group->ledger.gone[i]);
     }
     for (size_t i = 0; i < group->count; i++) {
         stat_add(STAT_PUTS, group->changed[i] && group->jobs[i]->kind == STORE_PUT);

@@ -48,9 +48,6 @@ void group_run(struct group *group, struct store_job **jobs, size_t count);
  * stands there. False where it does not fit. */
 bool group_journal(struct group *group, struct span text, struct span *out);
 
-/* Removes content that is not held any more, and its list where no partial content needs that. */
-void group_remove_content(struct store *store, const struct digest *sha256);
-
 /* What one job does inside the group (jobs.c). */
 enum store_status job_apply(struct group *group, size_t index);
 

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "cache/catalogue.h"
 #include "cache/files.h"
 
 /*
@@ -35,10 +34,6 @@ enum store_status intents_save(const struct home *home, const struct intents *in
 void intents_clear(const struct home *home, struct intents *intents);
 
 /* Finishes what the last run left: for each content that the catalogue does not hold. */
-void intents_finish(const struct home *home, struct catalogue *catalogue);
-
-/* Removes a content file, and its list where no partial content needs it; or only the latter. */
-void content_remove(const struct home *home, const struct digest *sha256);
-void content_remove_list(const struct home *home, const struct digest *sha256);
+void intents_finish(struct store *store);
 
 #endif

@@ -334,7 +334,7 @@ void job_undo(struct group *group, struct store_job *job)
 
     if (job->kind == STORE_PUT && draft_is_placed(job->draft) &&
         !is_held(store, draft_digest(job->draft)))
-        group_remove_content(store, draft_digest(job->draft));
+        partials_remove_content(store, draft_digest(job->draft));
     if (job->kind == STORE_LAND && partial_is_placed(job->partial) &&
         !is_held(store, &job->manifest.sha256))
         partial_displace(job->partial);

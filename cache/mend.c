@@ -52,7 +52,7 @@ static void remove_gone(struct taking *taking)
     for (size_t i = 0; i < taking->gone_count; i++) {
         const struct digest *sha256 = &taking->gone[i];
         if (ledger_lets_go(&view, sha256))
-            content_remove(&taking->store->home, sha256);
+            partials_remove_content(taking->store, sha256);
     }
     view_end(&view);
 }
@@ -297,7 +297,7 @@ enum store_status mend_open(struct store *store)
     if (status != STORE_OK)
         return status;
     store->clock.last = meta.clock;
-    intents_finish(&store->home, store->catalogue);
+    intents_finish(store);
     folder_walk(&store->home, FOLDER_TMP, "", remove_draft, &store->home);
     return STORE_OK;
 }

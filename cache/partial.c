@@ -7,8 +7,6 @@
 #include <unistd.h>
 
 #include "cache/chunk.h"
-#include "cache/group.h"
-#include "cache/intents.h"
 #include "cache/lists.h"
 #include "cache/store_inner.h"
 #include "src/base/must.h"
@@ -20,25 +18,24 @@ struct partial {
     uint32_t magic;
     struct store *store;
     struct manifest manifest;
-    char name[FILE_NAME_SIZE]; /* below partial/ */
+    struct partials_row row;
     int fd;
     uint32_t count;
     struct digest *_Atomic list; /* NULL until it has come */
     _Atomic uint64_t *had;       /* a bit a chunk: it is there, and was checked */
     _Atomic uint32_t had_count;
+    bool thrown_away;            /* its file has gone */
     bool is_small;               /* no file: the chunk is in memory, and is written as it lands */
-    atomic_bool landed;          /* the file is no partial any more */
     atomic_bool passing;         /* there is no room: nothing of it will be kept */
     pthread_rwlock_t given_back; /* read: chunks that are had stay so; below: while passing */
     uint8_t **memory;            /* a chunk each, or NULL: it is in the file, or not had */
     uint64_t memory_bytes;
-    struct partial *next, **link; /* in the store's list of those that are open */
 };
 
 static enum store_status partial_fault(const struct partial *partial, const char *what)
 {
     enum store_status status =
-        file_fault(&partial->store->home, what, FOLDER_PARTIAL, partial->name);
+        file_fault(&partial->store->home, what, FOLDER_PARTIAL, partial->row.name);
 
     store_note_fault(partial->store, status);
     return status;
@@ -160,68 +157,6 @@ void partial_release(struct partial *partial, uint32_t chunk)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* Two manifests may tell different sizes of one content. One of them is wrong; which, is not known
- * before all has come, and neither may cut the other's file short. */
-static bool partials_add(struct partial *partial)
-{
-    struct store *store = partial->store;
-    bool fits = true;
-
-    pthread_mutex_lock(&store->partials_lock);
-    for (const struct partial *p = store->partials; p && fits; p = p->next)
-        fits = strcmp(p->name, partial->name) != 0 || p->manifest.size == partial->manifest.size;
-    if (fits) {
-        partial->next = store->partials;
-        partial->link = &store->partials;
-        if (partial->next)
-            partial->next->link = &partial->next;
-        store->partials = partial;
-    }
-    pthread_mutex_unlock(&store->partials_lock);
-    return fits;
-}
-
-static void partials_remove(struct partial *partial)
-{
-    pthread_mutex_lock(&partial->store->partials_lock);
-    *partial->link = partial->next;
-    if (partial->next)
-        partial->next->link = partial->link;
-    pthread_mutex_unlock(&partial->store->partials_lock);
-}
-
-static bool is_open(const struct store *store, const char *name)
-{
-    const struct partial *p = store->partials;
-
-    while (p && strcmp(name, p->name) != 0)
-        p = p->next;
-    return p != NULL;
-}
-
-bool partials_remove_idle(struct store *store, const char *name)
-{
-    bool open;
-
-    pthread_mutex_lock(&store->partials_lock);
-    open = is_open(store, name);
-    if (!open)
-        file_remove(&store->home, FOLDER_PARTIAL, name);
-    pthread_mutex_unlock(&store->partials_lock);
-    return !open;
-}
-
-/* Whoever opens it next finds the list, or that there is none: never one that goes afterwards. */
-void partials_remove_list(struct store *store, const struct digest *sha256)
-{
-    char name[FILE_NAME_SIZE];
-
-    pthread_mutex_lock(&store->partials_lock);
-    if (!is_open(store, file_of_digest(FOLDER_PARTIAL, sha256, name)))
-        content_remove_list(&store->home, sha256);
-    pthread_mutex_unlock(&store->partials_lock);
-}
-
 /* Checks the chunk that is on the disk. One that was never written is not read: it is a hole. */
 static void check_chunk(struct partial *partial, uint32_t chunk)
 {
@@ -261,7 +196,8 @@ static enum store_status open_file(struct partial *partial)
 {
     struct stat st;
 
-    partial->fd = file_open(&partial->store->home, FOLDER_PARTIAL, partial->name, O_RDWR | O_CREAT);
+    partial->fd =
+        file_open(&partial->store->home, FOLDER_PARTIAL, partial->row.name, O_RDWR | O_CREAT);
     if (partial->fd < 0 || fstat(partial->fd, &st) != 0)
         return partial_fault(partial, "open");
     if ((uint64_t)st.st_size != partial->manifest.size &&
@@ -317,15 +253,16 @@ enum store_status partial_open(struct store *store, const struct manifest *m, st
     partial->had = calloc(partial->count / 64 + 1, sizeof(*partial->had));
     MUST(partial->had != NULL);
     MUST(pthread_rwlock_init(&partial->given_back, NULL) == 0);
-    file_of_digest(FOLDER_PARTIAL, &m->sha256, partial->name);
+    file_of_digest(FOLDER_PARTIAL, &m->sha256, partial->row.name);
+    partial->row.size = m->size;
     partial->fd = -1;
-    if (!partials_add(partial)) { /* before it has a file: so that no sweep takes it for a stray */
+    if (!partials_add(store, &partial->row)) {
         partial_free(partial);
         return STORE_WRONG;
     }
     status = open_place(partial);
     if (status != STORE_OK) {
-        partials_remove(partial);
+        partials_remove(store, &partial->row);
         partial_free(partial);
         return status;
     }
@@ -361,7 +298,7 @@ enum store_status partial_set_list(struct partial *partial, const void *list, si
     status = STORE_FULL;
     if (reserve_hold(partial->store))
         status = list_write(&partial->store->home, &partial->manifest.sha256, copy, partial->count,
-                            partial->name);
+                            partial->row.name);
     if (status == STORE_FULL) {
         begin_passing(partial);
     } else if (status != STORE_OK) {
@@ -458,33 +395,17 @@ ssize_t partial_read(const struct partial *partial, uint64_t from, void *bytes, 
     return n < 0 ? (ssize_t)partial_fault(partial, "read") : n;
 }
 
-/* Where the content came by another way meanwhile, the list is its own. */
-static enum store_status forget_list(struct group *group, void *arg)
-{
-    if (ledger_lets_go(&group->view, arg))
-        partials_remove_list(group->store, arg);
-    return STORE_NOT_FOUND; /* there is nothing to commit */
-}
-
-static void send_forget_list(const struct partial *partial)
-{
-    struct digest *sha256 = malloc(sizeof(*sha256));
-
-    MUST(sha256 != NULL);
-    *sha256 = partial->manifest.sha256;
-    writer_send(partial->store, forget_list, sha256);
-}
-
 void partial_close(struct partial *partial, bool keep)
 {
-    bool goes = (!keep || partial_is_passing(partial)) && !atomic_load(&partial->landed);
+    bool keeps = keep && !partial->thrown_away && !partial_is_passing(partial);
+    bool goes = !keeps && !atomic_load(&partial->row.landed);
 
     MUST_BE(partial, PARTIAL_MAGIC);
     if (goes)
         partial_throw_away(partial);
-    partials_remove(partial);
+    partials_remove(partial->store, &partial->row);
     if (goes && partial->list && partial->count > 1)
-        send_forget_list(partial);
+        partials_forget_list(partial->store, &partial->manifest.sha256);
     partial_free(partial);
 }
 
@@ -543,8 +464,9 @@ static bool place_small(const struct partial *partial, const char *place)
         return false;
     if (write_small(partial, FOLDER_CONTENT, place, O_EXCL))
         return true;
-    return errno == EEXIST && write_small(partial, FOLDER_PARTIAL, partial->name, O_TRUNC) &&
-           file_rename(&partial->store->home, FOLDER_PARTIAL, partial->name, FOLDER_CONTENT, place);
+    return errno == EEXIST && write_small(partial, FOLDER_PARTIAL, partial->row.name, O_TRUNC) &&
+           file_rename(&partial->store->home, FOLDER_PARTIAL, partial->row.name, FOLDER_CONTENT,
+                       place);
 }
 
 enum store_status partial_sync(struct partial *partial)
@@ -562,8 +484,8 @@ enum store_status partial_place(struct partial *partial)
     file_of_digest(FOLDER_CONTENT, &partial->manifest.sha256, place);
     placed = partial->is_small
                  ? place_small(partial, place)
-                 : file_rename(home, FOLDER_PARTIAL, partial->name, FOLDER_CONTENT, place);
-    atomic_store(&partial->landed, placed);
+                 : file_rename(home, FOLDER_PARTIAL, partial->row.name, FOLDER_CONTENT, place);
+    atomic_store(&partial->row.landed, placed);
     if (placed)
         return STORE_OK;
     status = partial_fault(partial, "place");
@@ -574,7 +496,7 @@ enum store_status partial_place(struct partial *partial)
 
 bool partial_is_placed(const struct partial *partial)
 {
-    return atomic_load(&partial->landed);
+    return atomic_load(&partial->row.landed);
 }
 
 void partial_displace(struct partial *partial)
@@ -586,15 +508,16 @@ void partial_displace(struct partial *partial)
     file_of_digest(FOLDER_CONTENT, &partial->manifest.sha256, place);
     taken = partial->is_small
                 ? file_remove(home, FOLDER_CONTENT, place)
-                : file_rename(home, FOLDER_CONTENT, place, FOLDER_PARTIAL, partial->name);
+                : file_rename(home, FOLDER_CONTENT, place, FOLDER_PARTIAL, partial->row.name);
     if (taken)
-        atomic_store(&partial->landed, false);
+        atomic_store(&partial->row.landed, false);
     else
         partial_fault(partial, "take back");
 }
 
 void partial_throw_away(struct partial *partial)
 {
-    if (!partial->is_small && !atomic_load(&partial->landed))
-        file_remove(&partial->store->home, FOLDER_PARTIAL, partial->name);
+    if (!partial->thrown_away && !partial->is_small && !atomic_load(&partial->row.landed))
+        file_remove(&partial->store->home, FOLDER_PARTIAL, partial->row.name);
+    partial->thrown_away = true;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdlib.h>
 
-#include "cache/intents.h"
 #include "cache/store_inner.h"
 #include "src/base/log.h"
 #include "src/base/must.h"
@@ -59,7 +58,6 @@ static void carry_land(struct store *store, struct store_job *job)
         log_warn("store: all chunks of %s fit, its content %s does not: its manifest is wrong",
                  job->manifest.name, digest_hex(&job->manifest.sha256, hex));
         partial_throw_away(job->partial);
-        content_remove_list(&store->home, &job->manifest.sha256);
     }
     finish(job, status == STORE_ROTTEN ? STORE_FAILED : status);
 }

@@ -11,6 +11,7 @@
 #include "cache/files.h"
 #include "cache/journal.h"
 #include "cache/ledger.h"
+#include "cache/partials.h"
 #include "cache/shelf.h"
 #include "cache/store.h"
 #include "src/base/log.h"
@@ -112,7 +113,7 @@ struct store {
     atomic_bool tight; /* the reserve is spent, and content takes no room */
 
     pthread_mutex_t partials_lock;
-    struct partial *partials;      /* those that are open */
+    struct partials_row *partials; /* those that are open */
     _Atomic uint64_t passed_bytes; /* in memory, for all partials that are only passed on */
 
     pthread_mutex_t touch_lock;
@@ -258,12 +259,6 @@ enum store_status partial_place(struct partial *partial);
 bool partial_is_placed(const struct partial *partial);
 void partial_displace(struct partial *partial);
 void partial_throw_away(struct partial *partial);
-
-/* Removes the file below partial/ unless it is open. */
-bool partials_remove_idle(struct store *store, const char *name);
-
-/* Removes a chunk list unless partial content, open or not, may need it. */
-void partials_remove_list(struct store *store, const struct digest *sha256);
 
 /* ---- store.c -------------------------------------------------------------------------------- */
 

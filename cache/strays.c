@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cache/intents.h"
 #include "cache/store_inner.h"
 
 /* Files that the catalogue knows nothing of: left by a power cut, or by a catalogue that is gone.
@@ -26,8 +25,6 @@ static bool is_held(struct strays *strays, const struct digest *sha256, bool *kn
 static bool look_at(void *arg, const char *name)
 {
     struct strays *strays = arg;
-    const struct home *home = &strays->store->home;
-    char place[FILE_NAME_SIZE];
     struct digest sha256;
     bool known;
 
@@ -35,11 +32,10 @@ static bool look_at(void *arg, const char *name)
         return true; /* not ours */
     if (is_held(strays, &sha256, &known) || strays->view.status != STORE_OK)
         return true;
-    if (strays->folder == FOLDER_CONTENT && known) /* its good chunks can be used */
-        file_rename(home, FOLDER_CONTENT, file_of_digest(FOLDER_CONTENT, &sha256, place),
-                    FOLDER_PARTIAL, name);
+    if (strays->folder == FOLDER_CONTENT && known)
+        partials_set_aside(strays->store, &sha256);
     else if (strays->folder == FOLDER_CONTENT)
-        content_remove(home, &sha256);
+        partials_remove_content(strays->store, &sha256);
     else
         partials_remove_list(strays->store, &sha256);
     return true;
@@ -71,7 +67,7 @@ static bool look_at_partial(void *arg, const char *name)
     if ((known && !held) || strays->view.status != STORE_OK)
         return true;
     if (partials_remove_idle(strays->store, name) && !held)
-        partials_remove_list(strays->store, &sha256);
+        partials_forget_list(strays->store, &sha256);
     return true;
 }
 

@@ -289,8 +289,56 @@ static void a_manifest_that_lies_is_found_out(void **state)
     assert_int_equal(land(*state, &m, partial), STORE_WRONG);
     partial_close(partial, true);
     assert_int_equal(home_count("partial"), 0);
-    assert_int_equal(home_count("chunks"), 0);
     assert_int_equal(home_compare(*state, "example.com/a", 5, 600000), STORE_NOT_HELD);
+    home_do(*state, STORE_WANT, "example.com/a"); /* behind what closing it has the writer do */
+    assert_int_equal(home_count("chunks"), 0);
+}
+
+/* It tells the chunks of other content. What it speaks of is put in here before that shows. */
+static void a_manifest_that_lies_takes_no_good_list_with_it(void **state)
+{
+    struct manifest liar = home_foreign("example.com/liar", 5, 600000, 0), m;
+    struct partial *partial;
+    struct digest *list;
+    uint32_t count;
+
+    liar.sha256 = home_foreign("example.com/a", 6, 600000, 0).sha256;
+    home_adopt(*state, &liar, NULL);
+    partial = bring(*state, &liar, 5, UINT32_MAX);
+    assert_int_equal(home_put(*state, "example.com/a", 6, 600000, &m), STORE_OK);
+    assert_true(digest_same(&m.sha256, &liar.sha256));
+    assert_int_equal(land(*state, &liar, partial), STORE_WRONG);
+    partial_close(partial, true);
+    home_do(*state, STORE_WANT, "example.com/a");
+    assert_int_equal(store_chunk_list(*state, &m, &list, &count), STORE_OK);
+    free(list);
+    assert_int_equal(home_compare(*state, "example.com/a", 6, 600000), 0);
+}
+
+/* A power cut left half of the content in its place, which a look at all files finds while the
+ * content is being fetched. */
+static void a_stray_does_not_take_the_place_of_what_comes(void **state)
+{
+    struct manifest m = home_foreign("example.com/a", 5, 600000, 0);
+    struct partial *partial;
+    struct store_report report;
+    char folder[256];
+    FILE *stray;
+
+    home_adopt(*state, &m, NULL);
+    partial = bring(*state, &m, 5, UINT32_MAX);
+    snprintf(folder, sizeof(folder), "%s", home_content(&m.sha256));
+    *strrchr(folder, '/') = '\0';
+    mkdir(folder, 0700);
+    stray = fopen(home_content(&m.sha256), "w");
+    assert_non_null(stray);
+    fputs("half", stray);
+    fclose(stray);
+    assert_int_equal(store_verify(*state, &report, NULL, NULL), STORE_OK);
+    assert_int_equal(home_count("content"), 0);
+    assert_int_equal(land(*state, &m, partial), STORE_OK);
+    partial_close(partial, true);
+    assert_int_equal(home_compare(*state, "example.com/a", 5, 600000), 0);
 }
 
 static void empty_content_needs_no_bytes(void **state)
@@ -456,6 +504,8 @@ int main(void)
         HOME_CASE(who_is_in_a_hurry_checks_nothing),
         HOME_CASE(what_rotted_in_partial_content_is_not_had),
         HOME_CASE(a_manifest_that_lies_is_found_out),
+        HOME_CASE(a_manifest_that_lies_takes_no_good_list_with_it),
+        HOME_CASE(a_stray_does_not_take_the_place_of_what_comes),
         HOME_CASE(empty_content_needs_no_bytes),
         HOME_CASE(small_content_has_no_file_before_it_lands),
         HOME_CASE(wrong_lists_are_refused),
