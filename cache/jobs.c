@@ -64,6 +64,7 @@ static struct manifest next_version(struct group *group, const struct store_job 
                                     const struct manifest *old)
 {
     struct store *store = group->store;
+    wall_t now = store->options.wall();
     struct manifest m = {0};
 
     MUST(span_copy(span_of(job->manifest.name), m.name, sizeof(m.name)));
@@ -72,7 +73,9 @@ static struct manifest next_version(struct group *group, const struct store_job 
         manifest_replace(&m, old);
     if (may_have_written_others(group, &m))
         manifest_forget_own(&m);
-    m.version = version_next(&store->clock, store->options.wall(), m.replaces);
+    if (atomic_load(&store->clock_agrees))
+        version_forget_ahead(&store->clock, now);
+    m.version = version_next(&store->clock, now, m.replaces);
     return m;
 }
 

@@ -402,6 +402,11 @@ void store_touch(struct store *store, struct store_touch *out);
  * follow nobody. Returns at once. */
 void store_in_touch(struct store *store, const struct store_touch *told);
 
+/* Do others tell the time that our clock does? While they do, what it said that lies ahead of now
+ * was wrong: what is put is not dated behind that, and when we were in touch is not known; so from
+ * now on we are, and whole. To be told every few seconds; returns at once. Any thread. */
+void store_clock_agrees(struct store *store, bool agrees);
+
 /* We were away, and what a node lacks that tells these times was removed. */
 bool store_may_forget(struct store *store, const struct store_touch *told);
 

@@ -127,7 +127,8 @@ static bool missed_some(const struct store_touch *own, const struct store_touch 
 
 /* A time that our clock has not reached is that of a clock that was wrong: at that time, or, until
  * others tell the same time as ours does, now. Where nobody tells it stays open, and the times stay
- * as they are: to lower them to a clock that is behind would be to know of years that we missed. */
+ * as they are (see store_clock_agrees): to lower them to a clock that is behind would be to know of
+ * years that we missed. */
 static bool is_clock_wrong(const struct store_touch *own, const struct store_touch *told,
                            wall_t now)
 {
@@ -161,6 +162,22 @@ void store_in_touch(struct store *store, const struct store_touch *told)
     store->touch_changed = store->touch_changed || touch.whole.ms != store->touch_whole.ms;
     store->touch_whole = touch.whole;
     store->touch_last = touch.last;
+    pthread_mutex_unlock(&store->touch_lock);
+}
+
+/* A little ahead is soon over. Else a master whom nobody tells would vouch for nothing until then,
+ * and what was removed would come back with everyone who was away. */
+void store_clock_agrees(struct store *store, bool agrees)
+{
+    wall_t now = store->options.wall();
+
+    MUST_BE(store, STORE_MAGIC);
+    atomic_store(&store->clock_agrees, agrees);
+    pthread_mutex_lock(&store->touch_lock);
+    if (agrees && store->touch_last.ms - now.ms > MISSED_MS) {
+        store->touch_last = store->touch_whole = now;
+        store->touch_changed = true;
+    }
     pthread_mutex_unlock(&store->touch_lock);
 }
 

@@ -48,6 +48,12 @@ struct version version_next(struct version_clock *clock, wall_t now, struct vers
     return next;
 }
 
+void version_forget_ahead(struct version_clock *clock, wall_t now)
+{
+    if (version_is_ahead(clock->last, now))
+        clock->last = VERSION_NONE;
+}
+
 void version_seen(struct version_clock *clock, struct version v)
 {
     if (version_newer(v, clock->last))

@@ -53,6 +53,10 @@ struct version_clock {
 /* A version above all that the clock gave or saw, above `than`, and not below `now`. */
 struct version version_next(struct version_clock *clock, wall_t now, struct version than);
 
+/* The wall clock is known to be right: what was given ahead of it was given while it was not, and
+ * nobody would take what is above that. */
+void version_forget_ahead(struct version_clock *clock, wall_t now);
+
 /* Takes note of a version made elsewhere; one that is ahead must have been refused before. */
 void version_seen(struct version_clock *clock, struct version v);
 

@@ -295,7 +295,10 @@ void wires_clock(void *arg, const struct exchange_clock *clock)
 {
     struct wires *wires = arg;
     char sentence[SKEW_SENTENCE_SIZE];
+    bool agrees = clock->heard >= EXCHANGE_CLOCK_WITNESSES && !clock->differs;
 
+    if (!wires->stopped)
+        store_clock_agrees(wires->store, agrees);
     if (!skew_judge(&wires->skew, clock))
         return;
     recent_add(wires->recent, clock_wall(), "%s",

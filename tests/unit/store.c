@@ -95,6 +95,21 @@ static void versions_rise_though_the_clock_falls(void **state)
     assert_true(version_newer(second.version, first.version));
 }
 
+/* Nobody would take them for as long as the clock was ahead. */
+static void versions_fall_once_others_tell_that_it_was_ahead(void **state)
+{
+    struct manifest ahead, other, again;
+
+    home_put(*state, "example.com/a", 1, 10, &ahead);
+    home_wall_ms -= 3600000;
+    home_reopen(state);
+    store_clock_agrees(*state, true);
+    home_put(*state, "example.com/b", 2, 10, &other);
+    assert_int_equal(version_ms(other.version), home_wall_ms);
+    home_put(*state, "example.com/a", 3, 10, &again);
+    assert_true(version_newer(again.version, ahead.version));
+}
+
 static void names_that_share_content_share_its_file(void **state)
 {
     home_put(*state, "example.com/a", 1, 300000, NULL);
@@ -398,6 +413,7 @@ int main(void)
         HOME_CASE(a_second_version_replaces_the_first),
         HOME_CASE(a_change_may_hang_on_what_stands_there),
         HOME_CASE(versions_rise_though_the_clock_falls),
+        HOME_CASE(versions_fall_once_others_tell_that_it_was_ahead),
         HOME_CASE(names_that_share_content_share_its_file),
         HOME_CASE(what_is_removed_is_a_tombstone),
         HOME_CASE(long_names_are_kept_apart),

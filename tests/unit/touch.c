@@ -243,6 +243,48 @@ static void a_store_that_began_ahead_of_the_clock_is_whole_since_now(void **stat
     assert_int_equal(touch(*state).whole.ms, home_wall_ms);
 }
 
+/* A master whom nobody tells: it knows that its clock was ahead once others tell the time. */
+static void expect_forgotten_once_others_agree(struct store *store)
+{
+    store_clock_agrees(store, false);
+    store_in_touch(store, NULL);
+    assert_true(touch(store).whole.ms > home_wall_ms);
+    store_clock_agrees(store, true);
+    store_in_touch(store, NULL);
+    assert_int_equal(touch(store).last.ms, home_wall_ms);
+    assert_int_equal(touch(store).whole.ms, home_wall_ms);
+    assert_false(touch(store).away);
+}
+
+static void a_clock_that_was_ahead_is_forgotten_once_others_agree(void **state)
+{
+    home_wall_ms += 1000 * DAY_MS;
+    store_in_touch(*state, NULL);
+    home_wall_ms -= 1000 * DAY_MS;
+    expect_forgotten_once_others_agree(*state);
+    home_wall_ms -= 60 * 1000; /* put right by a little: nothing was missed for that */
+    store_clock_agrees(*state, true);
+    assert_int_equal(touch(*state).last.ms, home_wall_ms + 60 * 1000);
+}
+
+static void so_it_is_where_it_was_put_right_while_we_were_off(void **state)
+{
+    char path[128];
+    FILE *file;
+
+    adopt(*state, "example.com/a", home_wall_ms, false);
+    store_close(*state);
+    snprintf(path, sizeof(path), "%s/touch", home_path);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "%lld %lld\n", (long long)(home_wall_ms + 900 * DAY_MS),
+            (long long)(home_wall_ms + 1000 * DAY_MS));
+    fclose(file);
+    *state = home_open_store();
+    assert_non_null(*state);
+    expect_forgotten_once_others_agree(*state);
+}
+
 /* ---- names ---------------------------------------------------------------------------------- */
 
 static bool has_b(const void *arg, struct span name)
@@ -361,6 +403,8 @@ int main(void)
         HOME_CASE(a_clock_that_is_behind_at_boot_loses_nothing_where_nobody_tells),
         HOME_CASE(a_time_ahead_of_the_clock_is_now),
         HOME_CASE(a_store_that_began_ahead_of_the_clock_is_whole_since_now),
+        HOME_CASE(a_clock_that_was_ahead_is_forgotten_once_others_agree),
+        HOME_CASE(so_it_is_where_it_was_put_right_while_we_were_off),
         HOME_CASE(of_a_range_what_the_other_lacks_is_forgotten),
         HOME_CASE(many_are_forgotten_in_several_steps),
         HOME_CASE(what_was_forgotten_can_be_learned_again),

@@ -52,6 +52,22 @@ static void a_minute_ahead_is_the_limit(void **state)
     assert_true(version_is_ahead(version_of(160001, 0), (wall_t){100000}));
 }
 
+/* The wall clock was ahead, and has been put right: only what is above a version from then is ahead
+ * any more. */
+static void what_was_given_ahead_of_a_right_clock_is_forgotten(void **state)
+{
+    struct version_clock clock = {VERSION_NONE};
+    struct version ahead = version_next(&clock, (wall_t){900000}, VERSION_NONE), next;
+
+    (void)state;
+    version_forget_ahead(&clock, (wall_t){840000}); /* no more than a minute */
+    assert_true(version_same(clock.last, ahead));
+    version_forget_ahead(&clock, (wall_t){100000});
+    next = version_next(&clock, (wall_t){100000}, VERSION_NONE);
+    assert_true(version_same(next, version_of(100000, 0)));
+    assert_true(version_newer(version_next(&clock, (wall_t){100000}, ahead), ahead));
+}
+
 /* Under random steps of the wall clock and random versions from elsewhere, what the clock gives
  * always rises. */
 static void always_rises(void **state)
@@ -78,6 +94,7 @@ int main(void)
         cmocka_unit_test(malformed_text_is_refused),
         cmocka_unit_test(next_is_above_clock_and_all_it_saw),
         cmocka_unit_test(a_minute_ahead_is_the_limit),
+        cmocka_unit_test(what_was_given_ahead_of_a_right_clock_is_forgotten),
         cmocka_unit_test(always_rises),
     };
     return cmocka_run_group_tests_name("version", tests, NULL, NULL);
