@@ -522,6 +522,14 @@ void exchange_step(struct exchange *machine, const struct exchange_event *event,
     actions->deadline = deadline(machine);
 }
 
+bool exchange_credits(struct exchange *machine, const struct address *host, mono_t now)
+{
+    const struct peer *peer = peers_find(&machine->peers, host);
+
+    MUST_BE(machine, EXCHANGE_MAGIC);
+    return !peer || peer_credible(peer, now);
+}
+
 const struct peers *exchange_peers(const struct exchange *machine)
 {
     MUST_BE(machine, EXCHANGE_MAGIC);

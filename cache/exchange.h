@@ -278,6 +278,10 @@ struct exchange_clock {
 /* Not for every message: it looks at all peers many times over. */
 struct exchange_clock exchange_clock(const struct exchange *machine, mono_t now);
 
+/* May be true what this host says: is it not set aside for what only a broken or hostile one does?
+ */
+bool exchange_credits(struct exchange *machine, const struct address *host, mono_t now);
+
 /* Everyone who is known, for pond peers. */
 const struct peers *exchange_peers(const struct exchange *machine);
 

@@ -214,13 +214,15 @@ static void on_clock(struct ev_loop *loop, struct ev_timer *timer, int events)
 
 /* ---- datagrams ------------------------------------------------------------------------------ */
 
-/* Who waits for this content, or will, need not ask for who has it. */
-static void tell_offer(struct cache_loop *cache, const struct exchange_event *event)
+/* Who waits for this content, or will, need not ask for who has it. Who sent what was wrong is not
+ * asked again for saying so. */
+static void tell_offer(struct cache_loop *cache, const struct exchange_event *event, mono_t now)
 {
     const struct notice *notice = event->notice;
     struct address http = event->from;
 
-    if (notice->kind != NOTICE_IHAVE || !notice->held || notice->deleted || event->local.held)
+    if (notice->kind != NOTICE_IHAVE || !notice->held || notice->deleted || event->local.held ||
+        !exchange_credits(cache->exchange, &event->from, now))
         return;
     http.port = notice->port ? notice->port : cache->options.http_port;
     cache->options.offered(cache->options.arg, notice, &http);
@@ -243,7 +245,7 @@ static void on_datagram(void *arg, const struct udp_datagram *heard)
     }
     event.name = span_of(notice.name);
     event.local = look_up(cache, event.name);
-    tell_offer(cache, &event);
+    tell_offer(cache, &event, now);
     cache_loop_step(cache, &event);
 }
 

@@ -63,6 +63,27 @@ static void a_version_from_the_future_is_noted_not_learned(void **state)
     assert_true(peer_usable(&exchange_peers(bench->machine)->list[0], bench->now));
 }
 
+/* Whoever only could not be reached is back, if it speaks. */
+static void who_sent_what_is_wrong_is_not_believed_for_a_while(void **state)
+{
+    struct bench *bench = *state;
+    struct exchange_event blamed = {.kind = EXCHANGE_BLAMED, .fault = PEER_UNREACHABLE};
+    struct address one = host(2), other = host(3);
+
+    assert_true(exchange_credits(bench->machine, &one, bench->now));
+    hear(bench, 2, ihave(5, true), knows(5, true));
+    hear(bench, 3, ihave(5, true), knows(5, true));
+    blamed.from = one;
+    step(bench, blamed);
+    blamed.from = other;
+    blamed.fault = PEER_WRONG_CHUNK;
+    step(bench, blamed);
+    assert_true(exchange_credits(bench->machine, &one, bench->now));
+    assert_false(exchange_credits(bench->machine, &other, bench->now));
+    wait_ms(bench, 3600 * 1000);
+    assert_true(exchange_credits(bench->machine, &other, bench->now));
+}
+
 static void an_isconf_host_is_no_source_of_manifests(void **state)
 {
     struct bench *bench = *state;
@@ -294,6 +315,7 @@ int main(void)
         CASE(equal_versions_are_ordered_by_their_content),
         CASE(a_spread_announcement_is_learned_within_its_spread),
         CASE(a_version_from_the_future_is_noted_not_learned),
+        CASE(who_sent_what_is_wrong_is_not_believed_for_a_while),
         CASE(an_isconf_host_is_no_source_of_manifests),
         CASE(who_misbehaved_is_no_source),
         CASE(who_was_redirected_to_is_judged),
