@@ -119,6 +119,14 @@ enum store_status ledger_meta(struct view *view, struct meta *out)
                                                     : ledger_rotten("summary", ledger_meta_key);
 }
 
+bool ledger_is_foreign(struct view *view)
+{
+    struct span value;
+
+    return view_get(view, TABLE_META, ledger_meta_key, &value) &&
+           record_is_foreign(value, ledger_meta_key);
+}
+
 enum store_status ledger_record_of_key(struct view *view, struct span key, struct record *out)
 {
     struct span value;

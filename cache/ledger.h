@@ -31,6 +31,9 @@ enum store_status ledger_meta(struct view *view, struct meta *out);
 enum store_status ledger_record(struct view *view, struct span name, struct record *out);
 enum store_status ledger_record_at(struct view *view, uint64_t sequence, struct record *out);
 
+/* Was the catalogue written in the form of another version of this program? */
+bool ledger_is_foreign(struct view *view);
+
 /* Conflicts have numbers of their own, above all sequences, by which contents know who refers to
  * them. */
 #define LEDGER_CONFLICT (UINT64_C(1) << 63)

@@ -209,8 +209,20 @@ static enum store_status read_meta(struct store *store, struct meta *out)
     return status;
 }
 
-/* Opens what is there. STORE_ROTTEN: it cannot be used, or does not know what the journal knows. */
-static enum store_status open_catalogue(struct store *store, struct meta *meta)
+static bool is_foreign(struct store *store)
+{
+    struct view view;
+    bool foreign;
+
+    view_begin(store->catalogue, &view);
+    foreign = ledger_is_foreign(&view);
+    view_end(&view);
+    return foreign;
+}
+
+/* Opens what is there. STORE_ROTTEN: it cannot be used, or does not know what the journal knows;
+ * *why says what else is the matter. */
+static enum store_status open_catalogue(struct store *store, struct meta *meta, const char **why)
 {
     char path[4096];
     enum store_status status;
@@ -219,6 +231,10 @@ static enum store_status open_catalogue(struct store *store, struct meta *meta)
     status = catalogue_open(path, &store->catalogue);
     if (status != STORE_OK)
         return status == STORE_FAILED ? STORE_ROTTEN : status;
+    if (is_foreign(store)) {
+        *why = "has the form of another version of carpond";
+        return STORE_ROTTEN;
+    }
     status = read_meta(store, meta);
     if (status == STORE_NOT_FOUND && store->journal.first == 0) {
         *meta = (struct meta){0};
@@ -262,13 +278,13 @@ static bool is_suspect(const struct store *store)
 }
 
 /* The mark goes last: a crash before that has the next start begin anew. */
-static enum store_status make_anew(struct store *store, struct meta *meta)
+static enum store_status make_anew(struct store *store, struct meta *meta, const char *why)
 {
     struct store_report report = {0};
     enum store_status status;
 
-    log_warn("store: the catalogue in %s cannot be used: it is made anew from the journal",
-             store->home.path);
+    log_warn("store: the catalogue in %s %s: it is made anew from the journal", store->home.path,
+             why);
     catalogue_close(store->catalogue);
     store->catalogue = NULL;
     status = rebuild_catalogue(store, &report);
@@ -280,15 +296,16 @@ static enum store_status make_anew(struct store *store, struct meta *meta)
 enum store_status mend_open(struct store *store)
 {
     struct meta meta;
+    const char *why = "cannot be used";
     enum store_status status = STORE_ROTTEN;
 
     folder_remove(&store->home, "catalogue.new");
     if (!is_suspect(store))
-        status = open_catalogue(store, &meta);
+        status = open_catalogue(store, &meta, &why);
     if (status == STORE_OK)
         status = catch_up(store, &meta);
     if (status == STORE_ROTTEN) {
-        status = make_anew(store, &meta);
+        status = make_anew(store, &meta, why);
         if (status == STORE_OK)
             status = catch_up(store, &meta);
     }

@@ -99,14 +99,29 @@ static struct span end(const struct pen *pen, struct span key, char *out)
     return (struct span){out, (size_t)(pen->at - out)};
 }
 
-static struct eye look(struct span bytes, struct span key)
+static struct eye look_at_sum(struct span bytes, struct span key)
 {
     struct eye eye = {bytes, false};
     uint64_t sum = take_number(&eye, CHECKSUM_SIZE);
 
     eye.bad = eye.bad || sum != checksum(key, eye.rest.at, eye.rest.len);
+    return eye;
+}
+
+static struct eye look(struct span bytes, struct span key)
+{
+    struct eye eye = look_at_sum(bytes, key);
+
     eye.bad = take_number(&eye, 1) != FORMAT || eye.bad;
     return eye;
+}
+
+bool record_is_foreign(struct span bytes, struct span key)
+{
+    struct eye eye = look_at_sum(bytes, key);
+    uint64_t format = take_number(&eye, 1);
+
+    return !eye.bad && format != FORMAT;
 }
 
 static bool all_read(const struct eye *eye)

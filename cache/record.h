@@ -69,4 +69,8 @@ bool record_decode(struct span bytes, struct span key, struct record *out);
 bool holding_decode(struct span bytes, struct span key, struct holding *out);
 bool meta_decode(struct span bytes, struct span key, struct meta *out);
 
+/* Is it whole, and in another form: that of another version of this program? All have the sum and
+ * the format byte in one place. */
+bool record_is_foreign(struct span bytes, struct span key);
+
 #endif

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* The store when keys have vanished from its catalogue without a word. */
+/* The store when keys have vanished from its catalogue without a word, or all is in another form.
+ */
 #include "cache/ledger.h"
+
+#include <unistd.h>
+#include <xxhash.h>
 
 #include "src/base/log.h"
 #include "src/base/stats.h"
@@ -187,6 +191,69 @@ static void a_journal_is_not_written_anew_without_what_the_catalogue_lost(void *
     assert_all_there(*state);
 }
 
+/* ---- another form ---------------------------------------------------------------------------- */
+
+/* As another version of the program writes it: what it sums up says so, and its sum is right. */
+static void make_foreign(void **state)
+{
+    struct catalogue *catalogue;
+    struct span key = span_of("meta"), value;
+    struct view view;
+    char path[256], bytes[RECORD_MAX];
+    uint64_t sum;
+
+    store_close(*state);
+    snprintf(path, sizeof(path), "%s/catalogue", home_path);
+    assert_int_equal(catalogue_open(path, &catalogue), STORE_OK);
+    change_begin(catalogue, &view);
+    assert_true(view_get(&view, TABLE_META, key, &value));
+    memcpy(bytes, value.at, value.len);
+    value.at = bytes;
+    bytes[sizeof(sum)]++;
+    sum = XXH3_64bits_withSeed(bytes + sizeof(sum), value.len - sizeof(sum),
+                               XXH3_64bits(key.at, key.len));
+    for (size_t i = 0; i < sizeof(sum); i++)
+        bytes[i] = (char)(sum >> 8 * i);
+    view_put(&view, TABLE_META, key, value);
+    assert_int_equal(change_commit(&view), STORE_OK);
+    catalogue_close(catalogue);
+}
+
+/* Opens the store; what it logs meanwhile. */
+static void open_logged(void **state, char *out, size_t size)
+{
+    FILE *file = tmpfile();
+    int kept = dup(STDERR_FILENO);
+    ssize_t n;
+
+    assert_true(file != NULL && kept >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    log_set_level(LEVEL_WARN);
+    *state = home_open_store();
+    log_set_level(LEVEL_ERROR);
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    n = pread(fileno(file), out, size - 1, 0);
+    assert_true(n >= 0);
+    out[n] = '\0';
+    fclose(file);
+    close(kept);
+}
+
+static void a_catalogue_of_another_form_is_not_called_rotten(void **state)
+{
+    uint64_t rotten_before = stat_read(STAT_RECORDS_ROTTEN);
+    char log[4096];
+
+    fill(*state);
+    make_foreign(state);
+    open_logged(state, log, sizeof(log));
+    assert_non_null(*state);
+    assert_non_null(strstr(log, "has the form of another version of carpond"));
+    assert_null(strstr(log, "rotten"));
+    assert_int_equal(stat_read(STAT_RECORDS_ROTTEN), rotten_before);
+    assert_int_equal(home_compare(*state, "example.com/05", 5, BYTES), 0);
+    assert_int_equal(rotten(*state), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +261,7 @@ int main(void)
         HOME_CASE(a_key_that_vanished_is_noticed_in_each_table),
         HOME_CASE(a_name_that_vanished_is_noticed_while_others_change),
         HOME_CASE(a_journal_is_not_written_anew_without_what_the_catalogue_lost),
+        HOME_CASE(a_catalogue_of_another_form_is_not_called_rotten),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("lost", tests, NULL, NULL);
