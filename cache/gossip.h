@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POND_CACHE_GOSSIP_H
+#define POND_CACHE_GOSSIP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/heartbeat.h"
+#include "src/base/time.h"
+
+/*
+ * Discovery decides when this node says its heartbeat, which of those that it hears are news, and
+ * who is known by them. A pure machine: one call, gossip_step(machine, event, actions); the event
+ * carries the time. No clock, dice, allocation or descriptor in it. One thread.
+ *
+ *  - A heartbeat goes out at a random moment within each interval, the first one too.
+ *  - Who was heard is known until it has been silent for GOSSIP_MISSED of its own intervals; after
+ *    that it is lost, and stays in the table as long as there is room, so that what it said before
+ *    is not taken again.
+ *  - Replays. While a node is known, (boot, counter) must rise. One that is new, lost, or speaks
+ *    under another boot must also tell a time that is at most GOSSIP_AHEAD_MS off ours: what was
+ *    recorded earlier is worth nothing, to one who has lost its state as well. A lower boot than
+ *    the known one is taken only once that is lost: a node whose clock was stepped back and whose
+ *    state is gone. So a clock that is stepped strands no node that is known, and one whose clock
+ *    is far off from its start on is found once it is set.
+ *  - A heartbeat makes a node known and heard, never a member: who is one is told with the event,
+ *    and decides nothing but who makes room in a full table.
+ */
+enum { GOSSIP_NODES_MAX = 4096, GOSSIP_BUCKETS = 4096, GOSSIP_LOST_MAX = 64, GOSSIP_MISSED = 4 };
+enum { GOSSIP_AHEAD_MS = 60000 };
+
+struct gossip_node {
+    struct heartbeat beat; /* the last one */
+    struct address from;   /* where that came from, with its port */
+    mono_t heard;
+    bool member;
+    bool lost;
+};
+
+struct gossip;
+struct gossip_options {
+    uint64_t seed;
+    int64_t interval_ns;
+    mono_t now;
+};
+size_t gossip_size(void); /* bytes of a machine: the caller provides the memory, zeroed */
+void gossip_init(struct gossip *machine, const struct gossip_options *options);
+
+/* From now on; the first within one interval from now. */
+void gossip_set_interval(struct gossip *machine, mono_t now, int64_t interval_ns);
+
+enum gossip_event_kind {
+    GOSSIP_WAKE, /* the deadline has come, or nothing in particular */
+    GOSSIP_HEARD /* beat, from, member: a heartbeat that the gate let in */
+};
+
+struct gossip_event {
+    enum gossip_event_kind kind;
+    mono_t now;
+    wall_t wall;
+    const struct heartbeat *beat;
+    struct address from;
+    bool member;
+};
+
+enum gossip_verdict {
+    GOSSIP_TAKEN,
+    GOSSIP_REPLAYED, /* it was said before, or before something that was heard since */
+    GOSSIP_STALE     /* it tells a time that is far from ours */
+};
+
+/* Filled by one step. */
+struct gossip_actions {
+    bool say;                       /* send a heartbeat now */
+    enum gossip_verdict verdict;    /* of HEARD */
+    bool met;                       /* TAKEN: it was not known before, or is in another place now */
+    const struct gossip_node *node; /* TAKEN: who spoke; REPLAYED under a lower boot by somebody
+                                       elsewhere: the node of that name that is known. Else NULL.
+                                       Valid until the next step */
+    size_t lost_count;              /* who is not heard any more */
+    const struct gossip_node *lost[GOSSIP_LOST_MAX];
+    mono_t deadline;
+};
+void gossip_step(struct gossip *machine, const struct gossip_event *event,
+                 struct gossip_actions *actions);
+
+/* The table, in no order: the lost ones too. */
+size_t gossip_count(const struct gossip *machine);
+const struct gossip_node *gossip_node_at(const struct gossip *machine, size_t i);
+
+/* How many of them are not lost. */
+size_t gossip_known(const struct gossip *machine);
+
+#endif

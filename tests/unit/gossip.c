@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: ISC */
+#include "cache/gossip.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/must.h"
+#include "tests/unit/unit.h"
+
+#define INTERVAL MONO_S(5)
+
+static const wall_t noon = {1795348800000};
+
+struct bench {
+    struct gossip *machine;
+    struct gossip_actions actions;
+};
+
+static int set_up(void **state)
+{
+    struct gossip_options options = {.seed = 7, .interval_ns = INTERVAL, .now = {MONO_S(100)}};
+    struct bench *bench = calloc(1, sizeof(*bench));
+
+    MUST(bench != NULL);
+    bench->machine = calloc(1, gossip_size());
+    MUST(bench->machine != NULL);
+    gossip_init(bench->machine, &options);
+    *state = bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *bench = *state;
+
+    free(bench->machine);
+    free(bench);
+    return 0;
+}
+
+static mono_t at_ms(int64_t ms)
+{
+    return (mono_t){MONO_S(100) + MONO_MS(ms)};
+}
+
+static void wake(struct bench *bench, mono_t now)
+{
+    struct gossip_event event = {.kind = GOSSIP_WAKE, .now = now, .wall = noon};
+
+    gossip_step(bench->machine, &event, &bench->actions);
+}
+
+static struct heartbeat beat_of(const char *node, uint64_t boot, uint64_t counter,
+                                const char *address)
+{
+    struct heartbeat beat = {.boot = boot,
+                             .counter = counter,
+                             .clock = noon,
+                             .interval_ms = 5000,
+                             .port = 65027,
+                             .http_port = 65028,
+                             .advert_port = 65029,
+                             .address_count = 1};
+
+    assert_true(span_copy(span_of(node), beat.node, sizeof(beat.node)));
+    assert_true(address_parse(span_of(address), 0, &beat.addresses[0]));
+    return beat;
+}
+
+static enum gossip_verdict hear(struct bench *bench, mono_t now, const struct heartbeat *beat)
+{
+    struct gossip_event event = {
+        .kind = GOSSIP_HEARD, .now = now, .wall = noon, .beat = beat, .from = beat->addresses[0]};
+
+    gossip_step(bench->machine, &event, &bench->actions);
+    return bench->actions.verdict;
+}
+
+static enum gossip_verdict hear_again(struct bench *bench, int64_t ms, uint64_t boot,
+                                      uint64_t counter)
+{
+    struct heartbeat beat = beat_of("a", boot, counter, "10.0.0.1");
+
+    return hear(bench, at_ms(ms), &beat);
+}
+
+/* Runs to each deadline until `end`; when it spoke, in milliseconds. */
+static size_t speak_until(struct bench *bench, int64_t end, int64_t *spoke, size_t most)
+{
+    mono_t now = at_ms(0);
+    size_t count = 0;
+
+    for (;;) {
+        wake(bench, now);
+        if (bench->actions.say) {
+            assert_true(count < most);
+            spoke[count++] = mono_between(at_ms(0), now) / MONO_MS(1);
+        }
+        if (bench->actions.deadline.ns > at_ms(end).ns)
+            return count;
+        now = bench->actions.deadline;
+    }
+}
+
+static void once_within_each_interval_at_a_random_moment(void **state)
+{
+    enum { COUNT = 200 };
+    int64_t spoke[COUNT + 1], before = -1;
+    size_t early = 0;
+
+    assert_int_equal(speak_until(*state, COUNT * 5000 - 1, spoke, COUNT + 1), COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(spoke[i] / 5000, i);
+        early += spoke[i] % 5000 < 2500;
+        assert_true(spoke[i] > before);
+        before = spoke[i];
+    }
+    assert_in_range(early, COUNT / 3, 2 * COUNT / 3); /* the seed is fixed */
+}
+
+static void another_interval_holds_from_now_on(void **state)
+{
+    struct bench *bench = *state;
+    int64_t spoke[60];
+
+    gossip_set_interval(bench->machine, at_ms(0), MONO_MS(200));
+    assert_int_equal(speak_until(bench, 9999, spoke, 60), 50);
+}
+
+static void intervals_that_were_slept_through_are_not_made_up_for(void **state)
+{
+    struct bench *bench = *state;
+    size_t said = 0;
+
+    for (mono_t now = at_ms(3600000); now.ns < at_ms(3605000).ns; now = bench->actions.deadline) {
+        wake(bench, now);
+        said += bench->actions.say;
+    }
+    assert_in_range(said, 1, 2);
+}
+
+static void who_is_heard_is_known_and_met_once(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_int_equal(hear_again(bench, 0, 1, 1), GOSSIP_TAKEN);
+    assert_true(bench->actions.met);
+    assert_string_equal(bench->actions.node->beat.node, "a");
+    assert_int_equal(gossip_known(bench->machine), 1);
+    assert_int_equal(hear_again(bench, 5000, 1, 2), GOSSIP_TAKEN);
+    assert_false(bench->actions.met);
+    assert_int_equal(gossip_count(bench->machine), 1);
+}
+
+static void one_that_has_moved_is_met_again(void **state)
+{
+    struct bench *bench = *state;
+    struct heartbeat moved = beat_of("a", 1, 2, "10.0.0.2");
+
+    assert_int_equal(hear_again(bench, 0, 1, 1), GOSSIP_TAKEN);
+    assert_int_equal(hear(bench, at_ms(5000), &moved), GOSSIP_TAKEN);
+    assert_true(bench->actions.met);
+    assert_int_equal(gossip_known(bench->machine), 1);
+}
+
+static void what_was_said_before_is_refused(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_int_equal(hear_again(bench, 0, 5, 7), GOSSIP_TAKEN);
+    assert_int_equal(hear_again(bench, 1, 5, 7), GOSSIP_REPLAYED);
+    assert_int_equal(hear_again(bench, 2, 5, 6), GOSSIP_REPLAYED);
+    assert_int_equal(hear_again(bench, 3, 4, 99), GOSSIP_REPLAYED);
+    assert_null(bench->actions.node); /* the same place: no other node */
+    assert_int_equal(hear_again(bench, 4, 5, 8), GOSSIP_TAKEN);
+}
+
+static void silence_of_four_intervals_means_that_it_is_gone(void **state)
+{
+    struct bench *bench = *state;
+
+    hear_again(bench, 0, 1, 1);
+    wake(bench, at_ms(19999));
+    assert_int_equal(bench->actions.lost_count, 0);
+    assert_true(bench->actions.deadline.ns <= at_ms(20000).ns);
+    wake(bench, at_ms(20000));
+    assert_int_equal(bench->actions.lost_count, 1);
+    assert_string_equal(bench->actions.lost[0]->beat.node, "a");
+    assert_int_equal(gossip_known(bench->machine), 0);
+    wake(bench, at_ms(60000));
+    assert_int_equal(bench->actions.lost_count, 0); /* told once */
+}
+
+/* What somebody recorded while it lived, and we did not hear. */
+static void what_was_recorded_earlier_is_worth_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct heartbeat recorded = beat_of("a", 1, 2, "10.0.0.1"), stranger = recorded;
+
+    hear_again(bench, 0, 1, 1);
+    wake(bench, at_ms(20000));
+    recorded.clock.ms -= 61000;
+    assert_int_equal(hear(bench, at_ms(80000), &recorded), GOSSIP_STALE);
+    recorded.boot = 9;
+    assert_int_equal(hear(bench, at_ms(80000), &recorded), GOSSIP_STALE);
+    assert_true(span_copy(span_of("b"), stranger.node, sizeof(stranger.node)));
+    stranger.clock.ms -= 61000;
+    assert_int_equal(hear(bench, at_ms(80000), &stranger), GOSSIP_STALE);
+    assert_int_equal(gossip_known(bench->machine), 0);
+    stranger.clock.ms += 2000;
+    assert_int_equal(hear(bench, at_ms(80001), &stranger), GOSSIP_TAKEN);
+}
+
+static void a_clock_that_is_stepped_strands_nobody_who_is_known(void **state)
+{
+    struct bench *bench = *state;
+    struct heartbeat beat = beat_of("a", 1, 1, "10.0.0.1");
+
+    assert_int_equal(hear(bench, at_ms(0), &beat), GOSSIP_TAKEN);
+    beat.counter = 2;
+    beat.clock.ms -= 86400000;
+    assert_int_equal(hear(bench, at_ms(5000), &beat), GOSSIP_TAKEN);
+    beat.counter = 3;
+    beat.clock.ms += 3 * (int64_t)86400000;
+    assert_int_equal(hear(bench, at_ms(10000), &beat), GOSSIP_TAKEN);
+}
+
+static void a_lower_boot_is_taken_once_the_known_one_is_gone(void **state)
+{
+    struct bench *bench = *state;
+
+    hear_again(bench, 0, 9, 1);
+    assert_int_equal(hear_again(bench, 100, 8, 1), GOSSIP_REPLAYED);
+    wake(bench, at_ms(20000));
+    assert_int_equal(hear_again(bench, 20001, 8, 1), GOSSIP_TAKEN);
+    assert_true(bench->actions.met);
+}
+
+static void two_nodes_of_one_name_are_noticed(void **state)
+{
+    struct bench *bench = *state;
+    struct heartbeat other = beat_of("a", 3, 50, "10.0.0.77");
+
+    hear_again(bench, 0, 5, 1);
+    assert_int_equal(hear(bench, at_ms(10), &other), GOSSIP_REPLAYED);
+    assert_non_null(bench->actions.node);
+    assert_int_equal(bench->actions.node->beat.boot, 5);
+}
+
+static void name_number(char out[NODE_SIZE], size_t n)
+{
+    snprintf(out, NODE_SIZE, "n%zu", n);
+}
+
+static void many_that_go_at_once_are_all_told(void **state)
+{
+    enum { COUNT = 1000 };
+    struct bench *bench = *state;
+    const mono_t now = at_ms(20000 + COUNT);
+    size_t told = 0;
+
+    for (size_t i = 0; i < COUNT; i++) {
+        struct heartbeat beat = beat_of("x", 1, 1, "10.0.0.1");
+        name_number(beat.node, i);
+        hear(bench, at_ms((int64_t)i), &beat);
+    }
+    assert_int_equal(gossip_known(bench->machine), COUNT);
+    do {
+        wake(bench, now);
+        assert_true(bench->actions.lost_count > 0);
+        told += bench->actions.lost_count;
+        assert_true(told == COUNT || mono_reached(now, bench->actions.deadline));
+    } while (told < COUNT);
+    assert_int_equal(told, COUNT);
+    assert_int_equal(gossip_known(bench->machine), 0);
+}
+
+static void a_full_table_gives_up_who_was_silent_longest_and_is_no_member(void **state)
+{
+    struct bench *bench = *state;
+    struct gossip_event event = {.kind = GOSSIP_HEARD, .wall = noon};
+    struct heartbeat beat = beat_of("x", 1, 1, "10.0.0.1");
+    bool has_first = false, has_second = false;
+
+    event.beat = &beat;
+    for (size_t i = 0; i <= GOSSIP_NODES_MAX; i++) {
+        name_number(beat.node, i);
+        event.member = i == 0;
+        event.now = at_ms((int64_t)i);
+        gossip_step(bench->machine, &event, &bench->actions);
+        assert_int_equal(bench->actions.verdict, GOSSIP_TAKEN);
+    }
+    assert_int_equal(gossip_count(bench->machine), GOSSIP_NODES_MAX);
+    assert_int_equal(gossip_known(bench->machine), GOSSIP_NODES_MAX);
+    for (size_t i = 0; i < gossip_count(bench->machine); i++) {
+        has_first |= strcmp(gossip_node_at(bench->machine, i)->beat.node, "n0") == 0;
+        has_second |= strcmp(gossip_node_at(bench->machine, i)->beat.node, "n1") == 0;
+    }
+    assert_true(has_first);
+    assert_false(has_second);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(once_within_each_interval_at_a_random_moment),
+        CASE(another_interval_holds_from_now_on),
+        CASE(intervals_that_were_slept_through_are_not_made_up_for),
+        CASE(who_is_heard_is_known_and_met_once),
+        CASE(one_that_has_moved_is_met_again),
+        CASE(what_was_said_before_is_refused),
+        CASE(silence_of_four_intervals_means_that_it_is_gone),
+        CASE(what_was_recorded_earlier_is_worth_nothing),
+        CASE(a_clock_that_is_stepped_strands_nobody_who_is_known),
+        CASE(a_lower_boot_is_taken_once_the_known_one_is_gone),
+        CASE(two_nodes_of_one_name_are_noticed),
+        CASE(many_that_go_at_once_are_all_told),
+        CASE(a_full_table_gives_up_who_was_silent_longest_and_is_no_member),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
