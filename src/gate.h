@@ -38,6 +38,12 @@
     ROW(GATE_NOT_CANDIDATE, "not_candidate", "its sender is no candidate of the tier", 403)        \
     ROW(GATE_OFF_LINK, "off_link",                                                                 \
         "it came from beyond the link: its TTL or hop limit is not 255", 403)                      \
+    ROW(GATE_OTHER_SECRET, "other_secret",                                                         \
+        "it is encrypted with another secret than this node's gossip has", 403)                    \
+    ROW(GATE_UNSEALED, "unsealed", "it is not encrypted with this node's gossip secret", 403)      \
+    ROW(GATE_CROWDED, "crowded", "more of the kind came at once than are looked at", 503)          \
+    ROW(GATE_STALE, "stale", "it tells a time that is more than a minute off this node's clock",   \
+        403)                                                                                       \
     ROW(GATE_NOT_LOCAL, "not_local",                                                               \
         "that is taken on the control socket alone, or signed by a key holder", 403)
 
