@@ -224,6 +224,7 @@ static bool open_sockets(struct election *election, const struct election_option
                               .listen_count = options->listen_count,
                               .setting = "advert_port",
                               .urgent = true,
+                              .hops = UDP_HOPS,
                               .take = election_take,
                               .batch = election_batch,
                               .arg = election};

@@ -328,7 +328,7 @@ static void make_urgent(int fd, bool is_v4)
     (void)setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority));
 }
 
-static void set_up(int fd, bool is_v4, enum purpose purpose)
+static void set_up(const struct udp_options *options, int fd, bool is_v4, enum purpose purpose)
 {
     if (is_v4)
         set_number(fd, SOL_SOCKET, SO_BROADCAST, 1);
@@ -338,11 +338,11 @@ static void set_up(int fd, bool is_v4, enum purpose purpose)
     set_number(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_MULTICAST_ALL : IPV6_MULTICAST_ALL,
                0);
     set_number(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6,
-               is_v4 ? IP_MULTICAST_TTL : IPV6_MULTICAST_HOPS, UDP_HOPS);
+               is_v4 ? IP_MULTICAST_TTL : IPV6_MULTICAST_HOPS, options->hops);
     if (purpose == GROUP)
         set_number(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_RECVTTL : IPV6_RECVHOPLIMIT,
                    1);
-    if (purpose != OWN)
+    if (purpose != OWN || options->shared)
         set_number(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
     set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
@@ -367,7 +367,7 @@ static int open_socket(struct udp *udp, const struct endpoint *wanted)
         return -1;
     if (wanted->purpose == GROUP && where.any.sa_family == AF_INET6)
         ((struct sockaddr_in6 *)&where)->sin6_scope_id = wanted->interface;
-    set_up(fd, where.any.sa_family == AF_INET, wanted->purpose);
+    set_up(&udp->options, fd, where.any.sa_family == AF_INET, wanted->purpose);
     if (udp->options.urgent)
         make_urgent(fd, where.any.sa_family == AF_INET);
     if (bind(fd, &where.any, len) < 0 ||

@@ -26,7 +26,7 @@ enum {
     UDP_QUEUE_MAX = 1024,   /* datagrams waiting for the next flush; more are flushed at once */
     UDP_LISTEN_MAX = 32,
     UDP_GROUPS_MAX = 64,
-    UDP_HOPS = 255 /* of what is sent to a group: who receives less hears a router (RFC 5082) */
+    UDP_HOPS = 255 /* `hops` of what must not have passed a router (RFC 5082) */
 };
 
 struct udp_datagram {
@@ -42,7 +42,9 @@ struct udp_options {
     size_t listen_count;
     const char *setting;             /* that of the port, in main.cf: for messages */
     const struct address *broadcast; /* with the port; NULL: none is sent or heard */
-    bool urgent; /* read before all else that the loop watches, and sent before other traffic */
+    bool urgent;  /* read before all else that the loop watches, and sent before other traffic */
+    bool shared;  /* another set, that takes its place, may be there for a moment */
+    uint8_t hops; /* TTL or hop limit of what is sent to a group */
     /* Called for each datagram, then `batch` once after each batch, when answers are best sent. */
     void (*take)(void *arg, const struct udp_datagram *datagram);
     void (*batch)(void *arg);
@@ -74,7 +76,7 @@ void udp_broadcast(struct udp *udp, struct span bytes);
 bool udp_join(struct udp *udp, const struct address *group, unsigned interface);
 void udp_leave(struct udp *udp, const struct address *group, unsigned interface);
 
-/* To a group, by that interface, with UDP_HOPS. */
+/* To a group, or to a broadcast address, by that interface. */
 void udp_send_group(struct udp *udp, const struct address *group, unsigned interface,
                     const struct address *source, struct span bytes);
 

@@ -71,6 +71,7 @@ static struct udp *listen_on(struct net *net, struct node *node, const char *hos
                                   .listen = &node->address,
                                   .listen_count = 1,
                                   .setting = "port",
+                                  .hops = UDP_HOPS,
                                   .broadcast = broadcast ? &net->broadcast : NULL,
                                   .take = on_take,
                                   .batch = on_batch,
