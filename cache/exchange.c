@@ -215,6 +215,44 @@ static void stranger(struct exchange *machine, const struct exchange_event *even
     exchange_relate(machine, peer, event->relations);
 }
 
+static void left(struct exchange *machine, const struct address *host)
+{
+    exchange_heads_forget(machine, host);
+    peers_forget(&machine->peers, host);
+    exchange_copies_recount(machine);
+}
+
+/* Not greeted: it hears our own heartbeats. What it has is looked at as that of one who is heard
+ * for the first time. */
+static void found(struct exchange *machine, const struct exchange_event *event)
+{
+    struct peer *peer = peers_find(&machine->peers, &event->from);
+    bool is_new = !peer;
+
+    if (is_new && !(event->relations & (ROUTE_MESH | ROUTE_LED)))
+        return;
+    peer = peers_learn(&machine->peers, &event->from, machine->now);
+    peer->found = true;
+    if (!peer->ever_heard) {
+        peer->address = event->from;
+        peer->http_port = event->http_port;
+    }
+    exchange_relate(machine, peer, event->relations);
+    if (is_new && peer->relations & ROUTE_MESH)
+        exchange_compare_soon(machine, &peer->address);
+}
+
+static void lost(struct exchange *machine, const struct address *host)
+{
+    struct peer *peer = peers_find(&machine->peers, host);
+
+    if (!peer)
+        return;
+    peer->found = false;
+    if (!peer->member && !peer->ever_heard && peer->relations == ROUTE_MESH)
+        left(machine, host);
+}
+
 void exchange_set_broadcast(struct exchange *machine, bool broadcast)
 {
     MUST_BE(machine, EXCHANGE_MAGIC);
@@ -431,13 +469,6 @@ static void compared(struct exchange *machine, const struct exchange_event *even
         exchange_compare_done(machine, event);
 }
 
-static void left(struct exchange *machine, const struct address *host)
-{
-    exchange_heads_forget(machine, host);
-    peers_forget(&machine->peers, host);
-    exchange_copies_recount(machine);
-}
-
 static void take(struct exchange *machine, const struct exchange_event *event,
                  struct exchange_actions *actions)
 {
@@ -455,6 +486,12 @@ static void take(struct exchange *machine, const struct exchange_event *event,
         break;
     case EXCHANGE_PLACE:
         place(machine, event);
+        break;
+    case EXCHANGE_FOUND:
+        found(machine, event);
+        break;
+    case EXCHANGE_LOST:
+        lost(machine, &event->from);
         break;
     case EXCHANGE_HEARD:
         heard(machine, event, actions);

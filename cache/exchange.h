@@ -109,6 +109,11 @@ enum exchange_event_kind {
                           each change of the members, where it may be something else to us now */
     EXCHANGE_STRANGER, /* from: it is no member any more, and may be heard like anyone */
     EXCHANGE_LEFT,     /* from: it is not to be heard any more, and forgotten */
+    EXCHANGE_FOUND,    /* from, http_port: a member tells by heartbeat where it is; one that no nets
+                          file names singly is told and asked from now on, as if it was heard: in a
+                          flat mesh, and where we lead */
+    EXCHANGE_LOST,     /* from: its heartbeats have ended; who was found and never heard otherwise
+                          is forgotten */
     EXCHANGE_PLACE,    /* place: where we stand now; at start, and whenever that changes, or who the
                           masters are */
     EXCHANGE_HEARD,    /* from, notice, local: a datagram that the gate let in */
@@ -159,6 +164,7 @@ struct exchange_event {
                                 enum route_relation; 0: a stranger, who is told and asked nothing */
     struct address answered; /* LEARNED: who answered: `from`, or whom that sent us to. It is
                                 judged; all zero: `from` is */
+    uint16_t http_port;      /* FOUND: where it serves HTTP */
     struct route_place place;
     const struct notice *notice;
     struct span name;

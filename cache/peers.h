@@ -50,6 +50,7 @@ struct peer {
     unsigned relations; /* what it was to us when last looked at: of enum route_relation */
     bool member;        /* named by a nets file with a single address */
     bool ever_heard;
+    bool found;           /* its heartbeats tell where it is */
     char node[NODE_SIZE]; /* empty until heard */
     uint64_t boot;
     mono_t heard;

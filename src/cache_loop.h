@@ -71,6 +71,11 @@ bool cache_loop_broadcast(struct cache_loop *cache, const struct address *broadc
  * Nothing is sent any more to whom it may not be, from the moment of the replacement on. */
 void cache_loop_recheck(struct cache_loop *cache);
 
+/* A host tells by heartbeat where it is (its HTTP port is `http`'s); or does so no longer. It is
+ * heeded where a nets file holds the address. */
+void cache_loop_found(struct cache_loop *cache, const struct address *http);
+void cache_loop_lost(struct cache_loop *cache, const struct address *host);
+
 /* Any thread; `done` comes on the main thread. */
 void cache_loop_ask(struct cache_loop *cache, struct ask *ask);
 

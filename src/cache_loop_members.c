@@ -34,6 +34,29 @@ static void introduce(struct cache_loop *cache, const struct address *member)
     cache_loop_step(cache, &event);
 }
 
+/* Of those whom the nets files hold: a heartbeat makes nobody a member. */
+void cache_loop_found(struct cache_loop *cache, const struct address *http)
+{
+    const struct members *members = cache->options.members;
+    struct exchange_event event = {.kind = EXCHANGE_FOUND, .from = *http, .http_port = http->port};
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    if (members_is_own(members, http) || !members_hold(members, http))
+        return;
+    event.from.port = cache->options.port;
+    cache_loop_step(cache, &event);
+    cache_loop_flush(cache);
+}
+
+void cache_loop_lost(struct cache_loop *cache, const struct address *host)
+{
+    struct exchange_event event = {.kind = EXCHANGE_LOST, .from = *host};
+
+    MUST_BE(cache, CACHE_LOOP_MAGIC);
+    cache_loop_step(cache, &event);
+    cache_loop_flush(cache);
+}
+
 static bool is_single(const struct members *members, const struct address *address)
 {
     struct member member;

@@ -281,6 +281,65 @@ static void who_joins_later_is_greeted_by_itself(void **state)
     assert_null(only(bench, EXCHANGE_SEND));
 }
 
+static void found(struct bench *bench, uint8_t n, unsigned relations)
+{
+    step(bench,
+         (struct exchange_event){
+             .kind = EXCHANGE_FOUND, .from = host(n), .http_port = 4711, .relations = relations});
+}
+
+/* Of a network of which the nets file names no host singly; it is not greeted for it. */
+static void who_is_found_by_heartbeat_is_compared_with_soon(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *compare;
+    struct address it = host(2);
+
+    it.port = 4711;
+    assert_null(await(bench, EXCHANGE_COMPARE, 20000));
+    found(bench, 2, ROUTE_MESH);
+    assert_null(only(bench, EXCHANGE_SEND));
+    compare = await(bench, EXCHANGE_COMPARE, 5000);
+    assert_non_null(compare);
+    assert_true(address_same(&compare->to, &it));
+    found(bench, 2, ROUTE_MESH); /* no news */
+    assert_int_equal(exchange_peers(bench->machine)->count, 1);
+}
+
+static void who_is_found_and_is_nothing_to_us_is_no_peer(void **state)
+{
+    struct bench *bench = *state;
+
+    found(bench, 2, ROUTE_SIBLING);
+    found(bench, 3, ROUTE_CANDIDATE);
+    assert_int_equal(exchange_peers(bench->machine)->count, 0);
+    found(bench, 4, ROUTE_LED);
+    assert_int_equal(exchange_peers(bench->machine)->count, 1);
+}
+
+static void lost(struct bench *bench, uint8_t n)
+{
+    step(bench, (struct exchange_event){.kind = EXCHANGE_LOST, .from = host(n)});
+}
+
+static void who_is_lost_is_forgotten_unless_it_is_known_otherwise(void **state)
+{
+    struct bench *bench = *state;
+
+    found(bench, 2, ROUTE_MESH);
+    found(bench, 3, ROUTE_MESH);
+    found(bench, 4, ROUTE_MESH);
+    member(bench, 3);
+    hear(bench, 4, ihave(1, true), nothing());
+    lost(bench, 2);
+    lost(bench, 3);
+    lost(bench, 4);
+    lost(bench, 5);
+    assert_int_equal(exchange_peers(bench->machine)->count, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_false(exchange_peers(bench->machine)->list[i].found);
+}
+
 static void who_leaves_is_forgotten(void **state)
 {
     struct bench *bench = *state;
@@ -328,6 +387,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(where_there_are_no_strangers_none_are, set_up_alone,
                                         tear_down),
         CASE(who_joins_later_is_greeted_by_itself),
+        CASE(who_is_found_by_heartbeat_is_compared_with_soon),
+        CASE(who_is_found_and_is_nothing_to_us_is_no_peer),
+        CASE(who_is_lost_is_forgotten_unless_it_is_known_otherwise),
         CASE(who_leaves_is_forgotten),
         CASE(a_member_may_become_a_stranger),
     };
