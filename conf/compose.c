@@ -93,6 +93,7 @@ struct conf *compose(const struct tree *tree, const struct subject *subject, str
     if (subject->in_force)
         keys = subject->in_force->keys.count > 0;
     settle_by_keys(conf, keys, report);
+    settle_gossip(conf, subject->local, report);
     settle_own(conf, subject->local);
     if (subject->local)
         settle_interfaces(conf, report);

@@ -65,6 +65,7 @@ void conf_free(struct conf *conf)
     if (!conf)
         return;
     keys_clear(&conf->keys);
+    keys_clear(&conf->gossip_secrets);
     pool_free(conf->pool);
     arena_free(conf->arena);
     free(conf);
@@ -84,6 +85,11 @@ const struct conf_tier *conf_tier_find(const struct conf *conf, const char *tier
         if (strcmp(conf->tiers.list[i].name, tier) == 0)
             return &conf->tiers.list[i];
     return NULL;
+}
+
+bool conf_gossips(const struct conf *conf)
+{
+    return conf->from[CONF_NODE_gossip].file != NULL;
 }
 
 bool conf_on_loopback_alone(const struct conf *conf)

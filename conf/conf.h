@@ -114,9 +114,10 @@ struct conf {
     CONF_OPTIONS(CONF_FIELD, CONF_FIELD, CONF_NO_FIELD)
 
     /* What the settings name. */
-    struct keys keys;         /* of hmac_keys; none without */
-    struct rules *rules;      /* of gate; NULL without */
-    struct nets **nets_files; /* of nets: as many, in the same order */
+    struct keys keys;           /* of hmac_keys; none without */
+    struct keys gossip_secrets; /* likewise, of gossip's secret */
+    struct rules *rules;        /* of gate; NULL without */
+    struct nets **nets_files;   /* of nets: as many, in the same order */
 
     /* This host's own addresses: those of `address`, where that says "every address" all that its
      * interfaces have. Not known for a host that is not this one and has no `address`. */
@@ -151,6 +152,9 @@ size_t conf_unsupported(const struct conf *conf, struct report *report);
 
 /* The tier's own settings, or NULL where `tiers` does not name it. */
 const struct conf_tier *conf_tier_find(const struct conf *conf, const char *tier);
+
+/* Does it say and hear heartbeats: is `gossip` there? */
+bool conf_gossips(const struct conf *conf);
 
 /* Listens on loopback addresses alone? */
 bool conf_on_loopback_alone(const struct conf *conf);

@@ -29,7 +29,7 @@ void conf_restart_wanted(const struct conf *old, const struct conf *new, struct 
     for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
         const struct conf_row *row = &conf_rows[i];
         char *was, *is;
-        if (row->live || row->place == CONF_PLACE_GOSSIP)
+        if (row->live)
             continue;
         was = printed(row, (const char *)old + row->offset);
         is = printed(row, (const char *)new + row->offset);
@@ -64,6 +64,29 @@ static void diff_settings(const struct conf *old, const struct conf *new,
         if (row->live && row->place != CONF_PLACE_GOSSIP)
             diff_setting(differ, row, NULL, (const char *)old + row->offset,
                          (const char *)new + row->offset);
+    }
+}
+
+/* Below `gossip`, and nothing of it where that is not there. */
+static void diff_gossip(const struct conf *old, const struct conf *new,
+                        const struct conf_differ *differ)
+{
+    bool was_on = conf_gossips(old), is_on = conf_gossips(new);
+
+    for (size_t i = 0; i < CONF_OPTION_COUNT; i++) {
+        const struct conf_row *row = &conf_rows[i];
+        char memory[64], *was, *is;
+        struct text name = TEXT_OVER(memory);
+        if (row->place != CONF_PLACE_GOSSIP)
+            continue;
+        text_printf(&name, "gossip.%s", row->name);
+        was = was_on ? printed(row, (const char *)&old->gossip + row->offset) : strdup("");
+        is = is_on ? printed(row, (const char *)&new->gossip + row->offset) : strdup("");
+        MUST(was != NULL && is != NULL);
+        if (strcmp(was, is) != 0)
+            differ->setting(differ->arg, memory, NULL, was, is);
+        free(was);
+        free(is);
     }
 }
 
@@ -198,6 +221,7 @@ static bool same_rules(const struct rules *old, const struct rules *new)
 void conf_diff(const struct conf *old, const struct conf *new, const struct conf_differ *differ)
 {
     diff_settings(old, new, differ);
+    diff_gossip(old, new, differ);
     diff_all_tier_settings(old, new, differ);
     diff_tiers(old, new, differ);
     if (!same_rules(old->rules, new->rules))

@@ -136,6 +136,7 @@ static void pin_field(struct conf_arena *arena, const struct conf_row *row, void
     case CONF_TYPE_PATHS:
     case CONF_TYPE_NETWORKS:
     case CONF_TYPE_TIERS_GROUP:
+    case CONF_TYPE_GOSSIP_GROUP:
         MUST(!"a type that has pointers, and that no pinned setting has");
         break;
     default:
@@ -146,12 +147,9 @@ static void pin_field(struct conf_arena *arena, const struct conf_row *row, void
 static void pin(struct conf *conf, const struct conf *in_force, size_t option)
 {
     const struct conf_row *row = &conf_rows[option];
-    bool of_gossip = row->place == CONF_PLACE_GOSSIP;
-    void *to = of_gossip ? (void *)&conf->gossip : conf;
-    const void *from = of_gossip ? (const void *)&in_force->gossip : in_force;
 
-    if (row->type != CONF_TYPE_GOSSIP_GROUP) /* its own rows are pinned one by one */
-        pin_field(conf->arena, row, (char *)to + row->offset, (const char *)from + row->offset);
+    MUST(row->place != CONF_PLACE_GOSSIP); /* whose fields stand elsewhere, and are all LIVE */
+    pin_field(conf->arena, row, (char *)conf + row->offset, (const char *)in_force + row->offset);
     conf->from[option] = keep_origin(conf, in_force->from[option]);
 }
 

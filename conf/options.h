@@ -96,29 +96,33 @@
          "candidate: also at its start, and when it stops or leaves the tier.")                    \
     TIER(on_slave, TEXT, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                        \
          "A command that is run likewise when the node becomes slave in a tier.")                  \
-    NODE(gossip, GOSSIP_GROUP, NULL, NULL, 0, 0, NULL, RESTART, LATER,                             \
-         "Discovery by heartbeat: a group of settings of its own, below.")                         \
+    NODE(gossip, GOSSIP_GROUP, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                  \
+         "Discovery by heartbeat: a group of settings of its own, below. `gossip = { };` takes "   \
+         "all of their defaults.")                                                                 \
     NODE(log_level, LEVEL, "info", NULL, 0, 0, NULL, LIVE, NOW,                                    \
          "How much is logged: `error`, `warn`, `info` or `debug`. `pond log-level` turns it at "   \
          "run "                                                                                    \
          "time.")                                                                                  \
-    GOSSIP(port, INT, "45892", NULL, 1, 65535, NULL, RESTART, LATER,                               \
-           "The UDP port of the heartbeats.")                                                      \
-    GOSSIP(if_addr, ADDRESS, NULL, NULL, 0, 0, NULL, RESTART, LATER,                               \
-           "The local address from which heartbeats go out.")                                      \
-    GOSSIP(multicast_addr, ADDRESS, "233.252.1.32", NULL, 0, 0, NULL, RESTART, LATER,              \
-           "The multicast group; with `broadcast_only`, the broadcast address.")                   \
-    GOSSIP(multicast_if, TEXT, NULL, NULL, 0, 0, NULL, RESTART, LATER,                             \
-           "The interface of the multicast group.")                                                \
-    GOSSIP(multicast_ttl, INT, "1", NULL, 0, 255, NULL, RESTART, LATER,                            \
-           "How many routers a heartbeat may pass.")                                               \
-    GOSSIP(broadcast_only, BOOL, "false", NULL, 0, 0, NULL, RESTART, LATER,                        \
-           "Broadcast instead of multicast.")                                                      \
-    GOSSIP(secret, PATH, NULL, NULL, 0, 0, NULL, RESTART, LATER,                                   \
-           "A file with a secret, by which heartbeats are encrypted. Nodes with another secret "   \
-           "do not "                                                                               \
-           "see each other.")                                                                      \
-    GOSSIP(interval, REAL, "5", NULL, 0.1, 3600, "seconds", RESTART, LATER,                        \
+    GOSSIP(port, INT, "45892", NULL, 1, 65535, NULL, LIVE, NOW, "The UDP port of the heartbeats.") \
+    GOSSIP(if_addr, ADDRESS, NULL,                                                                 \
+           "this host's addresses in its tiers; where it is in none, as packets are routed", 0, 0, \
+           NULL, LIVE, NOW, "The local address from which heartbeats go out.")                     \
+    GOSSIP(multicast_addr, ADDRESS, "233.252.1.32", NULL, 0, 0, NULL, LIVE, NOW,                   \
+           "The multicast group, IPv4 or IPv6; with `broadcast_only`, the broadcast address, and " \
+           "where it is not set then, that of `broadcast_addr`.")                                  \
+    GOSSIP(multicast_if, TEXT, NULL, "those of the addresses that heartbeats go out from", 0, 0,   \
+           NULL, LIVE, NOW, "The interface of the multicast group.")                               \
+    GOSSIP(multicast_ttl, INT, "1", NULL, 0, 255, NULL, LIVE, NOW,                                 \
+           "How many links a heartbeat may cross: its TTL or hop limit. 0: it stays on this "      \
+           "host.")                                                                                \
+    GOSSIP(broadcast_only, BOOL, "false", NULL, 0, 0, NULL, LIVE, NOW,                             \
+           "Broadcast instead of multicast, where switches or routers keep that from passing.")    \
+    GOSSIP(secret, PATH, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                        \
+           "A file with a secret, by which heartbeats are encrypted and authenticated. Nodes "     \
+           "with another secret do not see each other. It has the form of a key file, see "        \
+           "carpond-keys(5): the first secret encrypts, any of them opens. It is read again at "   \
+           "each reload.")                                                                         \
+    GOSSIP(interval, REAL, "5", NULL, 0.1, 3600, "seconds", LIVE, NOW,                             \
            "A heartbeat goes out at a random moment within each interval.")
 
 #endif

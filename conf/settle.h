@@ -17,6 +17,10 @@ void settle_by_keys(struct conf *conf, bool keys, struct report *report);
 /* Warns of interfaces that this host, where it is read, does not have (now). */
 void settle_interfaces(const struct conf *conf, struct report *report);
 
+/* What stands below `gossip`, where that is there; reads its secrets. `local`: the settings are for
+ * this very host. */
+void settle_gossip(struct conf *conf, bool local, struct report *report);
+
 /* Fills in `own`. `local`: the settings are for this very host. */
 void settle_own(struct conf *conf, bool local);
 

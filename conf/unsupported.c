@@ -9,8 +9,6 @@
 /* Is a setting there that asks for more than its default? */
 static bool asks(const struct conf_row *row, const void *field)
 {
-    if (row->type == CONF_TYPE_GOSSIP_GROUP)
-        return true;
     if (row->type == CONF_TYPE_BOOL)
         return *(const bool *)field != (strcmp(row->preset, "true") == 0);
     return value_is_set(row, field);

@@ -54,6 +54,18 @@ static bool apply_broadcast(const struct apply *apply, const struct conf *fresh,
     return false;
 }
 
+static bool ready_discovery(const struct apply *apply, const struct discovery_settings *settings,
+                            const struct conf *fresh, struct text *complaint)
+{
+    if (discovery_ready(apply->discovery, settings))
+        return true;
+    text_printf(complaint,
+                "%s: the port of gossip cannot be listened on: see the log; write another one, or "
+                "free it",
+                fresh->file);
+    return false;
+}
+
 /* Keys that come or go wait for the next start: what is in force stays with what is in force. */
 static bool apply_keys(const struct apply *apply, struct conf *old, struct conf *fresh)
 {
@@ -93,6 +105,7 @@ static void apply_members(const struct apply *apply, const struct conf *fresh)
     http_recheck(apply->http);
     fetch_recheck(apply->fetch);
     cache_loop_recheck(apply->cache);
+    discovery_recheck(apply->discovery);
 }
 
 static void apply_election(const struct apply *apply, const struct conf *fresh)
@@ -115,11 +128,17 @@ static void apply_status(const struct apply *apply, const struct conf *fresh)
 bool apply_conf(const struct apply *apply, struct conf *old, struct conf *fresh, bool *keys,
                 struct text *complaint)
 {
-    if (!ready_election(apply, fresh, complaint) || !apply_broadcast(apply, fresh, complaint))
+    struct discovery_settings discovery;
+
+    own_discovery(apply->own, fresh, &discovery);
+    if (!ready_election(apply, fresh, complaint) ||
+        !ready_discovery(apply, &discovery, fresh, complaint) ||
+        !apply_broadcast(apply, fresh, complaint))
         return false;
     *keys = apply_keys(apply, old, fresh);
     apply_trust(apply, fresh);
     apply_hooks(apply, fresh);
+    discovery_apply(apply->discovery, &discovery);
     apply_members(apply, fresh);
     apply_election(apply, fresh);
     apply_status(apply, fresh);

@@ -27,6 +27,7 @@ struct apply {
     struct cache_loop *cache;
     struct http *http;
     struct hooks *hooks;
+    struct discovery *discovery;
     struct election **election; /* at NULL: no tier has had roles yet */
     /* Makes one, of no tiers. False, and logged, where its sockets cannot be had. */
     bool (*elect)(void *arg, const struct conf *fresh);

@@ -26,7 +26,7 @@ static bool set_listen(struct own *own, const struct conf *conf)
 }
 
 /* Our own address in the tier; every tier has one, which conf_load has seen to. */
-static const struct address *address_in(const struct conf *conf, const struct nets *nets)
+const struct address *own_address_in(const struct conf *conf, const struct nets *nets)
 {
     size_t at = 0;
 
@@ -43,7 +43,7 @@ static void set_tiers(struct own *own, const struct conf *conf)
     MUST(own->tiers != NULL && own->tier_addresses != NULL);
     for (size_t i = 0; i < own->tier_count; i++) {
         const struct nets *nets = conf->nets_files[i];
-        const struct address *address = address_in(conf, nets);
+        const struct address *address = own_address_in(conf, nets);
         if (address)
             address_host_text(address, own->tier_addresses[i]);
         own->tiers[i] = (struct status_tier){nets->tier, own->tier_addresses[i]};
@@ -66,7 +66,7 @@ static void set_member(struct member *out, const struct nets *nets,
 
 static size_t add_members(struct member *list, const struct conf *conf, const struct nets *nets)
 {
-    const struct address *own = address_in(conf, nets);
+    const struct address *own = own_address_in(conf, nets);
 
     for (size_t i = 0; i < nets->count; i++)
         set_member(&list[i], nets, &nets->members[i], own);
@@ -208,7 +208,7 @@ static void set_election(struct election_tier *out, const struct conf *conf,
     MUST(span_copy(span_of(nets->tier), out->tier, sizeof(out->tier)));
     set_rules(&out->rules, conf, tier);
     set_candidates(&out->rules, conf, nets);
-    out->rules.address = *address_in(conf, nets);
+    out->rules.address = *own_address_in(conf, nets);
     out->rules.address.port = (uint16_t)conf->http_port;
     out->group = tier ? tier->advert_addr : conf->advert_addr;
     if (interface) /* a longer one was refused by conf_load */

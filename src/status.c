@@ -212,6 +212,7 @@ char *status_metrics(const struct status_source *source, mono_t now)
                (double)stat_read((enum stat_id)id));
     gate_metrics(out);
     status_tier_metrics(out, source, now);
+    status_beat_metrics(out, source);
     MUST(fclose(out) == 0);
     return text;
 }

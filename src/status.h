@@ -8,6 +8,7 @@
 #include "cache/exchange.h"
 #include "cache/store.h"
 #include "election/view.h"
+#include "src/discovery.h"
 #include "src/election.h"
 #include "src/flights.h"
 #include "src/http.h"
@@ -41,6 +42,7 @@ struct status_source {
     const struct skew *skew;
     const struct members *members;
     const struct view *view;
+    const struct discovery *discovery;
     struct election *election; /* NULL: no tier has roles. These two are filled in at each look */
     struct vitals *vitals;     /* likewise */
 };

@@ -55,6 +55,21 @@ char *status_dump(json_t *json); /* ends it */
 
 json_t *status_peers_summary(const struct status_source *source, mono_t now);
 
+/* ---- status_beats.c: who is heard by heartbeat ----------------------------------------------- */
+
+struct status_beats;
+struct status_beats *status_beats_new(const struct status_source *source);
+void status_beats_free(struct status_beats *beats);
+
+/* The node that told of this address of its; NULL: none. */
+const struct gossip_node *status_beat_of(struct status_beats *beats, const struct address *host);
+
+/* The next of those that were not asked for and are not lost; NULL: no more. */
+const struct gossip_node *status_beats_next(struct status_beats *beats);
+
+json_t *status_beat_json(const struct gossip_node *node, mono_t now); /* of NULL: null */
+void status_beat_metrics(FILE *out, const struct status_source *source);
+
 /* ---- status_tiers.c: what the elections say -------------------------------------------------- */
 
 json_t *status_tiers(const struct status_source *source, mono_t now);

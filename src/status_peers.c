@@ -170,7 +170,7 @@ static const char *why_unused(const struct relation *relation, const struct peer
         return relation->why;
     if (peer && !peer_usable(peer, now))
         return peer_fault_sentence(peer->fault);
-    if ((peer && peer->ever_heard) || relation->is == ROUTE_FOLLOWED)
+    if ((peer && (peer->ever_heard || peer->found)) || relation->is == ROUTE_FOLLOWED)
         return NULL;
     return member ? "heard in the election alone so far" : "not heard since this node started";
 }
@@ -191,19 +191,29 @@ json_t *status_peers_summary(const struct status_source *source, mono_t now)
     return summary;
 }
 
-/* By the cache or in an election, whichever is later. */
-static json_t *heard_json(const struct peer *peer, const struct elect_member *member, mono_t now)
+static mono_t later(mono_t heard, mono_t other)
+{
+    return heard.ns == MONO_NEVER.ns || (other.ns != MONO_NEVER.ns && mono_reached(other, heard))
+               ? other
+               : heard;
+}
+
+/* By the cache, in an election or by heartbeat, whichever is the latest. */
+static json_t *heard_json(const struct peer *peer, const struct elect_member *member,
+                          const struct gossip_node *beat, mono_t now)
 {
     mono_t heard = peer->ever_heard ? peer->heard : MONO_NEVER;
 
-    if (member && (!peer->ever_heard || mono_reached(member->heard, heard)))
-        heard = member->heard;
-    return heard.ns == MONO_NEVER.ns ? json_null() : json_real(seconds_between(heard, now));
+    if (member)
+        heard = later(heard, member->heard);
+    if (beat)
+        heard = later(heard, beat->heard);
+    return status_ago(heard, now);
 }
 
 /* Whom nobody has heard for long keeps the name that it had in an election. */
 static json_t *name_json(const struct roll *roll, const struct peer *peer,
-                         const struct elect_member *member)
+                         const struct elect_member *member, const struct gossip_node *beat)
 {
     bool renamed = member && (!peer->ever_heard || mono_reached(member->heard, peer->heard));
     const char *name = renamed ? member->node : peer->node;
@@ -212,6 +222,8 @@ static json_t *name_json(const struct roll *roll, const struct peer *peer,
 
     if (!name[0] && at < roll->count && by_host(&roll->list[at], &key) == 0)
         name = roll->list[at].member.node;
+    if (!name[0] && beat)
+        name = beat->beat.node;
     return name[0] ? json_string(name) : json_null();
 }
 
@@ -222,18 +234,19 @@ static void add_use(json_t *json, const struct relation *relation, const char *w
     add(json, "why", why ? json_string(why) : json_null());
 }
 
-static json_t *peer_json(const struct status_source *source, const struct roll *roll,
-                         const struct peer *peer, mono_t now)
+static json_t *peer_json(const struct status_source *source, struct roll *roll,
+                         struct status_beats *beats, const struct peer *peer, mono_t now)
 {
+    const struct gossip_node *beat = status_beat_of(beats, &peer->address);
     const struct elect_member *member = roll_newest(roll, &peer->address);
     const struct relation *relation = relation_of(source, now, &peer->address);
     json_t *json = made(json_object());
 
-    add(json, "node", name_json(roll, peer, member));
+    add(json, "node", name_json(roll, peer, member, beat));
     add(json, "address", status_host(&peer->address));
     add(json, "http_port", json_integer(peer->http_port));
     add(json, "member", json_boolean(members_hold(source->members, &peer->address)));
-    add(json, "heard_s", heard_json(peer, member, now));
+    add(json, "heard_s", heard_json(peer, member, beat, now));
     add(json, "clock_ahead_s",
         peer->clock_known ? json_real((double)peer->clock_ahead_ms / 1e3) : json_null());
     add_use(json, relation, why_unused(relation, peer, member, now));
@@ -241,27 +254,72 @@ static json_t *peer_json(const struct status_source *source, const struct roll *
     add(json, "faults", json_integer(peer->faults));
     add(json, "avoided_for_s",
         peer_usable(peer, now) ? json_real(0) : json_real(seconds_between(now, peer->avoid_until)));
+    add(json, "tiers", roll_of(roll, &peer->address, now));
+    add(json, "heartbeat", status_beat_json(beat, now));
     return json;
 }
 
 /* One that the cache has not met, with the fields that every peer has. */
-static json_t *stranger_json(const struct status_source *source, struct roll *roll,
-                             const struct elect_member *m, mono_t now)
+static json_t *stranger_json(const char *node, const struct address *http, bool member,
+                             json_t *heard_s)
 {
-    const struct relation *relation = relation_of(source, now, &m->address);
     json_t *json = made(json_object());
 
-    add(json, "node", json_string(m->node));
-    add(json, "address", status_host(&m->address));
-    add(json, "http_port", json_integer(m->address.port));
-    add(json, "member", json_true());
-    add(json, "heard_s", m->proven ? status_ago(m->heard, now) : json_null());
+    add(json, "node", json_string(node));
+    add(json, "address", status_host(http));
+    add(json, "http_port", json_integer(http->port));
+    add(json, "member", json_boolean(member));
+    add(json, "heard_s", heard_s);
     add(json, "clock_ahead_s", json_null());
-    add_use(json, relation, why_unused(relation, NULL, m, now));
     add(json, "fault", json_string("none"));
     add(json, "faults", json_integer(0));
     add(json, "avoided_for_s", json_real(0));
+    return json;
+}
+
+/* It was met in an election alone. */
+static json_t *elector_json(const struct status_source *source, struct roll *roll,
+                            struct status_beats *beats, const struct elect_member *m, mono_t now)
+{
+    const struct relation *relation = relation_of(source, now, &m->address);
+    json_t *json = stranger_json(m->node, &m->address, true,
+                                 m->proven ? status_ago(m->heard, now) : json_null());
+
+    add_use(json, relation, why_unused(relation, NULL, m, now));
     add(json, "tiers", roll_of(roll, &m->address, now));
+    add(json, "heartbeat", status_beat_json(status_beat_of(beats, &m->address), now));
+    return json;
+}
+
+/* The first of its addresses by which it is a member; else where it was heard from. */
+static struct address address_of(const struct status_source *source, const struct heartbeat *beat)
+{
+    struct address http = beat->addresses[0];
+
+    for (size_t i = 0; i < beat->address_count; i++) {
+        if (members_hold(source->members, &beat->addresses[i])) {
+            http = beat->addresses[i];
+            break;
+        }
+    }
+    http.port = beat->http_port;
+    return http;
+}
+
+/* It is heard by heartbeat alone, which makes nobody a member. */
+static json_t *beating_json(const struct status_source *source, const struct gossip_node *node,
+                            mono_t now)
+{
+    struct address http = address_of(source, &node->beat);
+    const struct relation *relation = relation_of(source, now, &http);
+    bool member = members_hold(source->members, &http);
+    json_t *json = stranger_json(node->beat.node, &http, member, status_ago(node->heard, now));
+    const char *why = relation->why ? relation->why : "heard by heartbeat alone so far";
+
+    add_use(json, relation,
+            member ? why : "heard by heartbeat, but no nets file here holds its address");
+    add(json, "tiers", made(json_array()));
+    add(json, "heartbeat", status_beat_json(node, now));
     return json;
 }
 
@@ -271,16 +329,19 @@ char *status_peers_json(const struct status_source *source, mono_t now)
     json_t *answer = made(json_object());
     json_t *list = made(json_array());
     struct roll *roll = roll_new(source);
+    struct status_beats *beats = status_beats_new(source);
+    const struct gossip_node *beating;
 
-    for (size_t i = 0; i < peers->count; i++) {
-        json_t *peer = peer_json(source, roll, &peers->list[i], now);
-        add(peer, "tiers", roll_of(roll, &peers->list[i].address, now));
-        json_array_append_new(list, peer);
-    }
+    for (size_t i = 0; i < peers->count; i++)
+        json_array_append_new(list, peer_json(source, roll, beats, &peers->list[i], now));
     for (size_t i = 0; i < roll->count; i++) {
+        const struct elect_member *member = &roll->list[i].member;
         if (!roll->list[i].asked)
-            json_array_append_new(list, stranger_json(source, roll, &roll->list[i].member, now));
+            json_array_append_new(list, elector_json(source, roll, beats, member, now));
     }
+    while ((beating = status_beats_next(beats)))
+        json_array_append_new(list, beating_json(source, beating, now));
+    status_beats_free(beats);
     roll_free(roll);
     add(answer, "format", json_integer(STATUS_FORMAT));
     add(answer, "node", json_string(source->node));

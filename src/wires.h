@@ -7,6 +7,7 @@
 
 #include "cache/store.h"
 #include "src/cache_loop.h"
+#include "src/discovery.h"
 #include "src/election.h"
 #include "src/filler.h"
 #include "src/flights.h"
@@ -33,6 +34,7 @@ struct wires {
     struct cache_loop *cache;
     struct filler *filler;
     struct follow follow;
+    struct discovery *discovery;
     struct reload *reload;
     struct election *election;     /* NULL: no tier has roles */
     struct vitals *_Atomic vitals; /* likewise; any thread may ask */

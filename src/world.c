@@ -21,6 +21,7 @@
 #include "src/hooks.h"
 #include "src/http.h"
 #include "src/manager.h"
+#include "src/meet.h"
 #include "src/own.h"
 #include "src/passed.h"
 #include "src/recent.h"
@@ -187,6 +188,20 @@ static void make_follow(struct world *world)
                                     .confirm = confirm_new(&confirm),
                                     .holders = holders_new()};
     follow_look(&wires->follow);
+}
+
+static bool make_discovery(struct world *world)
+{
+    struct meet_options options = {.loop = world->loop,
+                                   .mailbox = world->wires.mailbox,
+                                   .own = &world->own,
+                                   .conf = world->conf,
+                                   .keyring = world->keyring,
+                                   .boot = world->boot,
+                                   .cache = world->wires.cache};
+
+    world->wires.discovery = meet_new(&options);
+    return world->wires.discovery != NULL;
 }
 
 static unsigned thread_count(const struct conf *conf)
@@ -378,6 +393,7 @@ static void fill_status(struct world *world)
         .skew = &world->wires.skew,
         .members = world->own.members,
         .view = world->view,
+        .discovery = world->wires.discovery,
     };
 }
 
@@ -400,7 +416,7 @@ static bool build(struct world *world)
     make_follow(world);
     if (!make_http(world))
         return false;
-    if (!make_roles(world) || !make_election(world))
+    if (!make_roles(world) || !make_election(world) || !make_discovery(world))
         return false;
     fill_status(world);
     world_fill_apply(world);
@@ -467,6 +483,9 @@ static void stop_serving(struct world *world)
     filler_free(wires->filler);
     wires->filler = NULL;
     confirm_free(wires->follow.confirm);
+    discovery_free(wires->discovery);
+    wires->discovery = NULL;
+    wires->status.discovery = NULL;
     if (wires->cache)
         cache_loop_stop(wires->cache);
     if (world->store)

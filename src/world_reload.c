@@ -70,6 +70,7 @@ void world_fill_apply(struct world *world)
         .cache = world->wires.cache,
         .http = world->wires.http,
         .hooks = world->hooks,
+        .discovery = world->wires.discovery,
         .election = &world->wires.election,
         .elect = on_elect,
         .arg = world,

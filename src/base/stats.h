@@ -16,6 +16,10 @@
     ROW(STAT_DATAGRAMS_IN, "datagrams_received_total", "Datagrams read from the sockets")          \
     ROW(STAT_DATAGRAMS_OUT, "datagrams_sent_total", "Datagrams handed to the kernel")              \
     ROW(STAT_DATAGRAMS_UNSENT, "datagrams_unsent_total", "Datagrams that the kernel did not take") \
+    ROW(STAT_HEARTBEATS_SENT, "heartbeats_sent_total",                                             \
+        "Heartbeats of discovery sent, on each path")                                              \
+    ROW(STAT_HEARTBEATS_HEARD, "heartbeats_received_total",                                        \
+        "Heartbeats of other nodes that were let in and were news")                                \
     ROW(STAT_CONNECTIONS, "http_connections_total", "HTTP connections accepted")                   \
     ROW(STAT_CONNECTIONS_SHED, "http_connections_shed_total",                                      \
         "HTTP connections answered with 503 because of max_connections")                           \

@@ -164,9 +164,7 @@ class Node:
 
     def peer(self, host):
         """What this node knows of that host, or None."""
-        def is_it(peer):
-            return re.sub(r":\d+$", "", peer["address"]).strip("[]") in (host.v4, host.v6)
-        return next((peer for peer in self.peers() if is_it(peer)), None)
+        return next((peer for peer in self.peers() if peer["address"] in (host.v4, host.v6)), None)
 
     def put(self, name, content):
         """Puts bytes under a name."""

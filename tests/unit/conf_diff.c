@@ -158,6 +158,23 @@ static void tiers_differ_where_they_have_their_own(void **state)
     conf_free(new);
 }
 
+static void heartbeats_differ_setting_by_setting(void **state)
+{
+    struct seen seen;
+    struct conf *off = load("defaults = { };"),
+                *on = load("defaults = { gossip = { port = 7; }; };"),
+                *other = load("defaults = { gossip = { port = 7; interval = 1.5; }; };");
+
+    (void)state;
+    assert_string_equal(diff(on, on, &seen), "");
+    assert_string_equal(diff(on, other, &seen), "gossip.interval: 5.0 -> 1.5\n");
+    assert_non_null(strstr(diff(off, on, &seen), "gossip.port:  -> 7\n"));
+    assert_non_null(strstr(diff(on, off, &seen), "gossip.port: 7 -> \n"));
+    conf_free(off);
+    conf_free(on);
+    conf_free(other);
+}
+
 static void members_differ_by_tier(void **state)
 {
     struct conf *old, *new;
@@ -286,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(settings_differ_by_what_is_in_force, set_up, take_down),
         cmocka_unit_test_setup_teardown(tiers_differ_where_they_have_their_own, set_up, take_down),
+        cmocka_unit_test_setup_teardown(heartbeats_differ_setting_by_setting, set_up, take_down),
         cmocka_unit_test_setup_teardown(members_differ_by_tier, set_up, take_down),
         cmocka_unit_test_setup_teardown(what_waits_for_the_next_start_stays, set_up, take_down),
         cmocka_unit_test_setup_teardown(what_is_live_must_go_with_what_stays, set_up, take_down),

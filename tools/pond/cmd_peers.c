@@ -21,6 +21,23 @@ static void show_heard(struct table *table, const json_t *peer)
     table_cell(table, heard);
 }
 
+/* "1.2 s ago from 10.27.4.9". */
+static void show_heartbeat(struct table *table, const json_t *peer)
+{
+    char heard[128];
+    struct text text = TEXT_OVER(heard);
+    const json_t *beat = json_object_get(peer, "heartbeat");
+    double seconds;
+
+    if (json_is_object(beat) && field_number(beat, "heard_s", &seconds)) {
+        text_seconds(&text, (int64_t)(seconds * 1e9));
+        text_printf(&text, " ago from %s", field_text(beat, "from", "-"));
+    } else {
+        text_puts(&text, "none");
+    }
+    table_cell(table, heard);
+}
+
 /* "yes", or "no: sent a chunk that does not match its digest; tried again in 8.0 s". */
 static void show_use(struct table *table, const json_t *peer)
 {
@@ -47,12 +64,22 @@ static const char *role_of(const json_t *tier)
     return field_text(tier, "role", "-");
 }
 
+/* As the elections here have it; where they do not know it, as it says itself. */
+static const json_t *tiers_of(const json_t *peer)
+{
+    const json_t *tiers = json_object_get(peer, "tiers");
+
+    if (json_array_size(tiers) == 0)
+        tiers = json_object_get(json_object_get(peer, "heartbeat"), "tiers");
+    return tiers;
+}
+
 /* "paris backup 1+100 demoted, core slave". */
 static void show_tiers(struct table *table, const json_t *peer)
 {
     char shown[1024];
     struct text text = TEXT_OVER(shown);
-    const json_t *tiers = json_object_get(peer, "tiers"), *tier;
+    const json_t *tiers = tiers_of(peer), *tier;
     double base, skew;
     size_t i;
 
@@ -68,43 +95,56 @@ static void show_tiers(struct table *table, const json_t *peer)
     table_cell(table, json_array_size(tiers) ? shown : "-");
 }
 
-/* Flat meshes have no roles to show. */
-static bool have_roles(const json_t *peers)
+/* Columns that would be empty are left out: flat meshes have no roles to show, and where there is
+ * no discovery nobody is heard by heartbeat. */
+struct columns {
+    bool heartbeats;
+    bool roles;
+};
+
+static struct columns columns_of(const json_t *peers)
 {
+    struct columns columns = {false, false};
     const json_t *peer;
     size_t i;
 
     json_array_foreach(peers, i, peer)
     {
-        if (json_array_size(json_object_get(peer, "tiers")))
-            return true;
+        columns.heartbeats |= json_is_object(json_object_get(peer, "heartbeat"));
+        columns.roles |= json_array_size(tiers_of(peer)) > 0;
     }
-    return false;
+    return columns;
+}
+
+static void show_peer(struct table *table, const json_t *peer, struct columns columns)
+{
+    table_cell(table, field_text(peer, "node", "-"));
+    table_cell(table, field_text(peer, "address", "-"));
+    table_cell(table, field_true(peer, "member") ? "yes" : "no");
+    show_heard(table, peer);
+    if (columns.heartbeats)
+        show_heartbeat(table, peer);
+    if (columns.roles)
+        show_tiers(table, peer);
+    show_use(table, peer);
 }
 
 static void show_peers(const json_t *peers)
 {
-    static const char *const head[] = {"NODE", "ADDRESS", "MEMBER", "HEARD", "ROLES", "USED"};
-    bool roles = have_roles(peers);
+    static const char *const head[] = {"NODE",      "ADDRESS", "MEMBER", "HEARD",
+                                       "HEARTBEAT", "ROLES",   "USED"};
+    struct columns columns = columns_of(peers);
     const json_t *peer;
     struct table table;
     size_t i;
 
-    table_begin(&table, roles ? 6 : 5, roles ? "llllll" : "lllll");
-    for (i = 0; i < 6; i++) {
-        if (roles || i != 4)
+    table_begin(&table, 5u + columns.heartbeats + columns.roles,
+                "lllllll" + !columns.heartbeats + !columns.roles);
+    for (i = 0; i < sizeof(head) / sizeof(*head); i++) {
+        if ((columns.heartbeats || i != 4) && (columns.roles || i != 5))
             table_cell(&table, head[i]);
     }
-    json_array_foreach(peers, i, peer)
-    {
-        table_cell(&table, field_text(peer, "node", "-"));
-        table_cell(&table, field_text(peer, "address", "-"));
-        table_cell(&table, field_true(peer, "member") ? "yes" : "no");
-        show_heard(&table, peer);
-        if (roles)
-            show_tiers(&table, peer);
-        show_use(&table, peer);
-    }
+    json_array_foreach(peers, i, peer) show_peer(&table, peer, columns);
     table_print(&table, stdout);
     table_end(&table);
 }
