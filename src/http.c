@@ -401,6 +401,8 @@ struct http *http_new(const struct http_options *options)
     http->magic = HTTP_MAGIC;
     http->options = *options;
     fill_limits(&http->options.limits);
+    if (!http->options.patience_ns)
+        http->options.patience_ns = HTTP_PATIENCE_NS;
     if (!http->options.reply_memory)
         http->options.reply_memory = HTTP_REPLY_MEMORY;
     http->node = copied(options->world.node);

@@ -2,6 +2,7 @@
 #include "src/http_inner.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/must.h"
 
@@ -12,6 +13,7 @@ struct question {
     struct ask ask;
     struct request *request;
     struct question *next, **link; /* of http->asking: until the request is over */
+    bool shares;                   /* a place that another in the list has taken: under its lock */
     _Atomic unsigned owners;
     _Atomic bool answered;
 };
@@ -41,17 +43,26 @@ static void on_dropped(struct ask *ask)
 
 /* ---- whose questions wait -----------------------------------------------------------------------
  *
- * The exchange has places for so many. Other hosts get three quarters of them, and one of them a
- * quarter, so that who asks for names that nobody has starves neither us nor its neighbours.
+ * The exchange has places for so many; who asks the same of the same name shares one, but for puts
+ * that wait for copies. Other hosts get three quarters of them, and one of them a quarter, so that
+ * who asks for names that nobody has starves neither us nor its neighbours. So it is with the
+ * requests that wait, and with the places of questions that are dear.
  */
 struct quota {
     size_t all, others, host;
 };
 
-static const struct quota of_all = {HTTP_ASKS_MAX, EXCHANGE_QUESTIONS_MAX * 3 / 4,
-                                    EXCHANGE_QUESTIONS_MAX / 4};
-static const struct quota of_surveys = {HTTP_ASKS_MAX, EXCHANGE_SURVEYS_MAX * 3 / 4,
-                                        EXCHANGE_SURVEYS_MAX / 4};
+#define QUOTA(places) HTTP_ASKS_MAX, (places)*3 / 4, (places) / 4
+
+static const struct quota of_requests = {QUOTA(HTTP_ASKS_MAX)};
+static const struct quota of_places = {QUOTA(EXCHANGE_QUESTIONS_MAX)};
+static const struct quota of_kind[] = {
+    [EXCHANGE_ASK_NAME] = {QUOTA(EXCHANGE_QUESTIONS_MAX)},
+    [EXCHANGE_ASK_CONTENT] = {QUOTA(EXCHANGE_QUESTIONS_MAX)},
+    [EXCHANGE_ASK_NEWEST] = {QUOTA(EXCHANGE_QUESTIONS_MAX)},
+    [EXCHANGE_ASK_SURVEY] = {QUOTA(EXCHANGE_SURVEYS_MAX)},
+    [EXCHANGE_ASK_COPIES] = {QUOTA(EXCHANGE_COPIES_ASKED_MAX)},
+};
 
 static void count(struct quota *waiting, const struct request *has, const struct request *wants)
 {
@@ -68,18 +79,36 @@ static bool is_within(const struct quota *waiting, const struct quota *most,
     return waiting->others < most->others && waiting->host < most->host;
 }
 
-/* With the lock held. */
-static bool may_ask(const struct request *r, enum exchange_ask kind)
+/* Another that waits for the same; with the lock held, as what follows. */
+static struct question *find_same(const struct question *q)
 {
-    struct quota all = {0}, surveys = {0};
+    struct question *other = q->request->http->asking;
 
-    for (const struct question *q = r->http->asking; q; q = q->next) {
-        count(&all, q->request, r);
-        if (q->ask.kind == EXCHANGE_ASK_SURVEY)
-            count(&surveys, q->request, r);
+    if (q->ask.kind == EXCHANGE_ASK_COPIES)
+        return NULL;
+    while (other && (other == q || other->ask.kind != q->ask.kind ||
+                     strcmp(other->ask.name, q->ask.name) != 0))
+        other = other->next;
+    return other;
+}
+
+static bool may_ask(const struct question *q)
+{
+    struct quota requests = {0}, places = {0}, kind = {0};
+    const struct request *r = q->request;
+
+    for (const struct question *other = r->http->asking; other; other = other->next) {
+        count(&requests, other->request, r);
+        if (other->shares)
+            continue;
+        count(&places, other->request, r);
+        if (other->ask.kind == q->ask.kind)
+            count(&kind, other->request, r);
     }
-    return is_within(&all, &of_all, r) &&
-           (kind != EXCHANGE_ASK_SURVEY || is_within(&surveys, &of_surveys, r));
+    if (!is_within(&requests, &of_requests, r))
+        return false;
+    return q->shares ||
+           (is_within(&places, &of_places, r) && is_within(&kind, &of_kind[q->ask.kind], r));
 }
 
 static bool link_in(struct question *q)
@@ -88,7 +117,8 @@ static bool link_in(struct question *q)
     bool may;
 
     pthread_mutex_lock(&http->asking_lock);
-    may = may_ask(q->request, q->ask.kind);
+    q->shares = find_same(q) != NULL;
+    may = may_ask(q);
     if (may) {
         q->next = http->asking;
         q->link = &http->asking;
@@ -100,11 +130,16 @@ static bool link_in(struct question *q)
     return may;
 }
 
+/* Its place goes on to one of those who share it. */
 static void link_out(struct question *q)
 {
     struct http *http = q->request->http;
+    struct question *heir;
 
     pthread_mutex_lock(&http->asking_lock);
+    heir = q->shares ? NULL : find_same(q);
+    if (heir)
+        heir->shares = false;
     *q->link = q->next;
     if (q->next)
         q->next->link = q->link;

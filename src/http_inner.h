@@ -149,8 +149,8 @@ bool request_is_gone(struct request *r);
 void visitor_waits(void *visitor, bool gone);
 void http_wake_all(struct http *http);
 
-/* On its worker: another node's is woken HTTP_PATIENCE_NS from the first of these calls on, and is
- * late then. Who begins to answer sets answer_by back to MONO_NEVER. */
+/* On its worker: another node's is woken when its patience is over, from the first of these calls
+ * on, and is late then. Who begins to answer sets answer_by back to MONO_NEVER. */
 void request_answer_soon(struct request *r);
 bool request_is_late(const struct request *r);
 

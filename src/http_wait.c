@@ -86,7 +86,7 @@ bool request_is_gone(struct request *r)
 void request_answer_soon(struct request *r)
 {
     if (!r->own_host && r->answer_by.ns == MONO_NEVER.ns)
-        r->answer_by = mono_after(clock_mono(), HTTP_PATIENCE_NS);
+        r->answer_by = mono_after(clock_mono(), r->http->options.patience_ns);
 }
 
 bool request_is_late(const struct request *r)

@@ -50,20 +50,6 @@ static int start_slave(void **state)
     return 0;
 }
 
-static int start_master(void **state)
-{
-    const struct member tier[] = {
-        site_member("127.0.0.1", MEMBER_CANDIDATE, "paris"),
-        site_member("127.0.0.0/24", MEMBER_SLAVE, "paris"),
-    };
-
-    (void)state;
-    site_start(&site,
-               &(struct site_options){.members = tier, .member_count = 2, .max_connections = 512});
-    site_publish(&site, "paris", BALLOT_MASTER, "127.0.0.1", MONO_NEVER);
-    return 0;
-}
-
 /* In a tier of more candidates than a put can wait for. */
 static int start_among_many(enum member_role own)
 {
@@ -321,76 +307,6 @@ static void a_circle_is_told(void **state)
     answer_free(&a);
 }
 
-/* ---- questions ------------------------------------------------------------------------------- */
-
-static const char too_many[] = "too many questions wait for an answer\n";
-
-/* Of some things nobody says anything; of the others, that there is none. */
-static bool says_nothing(struct site *of, struct ask *ask)
-{
-    (void)of;
-    return strstr(ask->name, "unheard") == NULL;
-}
-
-static int begin_to_ask(const char *host, const char *target)
-{
-    int fd = site_connect_from(&site, host);
-    char text[256];
-
-    snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", target);
-    send_text(fd, text);
-    return fd;
-}
-
-static void until_asked(unsigned n)
-{
-    while (atomic_load(&site.asked) < n)
-        usleep(1000);
-}
-
-static void nobody_asks_for_so_much_that_others_are_not_heard(void **state)
-{
-    enum { MOST = EXCHANGE_QUESTIONS_MAX / 4 };
-    int fds[MOST];
-
-    (void)state;
-    atomic_store(&site.asked, 0);
-    site.answer = says_nothing;
-    for (unsigned i = 0; i < MOST; i++)
-        fds[i] = begin_to_ask(SLAVE_HOST, "/example.com/unheard");
-    until_asked(MOST);
-    expect_from(SLAVE_HOST, "/example.com/unheard", 503, too_many);
-    expect_from(BACKUP_HOST, "/example.com/none", 404, NULL);
-    expect_from("127.0.0.1", "/example.com/none", 404, NULL);
-    for (unsigned i = 0; i < MOST; i++)
-        close(fds[i]);
-    site.answer = NULL;
-}
-
-static void surveys_for_others_leave_some_for_us(void **state)
-{
-    static const char target[] = "/.pond/whohas/example.com/unheard?within=9000";
-    static const char *const hosts[] = {"127.0.0.2", "127.0.0.3", "127.0.0.4"};
-    int fds[EXCHANGE_SURVEYS_MAX];
-    unsigned n = 0;
-
-    (void)state;
-    atomic_store(&site.asked, 0);
-    site.answer = says_nothing;
-    for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
-        for (unsigned j = 0; j < EXCHANGE_SURVEYS_MAX / 4; j++)
-            fds[n++] = begin_to_ask(hosts[i], target);
-        until_asked(n);
-        expect_from(hosts[i], target, 503, too_many);
-    }
-    expect_from("127.0.0.5", target, 503, too_many);
-    fds[n++] = begin_to_ask("127.0.0.1", "/.pond/whohas?name=unheard");
-    until_asked(n);
-    for (unsigned i = 0; i < n; i++)
-        close(fds[i]);
-    site.answer = NULL;
-}
-
 static void expect_put(const char *headers, unsigned status, const char *body)
 {
     struct answer a;
@@ -430,7 +346,6 @@ static void our_own_copy_counts_beside_those_of_others(void **state)
 int main(void)
 {
 #define BACKUP(test) cmocka_unit_test_setup_teardown(test, start_backup, stop)
-#define MASTER(test) cmocka_unit_test_setup_teardown(test, start_master, stop)
 #define SLAVE(test) cmocka_unit_test_setup_teardown(test, start_slave, stop)
     const struct CMUnitTest tests[] = {
         BACKUP(candidates_are_served_what_is_held),
@@ -446,8 +361,6 @@ int main(void)
         SLAVE(a_slave_serves_candidates_but_no_slave),
         SLAVE(of_what_is_not_held_the_cached_is_told_at_once),
         BACKUP(a_circle_is_told),
-        MASTER(nobody_asks_for_so_much_that_others_are_not_heard),
-        MASTER(surveys_for_others_leave_some_for_us),
         cmocka_unit_test_setup_teardown(nobody_waits_for_more_copies_than_are_counted,
                                         start_slave_of_many, stop),
         cmocka_unit_test_setup_teardown(our_own_copy_counts_beside_those_of_others,

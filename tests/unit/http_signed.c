@@ -7,8 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "src/challenge.h"
-#include "tests/unit/site.h"
+#include "tests/unit/signer.h"
 #include "tests/unit/unit.h"
 
 /* Signed requests, as another node makes them, and what becomes of them when they are changed or
@@ -21,19 +20,13 @@
 #define BODY_DIGEST "sha-256=:hNiYd/DUBB77a/kaFvAkjy/Vc+avBcGflr7bn4gveII=:"
 
 static struct site site;
-static struct keyring *keyring;
-static struct seal *seal;
-static struct challenge_client *client;
+static struct signer *signer;
 
 static int start_with(const struct site_options *options)
 {
-    struct span key = span_of(KEY);
-
     site_start(&site, options);
     site_put(&site, "example.com/a", BODY, strlen(BODY));
-    keyring = keyring_new(&key, 1, false);
-    seal = seal_new(keyring);
-    client = challenge_client_new(NODE, SITE_DOMAIN);
+    signer = signer_new(KEY, NODE);
     return 0;
 }
 
@@ -46,41 +39,16 @@ static int start(void **state)
 static int stop(void **state)
 {
     (void)state;
-    challenge_client_free(client);
-    seal_free(seal);
-    keyring_free(keyring);
+    signer_free(signer);
     site_stop(&site, 0);
     site_remove(&site);
     return 0;
 }
 
-/* The value of a line "Name: value\r\n" among the headers, for the signature. */
-static struct span value_in(const char *headers, const char *name)
-{
-    struct span rest = span_of(headers);
-
-    while (rest.len) {
-        struct span line = span_take(&rest, '\n');
-        struct span title = span_take(&line, ':');
-        if (title.len == strlen(name) && strncasecmp(title.at, name, title.len) == 0)
-            return span_trim((struct span){line.at, line.len ? line.len - 1 : 0});
-    }
-    return span_of("");
-}
-
-/* The headers with Authorization behind them; free() it. */
 static char *sign(const char *method, const char *target, const char *headers,
                   struct challenge_claim *claim)
 {
-    struct challenge_request request = {span_of(method), span_of(target), {{0}}};
-    char memory[1024], *all;
-    struct text value = TEXT_OVER(memory);
-
-    for (size_t i = 0; i < challenge_request_header_count; i++)
-        request.values[i] = value_in(headers, challenge_request_headers[i]);
-    assert_true(challenge_authorize(client, seal, span_of("site"), &request, claim, &value));
-    assert_true(asprintf(&all, "%sAuthorization: %s\r\n", headers, memory) > 0);
-    return all;
+    return signer_sign(signer, method, target, headers, claim);
 }
 
 static void ask(const char *method, const char *target, const char *headers, const char *body,
@@ -101,25 +69,8 @@ static void learn_nonce(void)
     struct answer a;
 
     ask("GET", "/example.com/a", FROM_OTHERS, "", &a);
-    assert_int_equal(a.status, 401);
-    assert_true(
-        challenge_learn(client, span_of("site"), span_of(answer_header(&a, "WWW-Authenticate"))));
+    signer_learn(signer, &a);
     answer_free(&a);
-}
-
-static bool answer_is_signed(const struct answer *a, const struct challenge_claim *claim)
-{
-    struct challenge_answer answer = {.status = a->status};
-    char values[CHALLENGE_HEADERS_MAX][8192];
-    const char *info;
-
-    for (size_t i = 0; i < challenge_answer_header_count; i++) {
-        const char *value = answer_header(a, challenge_answer_headers[i]);
-        snprintf(values[i], sizeof(values[i]), "%s", value ? value : "");
-        answer.values[i] = span_of(values[i]);
-    }
-    info = answer_header(a, "Authentication-Info");
-    return info && challenge_check_answer(seal, &answer, claim, span_of(info));
 }
 
 static void signed_requests_get_signed_answers(void **state)
@@ -145,7 +96,7 @@ static void signed_requests_get_signed_answers(void **state)
         char *headers = sign(rows[i].method, rows[i].target, rows[i].headers, &claim);
         struct answer a;
         ask(rows[i].method, rows[i].target, headers, "", &a);
-        if (a.status != rows[i].status || !answer_is_signed(&a, &claim))
+        if (a.status != rows[i].status || !signer_checks(signer, &a, &claim))
             fail_msg("%s %s: %s", rows[i].target, rows[i].headers, a.head);
         if (strncmp(rows[i].target, "/.pond", 6) == 0)
             assert_non_null(answer_header(&a, "Content-Digest"));
@@ -258,7 +209,7 @@ static void a_signed_put_is_held_to_its_digest(void **state)
         assert_int_equal(store_find(site.store, span_of("example.com/put"), &entry),
                          STORE_NOT_FOUND);
         ask("PUT", "/example.com/put", headers, rows[i].body, &a);
-        if (a.status != rows[i].status || !answer_is_signed(&a, &claim))
+        if (a.status != rows[i].status || !signer_checks(signer, &a, &claim))
             fail_msg("row %zu: %s", i, a.head);
         answer_free(&a);
         free(headers);
@@ -301,7 +252,7 @@ static void a_signed_put_that_fails_midway_is_told_so(void **state)
     read_answer(fd, false, &a);
     pthread_join(sender, NULL);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    if (a.status < 500 || !a.whole || !answer_is_signed(&a, &claim))
+    if (a.status < 500 || !a.whole || !signer_checks(signer, &a, &claim))
         fail_msg("%u: %s", a.status, a.head ? a.head : "no answer");
     answer_free(&a);
     close(fd);
@@ -364,7 +315,7 @@ static void targets_of_any_length_are_sent_to_the_master(void **state)
         target[len] = '\0';
         headers = sign("GET", target, "", &claim);
         ask_from(&site, SLAVE_HOST, "GET", target, headers, &a);
-        if ((a.status != 307 && a.status != 414) || !answer_is_signed(&a, &claim))
+        if ((a.status != 307 && a.status != 414) || !signer_checks(signer, &a, &claim))
             fail_msg("%zu bytes: %u: %s", len, a.status, a.head ? a.head : "no answer");
         told[a.status == 414]++;
         answer_free(&a);
@@ -388,16 +339,14 @@ static void become(const char *node, const char *host)
     char claim[512];
     struct answer a;
 
-    challenge_client_free(client);
-    client = challenge_client_new(node, SITE_DOMAIN);
+    signer_free(signer);
+    signer = signer_new(KEY, node);
     snprintf(claim, sizeof(claim),
              "Authorization: Pond node=\"%s\", domain=\"" SITE_DOMAIN "\", nonce=\"none\", nc=1, "
              "mac=\"%064d\"\r\n",
              node, 0);
     ask_from(&site, host, "GET", "/example.com/a", claim, &a);
-    expect(&a, 401, NULL);
-    assert_true(
-        challenge_learn(client, span_of("site"), span_of(answer_header(&a, "WWW-Authenticate"))));
+    signer_learn(signer, &a);
     answer_free(&a);
 }
 

@@ -103,6 +103,7 @@ static struct http *start_http(struct site *site)
         .threads = site->options.threads ? site->options.threads : 2,
         .max_connections = site->options.max_connections ? site->options.max_connections : 64,
         .limits = site->options.limits,
+        .patience_ns = site->options.patience_ns,
         .reply_memory = site->options.reply_memory,
         .world =
             {
