@@ -31,6 +31,8 @@ struct table {
     size_t length_count;
     struct place places[MEMBERS_TIERS_MAX]; /* ours */
     size_t place_count;
+    struct address *candidates; /* what members_candidates() lists */
+    size_t candidate_count;
     struct address *own;
     size_t own_count;
     struct network *monitors;
@@ -56,6 +58,7 @@ static void table_free(struct table *table)
 {
     free(table->list);
     free(table->slots);
+    free(table->candidates);
     free(table->own);
     free(table->monitors);
     free(table);
@@ -201,6 +204,31 @@ static void fill_places(struct table *table)
     }
 }
 
+/* The first line that makes just this address a candidate. */
+static const struct member *find_candidate(const struct table *table, const struct address *base)
+{
+    size_t slot = slot_of(table, base->ip, BITS_MAX);
+
+    for (; table->slots[slot]; slot = (slot + 1) & table->slot_mask) {
+        const struct member *member = &table->list[table->slots[slot] - 1];
+        if (member->role == MEMBER_CANDIDATE && network_is_single(&member->network) &&
+            address_same_host(&member->network.base, base))
+            return member;
+    }
+    return NULL;
+}
+
+static void fill_candidates(struct table *table)
+{
+    table->candidates = calloc(table->count + 1, sizeof(*table->candidates));
+    MUST(table->candidates != NULL);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct address *base = &table->list[i].network.base;
+        if (find_candidate(table, base) == &table->list[i] && !is_own(table, base))
+            table->candidates[table->candidate_count++] = *base;
+    }
+}
+
 static struct table *table_new(const struct members_options *options)
 {
     struct table *table = calloc(1, sizeof(*table));
@@ -219,6 +247,7 @@ static struct table *table_new(const struct members_options *options)
     };
     fill_slots(table);
     fill_places(table);
+    fill_candidates(table);
     return table;
 }
 
@@ -453,6 +482,16 @@ size_t members_singles(const struct members *members, const char *tier, struct a
         if (is_listed(table, tier, &table->list[i]))
             (*list)[count++] = table->list[i].network.base;
     }
+    leave(table);
+    return count;
+}
+
+size_t members_candidates(const struct members *members, struct address **list)
+{
+    struct table *table = enter(members);
+    size_t count = table->candidate_count;
+
+    *list = copy_of(table->candidates, count, sizeof(**list));
     leave(table);
     return count;
 }

@@ -85,4 +85,7 @@ bool members_broadcast(const struct members *members);     /* do datagrams go to
  * tier, or of all (NULL), where each is listed once. free() the list. */
 size_t members_singles(const struct members *members, const char *tier, struct address **list);
 
+/* Of all tiers, those of them that are candidates of any: few where there are thousands. */
+size_t members_candidates(const struct members *members, struct address **list);
+
 #endif

@@ -241,17 +241,17 @@ static bool is_own_backup(unsigned audiences)
 static size_t add_backups(const struct routes *routes, mono_t now, struct address *out,
                           size_t count)
 {
-    struct address *singles;
-    size_t most = members_singles(routes->members, NULL, &singles);
+    struct address *candidates;
+    size_t most = members_candidates(routes->members, &candidates);
 
     for (size_t i = 0; i < most && count < ROUTES_MAX; i++) {
-        if (!is_own_backup(routes_audiences(routes, now, &singles[i])) ||
-            is_listed(out, count, &singles[i]))
+        if (!is_own_backup(routes_audiences(routes, now, &candidates[i])) ||
+            is_listed(out, count, &candidates[i]))
             continue;
-        out[count] = singles[i];
+        out[count] = candidates[i];
         out[count++].port = routes->http_port;
     }
-    free(singles);
+    free(candidates);
     return count;
 }
 
@@ -280,13 +280,18 @@ size_t routes_singles(const struct routes *routes, mono_t now, unsigned audience
     return count;
 }
 
+/* Whoever confirms is a candidate. */
 struct routes_copies routes_copies(const struct routes *routes, mono_t now)
 {
     struct route_place place = routes_place(routes, now);
-    struct address *singles;
     struct routes_copies copies = {.own = place.top};
+    struct address *candidates;
+    size_t count = members_candidates(routes->members, &candidates);
 
-    copies.others = routes_singles(routes, now, route_confirmers(&place), &singles);
-    free(singles);
+    for (size_t i = 0; i < count; i++) {
+        if (routes_audiences(routes, now, &candidates[i]) & route_confirmers(&place))
+            copies.others++;
+    }
+    free(candidates);
     return copies;
 }

@@ -152,6 +152,32 @@ static void singles_are_listed_once_and_without_ourselves(void **state)
     members_free(members);
 }
 
+static void candidates_are_listed_once_whatever_else_they_are(void **state)
+{
+    struct member list[] = {member("10.0.0.2", "a"), member("10.0.0.1", "a"),
+                            member("10.0.0.2", "b"), member("10.0.0.3", "a"),
+                            member("10.0.0.2", "c"), member("10.0.1.0/24", "b"),
+                            member("fd00::1", "b"),  member("10.0.0.4", "b")};
+    const struct address own[] = {address("10.0.0.1")};
+    const struct members_options options = {
+        .list = list, .count = 8, .own = own, .own_count = 1, .nets_given = true};
+    struct members *members;
+    struct address *candidates;
+    char text[ADDRESS_TEXT_SIZE];
+
+    (void)state;
+    for (size_t i = 1; i < 7; i++)
+        list[i].role = MEMBER_CANDIDATE;
+    list[0].role = list[7].role = MEMBER_SLAVE;
+    members = members_new(&options);
+    assert_int_equal(members_candidates(members, &candidates), 3);
+    assert_string_equal(address_host_text(&candidates[0], text), "10.0.0.2");
+    assert_string_equal(address_host_text(&candidates[1], text), "10.0.0.3");
+    assert_string_equal(address_host_text(&candidates[2], text), "fd00::1");
+    free(candidates);
+    members_free(members);
+}
+
 static void loopback_members_and_monitors_are_known(void **state)
 {
     const struct member list[] = {member("127.0.0.0/8", "here")};
@@ -415,6 +441,7 @@ int main(void)
         cmocka_unit_test(a_scope_belongs_to_the_address),
         cmocka_unit_test(the_table_of_the_nets_files_holds),
         cmocka_unit_test(singles_are_listed_once_and_without_ourselves),
+        cmocka_unit_test(candidates_are_listed_once_whatever_else_they_are),
         cmocka_unit_test(loopback_members_and_monitors_are_known),
         cmocka_unit_test(thousands_are_found_as_one_by_one),
         cmocka_unit_test(within_a_tier_only_its_members_are_found),
