@@ -31,8 +31,3 @@ bool shares_allow(const struct shares_taken *taken, enum share_kind kind)
     left = others - taken->all;
     return is_within(taken->tier, left) && is_within(taken->host, left / 2);
 }
-
-bool shares_allow_reader(size_t readers, enum share_kind kind)
-{
-    return readers < SHARES_READERS_MAX - (kind == SHARE_OWN_HOST ? 0 : SHARES_READERS_OWN);
-}

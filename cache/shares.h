@@ -18,9 +18,7 @@ enum {
     SHARES_MAX = 256,   /* places */
     SHARES_OWN = 16,    /* of these, which only the own host gets */
     SHARES_FILLER = 16, /* the most that are filled in the background */
-    SHARES_LEAST = 4,   /* that a tier, and a host, may have while there are free ones at all */
-    SHARES_READERS_MAX = 16384,
-    SHARES_READERS_OWN = 1024 /* of these, which only the own host gets */
+    SHARES_LEAST = 4    /* that a tier, and a host, may have while there are free ones at all */
 };
 
 enum share_kind { SHARE_OWN_HOST, SHARE_FILLER, SHARE_MEMBER };
@@ -31,6 +29,12 @@ struct share {
     char tier[TIER_SIZE]; /* of a member: one that we lead */
     struct address host;
 };
+
+/* NULL: our own. */
+static inline const struct address *share_host(const struct share *share)
+{
+    return share->kind == SHARE_MEMBER ? &share->host : NULL;
+}
 
 /* How many places are taken. */
 struct shares_taken {
@@ -45,8 +49,5 @@ void shares_count(struct shares_taken *taken, const struct share *has, const str
 
 /* May it have one more? */
 bool shares_allow(const struct shares_taken *taken, enum share_kind kind);
-
-/* May one more read, where so many do? */
-bool shares_allow_reader(size_t readers, enum share_kind kind);
 
 #endif

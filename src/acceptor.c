@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "src/base/stats.h"
 #include "src/clock.h"
 #include "src/passed.h"
+#include "src/portions.h"
 #include "src/shed.h"
 
 enum {
@@ -34,9 +36,20 @@ struct listener {
     bool control;
 };
 
+/* Whose place a connection has. */
+struct guest {
+    bool control;
+    bool own;
+    struct address host; /* the unspecified one: a stranger */
+};
+
 struct acceptor {
     unsigned magic;
     struct acceptor_options options;
+    struct portions *portions;
+    pthread_mutex_t lock; /* guards the next two */
+    struct guest *guests; /* by descriptor */
+    size_t guests_room;
     struct shed *shed;
     int spare; /* a descriptor kept back, to be able to accept and refuse when there are none left
                 */
@@ -52,20 +65,69 @@ struct acceptor {
 
 /* ---- accepting ------------------------------------------------------------------------------ */
 
+static void note_guest(struct acceptor *a, int fd, const struct guest *guest)
+{
+    size_t least = (size_t)fd + 1;
+
+    pthread_mutex_lock(&a->lock);
+    if (a->guests_room < least) {
+        a->guests_room = 2 * least;
+        a->guests = realloc(a->guests, a->guests_room * sizeof(*a->guests));
+        MUST(a->guests != NULL);
+    }
+    a->guests[fd] = *guest;
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* Who connects from the address that it connects to is our own host. */
+static struct guest guest_of(struct listener *l, int fd, const union sockaddr_any *from)
+{
+    struct guest guest = {.control = l->control};
+    union sockaddr_any here = {0};
+    socklen_t len = sizeof(here);
+    struct address to = {0};
+
+    if (l->control || !address_from_socket(&from->any, &guest.host))
+        return guest;
+    if (getsockname(fd, &here.any, &len) == 0)
+        (void)address_from_socket(&here.any, &to);
+    guest.own = address_same_host(&guest.host, &to);
+    if (!guest.own && !l->acceptor->options.knows(l->acceptor->options.arg, &guest.host, &to))
+        guest.host = (struct address){0};
+    return guest;
+}
+
+static bool take_place(struct acceptor *a, const struct guest *guest)
+{
+    if (!guest->control && !portions_take(a->portions, guest->own ? NULL : &guest->host, 1))
+        return false;
+    if (!guest->control || atomic_load(&a->control_count) < ACCEPTOR_CONTROL_MAX) {
+        atomic_fetch_add(guest->control ? &a->control_count : &a->count, 1);
+        return true;
+    }
+    return false;
+}
+
+static void give_place(struct acceptor *a, const struct guest *guest)
+{
+    MUST(atomic_fetch_sub(guest->control ? &a->control_count : &a->count, 1) > 0);
+    if (!guest->control)
+        portions_give(a->portions, guest->own ? NULL : &guest->host, 1);
+}
+
 static void hand_over(struct listener *l, int fd, const union sockaddr_any *from, socklen_t len)
 {
     struct acceptor *a = l->acceptor;
-    _Atomic unsigned *count = l->control ? &a->control_count : &a->count;
-    unsigned most = l->control ? ACCEPTOR_CONTROL_MAX : a->options.max_connections;
+    struct guest guest = guest_of(l, fd, from);
 
     stat_add(STAT_CONNECTIONS, 1);
-    if (atomic_fetch_add(count, 1) >= most) {
-        atomic_fetch_sub(count, 1);
+    if (!take_place(a, &guest)) {
         shed_connection(a->shed, fd);
         return;
     }
+    note_guest(a, fd, &guest);
     if (!a->options.take(a->options.arg, fd, from, len, l->control))
-        atomic_fetch_sub(count, 1);
+        give_place(a, &guest);
 }
 
 static void on_pause_over(struct ev_loop *loop, struct ev_timer *watcher, int events)
@@ -245,6 +307,19 @@ static bool listen_all(struct acceptor *a, const struct acceptor_options *option
     return true;
 }
 
+static struct portions *portions_of(unsigned connections)
+{
+    struct portions_most most = {
+        .whole = connections,
+        .others = connections - connections / ACCEPTOR_OWN_PART,
+        .host = connections / ACCEPTOR_HOST_PART,
+    };
+
+    if (most.host < ACCEPTOR_HOST_LEAST)
+        most.host = most.others < ACCEPTOR_HOST_LEAST ? most.others : ACCEPTOR_HOST_LEAST;
+    return portions_new(&most);
+}
+
 struct acceptor *acceptor_new(const struct acceptor_options *options)
 {
     size_t most = options->listen_count + 1;
@@ -253,6 +328,8 @@ struct acceptor *acceptor_new(const struct acceptor_options *options)
     MUST(a != NULL);
     a->magic = ACCEPTOR_MAGIC;
     a->options = *options;
+    a->portions = portions_of(options->max_connections);
+    MUST(pthread_mutex_init(&a->lock, NULL) == 0);
     a->shed = shed_new(options->loop);
     a->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     ev_timer_init(&a->pause, on_pause_over, ACCEPT_PAUSE_S, 0);
@@ -283,6 +360,9 @@ void acceptor_free(struct acceptor *a)
 {
     acceptor_stop(a);
     shed_free(a->shed);
+    portions_free(a->portions); /* some may be left, that nobody began with before the end */
+    pthread_mutex_destroy(&a->lock);
+    free(a->guests);
     if (a->spare >= 0)
         close(a->spare);
     free(a->socket_path);
@@ -290,10 +370,16 @@ void acceptor_free(struct acceptor *a)
     free(a);
 }
 
-void acceptor_left(struct acceptor *a, bool control)
+void acceptor_left(struct acceptor *a, int fd)
 {
+    struct guest guest;
+
     MUST_BE(a, ACCEPTOR_MAGIC);
-    MUST(atomic_fetch_sub(control ? &a->control_count : &a->count, 1) > 0);
+    pthread_mutex_lock(&a->lock);
+    MUST(fd >= 0 && (size_t)fd < a->guests_room);
+    guest = a->guests[fd];
+    pthread_mutex_unlock(&a->lock);
+    give_place(a, &guest);
 }
 
 unsigned acceptor_count(const struct acceptor *a)

@@ -18,6 +18,8 @@ struct flights *flights_new(const struct flights_options *options)
     MUST(flights != NULL);
     flights->magic = FLIGHTS_MAGIC;
     flights->options = *options;
+    flights->portions = portions_new(
+        &(struct portions_most){FLIGHTS_READERS_MAX, FLIGHTS_READERS_OTHERS, FLIGHTS_READERS_HOST});
     flights->small_workers = workers_new(1);
     flights->large_workers = workers_new(1);
     MUST(pthread_mutex_init(&flights->lock, NULL) == 0);
@@ -435,8 +437,10 @@ void flights_free(struct flights *flights)
         return;
     MUST_BE(flights, FLIGHTS_MAGIC);
     MUST(flights->stopping && flights->readers == 0 && flights->alive == 0);
+    MUST(portions_taken(flights->portions) == 0);
     workers_free(flights->small_workers);
     workers_free(flights->large_workers);
+    portions_free(flights->portions);
     pthread_cond_destroy(&flights->changed);
     pthread_mutex_destroy(&flights->lock);
     flights->magic = 0;

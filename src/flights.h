@@ -86,14 +86,17 @@ void flights_reroute(struct flights *flights, const struct flights_found *found)
 
 /* ---- readers: any thread, one at a time for each reader ------------------------------------- */
 
+/* As in src/portions.h. */
+enum { FLIGHTS_READERS_MAX = 16384, FLIGHTS_READERS_OTHERS = 15360, FLIGHTS_READERS_HOST = 4096 };
+
 struct flight_reader;
 
 /* Joins the flight for this content, which is started where there is none: then for the sake of a
  * request with this `via` (an empty span: for our own), which goes with what is asked. `wake` is
  * called at most once for each flights_read that returned FLIGHT_WAIT, on some thread, with no lock
  * held that flights_read takes; it must not block, unwait or leave. NULL where the share has no
- * place (which is counted), or the manifest contradicts another one of the same content that is
- * being fetched: 503. */
+ * place, or its host too many readers (which is counted), or the manifest contradicts another one
+ * of the same content that is being fetched: 503. */
 struct flight_reader *flights_join(struct flights *flights, const struct manifest *manifest,
                                    const struct share *share, struct span via,
                                    void (*wake)(void *arg), void *arg);

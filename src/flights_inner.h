@@ -8,6 +8,7 @@
 #include "cache/chunk.h"
 #include "src/base/log.h"
 #include "src/flights.h"
+#include "src/portions.h"
 #include "src/rate.h"
 #include "src/workers.h"
 
@@ -46,7 +47,8 @@ struct flights {
     size_t aloft;                          /* under way */
     size_t alive;                          /* not freed */
     size_t readers;
-    _Atomic size_t landing; /* small content: it has come, and the store has it not yet */
+    struct portions *portions; /* that hosts have of them */
+    _Atomic size_t landing;    /* small content: it has come, and the store has it not yet */
     bool stopping;
     unsigned barriers; /* that the fetch thread has come through */
 
@@ -117,6 +119,7 @@ struct flying {
 struct flight_reader {
     unsigned magic;
     struct flying *flying;
+    struct share share;
     void (*wake)(void *arg);
     void *arg;
     bool waiting; /* guarded by flying.lock, with chunk, next and link */

@@ -159,10 +159,12 @@ struct flight_reader *flights_join(struct flights *flights, const struct manifes
 {
     struct flight_reader *reader = NULL;
     struct flying *flying = NULL;
+    bool taken;
 
     MUST_BE(flights, FLIGHTS_MAGIC);
+    taken = portions_take(flights->portions, share_host(share), 1);
     pthread_mutex_lock(&flights->lock);
-    if (shares_allow_reader(flights->readers, share->kind))
+    if (taken)
         flying = flying_get(flights, manifest, share, via);
     else
         flights_refused(flights, share);
@@ -171,12 +173,15 @@ struct flight_reader *flights_join(struct flights *flights, const struct manifes
         flying->readers++;
     }
     pthread_mutex_unlock(&flights->lock);
-    if (!flying)
+    if (!flying) {
+        if (taken)
+            portions_give(flights->portions, share_host(share), 1);
         return NULL;
+    }
     reader = calloc(1, sizeof(*reader));
     MUST(reader != NULL);
-    *reader =
-        (struct flight_reader){.magic = READER_MAGIC, .flying = flying, .wake = wake, .arg = arg};
+    *reader = (struct flight_reader){
+        .magic = READER_MAGIC, .flying = flying, .share = *share, .wake = wake, .arg = arg};
     return reader;
 }
 
@@ -292,6 +297,7 @@ void flights_leave(struct flight_reader *reader)
     struct flights *flights = flying->flights;
 
     flights_unwait(reader);
+    portions_give(flights->portions, share_host(&reader->share), 1);
     reader->magic = 0;
     free(reader);
     pthread_mutex_lock(&flights->lock);

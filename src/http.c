@@ -56,6 +56,7 @@ static struct visitor *visitor_new(struct http *http, int fd)
     MUST(v != NULL);
     v->magic = VISITOR_MAGIC;
     v->http = http;
+    v->fd = fd;
     memset(&end, 0, sizeof(end));
     if (getpeername(fd, &end.any, &len) == 0)
         (void)address_from_socket(&end.any, &v->from);
@@ -71,14 +72,14 @@ static struct visitor *visitor_new(struct http *http, int fd)
 static void visitor_free(struct visitor *v)
 {
     struct http *http = v->http;
-    bool control = v->control;
+    int fd = v->fd;
 
     MUST_BE(v, VISITOR_MAGIC);
     MUST(!v->suspended);
     reaper_remove(http->reaper, v->reaped);
     v->magic = 0;
     free(v);
-    acceptor_left(http->acceptor, control);
+    acceptor_left(http->acceptor, fd);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
@@ -268,6 +269,13 @@ static bool take_socket(void *arg, int fd, const union sockaddr_any *from, sockl
     return MHD_add_connection(http->daemon, fd, &from->any, len) == MHD_YES;
 }
 
+static bool knows_host(void *arg, const struct address *from, const struct address *to)
+{
+    const struct http *http = arg;
+
+    return gate_keeps_host(http->options.world.gate, from, to);
+}
+
 static unsigned capacity(const struct http_options *options)
 {
     return options->max_connections + ACCEPTOR_CONTROL_MAX;
@@ -389,6 +397,7 @@ static struct acceptor *start_acceptor(struct http *http)
         .socket_group = o->socket_group,
         .max_connections = o->max_connections,
         .take = take_socket,
+        .knows = knows_host,
         .arg = http,
     });
 }
@@ -405,6 +414,11 @@ struct http *http_new(const struct http_options *options)
         http->options.patience_ns = HTTP_PATIENCE_NS;
     if (!http->options.reply_memory)
         http->options.reply_memory = HTTP_REPLY_MEMORY;
+    http->replies = portions_new(&(struct portions_most){
+        .whole = http->options.reply_memory,
+        .others = http->options.reply_memory * 3 / 4,
+        .host = http->options.reply_memory / 4,
+    });
     http->node = copied(options->world.node);
     http->domain = copied(options->world.domain);
     http->cache_name = cache_name(http->node);
@@ -505,6 +519,8 @@ void http_free(struct http *http)
     reaper_free(http->reaper);
     chores_free(http->chores);
     events_free(http->events);
+    MUST(portions_taken(http->replies) == 0);
+    portions_free(http->replies);
     pthread_key_delete(http->seal_key);
     MUST(!http->asking);
     pthread_mutex_destroy(&http->asking_lock);

@@ -29,7 +29,7 @@ struct contents {
     unsigned magic;
     struct request *request;
     size_t count, unsent;
-    size_t in_memory; /* bytes */
+    size_t in_memory; /* bytes, for which room was taken */
     struct one *now;  /* whose bytes go out */
     size_t at;        /* of them, its line included */
     size_t line_len;
@@ -55,41 +55,37 @@ static void contents_end(void *work)
         leave(&c->list[i]);
         free(c->list[i].bytes);
     }
+    reply_give_room(c->request, c->in_memory);
     c->magic = 0;
     free(c);
 }
 
 /* ---- one content ----------------------------------------------------------------------------- */
 
-static void settle(struct contents *c, struct one *one, unsigned status, char *bytes)
+static void settle(struct one *one, unsigned status, char *bytes)
 {
     leave(one);
     one->status = status;
     one->bytes = bytes;
-    c->in_memory += bytes ? one->size : 0;
 }
 
-/* NULL: it is not at hand. */
-static char *read_held(struct store *store, const struct manifest *manifest)
+/* Takes room for its bytes. Where there is none, it waits for what of the same answer goes out
+ * before it, or is asked for again. */
+static bool take_room(struct contents *c, struct one *one)
 {
-    char *bytes = NULL;
-    struct content *content;
-    size_t had = 0;
-    ssize_t n = 1;
+    bool taken = reply_take_room(c->request, one->size);
 
-    if (content_open(store, manifest, &content) != STORE_OK)
-        return NULL;
-    bytes = malloc(manifest->size);
-    MUST(bytes != NULL);
-    while (had < manifest->size && n > 0) {
-        n = content_read(content, had, bytes + had, manifest->size - had);
-        had += n > 0 ? (size_t)n : 0;
-    }
-    content_close(content);
-    if (had == manifest->size)
-        return bytes;
-    free(bytes);
-    return NULL;
+    if (taken)
+        c->in_memory += one->size;
+    else if (c->in_memory == 0)
+        settle(one, 503, NULL);
+    return taken;
+}
+
+static void give_room(struct contents *c, const struct one *one)
+{
+    reply_give_room(c->request, one->size);
+    c->in_memory -= one->size;
 }
 
 static void wake(void *arg)
@@ -105,13 +101,13 @@ static void fetch_it(struct contents *c, struct one *one, const struct manifest 
 
     stat_add(STAT_MISSES, 1);
     if (!r->may_fetch || !newest) {
-        settle(c, one, r->cached_only ? 504 : 404, NULL);
+        settle(one, r->cached_only ? 504 : 404, NULL);
         return;
     }
     one->flight =
         flights_join(r->http->options.world.flights, manifest, &r->share, request_via(r), wake, r);
     if (!one->flight) {
-        settle(c, one, 503, NULL);
+        settle(one, 503, NULL);
         return;
     }
     r->fetches = true;
@@ -125,26 +121,43 @@ static bool fits(const struct manifest *manifest)
            manifest->size <= manifest->chunk_size;
 }
 
+/* False: it cannot be read. */
+static bool read_held(struct contents *c, struct one *one, struct content *content)
+{
+    char *bytes;
+
+    if (!take_room(c, one))
+        return true;
+    bytes = object_read(content, 0, one->size);
+    if (!bytes) {
+        give_room(c, one);
+        return false;
+    }
+    stat_add(STAT_HITS, 1);
+    settle(one, 200, bytes);
+    return true;
+}
+
 static void look_up(struct contents *c, struct one *one)
 {
     struct store *store = c->request->http->options.world.store;
     struct manifest manifest;
-    bool newest;
-    char *bytes;
+    struct content *content;
+    bool newest, held;
 
     if (store_find_content(store, &one->sha256, &manifest, &newest) != STORE_OK ||
         !fits(&manifest)) {
-        settle(c, one, 404, NULL);
+        settle(one, 404, NULL);
         return;
     }
     one->size = (size_t)manifest.size;
-    bytes = read_held(store, &manifest);
-    if (!bytes) {
-        fetch_it(c, one, &manifest, newest);
-        return;
+    held = content_open(store, &manifest, &content) == STORE_OK;
+    if (held) {
+        held = read_held(c, one, content);
+        content_close(content);
     }
-    stat_add(STAT_HITS, 1);
-    settle(c, one, 200, bytes);
+    if (!held)
+        fetch_it(c, one, &manifest, newest);
 }
 
 static char *copied(const char *bytes, size_t len)
@@ -167,15 +180,16 @@ static void look_again(struct contents *c, struct one *one)
         n = flights_read(one->flight, had, bytes + had, one->size - had);
         had += n > 0 ? (size_t)n : 0;
     }
-    if (had == one->size)
-        settle(c, one, 200, copied(bytes, had));
-    else if (n == FLIGHT_FAILED || request_is_late(c->request))
-        settle(c, one, 503, NULL);
+    if (had < one->size && (n == FLIGHT_FAILED || request_is_late(c->request)))
+        settle(one, 503, NULL);
+    else if (had == one->size && take_room(c, one))
+        settle(one, 200, copied(bytes, had));
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
 
-/* The next that can go out; NULL: all that are left are still on their way. */
+/* The next that can go out; NULL: all that are left are still on their way. Where one waits for
+ * room, there is another that can. */
 static struct one *find_ready(struct contents *c)
 {
     for (size_t i = 0; i < c->count; i++) {
@@ -184,7 +198,7 @@ static struct one *find_ready(struct contents *c)
             continue;
         if (!one->status && !one->flight)
             look_up(c, one);
-        if (!one->status)
+        if (!one->status && one->flight)
             look_again(c, one);
         if (one->status)
             return one;
@@ -210,7 +224,8 @@ static void end_frame(struct contents *c)
 {
     struct one *one = c->now;
 
-    c->in_memory -= one->bytes ? one->size : 0;
+    if (one->bytes)
+        give_room(c, one);
     free(one->bytes);
     one->bytes = NULL;
     one->sent = true;

@@ -9,6 +9,7 @@
 
 #include "src/acceptor.h"
 #include "src/http.h"
+#include "src/portions.h"
 #include "src/reaper.h"
 #include "src/request.h"
 #include "src/seal.h"
@@ -29,7 +30,8 @@ enum {
     HTTP_ASKS_MAX = 1024            /* requests that wait for the exchange at a time */
 };
 
-/* Of answers that are made in memory, until they are sent: beyond that, 503. */
+/* Of answers in memory, until they are sent: other hosts get three quarters of it, and one of them
+ * a quarter. Beyond that, 503. */
 #define HTTP_REPLY_MEMORY ((size_t)256 * 1024 * 1024)
 
 struct question;
@@ -59,7 +61,7 @@ struct http {
     _Atomic bool draining;
     _Atomic bool stopping;
     _Atomic unsigned requests;   /* under way */
-    _Atomic size_t replies;      /* bytes of their answers, as far as they count */
+    struct portions *replies;    /* bytes of their answers, as far as they count */
     pthread_mutex_t asking_lock; /* guards the list of the questions */
     struct question *asking;
     pthread_mutex_t guests_lock; /* guards what visitors are let in as */
@@ -71,6 +73,7 @@ struct http {
 struct visitor {
     unsigned magic;
     struct http *http;
+    int fd;
     struct reaped *reaped;
     struct address from;
     struct address to;
@@ -110,6 +113,7 @@ struct request {
     bool own_host;
     bool may_fetch;     /* what is not at hand is fetched for it: */
     struct share share; /* its host: the address by which the asker was judged */
+    size_t block;       /* bytes of what it streams through, as far as they count */
     unsigned relations; /* what the asker is to us; where it is not our own host */
     uint64_t epoch;     /* of the tier by which the asker is served; 0: none */
     bool cached_only;   /* it wants nothing to be fetched: only-if-cached */
@@ -202,6 +206,9 @@ enum step object_begin(struct request *r);  /* GET, HEAD of an object */
 enum step put_begin(struct request *r);     /* PUT */
 enum step remove_begin(struct request *r);  /* DELETE */
 enum step api_begin(struct request *r);     /* /.pond/... */
+
+/* A part of some content, not empty, checked; free() it. NULL: it cannot be read. */
+char *object_read(struct content *content, uint64_t from, size_t len);
 
 #define HTTP_CHUNKS "/.pond/chunks/"
 enum step chunks_step(struct request *r);   /* /.pond/chunks/... */

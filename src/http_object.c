@@ -133,15 +133,14 @@ static ssize_t read_content(void *cls, uint64_t at, char *bytes, size_t most)
     return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-/* Small content goes out with the head in one write. NULL: it could not be read. */
-static char *read_small(struct object *o)
+char *object_read(struct content *content, uint64_t from, size_t len)
 {
-    char *bytes = malloc(o->len);
+    char *bytes = malloc(len);
     size_t had = 0;
 
     MUST(bytes != NULL);
-    while (had < o->len) {
-        ssize_t n = content_read(o->content, o->from + had, bytes + had, o->len - had);
+    while (had < len) {
+        ssize_t n = content_read(content, from + had, bytes + had, len - had);
         if (n <= 0) {
             free(bytes);
             return NULL;
@@ -166,9 +165,10 @@ static bool open_content(struct request *r, struct object *o)
     return false;
 }
 
+/* Small content goes out with the head in one write. */
 static enum step send_small(struct request *r, struct object *o)
 {
-    char *bytes = read_small(o);
+    char *bytes = object_read(o->content, o->from, o->len);
     struct reply reply;
 
     if (!bytes)

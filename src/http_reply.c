@@ -132,12 +132,23 @@ static enum step finish(struct reply *reply, struct MHD_Response *response)
     return queued ? STEP_DONE : STEP_BREAK;
 }
 
-/* The bytes of an answer, which count until it is sent. Small ones do not: there are no more of
+/* What an answer has in memory counts until it is sent. A little does not: there are no more of
  * them than connections. */
 enum { REPLY_SMALL = 4096 };
+_Static_assert((int)REPLY_PIECE <= (int)HTTP_MEMORY, "no more than the connection itself has");
+
+bool reply_take_room(struct request *r, size_t len)
+{
+    return portions_take(r->http->replies, share_host(&r->share), len);
+}
+
+void reply_give_room(struct request *r, size_t len)
+{
+    portions_give(r->http->replies, share_host(&r->share), len);
+}
 
 struct kept {
-    struct http *http;
+    struct request *request;
     char *bytes;
     size_t len;
 };
@@ -146,23 +157,14 @@ static void drop_kept(void *arg)
 {
     struct kept *kept = arg;
 
-    atomic_fetch_sub(&kept->http->replies, kept->len);
+    reply_give_room(kept->request, kept->len);
+    request_release(kept->request);
     free(kept->bytes);
     free(kept);
 }
 
-static bool has_room(struct http *http, size_t len)
-{
-    if (len <= REPLY_SMALL)
-        return true;
-    if (atomic_fetch_add(&http->replies, len) + len <= http->options.reply_memory)
-        return true;
-    atomic_fetch_sub(&http->replies, len);
-    return false;
-}
-
-/* Takes the bytes over. */
-static struct MHD_Response *response_of(struct http *http, char *bytes, size_t len)
+/* Takes the bytes over, for which there is room. */
+static struct MHD_Response *response_of(struct request *r, char *bytes, size_t len)
 {
     struct MHD_Response *response;
     struct kept *kept;
@@ -175,7 +177,8 @@ static struct MHD_Response *response_of(struct http *http, char *bytes, size_t l
     }
     kept = malloc(sizeof(*kept));
     MUST(kept != NULL);
-    *kept = (struct kept){http, bytes, len};
+    *kept = (struct kept){r, bytes, len};
+    request_hold(r);
     response = MHD_create_response_from_buffer_with_free_callback_cls(len, bytes, drop_kept, kept);
     if (!response)
         drop_kept(kept);
@@ -186,12 +189,12 @@ static enum step from_memory(struct reply *reply, const char *type, char *bytes,
 {
     struct MHD_Response *response;
 
-    if (!has_room(reply->request->http, len)) {
+    if (len > REPLY_SMALL && !reply_take_room(reply->request, len)) {
         free(bytes);
         return reply_refuse(reply->request, 503,
                             "as many answers as this node has memory for wait for their readers");
     }
-    response = response_of(reply->request->http, bytes, len);
+    response = response_of(reply->request, bytes, len);
     if (type)
         reply_add(reply, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     if (response && !reply->vouched && reply->request->is_signed)
@@ -240,12 +243,29 @@ enum step reply_empty(struct reply *reply, uint64_t length)
     return finish(reply, response);
 }
 
+static void drop_block(void *arg)
+{
+    struct request *r = arg;
+
+    reply_give_room(r, r->block);
+    request_release(r);
+}
+
 enum step reply_stream(struct reply *reply, uint64_t len, MHD_ContentReaderCallback reader)
 {
+    struct request *r = reply->request;
     size_t block = len < REPLY_BLOCK ? (size_t)len : REPLY_BLOCK;
+    struct MHD_Response *response;
 
-    return finish(reply,
-                  MHD_create_response_from_callback(len, block, reader, reply->request, NULL));
+    if (block <= REPLY_PIECE || !reply_take_room(r, block))
+        return finish(reply, MHD_create_response_from_callback(
+                                 len, block < REPLY_PIECE ? block : REPLY_PIECE, reader, r, NULL));
+    request_hold(r);
+    r->block = block;
+    response = MHD_create_response_from_callback(len, block, reader, r, drop_block);
+    if (!response)
+        drop_block(r);
+    return finish(reply, response);
 }
 
 enum step reply_pieces(struct reply *reply, MHD_ContentReaderCallback reader)

@@ -34,6 +34,11 @@ void reply_addf(struct reply *reply, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void reply_add_u64(struct reply *reply, const char *name, uint64_t value);
 
+/* Memory for what waits to be sent, of the asker's portion. False: it has none left; 503, unless
+ * some comes back. */
+bool reply_take_room(struct request *r, size_t len);
+void reply_give_room(struct request *r, size_t len);
+
 /* The ends. `type` NULL: it was added already. */
 enum step reply_text(struct reply *reply, const char *type, const char *bytes,
                      size_t len); /* copies */
@@ -43,7 +48,8 @@ enum step reply_file(struct reply *reply, int fd, uint64_t from, uint64_t len); 
 enum step reply_empty(struct reply *reply, uint64_t length); /* no body: HEAD, 304; length: its */
 
 /* From a reader, as MHD_create_response_from_callback has it, which gets the request;
- * MHD_SIZE_UNKNOWN where the length is not known. */
+ * MHD_SIZE_UNKNOWN where the length is not known. It is asked for REPLY_BLOCK bytes at most, or for
+ * REPLY_PIECE where there is no room for so much. */
 enum { REPLY_BLOCK = 128 * 1024, REPLY_PIECE = 16 * 1024 };
 enum step reply_stream(struct reply *reply, uint64_t len, MHD_ContentReaderCallback reader);
 

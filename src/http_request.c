@@ -260,7 +260,10 @@ static bool answer_to(struct request *r, unsigned admit, const struct gate_reque
         r->share = (struct share){.kind = SHARE_OWN_HOST};
         return true;
     }
-    return is_monitor(r, admit) || route(r, admit, asked, name);
+    if (!is_monitor(r, admit))
+        return route(r, admit, asked, name);
+    r->share = (struct share){.kind = SHARE_MEMBER, .host = r->visitor->from};
+    return true;
 }
 
 bool request_admit(struct request *r, enum gate_message message, unsigned admit, struct span name)

@@ -12,16 +12,17 @@
 enum { SHED_MAGIC = 0x73686564, SHED_DISCARD = 4096 };
 
 #define SHED_SENTENCE                                                                              \
-    "this node serves as many connections as its max_connections allows; try again in a second\n"
+    "this node has as many connections as its max_connections allows, or as it allows one host; "  \
+    "try again in a second\n"
 
 static const char shed_answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
                                   "Content-Type: text/plain; charset=utf-8\r\n"
-                                  "Content-Length: 90\r\n"
+                                  "Content-Length: 113\r\n"
                                   "Cache-Control: no-store\r\n"
                                   "Retry-After: 1\r\n"
                                   "Connection: close\r\n"
                                   "\r\n" SHED_SENTENCE;
-_Static_assert(sizeof(SHED_SENTENCE) - 1 == 90, "the Content-Length above");
+_Static_assert(sizeof(SHED_SENTENCE) - 1 == 113, "the Content-Length above");
 
 /* One that was told, and has not closed yet. */
 struct lingerer {

@@ -22,7 +22,7 @@
         "Heartbeats of other nodes that were let in and were news")                                \
     ROW(STAT_CONNECTIONS, "http_connections_total", "HTTP connections accepted")                   \
     ROW(STAT_CONNECTIONS_SHED, "http_connections_shed_total",                                      \
-        "HTTP connections answered with 503 because of max_connections")                           \
+        "HTTP connections answered with 503 because of max_connections, or of one host's part")    \
     ROW(STAT_CONNECTIONS_REAPED, "http_connections_reaped_total",                                  \
         "HTTP connections closed because the client was too slow")                                 \
     ROW(STAT_REQUESTS, "http_requests_total", "HTTP requests that were well formed")               \

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cache/chunk.h"
@@ -18,6 +19,8 @@
  * there.
  */
 #define SLAVE_HOST "127.0.0.7"
+
+enum { ANSWER = 2 << 20 }; /* bytes; a host has room for two */
 
 static struct site site;
 
@@ -72,7 +75,11 @@ static int start(void **state)
     script.had = 0;
     script.failed = script.full = false;
     script.joined = script.left = 0;
-    site_start(&site, &(struct site_options){.members = tier, .member_count = 2});
+    site_start(&site, &(struct site_options){.members = tier,
+                                             .member_count = 2,
+                                             .reply_memory = 8 * ANSWER,
+                                             .metrics_len = ANSWER,
+                                             .limits = {.window_ns = MONO_S(600)}});
     site_publish(&site, "paris", BALLOT_MASTER, "127.0.0.1", MONO_NEVER);
     return 0;
 }
@@ -97,15 +104,20 @@ static void write_target(const struct digest *sums, size_t count, char *out, siz
     assert_false(target.full);
 }
 
-static int ask(const struct digest *sums, size_t count)
+static int ask_as(const char *host, const struct digest *sums, size_t count)
 {
-    int fd = site_connect_from(&site, SLAVE_HOST);
+    int fd = site_connect_from(&site, host);
     char target[4096], text[5000];
 
     write_target(sums, count, target, sizeof(target));
     snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", target);
     send_text(fd, text);
     return fd;
+}
+
+static int ask(const struct digest *sums, size_t count)
+{
+    return ask_as(SLAVE_HOST, sums, count);
 }
 
 /* What came: of each that was asked for the status, and in which place it came. */
@@ -177,21 +189,33 @@ static void what_is_at_hand_comes_at_once(void **state)
         assert_int_equal(came.status[i], 200);
 }
 
-/* More than is read in advance. */
-static void large_ones_come_all_the_same(void **state)
+static void expect_each(int fd, const struct digest *sums, size_t count, unsigned status)
 {
-    struct digest sums[FRAMES_MAX];
     struct came came;
+
+    expect_frames(fd, sums, count, &came);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(came.status[i], status);
+}
+
+static void put_large_ones(struct digest sums[FRAMES_MAX])
+{
     char name[64];
 
-    (void)state;
     for (size_t i = 0; i < FRAMES_MAX; i++) {
         snprintf(name, sizeof(name), "example.com/here/%zu", i);
         put(name, FRAME_CONTENT_MAX - i, &sums[i]);
     }
-    expect_frames(ask(sums, FRAMES_MAX), sums, FRAMES_MAX, &came);
-    for (size_t i = 0; i < FRAMES_MAX; i++)
-        assert_int_equal(came.status[i], 200);
+}
+
+/* More than is read in advance. */
+static void large_ones_come_all_the_same(void **state)
+{
+    struct digest sums[FRAMES_MAX];
+
+    (void)state;
+    put_large_ones(sums);
+    expect_each(ask(sums, FRAMES_MAX), sums, FRAMES_MAX, 200);
 }
 
 static void each_is_answered_for_itself(void **state)
@@ -335,6 +359,83 @@ static void the_list_of_what_is_kept_beside_the_newest_is_not_fetched(void **sta
     assert_int_equal(count_of(&script.joined), 0);
 }
 
+/* Answers of ours that nobody reads take all the room that this host has. */
+static void take_room(int fds[2])
+{
+    char first;
+
+    for (size_t i = 0; i < 2; i++) {
+        fds[i] = site_connect_narrow(&site, SLAVE_HOST);
+        send_text(fds[i], "GET /.pond/metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+        assert_int_equal(recv(fds[i], &first, 1, MSG_PEEK), 1);
+    }
+}
+
+static void until_empty(void)
+{
+    struct http_figures figures;
+
+    do {
+        usleep(1000);
+        http_figures(site.http, &figures);
+    } while (figures.connections > 0);
+}
+
+static void what_has_no_room_is_asked_for_alone(void **state)
+{
+    struct digest sums[2];
+    int fds[2];
+
+    (void)state;
+    put("example.com/here", 10, &sums[0]);
+    adopt(1000, &sums[1]);
+    let_in(1000, false);
+    take_room(fds);
+    expect_each(ask(sums, 2), sums, 2, 503);
+    expect_each(ask_as("127.0.0.8", sums, 2), sums, 2, 200);
+    for (size_t i = 0; i < 2; i++)
+        close(fds[i]);
+    until_empty();
+    expect_each(ask(sums, 2), sums, 2, 200);
+}
+
+/* What does not fit beside the rest goes out after it. */
+static void a_batch_goes_through_less_room_than_it_needs(void **state)
+{
+    struct digest sums[FRAMES_MAX];
+
+    (void)state;
+    put_large_ones(sums);
+    site_stop(&site, 0);
+    site.options.reply_memory = 10 * FRAME_CONTENT_MAX; /* of which the host has a quarter */
+    site_start(&site, NULL);
+    site_publish(&site, "paris", BALLOT_MASTER, "127.0.0.1", MONO_NEVER);
+    expect_each(ask(sums, FRAMES_MAX), sums, FRAMES_MAX, 200);
+}
+
+/* One object goes out in smaller pieces. */
+static void a_stream_needs_no_room(void **state)
+{
+    enum { SIZE = sizeof(script.bytes) };
+    struct digest sum;
+    struct answer a;
+    char name[64];
+    int fds[2];
+
+    (void)state;
+    adopt(SIZE, &sum);
+    let_in(SIZE, false);
+    take_room(fds);
+    snprintf(name, sizeof(name), "/example.com/far/%d", SIZE);
+    ask_from(&site, SLAVE_HOST, "GET", name, "", &a);
+    expect(&a, 200, NULL);
+    assert_int_equal(a.len, SIZE);
+    assert_memory_equal(a.body, script.bytes, SIZE);
+    answer_free(&a);
+    for (size_t i = 0; i < 2; i++)
+        close(fds[i]);
+}
+
 static void a_client_that_vanishes_is_noticed(void **state)
 {
     struct digest sums[2];
@@ -393,6 +494,9 @@ int main(void)
         TEST(nothing_is_fetched_for_who_wants_the_cached_only),
         TEST(what_is_kept_beside_the_newest_is_not_fetched),
         TEST(the_list_of_what_is_kept_beside_the_newest_is_not_fetched),
+        TEST(what_has_no_room_is_asked_for_alone),
+        TEST(a_batch_goes_through_less_room_than_it_needs),
+        TEST(a_stream_needs_no_room),
         TEST(a_client_that_vanishes_is_noticed),
         TEST(a_list_that_is_none_is_refused),
     };

@@ -239,7 +239,7 @@ static void too_many_readers_are_told_to_come_later(void **state)
 /* Its answer waited for us once: from then on it waits for the client again. */
 static void a_reader_that_stops_reading_is_cut_off(void **state)
 {
-    int fd = site_connect_narrow(&site);
+    int fd = site_connect_narrow(&site, "127.0.0.1");
     struct answer a;
     mono_t since;
 

@@ -339,7 +339,7 @@ static void answers_that_nobody_reads_fill_no_memory(void **state)
     site_stop(&site, 0);
     site_start(&site,
                &(struct site_options){.reply_memory = ANSWER + ANSWER / 2, .metrics_len = ANSWER});
-    fd = site_connect_narrow(&site);
+    fd = site_connect_narrow(&site, "127.0.0.1");
     send_text(fd, get);
     assert_int_equal(recv(fd, &first, 1, MSG_PEEK), 1); /* it is under way */
     ask_tcp(&site, "GET", "/.pond/metrics", "", &a);

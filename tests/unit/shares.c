@@ -121,15 +121,6 @@ static void a_few_are_always_allowed(void **state)
     assert_false(shares_allow(&taken, SHARE_MEMBER));
 }
 
-static void readers_are_bounded(void **state)
-{
-    (void)state;
-    assert_true(shares_allow_reader(SHARES_READERS_MAX - SHARES_READERS_OWN - 1, SHARE_MEMBER));
-    assert_false(shares_allow_reader(SHARES_READERS_MAX - SHARES_READERS_OWN, SHARE_MEMBER));
-    assert_true(shares_allow_reader(SHARES_READERS_MAX - 1, SHARE_OWN_HOST));
-    assert_false(shares_allow_reader(SHARES_READERS_MAX, SHARE_OWN_HOST));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,7 +130,6 @@ int main(void)
         cmocka_unit_test_setup(the_own_host_has_places_that_nobody_else_gets, empty),
         cmocka_unit_test_setup(the_filler_has_its_own_count, empty),
         cmocka_unit_test_setup(a_few_are_always_allowed, empty),
-        cmocka_unit_test_setup(readers_are_bounded, empty),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,20 +258,8 @@ int site_connect(const struct site *site)
     return connected(socket(AF_INET, SOCK_STREAM, 0), &to.any, len);
 }
 
-int site_connect_narrow(const struct site *site)
+static int connected_from(const struct site *site, const char *host, int fd)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0), segment = 536, room = 4096;
-    union sockaddr_any to;
-    socklen_t len = address_to_socket(&site->address, &to);
-
-    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment)), 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
-    return connected(fd, &to.any, len);
-}
-
-int site_connect_from(const struct site *site, const char *host)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
     union sockaddr_any to, from;
     struct address own;
     socklen_t len;
@@ -282,6 +270,20 @@ int site_connect_from(const struct site *site, const char *host)
         fail_msg("%s: %s", host, strerror(errno));
     len = address_to_socket(&site->address, &to);
     return connected(fd, &to.any, len);
+}
+
+int site_connect_from(const struct site *site, const char *host)
+{
+    return connected_from(site, host, socket(AF_INET, SOCK_STREAM, 0));
+}
+
+int site_connect_narrow(const struct site *site, const char *host)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0), segment = 536, room = 4096;
+
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment)), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
+    return connected_from(site, host, fd);
 }
 
 int site_control(const struct site *site)

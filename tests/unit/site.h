@@ -75,8 +75,10 @@ void site_publish(struct site *site, const char *tier, enum ballot_role role, co
 int site_connect(const struct site *site); /* over TCP */
 int site_control(const struct site *site); /* over the control socket */
 
-/* Over TCP, with so little room on the way that what is not read is soon felt. */
-int site_connect_narrow(const struct site *site);
+int site_connect_from(const struct site *site, const char *host); /* from 127.x.x.x */
+
+/* The same, with so little room on the way that what is not read is soon felt. */
+int site_connect_narrow(const struct site *site, const char *host);
 
 struct answer {
     unsigned status; /* 0: the connection ended, or was silent for 10 s, before a whole head */
@@ -101,7 +103,6 @@ void expect_header(const struct answer *a, const char *name, const char *value);
 const char *answer_header(const struct answer *answer, const char *name);
 bool is_closed(int fd); /* does the other end close within 10 s, having sent nothing more? */
 
-int site_connect_from(const struct site *site, const char *host); /* from 127.x.x.x */
 void ask_from(const struct site *site, const char *host, const char *method, const char *target,
               const char *headers, struct answer *answer);
 
