@@ -427,6 +427,7 @@ struct http *http_new(const struct http_options *options)
     MUST(pthread_mutex_init(&http->guests_lock, NULL) == 0);
     http->events = events_new();
     http->chores = chores_new(http);
+    http->ranges = ranges_new(http);
     http->reaper = start_reaper(http);
     want_descriptors(options->max_connections);
     http->daemon = start_without_signals(http);
@@ -512,12 +513,14 @@ void http_free(struct http *http)
     if (http->acceptor)
         acceptor_stop(http->acceptor);
     chores_stop(http->chores);
+    ranges_stop(http->ranges);
     if (http->daemon)
         stop_daemon(http);
     if (http->acceptor)
         acceptor_free(http->acceptor);
     reaper_free(http->reaper);
     chores_free(http->chores);
+    ranges_free(http->ranges);
     events_free(http->events);
     MUST(portions_taken(http->replies) == 0);
     portions_free(http->replies);

@@ -12,7 +12,8 @@
  * /.pond/catalogue?store=ID&since=SEQUENCE. Who does not compares by digests of ranges of names,
  * /.pond/ranges?from=NAME&to=NAME&parts=N, a line of count, digest and first name each, and asks
  * for what is in those that differ: /.pond/catalogue?from=NAME&to=NAME. An empty `from` or `to` is
- * the beginning or the end of all. With digest=, its own head's, nothing is sent to who knows all.
+ * the beginning or the end of all (http_ranges.c). With digest=, its own head's, nothing is sent to
+ * who knows all.
  *
  * Each answer begins where the head stood before it was made, and tells that as Pond-Last: what
  * changes meanwhile has a sequence behind it, and is asked for next time. Pond-Touch is
@@ -20,7 +21,7 @@
  * this catalogue. It shows its own to nobody but those who follow it before: what was removed would
  * come back.
  */
-enum { CATALOGUE_PAGE = 256 * 1024, RANGES_MOST = 256, RANGE_LINE = NAME_SIZE + 96 };
+enum { CATALOGUE_PAGE = 256 * 1024 };
 
 static const char text_body[] = "text/plain; charset=utf-8";
 
@@ -58,8 +59,7 @@ static void add_position(struct reply *reply, const struct store_head *head, uin
     reply_add(reply, "Pond-Touch", times);
 }
 
-/* Does the asker know all that we know? digest= is its own catalogue's. */
-static bool is_same_catalogue(const struct request *r, const struct store_head *head)
+bool catalogue_is_same(const struct request *r, const struct store_head *head)
 {
     char hex[DIGEST_HEX_SIZE];
     struct digest digest;
@@ -68,8 +68,8 @@ static bool is_same_catalogue(const struct request *r, const struct store_head *
            digest_same(&digest, &head->digest);
 }
 
-static enum step send_page(struct request *r, const struct store_head *head,
-                           enum store_status status, struct text *page, uint64_t last, bool more)
+enum step catalogue_send(struct request *r, const struct store_head *head, enum store_status status,
+                         struct text *page, uint64_t last, bool more)
 {
     struct reply reply;
 
@@ -82,8 +82,7 @@ static enum step send_page(struct request *r, const struct store_head *head,
     return reply_memory(&reply, text_body, page->at, page->len);
 }
 
-/* False: it was answered. */
-static bool may_show(struct request *r, enum step *step)
+bool catalogue_may_show(struct request *r, enum step *step)
 {
     struct store_touch touch;
 
@@ -96,7 +95,7 @@ static bool may_show(struct request *r, enum step *step)
     return false;
 }
 
-static struct text new_page(size_t size)
+struct text catalogue_page(size_t size)
 {
     char *memory = malloc(size);
 
@@ -114,21 +113,15 @@ static enum step send_changes(struct request *r, const struct store_head *head)
 
     if (!store_arg(r, &store_id) || !request_arg_u64(r, "since", &since))
         return reply_refuse(r, 400, "store= is 16 hexadecimal digits, and since= is a number");
-    page = new_page(CATALOGUE_PAGE);
-    if (!is_same_catalogue(r, head))
+    page = catalogue_page(CATALOGUE_PAGE);
+    if (!catalogue_is_same(r, head))
         status = store_changes(store, store_id == head->store_id ? since : 0, &page, &last, &more);
-    return send_page(r, head, status, &page, last, more);
+    return catalogue_send(r, head, status, &page, last, more);
 }
 
 /* ---- by names -------------------------------------------------------------------------------- */
 
-struct bounds {
-    char from[NAME_SIZE];
-    char to[NAME_SIZE];
-};
-
-/* False: it was answered. */
-static bool bounds_args(struct request *r, struct bounds *bounds, enum step *step)
+bool catalogue_bounds(struct request *r, struct bounds *bounds, enum step *step)
 {
     if (request_arg(r, "from", bounds->from, sizeof(bounds->from)) &&
         request_arg(r, "to", bounds->to, sizeof(bounds->to)))
@@ -145,12 +138,12 @@ static enum step send_names(struct request *r, const struct store_head *head)
     enum store_status status;
     enum step step;
 
-    if (!bounds_args(r, &bounds, &step))
+    if (!catalogue_bounds(r, &bounds, &step))
         return step;
-    page = new_page(CATALOGUE_PAGE);
+    page = catalogue_page(CATALOGUE_PAGE);
     status = store_range_page(r->http->options.world.store, span_of(bounds.from),
                               span_of(bounds.to), &page, next);
-    return send_page(r, head, status, &page, head->sequence, *next != '\0');
+    return catalogue_send(r, head, status, &page, head->sequence, *next != '\0');
 }
 
 enum step catalogue_step(struct request *r)
@@ -158,40 +151,8 @@ enum step catalogue_step(struct request *r)
     struct store_head head;
     enum step step;
 
-    if (!may_show(r, &step))
+    if (!catalogue_may_show(r, &step))
         return step;
     store_head(r->http->options.world.store, &head);
     return request_has_arg(r, "from") ? send_names(r, &head) : send_changes(r, &head);
-}
-
-static void add_range(void *arg, const struct store_range *range)
-{
-    struct text *page = arg;
-    char hex[DIGEST_HEX_SIZE];
-
-    text_printf(page, "%" PRIu64 " %s ", range->count, digest_hex(&range->digest, hex));
-    text_add(page, range->first.at, range->first.len);
-    text_putc(page, '\n');
-}
-
-enum step ranges_step(struct request *r)
-{
-    struct store *store = r->http->options.world.store;
-    enum store_status status = STORE_OK;
-    struct bounds bounds;
-    struct store_head head;
-    struct text page;
-    uint64_t parts;
-    enum step step;
-
-    if (!may_show(r, &step) || !bounds_args(r, &bounds, &step))
-        return step;
-    if (!request_arg_u64(r, "parts", &parts) || parts == 0 || parts > RANGES_MOST)
-        return reply_refuse(r, 400, "parts= is a number from 1 to 256");
-    page = new_page(parts * RANGE_LINE);
-    store_head(store, &head);
-    if (!is_same_catalogue(r, &head))
-        status =
-            store_ranges(store, span_of(bounds.from), span_of(bounds.to), parts, add_range, &page);
-    return send_page(r, &head, status, &page, head.sequence, false);
 }

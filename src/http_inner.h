@@ -54,6 +54,7 @@ struct http {
     struct reaper *reaper;
     struct events *events;
     struct chores *chores;
+    struct ranges *ranges;
     pthread_key_t seal_key; /* each worker's own seal */
     char *node;
     char *domain;
@@ -217,11 +218,37 @@ enum step whohas_step(struct request *r);   /* /.pond/whohas?name= */
 #define HTTP_WHOHAS "/.pond/whohas/"
 enum step whohas_of_others_step(struct request *r); /* /.pond/whohas/...?within= */
 enum step catalogue_step(struct request *r);        /* /.pond/catalogue */
-enum step ranges_step(struct request *r);           /* /.pond/ranges */
 enum step events_step(struct request *r);           /* /.pond/events */
 enum step verify_step(struct request *r);           /* /.pond/verify */
 enum step rebuild_step(struct request *r);          /* /.pond/rebuild */
 enum step reload_step(struct request *r);           /* /.pond/reload */
+
+/* ---- http_catalogue.c, for http_ranges.c too ------------------------------------------------- */
+
+struct bounds {
+    char from[NAME_SIZE];
+    char to[NAME_SIZE];
+};
+
+/* May the asker see it, and does it ask for names? False: it was answered, by *step. */
+bool catalogue_may_show(struct request *r, enum step *step);
+bool catalogue_bounds(struct request *r, struct bounds *bounds, enum step *step);
+
+/* Does the asker know all that we know? digest= is its own catalogue's. */
+bool catalogue_is_same(const struct request *r, const struct store_head *head);
+
+/* The page is sent, and freed: so much room. Or the store's refusal is. */
+struct text catalogue_page(size_t size);
+enum step catalogue_send(struct request *r, const struct store_head *head, enum store_status status,
+                         struct text *page, uint64_t last, bool more);
+
+struct ranges *ranges_new(struct http *http);
+void ranges_stop(struct ranges *ranges);  /* nothing new is begun */
+void ranges_free(struct ranges *ranges);  /* when no request is left */
+enum step ranges_step(struct request *r); /* /.pond/ranges */
+
+/* ---- what takes long --------------------------------------------------------------------------
+ */
 
 struct events *events_new(void);
 void events_end(struct events *events); /* of all listeners; nobody is let in any more */

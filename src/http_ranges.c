@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: ISC */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/must.h"
+#include "src/clock.h"
+#include "src/http_reply.h"
+#include "src/workers.h"
+
+/*
+ * The digests of ranges of names, /.pond/ranges: see http_catalogue.c. Each takes a walk over all
+ * that lies in the range, a second for a million names. So it is done on a thread of its own, one
+ * after the other; who asks for what is under way waits with who asked first, and what was made is
+ * kept while the catalogue stays as it is. A host has few of them, so that the others' turn comes.
+ *
+ * What was made before a change serves nobody who asks for a part: he may have been told of a later
+ * head already, and would miss what changed between. For the whole it serves twice as long as it
+ * took, so that who had to be told to ask again finds it: that is asked for first, and what changed
+ * since then is asked for in the end.
+ */
+enum {
+    RANGES_MAGIC = 0x726e6773,
+    WAITER_MAGIC = 0x77616974,
+    RANGES_PARTS_MAX = 256,
+    RANGES_LINE = NAME_SIZE + 96,
+    RANGES_KEPT_MAX = 64, /* under way, and made */
+    RANGES_HOST_MAX = 4,  /* of these, begun for one host, */
+    RANGES_HOST_BUSY = 2  /* and of these, not over */
+};
+
+struct waiter;
+
+/* One walk and what it brought. Guarded by ranges.lock; the page is the thread's until it is over.
+ */
+struct walk {
+    unsigned magic;
+    struct ranges *ranges;
+    struct task task;
+    struct bounds bounds;
+    uint64_t parts;
+    struct share share; /* for whom it was begun */
+    struct waiter *waiting;
+    bool begun;
+    bool over;
+    mono_t asked, ended;
+    struct store_head head; /* before it was begun */
+    enum store_status status;
+    struct text page;
+    struct walk *next;
+};
+
+/* A request that waits for one, or is about to read it. */
+struct waiter {
+    unsigned magic;
+    struct walk *walk;
+    struct request *request;
+    struct waiter *next, **link;
+};
+
+struct ranges {
+    struct store *store;
+    struct workers *workers;
+    pthread_mutex_t lock; /* guards the rest */
+    bool stopping;
+    size_t count;
+    struct walk *first; /* the newest one */
+};
+
+struct ranges *ranges_new(struct http *http)
+{
+    struct ranges *ranges = calloc(1, sizeof(*ranges));
+
+    MUST(ranges != NULL);
+    ranges->store = http->options.world.store;
+    ranges->workers = workers_new(1);
+    MUST(pthread_mutex_init(&ranges->lock, NULL) == 0);
+    return ranges;
+}
+
+static void drop(struct ranges *ranges, struct walk **place)
+{
+    struct walk *walk = *place;
+
+    MUST_BE(walk, RANGES_MAGIC);
+    MUST(walk->over && !walk->waiting);
+    *place = walk->next;
+    ranges->count--;
+    walk->magic = 0;
+    free(walk->page.at);
+    free(walk);
+}
+
+void ranges_stop(struct ranges *ranges)
+{
+    pthread_mutex_lock(&ranges->lock);
+    ranges->stopping = true;
+    pthread_mutex_unlock(&ranges->lock);
+}
+
+void ranges_free(struct ranges *ranges)
+{
+    workers_free(ranges->workers);
+    while (ranges->first)
+        drop(ranges, &ranges->first);
+    pthread_mutex_destroy(&ranges->lock);
+    free(ranges);
+}
+
+/* ---- on its thread --------------------------------------------------------------------------- */
+
+static void add_range(void *arg, const struct store_range *range)
+{
+    struct text *page = arg;
+    char hex[DIGEST_HEX_SIZE];
+
+    text_printf(page, "%" PRIu64 " %s ", range->count, digest_hex(&range->digest, hex));
+    text_add(page, range->first.at, range->first.len);
+    text_putc(page, '\n');
+}
+
+/* False: nobody waits for it any more. */
+static bool begin(struct walk *walk)
+{
+    struct ranges *ranges = walk->ranges;
+    bool wanted;
+
+    pthread_mutex_lock(&ranges->lock);
+    wanted = walk->waiting && !ranges->stopping;
+    walk->begun = true;
+    if (wanted)
+        store_head(ranges->store, &walk->head);
+    pthread_mutex_unlock(&ranges->lock);
+    return wanted;
+}
+
+static void end(struct walk *walk, enum store_status status)
+{
+    struct ranges *ranges = walk->ranges;
+
+    pthread_mutex_lock(&ranges->lock);
+    walk->status = status;
+    walk->ended = clock_mono();
+    walk->over = true;
+    for (struct waiter *waiter = walk->waiting; waiter; waiter = waiter->next)
+        request_wake(waiter->request);
+    pthread_mutex_unlock(&ranges->lock);
+}
+
+static void work(struct task *task)
+{
+    struct walk *walk = TASK_OWNER(task, struct walk, task);
+    enum store_status status = STORE_STOPPED;
+    size_t size = walk->parts * RANGES_LINE;
+
+    MUST_BE(walk, RANGES_MAGIC);
+    if (begin(walk)) {
+        walk->page = text_over(malloc(size), size);
+        MUST(walk->page.at != NULL);
+        status = store_ranges(walk->ranges->store, span_of(walk->bounds.from),
+                              span_of(walk->bounds.to), walk->parts, add_range, &walk->page);
+        walk->page.at = realloc(walk->page.at, walk->page.len + 1); /* it may be kept for long */
+        MUST(walk->page.at != NULL);
+    }
+    end(walk, status);
+}
+
+/* ---- which one: with the lock held ----------------------------------------------------------- */
+
+static bool is_for_same_host(const struct share *a, const struct share *b)
+{
+    const struct address *one = share_host(a), *other = share_host(b);
+
+    return one && other ? address_same_host(one, other) : one == other;
+}
+
+static bool is_of(const struct walk *walk, const struct bounds *bounds, uint64_t parts)
+{
+    return walk->parts == parts && strcmp(walk->bounds.from, bounds->from) == 0 &&
+           strcmp(walk->bounds.to, bounds->to) == 0;
+}
+
+/* Is it, or will it be, new enough? */
+static bool is_new(const struct walk *walk, const struct store_head *now)
+{
+    bool whole = !*walk->bounds.from && !*walk->bounds.to;
+
+    if (!walk->begun)
+        return true;
+    if (walk->head.store_id != now->store_id || (walk->over && walk->status != STORE_OK))
+        return false;
+    return digest_same(&walk->head.digest, &now->digest) ||
+           (whole && (!walk->over || mono_between(walk->ended, clock_mono()) <
+                                         2 * mono_between(walk->asked, walk->ended)));
+}
+
+/* Drops the oldest one that nobody needs: of the host, or of all (NULL). */
+static bool make_room(struct ranges *ranges, const struct share *share)
+{
+    struct walk **found = NULL;
+
+    for (struct walk **place = &ranges->first; *place; place = &(*place)->next) {
+        if ((*place)->over && !(*place)->waiting &&
+            (!share || is_for_same_host(&(*place)->share, share)))
+            found = place;
+    }
+    if (found)
+        drop(ranges, found);
+    return found != NULL;
+}
+
+static bool has_room(struct ranges *ranges, const struct share *share)
+{
+    size_t of_host = 0, busy = 0;
+
+    for (const struct walk *walk = ranges->first; walk; walk = walk->next) {
+        if (is_for_same_host(&walk->share, share)) {
+            of_host++;
+            busy += !walk->over;
+        }
+    }
+    if (busy >= RANGES_HOST_BUSY)
+        return false;
+    if (of_host >= RANGES_HOST_MAX)
+        return make_room(ranges, share);
+    return ranges->count < RANGES_KEPT_MAX || make_room(ranges, NULL);
+}
+
+/* NULL: there is no room for one more. */
+static struct walk *walk_new(struct ranges *ranges, const struct request *r,
+                             const struct bounds *bounds, uint64_t parts)
+{
+    struct walk *walk;
+
+    if (ranges->stopping || !has_room(ranges, &r->share))
+        return NULL;
+    walk = calloc(1, sizeof(*walk));
+    MUST(walk != NULL);
+    walk->magic = RANGES_MAGIC;
+    walk->ranges = ranges;
+    walk->task.work = work;
+    walk->bounds = *bounds;
+    walk->parts = parts;
+    walk->share = r->share;
+    walk->asked = clock_mono();
+    walk->next = ranges->first;
+    ranges->first = walk;
+    ranges->count++;
+    workers_post(ranges->workers, &walk->task);
+    return walk;
+}
+
+static struct waiter *wait_for(struct walk *walk, struct request *r)
+{
+    struct waiter *waiter = calloc(1, sizeof(*waiter));
+
+    MUST(waiter != NULL);
+    *waiter = (struct waiter){WAITER_MAGIC, walk, r, walk->waiting, &walk->waiting};
+    if (waiter->next)
+        waiter->next->link = &waiter->next;
+    walk->waiting = waiter;
+    return waiter;
+}
+
+/* ---- the request: on its worker -------------------------------------------------------------- */
+
+static void leave(void *work)
+{
+    struct waiter *waiter = work;
+    struct ranges *ranges = waiter->walk->ranges;
+
+    MUST_BE(waiter, WAITER_MAGIC);
+    pthread_mutex_lock(&ranges->lock);
+    *waiter->link = waiter->next;
+    if (waiter->next)
+        waiter->next->link = waiter->link;
+    pthread_mutex_unlock(&ranges->lock);
+    waiter->magic = 0;
+    free(waiter);
+}
+
+static struct waiter *enter(struct request *r, const struct bounds *bounds, uint64_t parts,
+                            const struct store_head *now)
+{
+    struct ranges *ranges = r->http->ranges;
+    struct waiter *waiter = NULL;
+    struct walk *walk;
+
+    pthread_mutex_lock(&ranges->lock);
+    walk = ranges->first;
+    while (walk && !(is_of(walk, bounds, parts) && is_new(walk, now)))
+        walk = walk->next;
+    if (!walk)
+        walk = walk_new(ranges, r, bounds, parts);
+    if (walk)
+        waiter = wait_for(walk, r);
+    pthread_mutex_unlock(&ranges->lock);
+    return waiter;
+}
+
+/* What is over does not change any more. */
+static enum step send_walk(struct request *r, const struct walk *walk)
+{
+    struct text page = catalogue_page(walk->page.len + 1);
+
+    if (walk->status == STORE_OK)
+        text_add(&page, walk->page.at, walk->page.len);
+    return catalogue_send(r, &walk->head, walk->status, &page, walk->head.sequence, false);
+}
+
+static enum step await(struct request *r, const struct waiter *waiter)
+{
+    bool over;
+
+    MUST_BE(waiter, WAITER_MAGIC);
+    pthread_mutex_lock(&r->http->ranges->lock);
+    over = waiter->walk->over;
+    pthread_mutex_unlock(&r->http->ranges->lock);
+    if (over)
+        return send_walk(r, waiter->walk);
+    if (!request_is_late(r))
+        return STEP_WAIT;
+    return reply_refuse(r, 503, "this node's catalogue is still being looked through");
+}
+
+enum step ranges_step(struct request *r)
+{
+    struct bounds bounds;
+    struct store_head head;
+    uint64_t parts;
+    enum step step;
+
+    if (r->work)
+        return await(r, r->work);
+    if (!catalogue_may_show(r, &step) || !catalogue_bounds(r, &bounds, &step))
+        return step;
+    if (!request_arg_u64(r, "parts", &parts) || parts == 0 || parts > RANGES_PARTS_MAX)
+        return reply_refuse(r, 400, "parts= is a number from 1 to 256");
+    store_head(r->http->options.world.store, &head);
+    if (catalogue_is_same(r, &head)) {
+        struct text page = catalogue_page(1);
+        return catalogue_send(r, &head, STORE_OK, &page, head.sequence, false);
+    }
+    r->work = enter(r, &bounds, parts, &head);
+    if (!r->work)
+        return reply_refuse(
+            r, 503, "this node looks through its catalogue for as many as it can at a time");
+    r->work_end = leave;
+    request_answer_soon(r);
+    return await(r, r->work);
+}
