@@ -32,22 +32,18 @@ static void over(struct flight *flight, enum flight_action_kind how, struct flig
     flight_add(out, how);
 }
 
-static void ask_list(struct flight *flight, mono_t now, struct flight_actions *out)
+static void ask_list(struct flight *flight, struct flight_actions *out)
 {
     flight->state = FLIGHT_LISTING;
-    flight->asked = now;
-    flight->cut = false;
     flight_add(out, FLIGHT_ASK_LIST)->source = flight->sources[flight->source].http;
 }
 
-static void ask_run(struct flight *flight, mono_t now, struct flight_actions *out)
+static void ask_run(struct flight *flight, struct flight_actions *out)
 {
     struct flight_action *action = flight_add(out, FLIGHT_ASK_RUN);
 
     flight_plan_run(flight);
     flight->state = FLIGHT_RUNNING;
-    flight->asked = now;
-    flight->cut = false;
     action->source = flight->sources[flight->source].http;
     action->first = flight->first;
     action->last = flight->last;
@@ -134,9 +130,9 @@ static void go_on(struct flight *flight, const struct flight_event *event,
     else if (!flight_pick_source(flight, event->now))
         without_source(flight, event, out);
     else if (!flight->has_list)
-        ask_list(flight, event->now, out);
+        ask_list(flight, out);
     else
-        ask_run(flight, event->now, out);
+        ask_run(flight, out);
 }
 
 /* The rest is over: a busy source is asked again, or sources are asked for. */
@@ -156,11 +152,6 @@ static void wake(struct flight *flight, const struct flight_event *event,
         else
             seek(flight, event->now, out);
     }
-}
-
-static bool is_asking(const struct flight *flight)
-{
-    return flight->state == FLIGHT_LISTING || flight->state == FLIGHT_RUNNING;
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -186,8 +177,11 @@ static void on_listed(struct flight *flight, const struct flight_event *event,
     go_on(flight, event, out);
 }
 
-static void cut(struct flight *flight, struct flight_actions *out)
+static void cut_if_worth_it(struct flight *flight, struct flight_actions *out)
 {
+    flight_forget_filled(flight);
+    if (!flight_worth_cutting(flight))
+        return;
     flight->cut = true;
     flight_add(out, FLIGHT_CUT);
 }
@@ -200,9 +194,7 @@ static void on_chunk(struct flight *flight, const struct flight_event *event,
     flight_have(flight, event->chunk);
     flight->next++;
     progress(flight);
-    flight_forget_filled(flight);
-    if (flight_worth_cutting(flight))
-        cut(flight, out);
+    cut_if_worth_it(flight, out);
 }
 
 static void on_wanted(struct flight *flight, const struct flight_event *event,
@@ -223,11 +215,8 @@ static void on_sources(struct flight *flight, const struct flight_event *event,
     for (size_t i = 0; i < event->source_count; i++)
         flight_take_source(flight, &event->sources[i]);
     flight->awaited = event->awaited;
-    if (flight->state != FLIGHT_SEEKING && flight->state != FLIGHT_RESTING) {
-        if (is_asking(flight) && !flight->cut && flight_waits_in_vain(flight, event->now))
-            cut(flight, out);
+    if (flight->state != FLIGHT_SEEKING && flight->state != FLIGHT_RESTING)
         return;
-    }
     if (event->superseded && (in_vain || !flight_pick_source(flight, event->now)))
         over(flight, FLIGHT_GIVE_UP, out);
     else if (flight->state == FLIGHT_SEEKING || flight_pick_source(flight, event->now))
@@ -237,7 +226,7 @@ static void on_sources(struct flight *flight, const struct flight_event *event,
 static void on_ended(struct flight *flight, const struct flight_event *event,
                      struct flight_actions *out)
 {
-    MUST(is_asking(flight));
+    MUST(flight->state == FLIGHT_LISTING || flight->state == FLIGHT_RUNNING);
     if (flight->state == FLIGHT_RUNNING)
         flight->turns++;
     flight->state = FLIGHT_RESTING;
@@ -301,7 +290,9 @@ void flight_init(struct flight *flight, uint64_t size, uint64_t chunk_size)
 
 const struct address *flight_source_now(const struct flight *flight)
 {
-    return is_asking(flight) ? &flight->sources[flight->source].http : NULL;
+    if (flight->state != FLIGHT_LISTING && flight->state != FLIGHT_RUNNING)
+        return NULL;
+    return &flight->sources[flight->source].http;
 }
 
 struct address flight_source_last(const struct flight *flight)

@@ -32,10 +32,8 @@
  *    takes to come round again.
  *  - It stays with a source that delivers. A source that fails is left for the next one, and where
  *    it is named anew, asked after those that have cost less time; one that says "later" again and
- *    again is no better. One that sends what is wrong is not asked again. What is had is never
- * asked for again.
- *  - One that has brought nothing for FLIGHT_VAIN_NS (it may wait itself for what we could have
- *    elsewhere) is left when holders are named, and one of them is as good.
+ *    again is no better. One that sends what is wrong is not asked again.
+ *  - What is had is never asked for again.
  *  - Without a source it asks for some (FLIGHT_NEED). Without readers it ends when there are none;
  *    with readers it asks again, ever less often, until FLIGHT_PATIENCE_NS have brought nothing, or
  *    a newer version took the place of this one. Where somebody is awaited who would serve it (a
@@ -65,7 +63,6 @@ enum {
 #define FLIGHT_PATIENCE_NS MONO_S(15)
 #define FLIGHT_AWAIT_NS MONO_S(60)
 #define FLIGHT_NEED_NS MONO_S(5) /* an unanswered FLIGHT_NEED counts as "none" */
-#define FLIGHT_VAIN_NS MONO_S(1)
 #define FLIGHT_LOOK_NS                                                                             \
     MONO_S(1) /* passing on, while all have what they want: are there readers?                     \
                */
@@ -141,8 +138,7 @@ struct flight_event {
 enum flight_action_kind {
     FLIGHT_ASK_LIST, /* source: GET the chunk list of it; ends with LISTED or ENDED */
     FLIGHT_ASK_RUN,  /* source, first, last: GET those chunks; CHUNK for each, then ENDED */
-    FLIGHT_CUT,      /* end the request that is under way early; ENDED comes all the same, or LISTED
-                        where the list was there already */
+    FLIGHT_CUT,      /* end the request that is under way early; ENDED comes all the same */
     FLIGHT_LISTEN,   /* tell what readers wait for: WANTED for FLIGHT_WANTS_MAX places at most, each
                         time the next ones behind those of the last time, and round and round */
     FLIGHT_NEED,     /* find holders; SOURCES is the answer */
@@ -209,8 +205,7 @@ struct flight {
     uint32_t first, next, last; /* the run; next: the chunk that is coming in */
     uint32_t turns;             /* runs since it last had no source */
     uint32_t linger;            /* chunks for which it goes on although nobody waits for them */
-    mono_t asked;               /* when the request was begun */
-    bool cut;                   /* its early end was asked for */
+    bool cut;
 
     uint32_t wants[FLIGHT_WANTS_MAX]; /* the one that waits longest first */
     size_t want_count;

@@ -27,9 +27,6 @@ void flight_forget_filled(struct flight *flight);
 /* Were all of them served, and did others have to stand back? It is so once. */
 bool flight_wants_others(struct flight *flight);
 
-/* Has the request that is under way, or has just ended, brought nothing at all? */
-bool flight_brought_nothing(const struct flight *flight);
-
 /* Sets first, next and last: where something is missing. */
 void flight_plan_run(struct flight *flight);
 
@@ -49,10 +46,6 @@ void flight_take_source(struct flight *flight, const struct address *http);
  */
 bool flight_pick_source(struct flight *flight, mono_t now);
 mono_t flight_first_busy_end(const struct flight *flight);
-
-/* A request is under way: has it brought nothing for so long that somebody else, who has not let us
- * down more often, had better be asked? */
-bool flight_waits_in_vain(const struct flight *flight, mono_t now);
 
 /* What the source that was asked proved to be: by itself, and as a request's end tells. */
 void flight_judge(struct flight *flight, enum peer_fault fault, struct flight_actions *out);

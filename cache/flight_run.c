@@ -179,11 +179,6 @@ static uint32_t run_end(const struct flight *flight)
     return flight->count - 1;
 }
 
-bool flight_brought_nothing(const struct flight *flight)
-{
-    return !flight->has_list || flight->next == flight->first;
-}
-
 void flight_plan_run(struct flight *flight)
 {
     uint32_t end;
@@ -195,4 +190,5 @@ void flight_plan_run(struct flight *flight)
     while (flight->last < end && is_missing(flight, flight->last + 1))
         flight->last++;
     flight->linger = 0;
+    flight->cut = false;
 }

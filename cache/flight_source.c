@@ -91,22 +91,6 @@ bool flight_pick_source(struct flight *flight, mono_t now)
     return true;
 }
 
-bool flight_waits_in_vain(const struct flight *flight, mono_t now)
-{
-    const struct flight_source *asked = &flight->sources[flight->source];
-    bool better = false;
-
-    if (!mono_reached(now, mono_after(flight->asked, FLIGHT_VAIN_NS)) ||
-        !flight_brought_nothing(flight))
-        return false;
-    for (size_t i = 0; i < flight->source_count; i++) {
-        const struct flight_source *source = &flight->sources[i];
-        better = better || (source != asked && source->standing == FLIGHT_SOURCE_GOOD &&
-                            let_downs(source) <= let_downs(asked));
-    }
-    return better;
-}
-
 mono_t flight_first_busy_end(const struct flight *flight)
 {
     mono_t end = MONO_NEVER;
@@ -181,8 +165,6 @@ void flight_request_ended(struct flight *flight, const struct flight_event *even
         flight_judge(flight, event->fault, out);
         break;
     case FLIGHT_OUTCOME_CUT:
-        if (flight_brought_nothing(flight)) /* it was left for somebody else */
-            source->busy++;
         break;
     }
 }

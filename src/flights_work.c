@@ -489,8 +489,7 @@ static void carry_out(struct flying *flying, const struct flight_actions *action
             ask_run(flying, action);
             break;
         case FLIGHT_CUT:
-            if (flying->busy == FLYING_ASKING) /* else it has ended, and a worker looks at it */
-                fetch_cancel(options->fetch, &flying->request);
+            fetch_cancel(options->fetch, &flying->request);
             break;
         case FLIGHT_LISTEN:
             flying_listen(flying);

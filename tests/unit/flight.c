@@ -232,47 +232,6 @@ static void who_is_busy_again_and_again_is_not_waited_for(void **state)
     expect_run(&b, 0, 1, 0, 3);
 }
 
-/* Two nodes may wait for each other's word, while a third one has it. */
-static void who_brings_nothing_is_left_for_who_says_it_has_it(void **state)
-{
-    static struct bench b;
-
-    (void)state;
-    for (int has_list = 0; has_list < 2; has_list++) {
-        open_with(&b, 4, has_list, NULL);
-        sources(&b, 1, 1);
-        b.now = mono_after(b.now, FLIGHT_VAIN_NS - 1);
-        sources(&b, 2, 1);
-        assert_int_equal(b.actions.count, 0);
-        b.now = mono_after(b.now, 1);
-        sources(&b, 1, 1); /* also where it is the other one's name that comes again */
-        expect(&b, 0, FLIGHT_CUT);
-        sources(&b, 2, 1);
-        assert_int_equal(b.actions.count, 0);
-        ended(&b, FLIGHT_OUTCOME_CUT);
-        if (has_list)
-            expect_run(&b, 0, 2, 0, 3);
-        else
-            expect(&b, 0, FLIGHT_ASK_LIST);
-        b.now = mono_after(b.now, FLIGHT_VAIN_NS);
-        sources(&b, 1, 1); /* who was left is worse */
-        assert_int_equal(b.actions.count, 0);
-    }
-}
-
-static void who_brings_something_is_not_left(void **state)
-{
-    static struct bench b;
-
-    (void)state;
-    open_with(&b, 4, true, NULL);
-    sources(&b, 1, 1);
-    chunk(&b, 0);
-    b.now = mono_after(b.now, FLIGHT_VAIN_NS);
-    sources(&b, 2, 1);
-    assert_int_equal(b.actions.count, 0);
-}
-
 static void each_fault_has_its_standing(void **state)
 {
     static const struct {
@@ -507,8 +466,6 @@ int main(void)
         cmocka_unit_test(who_is_only_busy_is_waited_for),
         cmocka_unit_test(who_comes_back_is_asked_before_who_is_busy),
         cmocka_unit_test(who_is_busy_again_and_again_is_not_waited_for),
-        cmocka_unit_test(who_brings_nothing_is_left_for_who_says_it_has_it),
-        cmocka_unit_test(who_brings_something_is_not_left),
         cmocka_unit_test(each_fault_has_its_standing),
         cmocka_unit_test(gone_is_nobodys_fault),
         cmocka_unit_test(busy_is_asked_again_when_it_said),
