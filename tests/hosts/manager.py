@@ -47,7 +47,7 @@ class Manager:
     def has_told(self, since=0, **fields):
         return any(fields.items() <= told.items() for told in self.told[since:])
 
-    def hears(self, since=0, seconds=20, **fields):
+    def hears(self, since=0, seconds=60, **fields):
         """Waits until the node has told that, after the first `since` things that it told."""
         wait_until(lambda: self.has_told(since, **fields),
                    f"{self.node.name} tells its manager {fields}; it told {self.told[-9:]}\n"
