@@ -25,8 +25,8 @@ static enum step send_stored(struct request *r, const struct digest *sha256)
     uint32_t count = 0;
 
     status = store_chunk_list_by_digest(r->http->options.world.store, sha256, &list, &count);
-    if (status == STORE_NOT_HELD && r->cached_only)
-        return reply_refuse(r, 504, store_sentence(status));
+    if (status == STORE_NOT_HELD || status == STORE_NOT_FOUND)
+        return reply_not_at_hand(r, status);
     if (status != STORE_OK)
         return reply_store(r, status);
     return send_list(r, list, count);

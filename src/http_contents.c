@@ -101,7 +101,7 @@ static void fetch_it(struct contents *c, struct one *one, const struct manifest 
 
     stat_add(STAT_MISSES, 1);
     if (!r->may_fetch || !newest) {
-        settle(one, r->cached_only ? 504 : 404, NULL);
+        settle(one, reply_not_at_hand_status(r), NULL);
         return;
     }
     one->flight =

@@ -118,6 +118,7 @@ struct request {
     unsigned relations; /* what the asker is to us; where it is not our own host */
     uint64_t epoch;     /* of the tier by which the asker is served; 0: none */
     bool cached_only;   /* it wants nothing to be fetched: only-if-cached */
+    bool circles;       /* it has come through this node already: nothing is fetched for it */
     bool is_signed;
     bool is_head;
     struct challenge_claim claim; /* where is_signed */

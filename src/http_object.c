@@ -287,11 +287,10 @@ static enum step join_flight(struct request *r, struct object *o)
 
 /* ---- which content, and whether any ---------------------------------------------------------- */
 
-/* Who wants nothing to be fetched is told that more is known than is at hand: RFC 9111, 5.2.1.7. */
 static enum step not_at_hand(struct request *r)
 {
     stat_add(STAT_MISSES, 1);
-    return reply_refuse(r, r->cached_only ? 504 : 404, store_sentence(STORE_NOT_HELD));
+    return reply_not_at_hand(r, STORE_NOT_HELD);
 }
 
 static enum step serve(struct request *r, struct object *o)
@@ -395,7 +394,7 @@ static enum step not_found(struct request *r)
         return reply_refuse(r, 503,
                             "a tier of this node has no master at the moment: whether the object "
                             "exists cannot be told");
-    return reply_store(r, STORE_NOT_FOUND);
+    return reply_not_at_hand(r, STORE_NOT_FOUND);
 }
 
 static enum step find(struct request *r, struct object *o)

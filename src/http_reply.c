@@ -356,6 +356,22 @@ enum step reply_challenge(struct request *r, bool stale, const char *sentence)
     return say(&reply, sentence);
 }
 
+unsigned reply_not_at_hand_status(const struct request *r)
+{
+    if (r->circles)
+        return 508;
+    return r->cached_only ? 504 : 404; /* RFC 9111, 5.2.1.7 */
+}
+
+enum step reply_not_at_hand(struct request *r, enum store_status status)
+{
+    if (r->circles)
+        return reply_refuse(r, 508, "the request has come through this node already");
+    if (status == STORE_NOT_HELD)
+        return reply_refuse(r, reply_not_at_hand_status(r), store_sentence(status));
+    return reply_store(r, status);
+}
+
 enum step reply_store(struct request *r, enum store_status status)
 {
     unsigned http = 500;

@@ -66,4 +66,9 @@ enum step reply_not_allowed(struct request *r, const char *allow);              
 enum step reply_challenge(struct request *r, bool stale, const char *sentence); /* 401 */
 enum step reply_store(struct request *r, enum store_status status); /* what the store refused */
 
+/* It is not at hand, or not known, and nothing is fetched or asked for it: 504 where the asker
+ * wants it so, 508 where the request has come through this node already, else as reply_store(). */
+enum step reply_not_at_hand(struct request *r, enum store_status status);
+unsigned reply_not_at_hand_status(const struct request *r); /* of what is known */
+
 #endif

@@ -299,11 +299,11 @@ bool request_admit(struct request *r, enum gate_message message, unsigned admit,
         verdict = GATE_NOT_LOCAL;
     if (verdict != GATE_PASS)
         return refuse(r, verdict, &asked, stale, name);
-    if (request_is_circle(&r->head, r->http->node)) {
-        (void)reply_refuse(r, 508, "the request has come through this node already");
+    r->circles = request_is_circle(&r->head, r->http->node);
+    if (!answer_to(r, admit, &asked, name))
         return false;
-    }
-    return answer_to(r, admit, &asked, name);
+    r->may_fetch = r->may_fetch && !r->circles;
+    return true;
 }
 
 /* ---- whose it is ----------------------------------------------------------------------------- */

@@ -147,7 +147,10 @@ def a_master_fetches(net):
     answer = gateway.curl("file", host=bottom)
     equal((answer.status, answer.body == content), (200, True), "the gateway's answer")
     contains(answer.headers["cache-status"], "fwd=miss", "its Cache-Status")
-    answer = source.curl("file", "-H", f"Via: 1.1 {source.name} (carpond)", host=middle)
+    via = ("-H", f"Via: 1.1 {source.name} (carpond)")
+    answer = source.curl("file", *via, host=middle)
+    equal(answer.status, 200, "the answer to what came through itself already, and is at hand")
+    answer = source.curl("unknown", *via, host=middle)
     equal(answer.status, 508, "the answer to what came through itself already")
 
 

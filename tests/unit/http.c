@@ -151,7 +151,7 @@ static void a_client_that_goes_away_asks_no_more(void **state)
 static void a_circle_is_broken(void **state)
 {
     (void)state;
-    get(TARGET, "Via: 1.1 x, 1.1 " SITE_NODE " (carpond)\r\n", 508, NULL);
+    get("/example.com/unknown", "Via: 1.1 x, 1.1 " SITE_NODE " (carpond)\r\n", 508, NULL);
 }
 
 /* Through the callback reader the first time, by sendfile when it has been checked. */
