@@ -184,8 +184,8 @@ struct flight_source {
     enum flight_standing standing;
     mono_t until;
     uint32_t busy;   /* in a row */
-    uint32_t failed; /* times it was silent or did not have it, since it last brought all that was
-                        asked of it */
+    uint32_t failed; /* times it cost us time for nothing, or did not have it, since it last brought
+                        all that was asked of it */
 };
 
 struct flight {

@@ -127,7 +127,7 @@ void flight_judge(struct flight *flight, enum peer_fault fault, struct flight_ac
     source->busy = 0;
     if (fault == PEER_FINE)
         source->failed = 0;
-    else if (fault == PEER_SILENT) /* the others cost no time; and who is named anew may be back */
+    else if (fault == PEER_SILENT || fault == PEER_UNREACHABLE) /* the others cost no time */
         source->failed++;
     action->source = source->http;
     action->fault = fault;

@@ -208,7 +208,7 @@ static void who_comes_back_is_asked_before_who_is_busy(void **state)
     (void)state;
     open_with(&b, 4, true, NULL);
     sources(&b, 1, 2);
-    fault(&b, PEER_UNREACHABLE);
+    fault(&b, PEER_SHORT_BODY);
     expect_run(&b, 1, 2, 0, 3);
     sources(&b, 1, 1);
     ended(&b, FLIGHT_OUTCOME_BUSY);
