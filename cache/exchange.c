@@ -286,7 +286,7 @@ static struct peer *note_sender(struct exchange *machine, const struct exchange_
     peer->ever_heard = true;
     peer->heard = machine->now;
     peer->boot = sender->boot;
-    exchange_clock_heard(peer, event);
+    exchange_clock_heard(peer, event, event->notice->sender.clock);
     memcpy(peer->node, sender->node, sizeof(peer->node));
     if (event->notice->port)
         peer->http_port = event->notice->port;

@@ -153,6 +153,7 @@ struct exchange_head {
     uint64_t store; /* 0: it has told of none yet */
     uint64_t sequence;
     struct digest digest; /* over all names and versions */
+    wall_t clock;         /* what the wall clock there said; 0: it did not tell */
 };
 
 struct exchange_event {

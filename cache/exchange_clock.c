@@ -25,10 +25,9 @@ void exchange_clock_tick(struct exchange *machine, const struct exchange_event *
     machine->wall = event->wall;
 }
 
-void exchange_clock_heard(struct peer *peer, const struct exchange_event *event)
+void exchange_clock_heard(struct peer *peer, const struct exchange_event *event, wall_t clock)
 {
-    wall_t clock = event->notice->sender.clock;
-
+    peer->clock_heard = event->now;
     peer->clock_known = clock.ms > 0;
     peer->clock_ahead_ms = peer->clock_known ? clock.ms - event->wall.ms : 0;
 }
@@ -68,7 +67,7 @@ struct exchange_clock exchange_clock(const struct exchange *machine, mono_t now)
     MUST_BE(machine, EXCHANGE_MAGIC);
     for (size_t i = 0; i < machine->peers.count; i++) {
         const struct peer *peer = &machine->peers.list[i];
-        if (peer->clock_known && mono_between(peer->heard, now) < EXCHANGE_CLOCK_HEARD_NS)
+        if (peer->clock_known && mono_between(peer->clock_heard, now) < EXCHANGE_CLOCK_HEARD_NS)
             ahead_ms[clock.heard++] = -peer->clock_ahead_ms;
     }
     if (clock.heard)

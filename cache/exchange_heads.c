@@ -169,6 +169,8 @@ void exchange_heads_heard(struct exchange *machine, const struct exchange_event 
     head_is_back(machine, peer);
     if (event->from.port)
         peer->http_port = event->from.port;
+    if (head->clock.ms > 0)
+        exchange_clock_heard(peer, event, head->clock);
     if (route_ask(event->relations) == ROUTE_ASK_NEVER || !head->store)
         return;
     if (digest_same(&head->digest, &event->own)) {

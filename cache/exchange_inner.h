@@ -377,7 +377,9 @@ bool exchange_heads_busy(const struct exchange *machine, const struct address *h
 
 /* Before the event's times become the machine's: notices when our wall clock was set. */
 void exchange_clock_tick(struct exchange *machine, const struct exchange_event *event);
-void exchange_clock_heard(struct peer *peer, const struct exchange_event *event);
+
+/* A peer told what its clock says; 0: it does not tell. */
+void exchange_clock_heard(struct peer *peer, const struct exchange_event *event, wall_t clock);
 
 /* ---- the machine: exchange.c ---------------------------------------------------------------- */
 

@@ -54,7 +54,8 @@ struct peer {
     char node[NODE_SIZE]; /* empty until heard */
     uint64_t boot;
     mono_t heard;
-    bool clock_known; /* it told its clock when it was heard last, and ours was not set since: */
+    bool clock_known; /* it told its clock, at `clock_heard`, and ours was not set since: */
+    mono_t clock_heard;
     int64_t clock_ahead_ms; /* how far its was ahead of ours then; negative: behind */
     enum peer_fault fault;  /* the latest */
     uint32_t faults;        /* in a row, without a good answer between */

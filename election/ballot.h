@@ -8,6 +8,7 @@
 #include "src/base/address.h"
 #include "src/base/digest.h"
 #include "src/base/node.h"
+#include "src/base/time.h"
 
 /*
  * What the members of a tier say to each other about its election, typed: adverts, standings and
@@ -36,11 +37,12 @@ static inline int64_t ballot_interval(struct ballot_pair pair)
     return (int64_t)pair.base_us * 1000 + (int64_t)pair.skew * (1000000000 / 256);
 }
 
-/* A catalogue's head, of which the election only tells others. */
+/* A catalogue's head, and the time: of both the election only tells others. */
 struct ballot_head {
     uint64_t store;
     uint64_t sequence;
     struct digest digest;
+    wall_t clock; /* what the sender's wall clock said as it spoke; 0: it did not tell */
 };
 
 enum { BALLOT_NONCE_SIZE = 16 };

@@ -5,6 +5,7 @@
 
 #include "cache/fields.h"
 #include "cache/name.h"
+#include "cache/notice.h"
 #include "election/elect.h"
 #include "src/base/must.h"
 
@@ -13,9 +14,10 @@ static const char FORMAT[] = "format", DOMAIN[] = "domain", NODE[] = "node", BOO
                   COUNTER[] = "counter", TIER[] = "tier", ADDRESS[] = "address",
                   HTTP_PORT[] = "http_port", ECHO[] = "echo", BASE[] = "base_us", SKEW[] = "skew",
                   DEMOTION[] = "demotion", EPOCH[] = "epoch", STORE[] = "store",
-                  SEQUENCE[] = "sequence", DIGEST[] = "digest", LEAVING[] = "leaving",
-                  SUCCESSOR[] = "successor", ROLE[] = "role", ASKS[] = "asks", BEHIND[] = "behind",
-                  UNCONFIRMED[] = "unconfirmed", NONCE[] = "nonce";
+                  SEQUENCE[] = "sequence", DIGEST[] = "digest", CLOCK[] = "clock",
+                  LEAVING[] = "leaving", SUCCESSOR[] = "successor", ROLE[] = "role",
+                  ASKS[] = "asks", BEHIND[] = "behind", UNCONFIRMED[] = "unconfirmed",
+                  NONCE[] = "nonce";
 
 static const char *const kinds[] = {
     [BALLOT_ADVERT] = "advert",
@@ -81,6 +83,8 @@ static void read_stand(struct fields *fields, struct ballot *out)
     read_store(fields, &out->head.store);
     out->head.sequence = fields_u64(fields, SEQUENCE, 0, UINT64_MAX);
     fields_demand(fields, digest_parse(fields_text(fields, DIGEST), &out->head.digest));
+    if (fields_has(fields, CLOCK))
+        out->head.clock.ms = (int64_t)fields_u64(fields, CLOCK, 1, NOTICE_CLOCK_MAX_MS);
 }
 
 static void read_advert(struct fields *fields, struct ballot *out)
@@ -172,6 +176,8 @@ static void write_stand(const struct ballot *ballot, struct text *out)
     write_hex(out, STORE, store, sizeof(store));
     message_add_bare_u64(out, SEQUENCE, ballot->head.sequence);
     write_hex(out, DIGEST, ballot->head.digest.bytes, sizeof(ballot->head.digest.bytes));
+    if (ballot->head.clock.ms > 0)
+        message_add_bare_u64(out, CLOCK, (uint64_t)ballot->head.clock.ms);
 }
 
 static void write_advert(const struct ballot *ballot, struct text *out)

@@ -31,6 +31,7 @@
  *     store          its catalogue's head: the store's id, 16 hexadecimal digits,
  *     sequence       the number of the last change,
  *     digest         and the digest over all names and versions, 64 hexadecimal digits
+ *     clock          optional: what its wall clock says, milliseconds since 1970, of 48 bits
  *
  *     of an advert:
  *     leaving        True or False

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/notice.h"
 #include "src/advert.h"
 #include "src/base/must.h"
 #include "src/clock.h"
@@ -11,11 +12,14 @@
 static void say(struct election *election, struct seat *seat, struct ballot *ballot,
                 struct text *out)
 {
+    wall_t now = clock_wall();
+
     memcpy(ballot->tier, seat->tier.tier, sizeof(ballot->tier));
     memcpy(ballot->node, election->node, sizeof(ballot->node));
     ballot->boot = election->boot;
     ballot->counter = ++election->counter;
-    advert_write(ballot, election->domain, clock_wall(), out);
+    ballot->head.clock = now.ms <= (int64_t)NOTICE_CLOCK_MAX_MS ? now : (wall_t){0};
+    advert_write(ballot, election->domain, now, out);
     if (election->seal && election->auth != AUTH_RECEIVE_ONLY)
         seal_message(election->seal, out, false);
     MUST(!out->full);

@@ -94,14 +94,15 @@ void follow_view(struct follow *follow, const char *tier)
 
     if (!view_find(follow->view, tier, &seen) || !seen.has_master || seen.role == BALLOT_MASTER)
         return;
-    head = (struct exchange_head){seen.head.store, seen.head.sequence, seen.head.digest};
+    head = (struct exchange_head){seen.head.store, seen.head.sequence, seen.head.digest,
+                                  seen.head.clock};
     cache_loop_head(follow->cache, &seen.master_address, &head);
 }
 
 void follow_standing(struct follow *follow, const struct ballot *standing)
 {
     struct exchange_head head = {standing->head.store, standing->head.sequence,
-                                 standing->head.digest};
+                                 standing->head.digest, standing->head.clock};
 
     cache_loop_head(follow->cache, &standing->address, &head);
 }

@@ -14,7 +14,7 @@
     "tier: paris\naddress: 10.27.4.1\nhttp_port: 65028\n"
 #define STAND                                                                                      \
     "base_us: 1000000\nskew: 100\ndemotion: 16\nepoch: 14\nstore: 00000000000000ff\n"              \
-    "sequence: 99\ndigest: " DIGEST_TEXT "\n"
+    "sequence: 99\ndigest: " DIGEST_TEXT "\nclock: 1795348800123\n"
 
 /* As they go over the wire, and must for ever. */
 static const char *const texts[] = {
@@ -75,6 +75,7 @@ static void each_field_comes_from_its_header(void **state)
     assert_int_equal(b.head.store, 255);
     assert_int_equal(b.head.sequence, 99);
     assert_int_equal(b.head.digest.bytes[31], 8);
+    assert_int_equal(b.head.clock.ms, 1795348800123);
     assert_false(b.leaving);
     assert_int_equal(b.successor.ip[15], 2);
     assert_int_equal(read_text(span_of(texts[BALLOT_STANDING]), &b), MESSAGE_OK);
@@ -161,7 +162,7 @@ static void all_but_the_optional_must_be_there(void **state)
                 want = MESSAGE_NO_TYPE;
             if (strcmp(name, "_size") == 0)
                 want = MESSAGE_BAD_SIZE;
-            if (strcmp(name, "successor") == 0)
+            if (strcmp(name, "successor") == 0 || strcmp(name, "clock") == 0)
                 want = MESSAGE_OK;
             with(texts[kind], name, NULL, cut);
             assert_int_equal(read_text(span_of(cut), &b), want);
@@ -202,6 +203,7 @@ static void what_is_out_of_bounds_is_refused(void **state)
          {"", "0", ZEROS16 "0", "000000000000000", "000000000000000g"}},
         {"sequence", {"0", "18446744073709551615"}, {"-1", "", "18446744073709551616"}},
         {"digest", {BYTES64}, {"", ZEROS16, BYTES64 "00", "x" ZEROS16}},
+        {"clock", {"1", "281474976710655"}, {"0", "281474976710656", "-1", ""}},
         {"leaving", {"True", "False"}, {"", "true", "1", "yes"}},
         {"successor", {"10.0.0.1"}, {"", "0.0.0.0", "ff02::12", "fe80::1%lo", "-"}},
         {"role", {"backup", "slave"}, {"", "master", "Backup", "peer"}},

@@ -60,6 +60,7 @@ static void roll_stand(struct rng *rng, struct ballot *out)
     out->head.store = roll_number(rng, 0, UINT64_MAX);
     out->head.sequence = roll_number(rng, 0, UINT64_MAX);
     roll_bytes(rng, out->head.digest.bytes, sizeof(out->head.digest.bytes));
+    out->head.clock.ms = (int64_t)roll_number(rng, 0, UINT64_MAX >> 16);
     if (advert) {
         out->leaving = rng_below(rng, 2);
         if (rng_below(rng, 2))
@@ -104,8 +105,8 @@ bool ballots_same(const struct ballot *a, const struct ballot *b)
     return same_sender(a, b) && a->pair.base_us == b->pair.base_us &&
            a->pair.skew == b->pair.skew && a->demotion == b->demotion && a->epoch == b->epoch &&
            a->head.store == b->head.store && a->head.sequence == b->head.sequence &&
-           digest_same(&a->head.digest, &b->head.digest) && a->leaving == b->leaving &&
-           address_same(&a->successor, &b->successor) && a->role == b->role && a->asks == b->asks &&
-           a->behind == b->behind && a->unconfirmed == b->unconfirmed &&
-           memcmp(&a->nonce, &b->nonce, sizeof(a->nonce)) == 0;
+           digest_same(&a->head.digest, &b->head.digest) && a->head.clock.ms == b->head.clock.ms &&
+           a->leaving == b->leaving && address_same(&a->successor, &b->successor) &&
+           a->role == b->role && a->asks == b->asks && a->behind == b->behind &&
+           a->unconfirmed == b->unconfirmed && memcmp(&a->nonce, &b->nonce, sizeof(a->nonce)) == 0;
 }

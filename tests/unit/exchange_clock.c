@@ -104,6 +104,28 @@ static void who_was_not_heard_lately_counts_no_more(void **state)
     expect_clock(bench, 0, 0, false);
 }
 
+/* Where nobody puts or asks for anything, adverts and standings still tell. */
+static void a_quiet_tier_tells_the_time(void **state)
+{
+    struct bench *bench = *state;
+
+    for (uint8_t i = 0; i < 3; i++) {
+        for (uint8_t from = 1; from <= 2; from++)
+            step(bench, (struct exchange_event){.kind = EXCHANGE_HEAD,
+                                                .from = host(from),
+                                                .relations = ROUTE_LED,
+                                                .head = {.clock = wall_of(bench, 90000)}});
+        wait_ms(bench, 200000);
+        expect_clock(bench, 2, -90000, true);
+    }
+    for (uint8_t from = 1; from <= 2; from++) /* nodes that do not tell */
+        step(bench, (struct exchange_event){
+                        .kind = EXCHANGE_HEAD, .from = host(from), .relations = ROUTE_LED});
+    expect_clock(bench, 2, -90000, true);
+    wait_ms(bench, 100000);
+    expect_clock(bench, 0, 0, false);
+}
+
 static void one_that_tells_no_more_counts_no_more(void **state)
 {
     struct bench *bench = *state;
@@ -159,6 +181,7 @@ int main(void)
         CASE(the_bound_is_a_minute),
         CASE(the_median_is_that_of_a_sorted_list),
         CASE(who_was_not_heard_lately_counts_no_more),
+        CASE(a_quiet_tier_tells_the_time),
         CASE(one_that_tells_no_more_counts_no_more),
         CASE(a_clock_that_was_set_is_judged_anew),
         CASE(a_clock_that_is_steered_is_not_set),
