@@ -28,170 +28,14 @@ static const int64_t COPIES_FIRST_NS = MONO_MS(250), COPIES_MOST_NS = MONO_S(2);
 /* How much longer a question stays open for a manifest that is on its way. */
 static const int64_t LEARN_PATIENCE_NS = MONO_S(10);
 
-/* ---- tickets -------------------------------------------------------------------------------- */
-
-static bool ticket_add(struct asking *asking, int slot, uint64_t id)
-{
-    struct question *question = &asking->questions[slot];
-    uint16_t place = asking->free_tickets;
-
-    if (place)
-        asking->free_tickets = asking->tickets[place - 1].next;
-    else if (asking->tickets_end < EXCHANGE_TICKETS_MAX)
-        place = (uint16_t)++asking->tickets_end;
-    else
-        return false;
-    asking->tickets[place - 1] = (struct ticket){id, (uint16_t)(slot + 1), question->tickets};
-    question->tickets = place;
-    asking->tickets_used++;
-    return true;
-}
-
-/* Takes the ticket that *link names off its question's list. */
-static uint64_t ticket_remove(struct asking *asking, uint16_t *link)
-{
-    uint16_t place = *link;
-    struct ticket *ticket = &asking->tickets[place - 1];
-
-    *link = ticket->next;
-    ticket->question = 0;
-    ticket->next = asking->free_tickets;
-    asking->free_tickets = place;
-    asking->tickets_used--;
-    return ticket->id;
-}
-
-/* ---- questions ------------------------------------------------------------------------------ */
-
-/* The next open question for the name at or behind the slot `from`. */
-static int question_find(const struct exchange *machine, const char *name, int from)
-{
-    const struct asking *asking = &machine->asking;
-    uint64_t key = exchange_key(machine, name);
-    int slot = slots_find(&asking->slots, key, from);
-
-    while (slot != SLOTS_NONE && (asking->questions[slot].state != QUESTION_OPEN ||
-                                  strcmp(asking->questions[slot].name, name) != 0))
-        slot = slots_find(&asking->slots, key, slot + 1);
-    return slot;
-}
-
-static struct survey *survey_take(struct asking *asking)
-{
-    for (size_t i = 0; i < EXCHANGE_SURVEYS_MAX; i++) {
-        if (!asking->surveys[i].taken) {
-            asking->surveys[i].taken = true;
-            return &asking->surveys[i];
-        }
-    }
-    return NULL;
-}
-
-static void question_free(struct asking *asking, int slot)
-{
-    const struct question *question = &asking->questions[slot];
-
-    MUST(!question->tickets);
-    for (size_t i = 0; i < EXCHANGE_SURVEYS_MAX; i++)
-        if (question->sources == asking->surveys[i].sources)
-            asking->surveys[i].taken = false;
-    if (question->ask == EXCHANGE_ASK_COPIES)
-        asking->copies_asked--;
-    slots_free(&asking->slots, slot);
-}
-
-/* A new question, due at once, or SLOTS_NONE. */
-static int question_new(struct exchange *machine, const char *name, enum exchange_ask ask,
-                        const struct exchange_event *event)
-{
-    struct asking *asking = &machine->asking;
-    struct survey *survey = ask == EXCHANGE_ASK_SURVEY ? survey_take(asking) : NULL;
-    struct question *question;
-    int slot = SLOTS_NONE;
-
-    if (ask == EXCHANGE_ASK_COPIES && asking->copies_asked == EXCHANGE_COPIES_ASKED_MAX)
-        return slot;
-    if (survey || ask != EXCHANGE_ASK_SURVEY)
-        slot = slots_take(&asking->slots, EXCHANGE_QUESTIONS_MAX, exchange_key(machine, name),
-                          machine->now);
-    if (slot == SLOTS_NONE) {
-        if (survey)
-            survey->taken = false;
-        return slot;
-    }
-    asking->copies_asked += ask == EXCHANGE_ASK_COPIES;
-    question = &asking->questions[slot];
-    *question = (struct question){.ask = ask,
-                                  .local = event->local,
-                                  .asked = machine->now,
-                                  .copies = event->copies,
-                                  .version = event->version,
-                                  .sha256 = event->sha256,
-                                  .until = event->until};
-    question->sources = survey ? survey->sources : question->few;
-    exchange_copy_name(question->name, name);
-    exchange_make_tuid(machine, question->tuid);
-    return slot;
-}
-
-static size_t sources_most(const struct question *question)
-{
-    return question->ask == EXCHANGE_ASK_SURVEY ? EXCHANGE_SURVEY_MAX : EXCHANGE_SOURCES_MAX;
-}
-
-/* Of many answers, those of who can ask others are kept: then the last that is not. */
-static size_t source_to_replace(const struct question *question, const struct exchange_source *by)
-{
-    size_t i = question->source_count;
-
-    while (by->leads && i > 0 && question->sources[i - 1].leads)
-        i--;
-    return by->leads && i > 0 ? i - 1 : sources_most(question);
-}
-
-/* One answer a host: its latest. */
-static void source_add(struct question *question, const struct exchange_source *source)
-{
-    size_t i = 0;
-
-    while (i < question->source_count &&
-           !address_same_host(&question->sources[i].http, &source->http))
-        i++;
-    if (i == sources_most(question))
-        i = source_to_replace(question, source);
-    if (i == sources_most(question))
-        return;
-    question->sources[i] = *source;
-    if (i == question->source_count)
-        question->source_count++;
-}
-
-static size_t count_holders(const struct question *question)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < question->source_count; i++)
-        count += exchange_holds(&question->sources[i], &question->local);
-    return count;
-}
-
-/* Whoever does not hold the version that is the newest now is no source for it. */
-static void keep_holders(struct question *question)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < question->source_count; i++)
-        if (exchange_holds(&question->sources[i], &question->local))
-            question->sources[kept++] = question->sources[i];
-    question->source_count = kept;
-}
+/* ---- how it ends ----------------------------------------------------------------------------- */
 
 /* The answer, as far as it can be told now. */
 static bool found_now(const struct exchange *machine, const struct question *question)
 {
     switch (question->ask) {
     case EXCHANGE_ASK_CONTENT:
-        return question->local.held || count_holders(question) > 0;
+        return question->local.held || exchange_question_holders(question) > 0;
     case EXCHANGE_ASK_SURVEY:
         return question->source_count > 0;
     case EXCHANGE_ASK_COPIES:
@@ -209,7 +53,7 @@ static void question_end(struct exchange *machine, int slot)
 
     question->found = found_now(machine, question);
     if (question->ask != EXCHANGE_ASK_SURVEY && question->ask != EXCHANGE_ASK_COPIES)
-        keep_holders(question);
+        exchange_question_keep_holders(question);
     if (question->ask == EXCHANGE_ASK_NAME && !question->found)
         exchange_nobody_remember(machine, question->name);
     question->state = QUESTION_ENDED;
@@ -262,10 +106,10 @@ static struct exchange_action *answer_at_once(struct exchange *machine,
 /* The open question that one more may wait for: each put has its own. */
 static int question_shared(const struct exchange *machine, const char *name, enum exchange_ask ask)
 {
-    int slot = ask == EXCHANGE_ASK_COPIES ? SLOTS_NONE : question_find(machine, name, 0);
+    int slot = ask == EXCHANGE_ASK_COPIES ? SLOTS_NONE : exchange_question_find(machine, name, 0);
 
     while (slot != SLOTS_NONE && machine->asking.questions[slot].ask != ask)
-        slot = question_find(machine, name, slot + 1);
+        slot = exchange_question_find(machine, name, slot + 1);
     return slot;
 }
 
@@ -344,12 +188,12 @@ void exchange_ask_begin(struct exchange *machine, const struct exchange_event *e
         return;
     slot = question_shared(machine, name, ask);
     if (slot == SLOTS_NONE)
-        slot = question_new(machine, name, ask, event);
+        slot = exchange_question_new(machine, name, ask, event);
     if (slot == SLOTS_NONE) {
         answer_busy(machine, event, actions);
-    } else if (!ticket_add(asking, slot, event->ticket)) {
+    } else if (!exchange_ticket_add(asking, slot, event->ticket)) {
         if (!asking->questions[slot].tickets)
-            question_free(asking, slot);
+            exchange_question_free(asking, slot);
         answer_busy(machine, event, actions);
     }
 }
@@ -370,9 +214,9 @@ void exchange_ask_drop(struct exchange *machine, uint64_t ticket)
     link = &asking->questions[slot].tickets;
     while (*link != i + 1)
         link = &asking->tickets[*link - 1].next;
-    ticket_remove(asking, link);
+    exchange_ticket_remove(asking, link);
     if (!asking->questions[slot].tickets)
-        question_free(asking, slot);
+        exchange_question_free(asking, slot);
 }
 
 /* What a candidate that we may not ask for content says that it holds still counts as a copy. */
@@ -395,12 +239,12 @@ void exchange_ask_heard(struct exchange *machine, const struct exchange_event *e
         exchange_nobody_forget(machine, name);
     if (usable && source->held)
         exchange_recent_remember(machine, name, source);
-    for (int slot = question_find(machine, name, 0); slot != SLOTS_NONE;
-         slot = question_find(machine, name, slot + 1)) {
+    for (int slot = exchange_question_find(machine, name, 0); slot != SLOTS_NONE;
+         slot = exchange_question_find(machine, name, slot + 1)) {
         struct question *question = &machine->asking.questions[slot];
 
         if (worth_adding(machine, question, event, source, usable))
-            source_add(question, source);
+            exchange_question_add(question, source);
         question_consider(machine, slot);
     }
 }
@@ -412,8 +256,8 @@ void exchange_ask_refresh(struct exchange *machine, const char *name,
 
     if (local->known)
         exchange_nobody_forget(machine, name);
-    for (int slot = question_find(machine, name, 0); slot != SLOTS_NONE;
-         slot = question_find(machine, name, slot + 1)) {
+    for (int slot = exchange_question_find(machine, name, 0); slot != SLOTS_NONE;
+         slot = exchange_question_find(machine, name, slot + 1)) {
         struct question *question = &asking->questions[slot];
 
         question->local = *local;
@@ -425,20 +269,20 @@ void exchange_ask_refresh(struct exchange *machine, const char *name,
 
 bool exchange_ask_waits(const struct exchange *machine, const char *name)
 {
-    int slot = question_find(machine, name, 0);
+    int slot = exchange_question_find(machine, name, 0);
 
     while (slot != SLOTS_NONE && (machine->asking.questions[slot].ask == EXCHANGE_ASK_SURVEY ||
                                   machine->asking.questions[slot].ask == EXCHANGE_ASK_COPIES))
-        slot = question_find(machine, name, slot + 1);
+        slot = exchange_question_find(machine, name, slot + 1);
     return slot != SLOTS_NONE;
 }
 
 bool exchange_ask_is_ours(const struct exchange *machine, const char *name, const char *tuid)
 {
-    int slot = question_find(machine, name, 0);
+    int slot = exchange_question_find(machine, name, 0);
 
     while (slot != SLOTS_NONE && strcmp(machine->asking.questions[slot].tuid, tuid) != 0)
-        slot = question_find(machine, name, slot + 1);
+        slot = exchange_question_find(machine, name, slot + 1);
     return slot != SLOTS_NONE;
 }
 
@@ -551,7 +395,7 @@ static bool answer_one(struct asking *asking, int slot, struct exchange_actions 
 
     if (!action)
         return false;
-    action->ticket = ticket_remove(asking, &question->tickets);
+    action->ticket = exchange_ticket_remove(asking, &question->tickets);
     action->found = question->found;
     action->replaced = !question->found && exchange_copies_are_replaced(question);
     action->sources = question->sources;
@@ -590,5 +434,5 @@ void exchange_ask_free_spent(struct exchange *machine)
     struct asking *asking = &machine->asking;
 
     while (asking->spent_count)
-        question_free(asking, asking->spent[--asking->spent_count]);
+        exchange_question_free(asking, asking->spent[--asking->spent_count]);
 }

@@ -7,17 +7,18 @@
 
 /*
  * What the files of the exchange share: exchange.c takes the events and has each part of the
- * machine do its share of the work; exchange_ask.c keeps the questions of this node, with what was
- * heard lately in exchange_lately.c and who has a copy in exchange_copies.c, and exchange_relay.c
- * those of others that go on up; exchange_say.c what it tells others, exchange_confirm.c who waits
- * to hear that we hold what, exchange_learn.c the manifests that it fetches; exchange_compare.c and
- * exchange_heads.c whose catalogue is read in a flat mesh and in tiers, exchange_read.c how;
- * exchange_clock.c judges our clock by those of the others. An event only changes these tables;
- * what is due in them becomes actions afterwards, as many as fit.
+ * machine do its share of the work; exchange_ask.c asks the questions of this node, whose table is
+ * in exchange_question.c, with what was heard lately in exchange_lately.c and who has a copy in
+ * exchange_copies.c, and exchange_relay.c those of others that go on up; exchange_say.c what it
+ * tells others, exchange_confirm.c who waits to hear that we hold what, exchange_learn.c the
+ * manifests that it fetches; exchange_compare.c and exchange_heads.c whose catalogue is read in a
+ * flat mesh and in tiers, exchange_read.c how; exchange_clock.c judges our clock by those of the
+ * others. An event only changes these tables; what is due in them becomes actions afterwards, as
+ * many as fit.
  */
 enum { EXCHANGE_MAGIC = 0x45786368 };
 
-/* ---- questions: exchange_ask.c -------------------------------------------------------------- */
+/* ---- the table of questions: exchange_question.c --------------------------------------------- */
 
 enum question_state {
     QUESTION_OPEN,
@@ -82,6 +83,32 @@ struct asking {
     /* The sources of an ASKED that is answered at once. */
     struct exchange_source at_once[EXCHANGE_SOURCES_MAX];
 };
+
+/* The next open question for the name at or behind the slot `from`. */
+int exchange_question_find(const struct exchange *machine, const char *name, int from);
+
+/* A new one, due at once, or SLOTS_NONE. */
+int exchange_question_new(struct exchange *machine, const char *name, enum exchange_ask ask,
+                          const struct exchange_event *event);
+
+/* Once nobody waits for it. */
+void exchange_question_free(struct asking *asking, int slot);
+
+/* One answer a host: its latest. */
+void exchange_question_add(struct question *question, const struct exchange_source *source);
+
+/* How many of them hold the version that is the newest now; and those alone, for the others are no
+ * sources of it. */
+size_t exchange_question_holders(const struct question *question);
+void exchange_question_keep_holders(struct question *question);
+
+/* One more waits for the question; false: no room. */
+bool exchange_ticket_add(struct asking *asking, int slot, uint64_t id);
+
+/* Takes the ticket that *link names off its question's list; gives its id. */
+uint64_t exchange_ticket_remove(struct asking *asking, uint16_t *link);
+
+/* ---- asking: exchange_ask.c ------------------------------------------------------------------ */
 
 void exchange_ask_begin(struct exchange *machine, const struct exchange_event *event,
                         struct exchange_actions *actions);
