@@ -25,13 +25,13 @@ NAMES = [f"load/{number}" for number in range(24)]
 SIZES = (20, 3000, 90000, 600000)
 PAUSE = 0.02  # between what one client does
 SAMPLE = 100  # names of one put each whose content is read at each node in the end
-READABLE_WITHIN = 30  # seconds, in the end: until then it may be on its way up from below
+READABLE_WITHIN = 60  # seconds, in the end: until then it may be on its way up from below
 GIVEN = (200, 201)
 REFUSALS = {"PUT": (503, 507), "GET": (404, 503, 504)}
 
 # A reader waits for 60 s at most for a tier's next master (FLIGHT_AWAIT_NS); what it reads may come
 # with the last of them.
-ENDS_WITHIN = 75
+ENDS_WITHIN = 120
 
 # began, ended: seconds of the monotonic clock; node, name: their names; status: 0 where it broke
 # off; version: as a pair of numbers; content: its SHA-256, where it was given or taken; words: of a
@@ -151,13 +151,14 @@ class Load:
 
     # ---- the judgement
 
-    def judge(self, nodes, seed, seconds=60):
+    def judge(self, nodes, seed, seconds=120):
         """Once the faults and the clients have ended. seed: of what is sampled."""
         self._all_ended()
         self._nothing_foreign()
         self._nothing_went_back()
         wait_until(lambda: self._missing(nodes) is None,
-                   f"all that was acknowledged is everywhere; {self._missing(nodes)}", seconds, 0.5)
+                   lambda: f"all that was acknowledged is everywhere; {self._missing(nodes)}",
+                   seconds, 0.5)
         print(f"{self._counted()}; {self._all_is_read(nodes, random.Random(seed))}", flush=True)
 
     def _counted(self):

@@ -35,16 +35,30 @@ def contains(text, part, what):
     check(part in text, f"{what}: {part!r} is not in {text!r}")
 
 
-def wait_until(predicate, what, seconds=20, pause=0.05):
+def wait_until(predicate, what, seconds=60, pause=0.05):
     """Asks again and again until it is true, and returns what it then was. The deadline is only
-    there to end a test that has failed."""
+    there to end a test that has failed. what: a sentence, or who makes it when that is so."""
     end = time.monotonic() + seconds * patience()
     while True:
         value = predicate()
         if value:
             return value
-        check(time.monotonic() < end, f"not within {seconds * patience():g} s: {what}")
+        if time.monotonic() >= end:
+            raise Failed(f"not within {seconds * patience():g} s: {_in_words(what)}")
         time.sleep(pause)
+
+
+def _in_words(what):
+    try:
+        return what() if callable(what) else what
+    except Exception as error:  # pylint: disable=broad-except
+        return f"what was waited for; how it stands cannot be told: {error}"
+
+
+def comes_to(value, wanted, what, seconds=60):
+    """Waits until value() is what is wanted."""
+    wait_until(lambda: value() == wanted,
+               lambda: f"{what}: wanted {wanted!r}, got {value()!r}", seconds)
 
 
 def patience():
@@ -152,7 +166,7 @@ class Host:
             finally:
                 _setns(home)
 
-    def connect(self, address, port, timeout=10):
+    def connect(self, address, port, timeout=60):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         made = self.socket(family)
         made.settimeout(timeout * patience())
@@ -172,7 +186,7 @@ class Host:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((address, port))
-        made.settimeout(10 * patience())
+        made.settimeout(60 * patience())
         return made
 
 

@@ -90,7 +90,7 @@ class Node:
 
     def answers(self):
         """Waits until it does, after a launch."""
-        wait_until(self._answers, f"{self.name} answers pond status\n{self.log()}")
+        wait_until(self._answers, lambda: f"{self.name} answers pond status\n{self.log()}")
         return self
 
     def _answers(self):
@@ -104,12 +104,12 @@ class Node:
         self.process.wait()
         self.process = None
 
-    def stop(self, seconds=30):
+    def stop(self, seconds=60):
         """SIGTERM; returns the exit status."""
         self.process.terminate()
         return self.wait(seconds)
 
-    def wait(self, seconds=30):
+    def wait(self, seconds=60):
         try:
             status = self.process.wait(seconds * patience())
         except subprocess.TimeoutExpired as error:
@@ -129,9 +129,10 @@ class Node:
                 file.seek(self.log_start)
             return file.read()
 
-    def logged(self, pattern, seconds=20):
+    def logged(self, pattern, seconds=60):
         return wait_until(lambda: re.search(pattern, self.log()),
-                          f"{self.name} logs {pattern!r}; it logged:\n{self.log()}", seconds)
+                          lambda: f"{self.name} logs {pattern!r}; it logged:\n{self.log()}",
+                          seconds)
 
     # ---- the commands
 
@@ -176,7 +177,7 @@ class Node:
     def socket(self):
         """A connection to its control socket."""
         made = socket.socket(socket.AF_UNIX)
-        made.settimeout(30 * patience())
+        made.settimeout(60 * patience())
         made.connect(os.path.join(self.home, "carpond.sock"))
         return made
 
@@ -270,7 +271,7 @@ def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def everyone_knows(nodes, name, seconds=20):
+def everyone_knows(nodes, name, seconds=60):
     for node in nodes:
         wait_until(lambda node=node: node.knows(name), f"{node.name} knows {name}", seconds)
 

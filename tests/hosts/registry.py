@@ -11,7 +11,7 @@ Test = collections.namedtuple("Test", "name sentence function seconds hostile")
 _tests = []
 
 
-def test(sentence, seconds=90, hostile=False):
+def test(sentence, seconds=300, hostile=False):
     """Marks a test: what holds when it passes; after how long it has failed; does it feed the
     daemons what is wrong?"""
     def mark(function):

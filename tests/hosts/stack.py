@@ -70,7 +70,10 @@ class Stack:
             node.launch()
         for node in self.nodes:
             node.answers()
-        self.settled()
+        for site in (self.core, *self.sites.values()):
+            wait_until(lambda site=site: self.master(site) is site.candidates[0],
+                       lambda site=site: f"{site.tier} has its best candidate as master:\n"
+                       f"{self.told(site)}")
 
     # ---- who leads whom
 
@@ -90,19 +93,24 @@ class Stack:
         if len(names) != 1 or None in names:
             return None
         master = [node for node in running if {node.name} == names]
-        return master[0] if master and self.view(master[0])[site.tier][0] == "master" else None
+        return master[0] if master and views[running.index(master[0])][0] == "master" else None
 
     def members(self, site):
         if site is self.core:
             return [node for other in self.sites.values() for node in other.candidates]
         return site.slaves
 
-    def settled(self, seconds=30):
-        for site in (self.core, *self.sites.values()):
-            wait_until(lambda site=site: self.master(site), f"{site.tier} agrees on a master",
-                       seconds)
+    def told(self, site):
+        return "\n".join(f"{node.name}: {self.view(node)}"
+                         for node in site.candidates + self.members(site) if node.process)
 
-    def same_catalogue(self, seconds=30):
+    def settled(self):
+        """Waits until each tier has a master, whoever it is."""
+        for site in (self.core, *self.sites.values()):
+            wait_until(lambda site=site: self.master(site), lambda site=site: f"{site.tier} agrees "
+                       f"on a master:\n{self.told(site)}")
+
+    def same_catalogue(self, seconds=60):
         """Waits until all running nodes list the same names and versions."""
         def same():
             lists = [{name: row["version"] for name, row in node.names().items()}

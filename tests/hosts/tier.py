@@ -10,7 +10,7 @@ from node import Node
 ADVERT_PORT = 65029
 SAID = re.compile(r" tier nets: (?:(?:now|still) master|(?P<role>backup|slave) "
                   r"(?:of (?P<of>[^,]+), \S+|without a master)), epoch (?P<epoch>\d+): "
-                  r"(?P<reason>[^(\n]*\b)")
+                  r"(?P<reason>[^(\n]*\b)[^\n]*\n")  # a line that is whole
 
 
 class Tier:
@@ -67,27 +67,35 @@ class Tier:
             return None
         return masters[0]
 
-    def settled(self, nodes=None, seconds=20):
-        """Waits until they agree; returns the master."""
-        return wait_until(lambda: self.agree(nodes), "they agree on one master:\n" +
+    def settled(self, nodes=None, seconds=60):
+        """Waits until they agree; returns the master, who need not be the best as yet."""
+        return wait_until(lambda: self.agree(nodes), lambda: "they agree on one master:\n" +
                           self.told(nodes), seconds)
 
-    def becomes_master(self, node, nodes=None, seconds=20):
+    def becomes_master(self, node, nodes=None, seconds=60):
         """Waits until all see this one as master; returns the seconds that it took."""
         began = time.monotonic()
-        wait_until(lambda: self.agree(nodes) is node, f"all see {node.name} as master", seconds,
-                   pause=0.01)
+        wait_until(lambda: self.agree(nodes) is node, lambda: f"all see {node.name} as master:\n" +
+                   self.told(nodes), seconds, pause=0.01)
         return time.monotonic() - began
 
     def knows_itself(self):
         """Waits until each of the others believes the rest, and none is behind the master: then the
         best of them is sure to be the next."""
         def is_ready(node):
-            places = [place for peer in node.peers() for place in peer["tiers"] or []]
-            return (len(places) >= len(self.candidates) - 1 and
+            places = [place for peer in node.peers() for place in peer["tiers"] or []
+                      if place["role"] != "slave"]
+            return (len(places) == len(self.candidates) - 1 and
                     all(place["believed"] and not place["behind"] for place in places))
         for node in self.candidates:
-            wait_until(lambda: is_ready(node), f"{node.name} knows how the others stand")
+            wait_until(lambda node=node: is_ready(node), lambda node=node: f"{node.name} knows how "
+                       f"the others stand: {node.peers()}")
+
+    def names_its_successor(self, node, heir):
+        """Waits until the master says who is to follow it, should it go."""
+        wait_until(lambda: node.status()["tiers"][0]["successor"] == self.address(heir.host),
+                   lambda: f"{node.name} names {heir.name} as its successor: "
+                   f"{node.status()['tiers']}")
 
     def stays(self, node, seconds, nodes=None):
         """It goes on being master, alone, for so long."""

@@ -61,7 +61,7 @@ def malformed_datagrams():
 # ---- HTTP
 
 
-def exchange(host, address, data, seconds=5):
+def exchange(host, address, data, seconds=60):
     """Sends these bytes to a node's HTTP port, and returns all it says until it closes, or is
     silent for so long."""
     with host.connect(address, HTTP_PORT) as connection:
