@@ -48,7 +48,7 @@ def part(net, dice, nodes, kind):
 
 
 @test("parted networks under load lose no acknowledged put, and agree when they are whole again",
-      seconds=240 + 3 * ROUNDS * ROUND_S)
+      seconds=600 + 3 * ROUNDS * ROUND_S)
 def chaos_parted(net):
     print(f"HOSTS_SEED={SEED}")
     stack, dice = Stack(net, paris=(2, 1)), random.Random(SEED)
@@ -103,7 +103,7 @@ class Deaths:
 
 
 @test("nodes that are killed at any moment under load, and stay away for a moment or for long, lose "
-      "no acknowledged put, and serve no wrong byte", seconds=240 + 10 * KILLS)
+      "no acknowledged put, and serve no wrong byte", seconds=600 + 10 * KILLS)
 def chaos_killed(net):
     print(f"HOSTS_SEED={SEED}")
     stack, dice = Stack(net, paris=(2, 1)), random.Random(SEED)

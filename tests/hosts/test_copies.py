@@ -35,8 +35,23 @@ def unconfirmed(node):
 
 
 def all_confirmed(node):
-    wait_until(lambda: unconfirmed(node) == 0, f"all puts of {node.name} are confirmed\n"
+    wait_until(lambda: unconfirmed(node) == 0, lambda: f"all puts of {node.name} are confirmed\n"
                f"{node.log()[-2000:]}")
+
+
+def a_tier(net, candidates, slaves=0):
+    """Its first candidate is master."""
+    tier = Tier(net, candidates, slaves)
+    tier.becomes_master(tier.candidates[0])
+    return tier
+
+
+def ends_in_time(node, content=SMALL):
+    """pond put --copies 2, of which there cannot be two: exit 1 once its time is up."""
+    run, seconds = put(node, content, "--copies", "2", "--timeout", "10")
+    equal(run.returncode, FAILED, f"pond put: {run.stderr}")
+    check(seconds < 10 + 10 * patience(), f"--timeout 10 took {seconds:.1f} s")
+    return run
 
 
 def each_has_it_alone(nodes, putter, content):
@@ -51,11 +66,10 @@ def each_has_it_alone(nodes, putter, content):
 
 @test("--copies 2 at a slave of a tier with two candidates: when it returns, both hold it")
 def copies_both_hold_it(net):
-    tier = Tier(net, 2, 1)
-    tier.settled()
+    tier = a_tier(net, 2, 1)
     tier.candidates[1].host.slow_down("50mbit")  # it is behind the other: that is waited for
     content = os.urandom(8 << 20)
-    run, _ = put(tier.slaves[0], content, "--copies", "2", "--timeout", "20")
+    run, _ = put(tier.slaves[0], content, "--copies", "2", "--timeout", "60")
     equal(run.returncode, 0, f"pond put: {run.stderr}")
     each_has_it_alone(tier.candidates, tier.slaves[0], content)
 
@@ -64,20 +78,17 @@ def copies_both_hold_it(net):
 def copies_at_a_site(net):
     stack = Stack(net, core=1, paris=(2, 1))
     paris, content = stack.sites["paris"], os.urandom(8 << 20)
-    run, _ = put(paris.slaves[0], content, "--copies", "2", "--timeout", "20")
+    run, _ = put(paris.slaves[0], content, "--copies", "2", "--timeout", "60")
     equal(run.returncode, 0, f"pond put: {run.stderr}")
     each_has_it_alone(paris.candidates, paris.slaves[0], content)
 
 
 def too_few(net, stopped):
     """With one of two candidates stopped."""
-    tier = Tier(net, 2, 1)
-    tier.settled()
+    tier = a_tier(net, 2, 1)
     slave, away = tier.slaves[0], tier.candidates[stopped]
     away.stop()
-    run, seconds = put(slave, SMALL, "--copies", "2", "--timeout", "3")
-    equal(run.returncode, FAILED, f"pond put: {run.stderr}")
-    check(seconds < 3 + 2 * patience(), f"--timeout 3 took {seconds:.1f} s")
+    run = ends_in_time(slave)
     contains(run.stderr, "safe on this host", "what it says")
     contains(run.stderr, "only 1 of 2 copies", "what it says")
     equal(slave.get("it"), SMALL, "at the slave")
@@ -100,8 +111,7 @@ def copies_master_stopped(net):
 
 @test("more copies than there are candidates: a usage error, and nothing is put")
 def copies_too_many(net):
-    tier = Tier(net, 2, 1)
-    tier.settled()
+    tier = a_tier(net, 2, 1)
     run, _ = put(tier.slaves[0], SMALL, "--copies", "3")
     equal(run.returncode, USAGE, f"pond put --copies 3: {run.stderr}")
     contains(run.stderr, "more than can be confirmed: 2 candidates can", "what it says")
@@ -110,8 +120,7 @@ def copies_too_many(net):
 
 @test("without a master a plain put succeeds, and is confirmed when a candidate is back")
 def copies_without_master(net):
-    tier = Tier(net, 2, 1)
-    tier.settled()
+    tier = a_tier(net, 2, 1)
     slave = tier.slaves[0]
     for node in tier.candidates:
         node.stop()
@@ -126,11 +135,10 @@ def copies_without_master(net):
 
 @test("--copies 2 at a candidate: its own copy is one of them, and the other candidate's the other")
 def copies_at_a_candidate(net):
-    tier = Tier(net, 2)
-    tier.settled()
+    tier = a_tier(net, 2)
     for putter, other in (tier.candidates, reversed(tier.candidates)):
         content = os.urandom(1 << 20)
-        run, _ = put(putter, content, "--copies", "2", "--timeout", "20")
+        run, _ = put(putter, content, "--copies", "2", "--timeout", "60")
         equal(run.returncode, 0, f"pond put at {putter.name}: {run.stderr}")
         putter.host.unplug()
         equal(other.get("it") == content, True, f"the content at {other.name}, alone")
@@ -140,14 +148,14 @@ def copies_at_a_candidate(net):
 
 @test("the master is killed while --copies 2 waits: the two candidates that are left hold it")
 def copies_master_killed_midway(net):
-    tier = Tier(net, 3, 1)
-    master, slave, content = tier.settled(), tier.slaves[0], os.urandom(16 << 20)
+    tier = a_tier(net, 3, 1)
+    master, slave, content = tier.candidates[0], tier.slaves[0], os.urandom(16 << 20)
     for node in tier.candidates:
         node.host.slow_down("50mbit")
     began = master.host.received()
     ended = []
     putter = threading.Thread(target=lambda: ended.append(
-        put(slave, content, "--copies", "2", "--timeout", "30")[0]))
+        put(slave, content, "--copies", "2", "--timeout", "60")[0]))
     putter.start()
     wait_until(lambda: master.host.received() - began > 1 << 20, "the master fetches it",
                pause=0.02)
@@ -159,14 +167,10 @@ def copies_master_killed_midway(net):
 
 @test("the putter's cable is pulled: --copies 2 ends in time, and the object goes up afterwards")
 def copies_cable_pulled(net):
-    tier = Tier(net, 2, 1)
-    tier.settled()
+    tier = a_tier(net, 2, 1)
     slave = tier.slaves[0]
     slave.host.unplug()
-    run, seconds = put(slave, SMALL, "--copies", "2", "--timeout", "3")
-    equal(run.returncode, FAILED, f"pond put: {run.stderr}")
-    check(seconds < 3 + 2 * patience(), f"--timeout 3 took {seconds:.1f} s")
-    contains(run.stderr, "only 0 of 2 copies", "what it says")
+    contains(ends_in_time(slave).stderr, "only 0 of 2 copies", "what it says")
     equal(unconfirmed(slave), 1, "unconfirmed puts")
     slave.host.plug_in()
     all_confirmed(slave)
@@ -182,19 +186,18 @@ def put_and_wait(node, name):
 
 @test("clients of --copies that go away leave their places, and what they put, behind")
 def copies_clients_gone(net):
-    tier = Tier(net, 2, 1)
-    tier.settled()
+    tier = a_tier(net, 2, 1)
     slave, backup = tier.slaves[0], tier.candidates[1]
     backup.stop()
     clients = [put_and_wait(slave, f"left{i}") for i in range(WAITING_MAX)]
     wait_until(lambda: slave.metric("pond_questions") == WAITING_MAX, "all of them wait")
-    run, _ = put(slave, SMALL, "--copies", "2", "--timeout", "20")
+    run, _ = put(slave, SMALL, "--copies", "2", "--timeout", "60")
     contains(run.stderr, "too many questions", "what one more is told")
     for client in clients:
         client.close()
     wait_until(lambda: slave.metric("pond_questions") == 0, "their places are free")
-    run, _ = put(slave, SMALL + b"!", "--copies", "2", "--timeout", "1")
-    contains(run.stderr, "only 1 of 2 copies", "what the next one is told")
+    contains(ends_in_time(slave, SMALL + b"!").stderr, "only 1 of 2 copies",
+             "what the next one is told")
     backup.start()
     all_confirmed(slave)
     wait_until(lambda: sum(row["held"] for row in backup.names().values()) == WAITING_MAX + 1,

@@ -7,8 +7,8 @@ import time
 
 import wire
 
-from net import check, contains, equal, wait_until
-from node import DONE, NOT_FOUND, PORT, REFUSED, Node
+from net import check, comes_to, contains, equal, wait_until
+from node import DONE, NOT_FOUND, PORT, REFUSED
 from registry import test
 from tier import Tier, intervals
 
@@ -34,17 +34,19 @@ def first_is_master(net, candidates=2, slaves=0, **settings):
 
 @test("demote moves mastership in one round trip, and restore brings it back")
 def by_hand(net):
-    tier, first = first_is_master(net, 3, 1, base=1.0)
+    tier, first = first_is_master(net, 3, 1, base=1.5)
     second, slave = tier.candidates[1], tier.slaves[0]
-    equal(in_tier(slave)["successor"], second.host.v4, "whom the master names")
+    comes_to(lambda: in_tier(slave)["successor"], second.host.v4, "whom the master names")
     equal(first.done("demote", "nets"), "demoted in tier nets until it is restored\n", "its answer")
     seconds = tier.becomes_master(second)
     check(seconds < intervals(first, 1), f"it took {seconds:.2f} s")
     contains(first.done("status"), "\nDEMOTED nets: somebody demoted it (until pond restore)\n",
              "pond status")
-    told = wait_until(lambda: second.peer(first.host)["tiers"], "the other candidate hears it")[0]
-    equal(told["role"], "backup", "its role for others")
-    equal(told["demoted"], "somebody demoted it", "why, for others")
+
+    def told():
+        place = (second.peer(first.host)["tiers"] or [{}])[0]
+        return place.get("role"), place.get("demoted")
+    comes_to(told, ("backup", "somebody demoted it"), "its role for others, and why")
     tier.stays(second, intervals(first, 2))
     contains(first.done("restore", "nets"), "restored in tier nets", "its answer")
     tier.becomes_master(first)
@@ -85,12 +87,12 @@ def by_hand_for_a_while(net):
     tier, first = first_is_master(net)
     second = tier.candidates[1]
     began = time.monotonic()
-    first.done("demote", "nets", "--for", "5s")
+    first.done("demote", "nets", "--for", "10s")
     tier.becomes_master(second)
     first.restart()
-    check(0 < in_tier(first)["by_hand"]["left_s"] <= 5, "how long it goes on")
+    check(0 < in_tier(first)["by_hand"]["left_s"] <= 10, "how long it goes on")
     tier.becomes_master(first)
-    check(time.monotonic() - began >= 5, "it ended early")
+    check(time.monotonic() - began >= 10, "it ended early")
     equal(in_tier(first)["by_hand"], None, "what it says")
     first.logged("the time of the demotion by hand is up")
 
@@ -171,8 +173,8 @@ def clock_off(net):
             udp.sendto(data, (first.host.v4, PORT))
 
     slaves_tell(120)
-    tier.becomes_master(second, tier.candidates, 40)
+    tier.becomes_master(second, tier.candidates)
     equal(demoted(first), "its clock is off", "why")
     slaves_tell(0)
-    tier.becomes_master(first, tier.candidates, 40)
+    tier.becomes_master(first, tier.candidates)
     equal(first.pond("put", first.config, "dated").returncode, DONE, "a put")

@@ -10,13 +10,13 @@ import threading
 import time
 
 import test_vip
-from net import check, command, equal, wait_until
+from net import check, comes_to, equal, wait_until
 from node import Node
 from registry import test
 
 TRACE = "env | grep ^POND_ | paste -sd ' ' >>trace"
 HOOKS = {"on_master": TRACE, "on_backup": TRACE, "on_slave": TRACE}
-FAST = 0.1  # seconds between adverts: dead after three times that
+FAST = 0.2  # seconds between adverts: dead after three times that
 TIER = "nets"  # as Node calls its nets file
 
 
@@ -45,7 +45,8 @@ def told(node, **wanted):
         runs = trace(node)
         fits = runs and all(runs[-1].get(name) == value for name, value in wanted.items())
         return runs[-1] if fits else None
-    return wait_until(last, f"the last hook of {node.name} is told {wanted}, not {trace(node)[-1:]}")
+    return wait_until(last, lambda: f"the last hook of {node.name} is told {wanted}, not "
+                      f"{trace(node)[-1:]}")
 
 
 @test("hooks run when roles change, and are told what has changed and why")
@@ -69,12 +70,14 @@ def hooks_are_told(net):
     check(int(after["EPOCH"]) > int(got["EPOCH"]), "the epoch has grown")
     check(after["REASON"] in ("silence", "process_died"), f"why: {after['REASON']}")
 
+    before = len(trace(first))
     first.start()
-    told(first, ROLE="master")
+    wait_until(lambda: "master" in [run["ROLE"] for run in trace(first)[before:]], "it is back")
     told(second, ROLE="backup", AGAIN="1", MASTER=first.name)
     back = [run for run in trace(second) if run["AGAIN"] == "0"][-1]
     equal((back["REASON"], back["ENDED"]), ("asked", "0"), "why the second one is backup again")
 
+    comes_to(lambda: first.status()["tiers"][0]["successor"], second.host.v4, "its successor")
     equal(first.stop(), 0, "exit status of the first")
     got = told(first, ROLE="backup")
     equal((got["REASON"], got["ENDED"]), ("stopping", "1"), "what its last hook is told")
@@ -97,10 +100,9 @@ def bad_hooks_hold_nothing_up(net):
     first.host.unplug()  # its hook hangs meanwhile
     began = time.monotonic()
     events.wait(role="master")
-    check(time.monotonic() - began < 5, "the second one took over in time")
+    check(time.monotonic() - began < 8, "the second one took over in time")  # a hook has 10
     first.host.plug_in()
-    event = events.wait(role="backup")  # its own hook floods meanwhile
-    equal(event["master"], first.name, "whom the second one follows again")
+    events.wait(role="backup", master=first.name)  # its own hook floods meanwhile
 
     first.logged(f"{TIER}: on_master did not end within 10 s")
     second.logged(f"{TIER}: on_master did not end within 10 s")
@@ -142,8 +144,8 @@ class Events:
 
     def wait(self, **wanted):
         """The next event that fits, behind those that were waited for before."""
-        return wait_until(lambda: self._find(**wanted), f"pond events says {wanted}; it said "
-                          f"{self.seen}")
+        return wait_until(lambda: self._find(**wanted), lambda: f"pond events says {wanted}; it "
+                          f"said {self.seen}")
 
     def end(self):
         self.process.terminate()
@@ -165,8 +167,8 @@ def events_tell_of_roles(net):
            "address": second.host.v4, "own_address": second.host.v4}, "the event")
     check(event["reason"] in ("silence", "process_died") and event["epoch"] >= 2, f"why: {event}")
     check(abs(event["time_ms"] / 1000 - time.time()) < 60, "when")
-    check("nets: this node is master now (epoch" in second.done("status"),
-          "pond status shows it among what happened last")
+    wait_until(lambda: "nets: this node is master now (epoch" in second.done("status"),
+               "pond status shows it among what happened last")
     equal(second.stop(), 0, "exit status")
     event = events.wait(event="role", ended=True)
     equal((event["role"], event["reason"]), ("backup", "stopping"), "the last event")
@@ -193,9 +195,12 @@ def the_manager_is_shown_the_roles(net):
     wait_until(lambda: has_said(f"STATUS=master of {TIER}"), "the manager is told")
     second.start()
     wait_until(lambda: has_said(f"STATUS=backup in {TIER}"), "the manager is told of the backup")
+
+    def hooks_own():
+        with open(os.path.join(first.folder, "socket"), encoding="utf-8") as file:
+            return file.read()
     wait_until(lambda: os.path.exists(os.path.join(first.folder, "socket")), "the hook has run")
-    with open(os.path.join(first.folder, "socket"), encoding="utf-8") as file:
-        equal(file.read(), "none\n", "the hook's own way to the manager")
+    comes_to(hooks_own, "none\n", "the hook's own way to the manager")
 
 
 class Client:

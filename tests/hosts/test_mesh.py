@@ -146,12 +146,15 @@ def whohas_and_peers(net):
     first, second, third = cluster(net, 3)
     first.put("tool", SMALL)
     second.get("tool")
-    listed = third.done("whohas", "tool")
-    contains(listed, first.name, "pond whohas")
-    contains(listed, second.name, "pond whohas")
-    nodes = [line.split()[0] for line in second.done("whohas", "tool").splitlines()[1:]]
-    equal(nodes[0], second.name, "pond whohas where it is held: this node first")
-    contains(nodes, first.name, "who else has it")
+    def listed():
+        run = third.pond("whohas", "tool")
+        return first.name in run.stdout and second.name in run.stdout
+    wait_until(listed, "pond whohas lists both")
+
+    def nodes():
+        return [line.split()[0] for line in second.done("whohas", "tool").splitlines()[1:]]
+    equal(nodes()[0], second.name, "pond whohas where it is held: this node first")
+    wait_until(lambda: first.name in nodes(), "who else has it")
     equal(third.pond("whohas", "nothing").returncode, NOT_FOUND, "whohas of an unknown name")
     contains(third.done("peers"), first.name, "pond peers")
     status = first.status()
@@ -170,7 +173,7 @@ def many_names(net):
     first.put_many(names)
     equal(sorted(first.names()), names, "pond ls")
     late.start()
-    wait_until(lambda: len(late.names()) == len(names), "the late node knows them all", 60)
+    wait_until(lambda: len(late.names()) == len(names), "the late node knows them all")
     equal(late.get(names[1034]), names[1034].encode(), "one of them")
 
 
@@ -229,13 +232,13 @@ def a_clock_that_is_off(net):
         return "clock is 12" in node.pond("put", node.config, "dated").stderr
 
     node.put("before", SMALL)
-    all_tell(120.5)
+    all_tell(125)
     wait_until(is_refused, "put is refused, and says why")
     equal(node.pond("rm", "before").returncode, FAILED, "rm")
     equal(node.get("before"), SMALL, "what is held is served on")
     contains(node.done("status"), "s behind the median", "pond status")
-    check(-122 < node.metric("pond_clock_offset_seconds") < -119, "the metric")
-    check(119 < node.peer(hosts[1])["clock_ahead_s"] < 122, "pond peers --json")
+    check(-127 < node.metric("pond_clock_offset_seconds") < -120, "the metric")
+    check(120 < node.peer(hosts[1])["clock_ahead_s"] < 127, "pond peers --json")
     node.logged("clock is .* behind the median .* NTP")
     all_tell(0)
     wait_until(lambda: node.pond("put", node.config, "dated").returncode == DONE,

@@ -43,6 +43,7 @@ def passes_on(net, full, readers):
     content = os.urandom(SIZE)
     stack.core.nodes[0].put("big", content)
     everyone_knows(stack.nodes, "big")
+    nodes[full].host.slow_down("40mbit")  # so that its readers come while it comes
     start = nodes[full].host.received()
     for got in all_at_once([nodes[name] for name in readers], "big"):
         equal((got.status, got.exit), (200, 0), "curl")

@@ -7,8 +7,8 @@ import re
 import signal
 import threading
 
-from net import check, contains, equal, patience, wait_until
-from node import DONE, FAILED, KEY, Node, cluster, curl, everyone_knows, nets_of, sha256
+from net import check, comes_to, contains, equal, patience, wait_until
+from node import DONE, FAILED, KEY, Node, cluster, everyone_knows, nets_of, sha256
 from registry import test
 from tier import SAID, Tier, intervals
 
@@ -75,9 +75,8 @@ def members_join_and_leave(net):
     late.put("later", CONTENT)
     wait_until(lambda: old[0].refused("not_member") > 2, "its datagrams are refused")
     check(not old[0].knows("later"), "an announcement of a removed member was taken")
-    said = old[0].log()
-    contains(said, "reload: 1 member added\n", "the log")
-    contains(said, "reload: 1 member removed\n", "the log")
+    old[0].logged("reload: 1 member added\n")
+    old[0].logged("reload: 1 member removed\n")
 
 
 @test("a removed member's download ends, and no other is touched")
@@ -90,7 +89,7 @@ def downloads(net):
         file.write(content)
     source.done("put", path, "large")
     for host in hosts[1:]:
-        host.slow_down("300mbit")
+        host.slow_down("100mbit")
     stays, leaves = [Download(host, source, "large") for host in hosts[1:]]
     wait_until(lambda: min(stays.size(), leaves.size()) > 4 * MIB, "both are under way")
     source.write_nets(nets_of(hosts[:2]))
@@ -99,6 +98,7 @@ def downloads(net):
     check(leaves.wait() != 0, "the removed member got it all")
     check(leaves.size() < len(content), "the removed member got it all")
     check(stays.size() < len(content), "the other was through before the reload: no proof")
+    hosts[1].slow_down("2gbit")
     equal(stays.wait(), 0, "the other's exit status")
     equal(stays.sha256(), sha256(content), "what the other got")
 
@@ -110,7 +110,7 @@ def flights_go_on(net):
     first.put("file", content)
     equal(sha256(second.get("file")), sha256(content), "the second source has it")
     wait_until(lambda: reader.knows("file"), "the name is known")
-    reader.host.slow_down("60mbit")
+    reader.host.slow_down("20mbit")
     start = reader.host.received()
     got = []
     get = threading.Thread(target=lambda: got.append(reader.get("file")))
@@ -122,6 +122,7 @@ def flights_go_on(net):
     contains(reader.done("reload"), f"{left.host.v4} removed", "what pond reload prints")
     wait_until(lambda: (reader.status()["fetches"][0]["source"] or "").startswith(stays.host.v4),
                "it goes on from the other")
+    reader.host.slow_down("1gbit")
     get.join()
     equal([sha256(one) for one in got], [sha256(content)], "what came")
     check(reader.host.received() - start < 1.3 * len(content), "what was had was fetched again")
@@ -313,8 +314,9 @@ def fifty(net):
     rounds(40)
     after = [held(node) for node in nodes]
     load.end()
-    for (fds, kb), (more_fds, more_kb) in zip(before, after):
-        check(more_fds <= fds + 8, f"{fds} descriptors became {more_fds}")
+    for node, (fds, kb), (_, more_kb) in zip(nodes, before, after):
+        wait_until(lambda node=node, fds=fds: held(node)[0] <= fds + 8,
+                   lambda node=node, fds=fds: f"{fds} descriptors became {held(node)[0]}")
         # Sanitizers keep what is freed, and find leaks by themselves.
         check(patience() > 1 or more_kb < kb + 8192, f"{kb} KiB became {more_kb}")
 
@@ -363,7 +365,7 @@ def changes(tier):
 
 @test("fifty reloads that change nothing of pair, role or membership change no role")
 def roles_stay(net):
-    tier = Tier(net, 3, 1)
+    tier = Tier(net, 3, 1, base=0.5)
     first = tier.candidates[0]
     tier.becomes_master(first)
     before = changes(tier)
@@ -403,9 +405,8 @@ def roles_change(net):
     tier.becomes_master(first)
     lines = [f"{host.v4} master" for host in tier.hosts[1:]] + ["10.77.0.0/24 slave"]
     reload_all([second, slave, first], lines)
-    master = tier.settled()
-    check(master is not first, "it is master still, as a slave")
     wait_until(lambda: tier.role(first) == "slave", "the first is a slave")
+    master = tier.settled()
     tier.cut(master)
     rest = [node for node in tier.nodes if node is not master]
     check(tier.settled(rest) in (second, slave), "the other candidate takes over")
@@ -420,12 +421,16 @@ def tiers_come_and_go(net):
     for node in (second, first, tier.slaves[0]):
         node.write_nets(flat)
         node.done("reload")
-    equal([t["role"] for t in first.status()["tiers"]], ["peer"], "the role in a flat mesh")
+    comes_to(lambda: [t["role"] for t in first.status()["tiers"]], ["peer"],
+             "the role in a flat mesh")
     first.put("file", CONTENT)
     everyone_knows([second], "file")
     lines = [f"{host.v4} master" for host in tier.hosts[:2]] + ["10.77.0.0/24 slave"]
     reload_all(tier.nodes, lines)
-    wait_until(lambda: tier.agree() is first, "they elect again")
+
+    def roles():
+        return [[t["role"] for t in node.status()["tiers"]] for node in tier.nodes]
+    comes_to(roles, [["master"], ["backup"], ["slave"]], "their roles, when they have elected again")
     for node in tier.nodes:
         node.settings["nets"] = []
         node.write_config()
@@ -435,7 +440,7 @@ def tiers_come_and_go(net):
         node.settings["nets"] = ["nets"]
         node.write_config()
         contains(node.done("reload"), "tier nets: joined", "pond reload")
-    tier.settled()
+    comes_to(roles, [["master"], ["backup"], ["slave"]], "their roles in the end")
 
 
 @test("a master that a reload takes out of the tier names its successor")
@@ -450,9 +455,9 @@ def master_leaves_by_reload(net):
     tier.becomes_master(second, [second, tier.slaves[0]])
     equal(tier.view(second)["reason"], "the leaving master named it as its successor",
           "why the second is master")
-    contains(first.log(), "tier nets: left, as master", "the log")
-    events = " ".join(first.status()["events"])
-    contains(events, "it stops, or is no longer in the tier", "what happened lately")
+    first.logged("tier nets: left, as master")
+    wait_until(lambda: "it stops, or is no longer in the tier" in " ".join(first.status()["events"]),
+               "that is among what happened lately")
 
 
 @test("a node that began as a flat mesh elects when its nets file gets roles")

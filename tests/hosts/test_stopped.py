@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 
-from net import check, equal, wait_until
+from net import check, comes_to, equal, wait_until
 from node import everyone_knows
 from registry import test
 from stack import Stack
@@ -20,7 +20,7 @@ class Download:
 
     def __init__(self, node, name):
         self.answer, self._thread = None, threading.Thread(target=self._run, args=(node, name))
-        node.host.slow_down("100mbit")
+        node.host.slow_down("40mbit")
         self._thread.start()
         wait_until(lambda: node.metric("pond_fetched_bytes_total") > 2 * MIB, "the download runs",
                    pause=0.02)
@@ -49,7 +49,8 @@ def stopped_gateway(net):
     paris.candidates[0].process.send_signal(signal.SIGSTOP)
     for download in downloads:
         download.ends_with(content)
-    equal(stack.view(paris.slaves[0])["paris"][1], paris.candidates[1].name, "who is master")
+    comes_to(lambda: stack.view(paris.slaves[0])["paris"][1], paris.candidates[1].name,
+             "who is master")
     paris.candidates[0].process.send_signal(signal.SIGCONT)
     wait_until(lambda: stack.master(paris) is paris.candidates[0], "it takes over again")
     paris.slaves[0].put("after", b"after")

@@ -10,13 +10,13 @@ from ballots import Ear, longest_gap
 from net import amount, check, equal, patience, wait_until
 from node import DONE
 from registry import test
-from tier import Tier, intervals
+from tier import Tier
 
 ROUNDS = amount(4)
 TRACE = "echo $POND_ROLE $POND_ENDED >>trace"
 FAST = {"base": 0.1, "preempt_delay": 0}
 KEPT_OPEN = 8  # connections between the two that may be open now and were not before
-STOPS_IN = 5.0  # seconds, with nothing to serve and no hook that hangs
+STOPS_IN = 15.0  # seconds, with nothing to serve and no hook that hangs
 
 
 class Busy:
@@ -49,7 +49,7 @@ def last_hook(node):
 
 
 @test("a daemon that is stopped while it is asked, put, reloaded and demoted ends soon, in good "
-      "order, and as a backup", seconds=60 + 15 * ROUNDS)
+      "order, and as a backup", seconds=300 + 30 * ROUNDS)
 def stopped_under_load(net):
     tier = Tier(net, 3, on_master=TRACE, on_backup=TRACE, **FAST)
     first = tier.candidates[0]
@@ -68,7 +68,7 @@ def stopped_under_load(net):
 
 
 @test("a daemon that is stopped as soon as it is started ends in good order",
-      seconds=60 + 15 * ROUNDS)
+      seconds=300 + 30 * ROUNDS)
 def stopped_while_starting(net):
     tier = Tier(net, 2, **FAST)
     first = tier.candidates[0]
@@ -83,7 +83,7 @@ def stopped_while_starting(net):
 
 
 @test("candidates that are killed and started again and again agree in the end",
-      seconds=60 + 20 * ROUNDS)
+      seconds=300 + 30 * ROUNDS)
 def killed_and_started(net):
     tier = Tier(net, 3, **FAST)
     epoch = 0
@@ -104,7 +104,7 @@ def holds(node):
 
 
 @test("reloads, changes of role and hooks leave no descriptor and no thread behind",
-      seconds=60 + 30 * ROUNDS)
+      seconds=300 + 30 * ROUNDS)
 def nothing_is_left(net):
     tier = Tier(net, 2, on_master=TRACE, on_backup=TRACE, advert_addr="239.7.7.7", **FAST)
     first, second = tier.candidates
@@ -129,13 +129,14 @@ def nothing_is_left(net):
         around()
     wait_until(lambda: all(now <= then + KEPT_OPEN for node, then in zip(tier.nodes, before)
                            for now, then in zip(holds(node), then)),
-               f"what they hold is what they held: {before}, not {[*map(holds, tier.nodes)]}")
+               lambda: f"what they hold is what they held: {before}, not "
+               f"{[*map(holds, tier.nodes)]}")
 
 
 @test("a disk that takes a second for each sync delays no advert of a master and changes no role",
-      seconds=120)
+      seconds=300)
 def slow_disk(net):
-    tier = Tier(net, 2, 1, start=False, **FAST)
+    tier = Tier(net, 2, 1, start=False, **FAST | {"base": 0.2})
     first, second = tier.candidates
     first.start()
     first.stop()  # so that the next start has little to sync
@@ -143,7 +144,7 @@ def slow_disk(net):
                    "-e", "trace=fsync,fdatasync", "-e",
                    "inject=fsync,fdatasync:delay_enter=1000000"]
     first.launch()
-    first.logged("is ready", 60)
+    first.logged("is ready")
     for node in (second, *tier.slaves):
         node.start()
     tier.becomes_master(first)
@@ -156,6 +157,6 @@ def slow_disk(net):
     equal(reloaded["result"], "unchanged", "a reload meanwhile")
     tier.stays(first, 4)
     late = longest_gap(ear.since(host=1, kind="advert")) - first.settings["base"]
-    check(late < 0.05 * patience(), f"an advert was {1000 * late:.0f} ms late")
+    check(late < 0.3, f"an advert was {1000 * late:.0f} ms late")  # who waited, did so for 1000
     for put in puts:
         put.join()

