@@ -179,6 +179,14 @@ static bool is_member(const struct discovery *discovery, const struct heartbeat 
     return false;
 }
 
+static void note_taken(struct discovery *discovery, const struct gossip_datagram *datagram)
+{
+    stat_add(STAT_HEARTBEATS_HEARD, 1);
+    if (discovery->options.signers)
+        signers_note(discovery->options.signers, &datagram->from, datagram->is_signed,
+                     datagram->key);
+}
+
 /* What the gate let in: is it news? */
 static enum gate_verdict hear(struct discovery *discovery, const struct gossip_datagram *datagram,
                               const struct heartbeat *beat)
@@ -191,7 +199,7 @@ static enum gate_verdict hear(struct discovery *discovery, const struct gossip_d
 
     step(discovery, &event, &actions);
     if (actions.verdict == GOSSIP_TAKEN)
-        stat_add(STAT_HEARTBEATS_HEARD, 1);
+        note_taken(discovery, datagram);
     else if (actions.node)
         log_twin(discovery, event.now, actions.node, &datagram->from);
     gossip_gate_count(verdict_of(actions.verdict));

@@ -12,6 +12,7 @@
 #include "src/members.h"
 #include "src/paths.h"
 #include "src/seal.h"
+#include "src/signers.h"
 
 /*
  * Heartbeats on the wire (design, section 7): says ours, by multicast or by broadcast, on every
@@ -51,6 +52,7 @@ struct discovery_options {
     const char *node;
     uint64_t boot;
     uint64_t seed;
+    struct signers *signers; /* where it is noted who signs with which key; NULL: no keys */
     /* A node is known that was not, or is in another place now; or is not heard any more. */
     void (*met)(void *arg, const struct gossip_node *node);
     void (*lost)(void *arg, const struct gossip_node *node);

@@ -263,6 +263,7 @@ static void set_options(struct election *election, const struct election_options
     election->auth = options->auth;
     election->members = options->members;
     election->heard = options->heard;
+    election->signers = options->signers;
     election->view = options->view;
     election->roles = options->roles;
     election->remember = options->remember;

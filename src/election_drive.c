@@ -115,6 +115,8 @@ void election_take(void *arg, const struct udp_datagram *heard)
     atomic_fetch_add_explicit(&election->ballots_heard, 1, memory_order_relaxed);
     if (datagram.is_signed && election->heard)
         heard_note(election->heard, span_of(ballot.node), &heard->from);
+    if (election->signers)
+        signers_note(election->signers, &heard->from, datagram.is_signed, datagram.key);
     seat = election_seat(election, ballot.tier);
     if (!seat)
         return; /* it was left, and the members are not replaced yet, or the other way round */

@@ -71,6 +71,7 @@ struct election {
 
     const struct members *members;
     struct heard *heard;
+    struct signers *signers;
     struct view *view;
     struct roles *roles;
     struct remember *remember;

@@ -19,6 +19,7 @@ struct gate {
     struct seal *seal; /* the datagrams' thread's; NULL without keys */
     struct replay *replay;
     struct heard *heard;
+    struct signers *signers; /* NULL without keys */
     char domain[NODE_SIZE];
     char node[NODE_SIZE];
     uint64_t boot;
@@ -43,6 +44,7 @@ struct gate *gate_new(const struct gate_options *options)
     gate->seal = options->keyring ? seal_new(options->keyring) : NULL;
     gate->replay = replay_new();
     gate->heard = heard_new();
+    gate->signers = options->keyring ? signers_new(options->keyring) : NULL;
     MUST(span_copy(span_of(options->domain), gate->domain, sizeof(gate->domain)));
     MUST(span_copy(span_of(options->node), gate->node, sizeof(gate->node)));
     gate->boot = options->boot;
@@ -63,6 +65,7 @@ void gate_free(struct gate *gate)
     seal_free(gate->seal);
     replay_free(gate->replay);
     heard_free(gate->heard);
+    signers_free(gate->signers);
     pthread_mutex_destroy(&gate->request_lock);
     free(gate);
 }
@@ -78,6 +81,12 @@ struct heard *gate_heard(const struct gate *gate)
 {
     MUST_BE(gate, GATE_MAGIC);
     return gate->heard;
+}
+
+struct signers *gate_signers(const struct gate *gate)
+{
+    MUST_BE(gate, GATE_MAGIC);
+    return gate->signers;
 }
 
 /* ---- datagrams ------------------------------------------------------------------------------- */
@@ -175,6 +184,8 @@ enum gate_verdict gate_datagram(struct gate *gate, mono_t now, struct span bytes
     verdict = judge_datagram(gate, now, bytes, datagram, out);
     if (verdict == GATE_PASS && datagram->is_signed)
         heard_note(gate->heard, span_of(out->sender.node), &datagram->from);
+    if (verdict == GATE_PASS && gate->signers)
+        signers_note(gate->signers, &datagram->from, datagram->is_signed, datagram->key);
     gate_count_one(verdict);
     return verdict;
 }

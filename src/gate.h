@@ -11,6 +11,7 @@
 #include "src/heard.h"
 #include "src/members.h"
 #include "src/seal.h"
+#include "src/signers.h"
 
 /*
  * The one place that decides whether what comes from outside is let in: datagrams and HTTP requests
@@ -84,6 +85,9 @@ struct heard *gate_heard(const struct gate *gate);
 
 /* How often each verdict was given, by all gates of the process; any thread. */
 uint64_t gate_count(enum gate_verdict verdict);
+
+/* With which keys hosts sign, likewise; NULL: this cluster has no keys. */
+struct signers *gate_signers(const struct gate *gate);
 
 /* ---- datagrams: one thread ------------------------------------------------------------------ */
 

@@ -35,6 +35,7 @@ struct discovery *meet_new(const struct meet_options *options)
                                     .domain = options->conf->domain,
                                     .node = options->conf->node,
                                     .boot = options->boot,
+                                    .signers = options->signers,
                                     .met = on_met,
                                     .lost = on_lost,
                                     .arg = options->cache};

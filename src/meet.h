@@ -16,6 +16,7 @@ struct meet_options {
     const struct conf *conf;
     const struct keyring *keyring; /* NULL: no keys */
     uint64_t boot;
+    struct signers *signers;  /* where it is noted who signs with which key; NULL: no keys */
     struct cache_loop *cache; /* must outlive it */
 };
 

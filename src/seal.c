@@ -103,6 +103,11 @@ bool keyring_any(const struct keyring *keyring)
     return atomic_load(&keyring->any);
 }
 
+uint64_t keyring_generation(const struct keyring *keyring)
+{
+    return atomic_load(&keyring->generation);
+}
+
 /* ---- the working contexts -------------------------------------------------------------------- */
 
 /* A context for each key, with the key worked in: starting over with it costs nothing more. */

@@ -31,6 +31,7 @@ bool keyring_replace(struct keyring *keyring, const struct span *keys, size_t co
 void keyring_free(struct keyring *keyring);
 size_t keyring_count(const struct keyring *keyring);
 bool keyring_any(const struct keyring *keyring);
+uint64_t keyring_generation(const struct keyring *keyring); /* grows when they are replaced */
 
 struct seal;
 struct seal *seal_new(const struct keyring *keyring); /* keyring must outlive it */

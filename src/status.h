@@ -43,6 +43,7 @@ struct status_source {
     const struct members *members;
     const struct view *view;
     const struct discovery *discovery;
+    struct signers *signers;   /* NULL: no keys */
     struct election *election; /* NULL: no tier has roles. These two are filled in at each look */
     struct vitals *vitals;     /* likewise */
 };

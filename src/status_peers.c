@@ -227,6 +227,16 @@ static json_t *name_json(const struct roll *roll, const struct peer *peer,
     return name[0] ? json_string(name) : json_null();
 }
 
+/* The place in our key file of the key that it signs with, from 1 on; 0: it does not sign. */
+static json_t *key_json(const struct status_source *source, const struct address *host)
+{
+    size_t key;
+
+    if (!source->signers || !signers_find(source->signers, host, &key))
+        return json_null();
+    return json_integer((json_int_t)key);
+}
+
 static void add_use(json_t *json, const struct relation *relation, const char *why)
 {
     add(json, "relation", json_string(relation->name));
@@ -256,6 +266,7 @@ static json_t *peer_json(const struct status_source *source, struct roll *roll,
         peer_usable(peer, now) ? json_real(0) : json_real(seconds_between(now, peer->avoid_until)));
     add(json, "tiers", roll_of(roll, &peer->address, now));
     add(json, "heartbeat", status_beat_json(beat, now));
+    add(json, "key", key_json(source, &peer->address));
     return json;
 }
 
@@ -288,6 +299,7 @@ static json_t *elector_json(const struct status_source *source, struct roll *rol
     add_use(json, relation, why_unused(relation, NULL, m, now));
     add(json, "tiers", roll_of(roll, &m->address, now));
     add(json, "heartbeat", status_beat_json(status_beat_of(beats, &m->address), now));
+    add(json, "key", key_json(source, &m->address));
     return json;
 }
 
@@ -320,6 +332,7 @@ static json_t *beating_json(const struct status_source *source, const struct gos
             member ? why : "heard by heartbeat, but no nets file here holds its address");
     add(json, "tiers", made(json_array()));
     add(json, "heartbeat", status_beat_json(node, now));
+    add(json, "key", key_json(source, &node->from));
     return json;
 }
 

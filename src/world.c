@@ -198,6 +198,7 @@ static bool make_discovery(struct world *world)
                                    .conf = world->conf,
                                    .keyring = world->keyring,
                                    .boot = world->boot,
+                                   .signers = gate_signers(world->gate),
                                    .cache = world->wires.cache};
 
     world->wires.discovery = meet_new(&options);
@@ -312,6 +313,7 @@ bool world_start_election(struct world *world, const struct conf *conf,
                                        .keyring = world->keyring,
                                        .auth = apply_auth(conf),
                                        .heard = gate_heard(world->gate),
+                                       .signers = gate_signers(world->gate),
                                        .listen = world->own.advert,
                                        .listen_count = world->own.listen_count,
                                        .view = world->view,
@@ -394,6 +396,7 @@ static void fill_status(struct world *world)
         .members = world->own.members,
         .view = world->view,
         .discovery = world->wires.discovery,
+        .signers = gate_signers(world->gate),
     };
 }
 

@@ -91,14 +91,61 @@ def key_rotation(net):
         wait_until(lambda: node.log().count("in force") > before,
                    f"{node.name} reads its key file anew and says so")
 
+    def shown(node):
+        return {peer["key"] for peer in node.peers()}
+
     works()
-    for keys in ((KEY, second), (second, KEY), (second,)):
+    for keys, signed in (((KEY, second), {1}), ((second, KEY), {1}), ((second,), {1})):
         for node in nodes:
             rekey(node, *keys)
             works()
+            if keys[0] == second and node is nodes[0] and len(keys) == 2:
+                wait_until(lambda: shown(nodes[0]) == {2}, "pond peers: the other signs with the old")
+        for node in nodes:
+            wait_until(lambda node=node: shown(node) == signed, f"pond peers at {node.name}: {keys}")
     rekey(nodes[0], "a-third-key-that-only-one-host-has-012345")
     nodes[1].put("after", CONTENT)
     wait_until(lambda: nodes[0].refused("wrong_key") > 0, "the old keys count no more")
+
+
+@test("keys are rolled out to a cluster that has none, without a gap")
+def key_rollout(net):
+    hosts = net.add(3)
+    nodes = [Node(host, nets=nets_of(hosts), nobroadcast=True, keys=None, open=True,
+                  address=host.v4).start() for host in hosts]
+    number = 0
+
+    def works(author):
+        nonlocal number
+        number += 1
+        name = f"file{number}"
+        author.put(name, CONTENT)
+        everyone_knows(nodes, name)
+        for reader in nodes:
+            equal(reader.get(name), CONTENT, f"{name} at {reader.name}")
+
+    def all_sign_with(keys):
+        for node in nodes:
+            works(node)
+        for node in nodes:
+            wait_until(lambda node=node: {peer["key"] for peer in node.peers()} == keys,
+                       f"pond peers at {node.name} shows {keys}")
+    all_sign_with({None})
+    for node in nodes:
+        node.write_keys(KEY)
+        node.settings |= {"hmac_keys": "keys", "auth": "receive-only"}
+        node.write_config()
+        node.restart()
+        works(node)
+    all_sign_with({0})
+    contains(nodes[0].done("peers"), "unsigned", "pond peers")
+    for auth in ("permissive", "enforce"):
+        for node in nodes:
+            node.settings["auth"] = auth
+            node.write_config()
+            node.done("reload")
+            works(node)
+        all_sign_with({1})
 
 
 @test("a recorded HTTP request is refused when it is sent again", hostile=True)

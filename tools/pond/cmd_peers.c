@@ -64,6 +64,22 @@ static const char *role_of(const json_t *tier)
     return field_text(tier, "role", "-");
 }
 
+/* "1": with the first of the key file. */
+static void show_key(struct table *table, const json_t *peer)
+{
+    char shown[32];
+    struct text text = TEXT_OVER(shown);
+    double key;
+
+    if (!field_number(peer, "key", &key))
+        text_puts(&text, "-");
+    else if (key < 1)
+        text_puts(&text, "unsigned");
+    else
+        text_printf(&text, "%.0f", key);
+    table_cell(table, shown);
+}
+
 /* As the elections here have it; where they do not know it, as it says itself. */
 static const json_t *tiers_of(const json_t *peer)
 {
@@ -95,21 +111,23 @@ static void show_tiers(struct table *table, const json_t *peer)
     table_cell(table, json_array_size(tiers) ? shown : "-");
 }
 
-/* Columns that would be empty are left out: flat meshes have no roles to show, and where there is
- * no discovery nobody is heard by heartbeat. */
+/* Columns that would be empty are left out: flat meshes have no roles to show, some clusters have
+ * no keys, and where there is no discovery nobody is heard by heartbeat. */
 struct columns {
+    bool keys;
     bool heartbeats;
     bool roles;
 };
 
 static struct columns columns_of(const json_t *peers)
 {
-    struct columns columns = {false, false};
+    struct columns columns = {false, false, false};
     const json_t *peer;
     size_t i;
 
     json_array_foreach(peers, i, peer)
     {
+        columns.keys |= json_is_number(json_object_get(peer, "key"));
         columns.heartbeats |= json_is_object(json_object_get(peer, "heartbeat"));
         columns.roles |= json_array_size(tiers_of(peer)) > 0;
     }
@@ -122,6 +140,8 @@ static void show_peer(struct table *table, const json_t *peer, struct columns co
     table_cell(table, field_text(peer, "address", "-"));
     table_cell(table, field_true(peer, "member") ? "yes" : "no");
     show_heard(table, peer);
+    if (columns.keys)
+        show_key(table, peer);
     if (columns.heartbeats)
         show_heartbeat(table, peer);
     if (columns.roles)
@@ -131,18 +151,22 @@ static void show_peer(struct table *table, const json_t *peer, struct columns co
 
 static void show_peers(const json_t *peers)
 {
-    static const char *const head[] = {"NODE",      "ADDRESS", "MEMBER", "HEARD",
-                                       "HEARTBEAT", "ROLES",   "USED"};
     struct columns columns = columns_of(peers);
+    const struct {
+        const char *name;
+        bool shown;
+    } head[] = {{"NODE", true},           {"ADDRESS", true},     {"MEMBER", true},
+                {"HEARD", true},          {"KEY", columns.keys}, {"HEARTBEAT", columns.heartbeats},
+                {"ROLES", columns.roles}, {"USED", true}};
+    const size_t hidden = !columns.keys + !columns.heartbeats + !columns.roles;
     const json_t *peer;
     struct table table;
     size_t i;
 
-    table_begin(&table, 5u + columns.heartbeats + columns.roles,
-                "lllllll" + !columns.heartbeats + !columns.roles);
+    table_begin(&table, sizeof(head) / sizeof(*head) - hidden, "llllllll" + hidden);
     for (i = 0; i < sizeof(head) / sizeof(*head); i++) {
-        if ((columns.heartbeats || i != 4) && (columns.roles || i != 5))
-            table_cell(&table, head[i]);
+        if (head[i].shown)
+            table_cell(&table, head[i].name);
     }
     json_array_foreach(peers, i, peer) show_peer(&table, peer, columns);
     table_print(&table, stdout);
