@@ -195,7 +195,7 @@ static void member(struct exchange *machine, const struct exchange_event *event,
     struct peer *peer = peers_learn(&machine->peers, &event->from, machine->now);
     bool joins = !peer->member && machine->comparing.greeted;
 
-    peer->member = true;
+    peers_set_member(&machine->peers, peer, true);
     if (!peer->ever_heard) /* its head may have come before, which tells where it serves alone */
         peer->address = event->from;
     exchange_relate(machine, peer, event->relations);
@@ -211,7 +211,7 @@ static void stranger(struct exchange *machine, const struct exchange_event *even
 
     if (!peer)
         return;
-    peer->member = false;
+    peers_set_member(&machine->peers, peer, false);
     exchange_relate(machine, peer, event->relations);
 }
 

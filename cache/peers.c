@@ -103,7 +103,14 @@ struct peer *peers_learn(struct peers *peers, const struct address *address, mon
     peer = &peers->list[place];
     *peer = (struct peer){.address = *address, .heard = now};
     link_place(peers, place);
+    peers->changes++;
     return peer;
+}
+
+void peers_set_member(struct peers *peers, struct peer *peer, bool member)
+{
+    peers->changes += peer->member != member;
+    peer->member = member;
 }
 
 void peers_forget(struct peers *peers, const struct address *host)
@@ -116,6 +123,7 @@ void peers_forget(struct peers *peers, const struct address *host)
     place = (size_t)(peer - peers->list);
     unlink_place(peers, place);
     peers->count--;
+    peers->changes++;
     if (place == last)
         return;
     unlink_place(peers, last);

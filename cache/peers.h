@@ -75,6 +75,7 @@ struct peer {
 /* Zero it to begin. A peer stays where it is until one is forgotten, or makes room for another. */
 struct peers {
     size_t count;
+    uint64_t changes; /* rises with who is in the list, and who of them is a member */
     struct peer list[PEERS_MAX];
     uint16_t first[PEERS_BUCKETS]; /* by a hash of the host: place in the list + 1, 0: none */
     uint16_t next[PEERS_MAX];      /* likewise, of the next with the same hash */
@@ -84,6 +85,9 @@ struct peer *peers_find(struct peers *peers, const struct address *host); /* wha
 
 /* Finds or makes room for it; never NULL. */
 struct peer *peers_learn(struct peers *peers, const struct address *address, mono_t now);
+
+/* A nets file names it with a single address, or does not any more. */
+void peers_set_member(struct peers *peers, struct peer *peer, bool member);
 
 /* Where it is known, it is not any more; the last of the list takes its place. */
 void peers_forget(struct peers *peers, const struct address *host);

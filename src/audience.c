@@ -16,7 +16,8 @@ struct audience {
     struct {
         struct address *list; /* NULL: not made yet */
         size_t count;
-    } singles[AUDIENCE_SETS]; /* by the set of audiences */
+        uint64_t changes; /* heard: of the peers, as the list knows them */
+    } singles[AUDIENCE_SETS], heard[AUDIENCE_SETS]; /* by the set of audiences */
 };
 
 struct audience *audience_new(const struct routes *routes, uint16_t port)
@@ -36,6 +37,8 @@ void audience_forget(struct audience *audience)
     for (size_t set = 0; set < AUDIENCE_SETS; set++) {
         free(audience->singles[set].list);
         audience->singles[set].list = NULL;
+        free(audience->heard[set].list);
+        audience->heard[set].list = NULL;
     }
 }
 
@@ -73,20 +76,37 @@ static bool is_heard_in(const struct audience *audience, mono_t now, const struc
            routes_audiences(audience->routes, now, &peer->address) & set;
 }
 
+/* Thousands may have been heard, of whom few are in it. */
+static void list_heard(struct audience *audience, unsigned set, const struct peers *heard)
+{
+    mono_t now = clock_mono();
+    struct address *list = audience->heard[set].list;
+    size_t count = 0;
+
+    if (list && audience->heard[set].changes == heard->changes)
+        return;
+    free(list);
+    list = calloc(heard->count + 1, sizeof(*list));
+    MUST(list != NULL);
+    for (size_t i = 0; i < heard->count; i++) {
+        list[count] = heard->list[i].address;
+        list[count].port = audience->port;
+        count += is_heard_in(audience, now, &heard->list[i], set);
+    }
+    audience->heard[set].list = list;
+    audience->heard[set].count = count;
+    audience->heard[set].changes = heard->changes;
+}
+
 void audience_each(struct audience *audience, unsigned audiences, const struct peers *heard,
                    audience_visit *visit, void *arg)
 {
-    mono_t now = clock_mono();
-
     MUST_BE(audience, AUDIENCE_MAGIC);
     MUST(audiences < AUDIENCE_SETS);
     list_singles(audience, audiences);
+    list_heard(audience, audiences, heard);
     for (size_t i = 0; i < audience->singles[audiences].count; i++)
         visit(arg, &audience->singles[audiences].list[i]);
-    for (size_t i = 0; i < heard->count; i++) {
-        struct address to = heard->list[i].address;
-        to.port = audience->port;
-        if (is_heard_in(audience, now, &heard->list[i], audiences))
-            visit(arg, &to);
-    }
+    for (size_t i = 0; i < audience->heard[audiences].count; i++)
+        visit(arg, &audience->heard[audiences].list[i]);
 }

@@ -8,8 +8,8 @@
 /*
  * Lists the hosts of an audience (cache/route.h) for every datagram that goes there: the members
  * that are named singly, and of member networks those hosts that have been heard, by a datagram of
- * the cache or by a standing. Who is named
- * singly is looked up once, and again after members or masters have changed. Main thread.
+ * the cache or by a standing. Who is in it is looked up once, and again after members or masters
+ * have changed, or other hosts were heard. Main thread.
  */
 struct audience;
 
