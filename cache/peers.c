@@ -133,7 +133,8 @@ void peers_forget(struct peers *peers, const struct address *host)
 
 bool peer_fault_is_absence(enum peer_fault fault)
 {
-    return fault == PEER_UNREACHABLE || fault == PEER_REFUSES || fault == PEER_SILENT;
+    return fault == PEER_UNREACHABLE || fault == PEER_REFUSES || fault == PEER_SILENT ||
+           fault == PEER_SHORT_BODY; /* as of whoever dies in the middle of it */
 }
 
 bool peer_blame(struct peer *peer, enum peer_fault fault, mono_t now)
