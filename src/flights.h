@@ -47,6 +47,8 @@ struct flights_options {
     /* A source misbehaved, or proved good (PEER_FINE: not each time); on the fetch thread; must not
      * block. */
     void (*blame)(void *arg, const struct address *http, enum peer_fault fault);
+    /* A source does not have it, which is nobody's fault; likewise. */
+    void (*gone)(void *arg, const struct address *http, const struct digest *sha256);
     void *arg;
 };
 struct flights *flights_new(const struct flights_options *options);

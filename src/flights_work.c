@@ -181,9 +181,12 @@ static void request_ended(struct flying *flying)
         [FETCH_FAULT] = FLIGHT_OUTCOME_FAULT,  [FETCH_CANCELLED] = FLIGHT_OUTCOME_CUT,
         [FETCH_BARRED] = FLIGHT_OUTCOME_GONE,  [FETCH_STOPPED] = FLIGHT_OUTCOME_CUT,
     };
+    const struct flights_options *options = &flying->flights->options;
     const struct fetch_request *request = &flying->request;
 
     flying->busy = FLYING_IDLE;
+    if (request->result == FETCH_NOT_FOUND || request->result == FETCH_CHANGED)
+        options->gone(options->arg, &request->server, &flying->manifest.sha256);
     if (request->result == FETCH_STOPPED)
         flying->ending = true;
     if (is_ending(flying))

@@ -91,16 +91,34 @@ void holders_note(struct holders *holders, const struct digest *sha256, const st
     pthread_mutex_unlock(&holders->lock);
 }
 
+static void forget_word(struct holders *holders, size_t place)
+{
+    unlink_word(holders, place);
+    holders->words[place].forgotten = true;
+}
+
 void holders_forget(struct holders *holders, const struct address *http)
 {
     pthread_mutex_lock(&holders->lock);
     for (size_t place = 0; place < holders->count; place++) {
-        struct word *word = &holders->words[place];
-        if (word->forgotten || !address_same(&word->http, http))
-            continue;
-        unlink_word(holders, place);
-        word->forgotten = true;
+        const struct word *word = &holders->words[place];
+        if (!word->forgotten && address_same(&word->http, http))
+            forget_word(holders, place);
     }
+    pthread_mutex_unlock(&holders->lock);
+}
+
+void holders_gone(struct holders *holders, const struct digest *sha256, const struct address *http)
+{
+    size_t at;
+
+    pthread_mutex_lock(&holders->lock);
+    at = *bucket_of(holders, sha256);
+    while (at != NONE && !(digest_same(&holders->words[at - 1].sha256, sha256) &&
+                           address_same(&holders->words[at - 1].http, http)))
+        at = holders->words[at - 1].next;
+    if (at != NONE)
+        forget_word(holders, at - 1);
     pthread_mutex_unlock(&holders->lock);
 }
 

@@ -23,6 +23,9 @@ void holders_note(struct holders *holders, const struct digest *sha256, const st
 /* It has let us down: what it said so far is worth nothing any more. */
 void holders_forget(struct holders *holders, const struct address *http);
 
+/* It said that it has no such content. */
+void holders_gone(struct holders *holders, const struct digest *sha256, const struct address *http);
+
 /* Its holders, who spoke last first; `most` at most. */
 size_t holders_find(struct holders *holders, const struct digest *sha256, struct address *out,
                     size_t most);

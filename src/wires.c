@@ -277,6 +277,14 @@ void wires_blame(void *arg, const struct address *http, enum peer_fault fault)
     cache_loop_blame(wires->cache, http, fault);
 }
 
+/* Else it would be the only one that is asked, again and again. */
+void wires_gone(void *arg, const struct address *http, const struct digest *sha256)
+{
+    struct wires *wires = arg;
+
+    holders_gone(wires->follow.holders, sha256, http);
+}
+
 void wires_fault(void *arg, const struct peer *peer, enum peer_fault fault)
 {
     struct wires *wires = arg;

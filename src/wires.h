@@ -63,6 +63,7 @@ void wires_need(void *arg, const struct manifest *manifest, bool again);
 void wires_ended(void *arg, const struct manifest *manifest, enum flights_end how,
                  const struct address *source);
 void wires_blame(void *arg, const struct address *http, enum peer_fault fault);
+void wires_gone(void *arg, const struct address *http, const struct digest *sha256);
 
 /* For cache_loop_options. */
 void wires_fault(void *arg, const struct peer *peer, enum peer_fault fault);

@@ -134,6 +134,7 @@ static void make_flights(struct world *world)
                                       .need = wires_need,
                                       .ended = wires_ended,
                                       .blame = wires_blame,
+                                      .gone = wires_gone,
                                       .arg = &world->wires};
 
     world->wires.flights = flights_new(&options);

@@ -104,7 +104,8 @@ static void nobody_has_it(void **state)
     scene_fetch(&s);
     assert_int_equal(s.node.landed, 0);
     assert_int_equal(s.node.blame_count, 0);
-    scene_host(&s, HONEST, 0); /* and it is asked for anew when it is wanted again */
+    assert_true(s.node.gone > 0); /* its word is worth nothing */
+    scene_host(&s, HONEST, 0);    /* and it is asked for anew when it is wanted again */
     scene_fetch(&s);
     expect_landed(&s);
     scene_close(&s);

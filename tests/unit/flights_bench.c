@@ -194,6 +194,16 @@ static void on_blame(void *arg, const struct address *http, enum peer_fault faul
         node->on_fault(node->on_fault_arg);
 }
 
+static void on_gone(void *arg, const struct address *http, const struct digest *sha256)
+{
+    struct node *node = arg;
+
+    (void)http, (void)sha256;
+    pthread_mutex_lock(&node->lock);
+    node->gone++;
+    pthread_mutex_unlock(&node->lock);
+}
+
 void node_open(struct node *node, const char *home)
 {
     struct store_options store = {
@@ -212,6 +222,7 @@ void node_open(struct node *node, const char *home)
                                                           .need = on_need,
                                                           .ended = on_ended,
                                                           .blame = on_blame,
+                                                          .gone = on_gone,
                                                           .arg = node});
 }
 

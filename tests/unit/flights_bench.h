@@ -69,7 +69,7 @@ struct node {
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
-    unsigned ended, landed;
+    unsigned ended, landed, gone;
     enum flights_end how; /* the last one */
     size_t blame_count;
     struct {

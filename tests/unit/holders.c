@@ -96,6 +96,27 @@ static void who_let_us_down_is_forgotten(void **state)
     holders_free(holders);
 }
 
+static void who_has_it_no_longer_may_have_other_things(void **state)
+{
+    struct holders *holders = holders_new();
+    struct digest one = content(1), unknown = content(3);
+    struct address found[8], first = host(1), second = host(2);
+
+    (void)state;
+    note(holders, 1, 1);
+    note(holders, 1, 2);
+    note(holders, 2, 1);
+    holders_gone(holders, &one, &first);
+    holders_gone(holders, &one, &first);
+    holders_gone(holders, &unknown, &first);
+    assert_int_equal(find(holders, 1, found), 1);
+    assert_true(address_same(&found[0], &second));
+    assert_int_equal(find(holders, 2, found), 1);
+    note(holders, 1, 1); /* it has it again */
+    assert_int_equal(find(holders, 1, found), 2);
+    holders_free(holders);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +124,7 @@ int main(void)
         cmocka_unit_test(the_oldest_word_makes_room),
         cmocka_unit_test(no_more_than_asked_for_are_found),
         cmocka_unit_test(who_let_us_down_is_forgotten),
+        cmocka_unit_test(who_has_it_no_longer_may_have_other_things),
     };
     return cmocka_run_group_tests_name("holders", tests, NULL, NULL);
 }
