@@ -267,7 +267,8 @@ static enum exchange_result adopt(struct sim *sim, struct sim_node *node, int na
     const struct twin_mistakes mistakes = {.older = sim_planted(sim, SIM_ADOPTS_OLDER),
                                            .ahead = sim_planted(sim, SIM_ADOPTS_AHEAD),
                                            .no_rivals = sim_planted(sim, SIM_KEEPS_NO_CONFLICT),
-                                           .all_rivals = sim_planted(sim, SIM_SEES_CONFLICTS)};
+                                           .all_rivals = sim_planted(sim, SIM_SEES_CONFLICTS),
+                                           .old_chunks = sim_planted(sim, SIM_MIXES_VERSIONS)};
     struct twin_entry before = node->twin.entries[name];
     enum twin_status status =
         twin_adopt(&node->twin, name, manifest, text, sim_node_wall(sim, node), &mistakes);

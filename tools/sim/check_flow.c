@@ -48,6 +48,15 @@ void check_served(struct sim *sim, const struct sim_call *call, enum route_serve
 
 /* ---- what clients see ------------------------------------------------------------------------ */
 
+/* Nothing wrong is given out, whoever asks. */
+void check_given(struct sim *sim, const struct sim_node *node, const struct digest *sha256,
+                 uint32_t chunk, uint64_t bytes)
+{
+    if (bytes != twin_chunk(sha256, chunk))
+        sim_fail(sim, "n%d gave out a chunk %u that is not of the content", node->index,
+                 (unsigned)chunk);
+}
+
 /* On one node, no version goes back: who came when another had been given `least` gets no less. */
 void check_read(struct sim *sim, struct sim_node *node, int name, struct version version,
                 struct version least)

@@ -58,7 +58,7 @@ struct sim_flight *flight_of(const struct sim_node *node, const struct sim_conte
     return flight;
 }
 
-static struct sim_flight *flight_asking(const struct sim_node *node, uint64_t call)
+struct sim_flight *flight_asking(const struct sim_node *node, uint64_t call)
 {
     struct sim_flight *flight = node->flights;
 
@@ -125,12 +125,14 @@ static void open_it(struct sim *sim, struct sim_event *event)
 {
     struct sim_node *node = &sim->nodes[event->node];
     struct sim_flight *flight = flight_find(node, event->number);
+    const struct twin_entry *entry = &node->twin.entries[flight->content.name];
     struct flight_event opened = {.kind = FLIGHT_OPENED};
     struct chunk_map had = {{0}};
 
     if (content_is_newest(node, &flight->content) && !sim_planted(sim, SIM_FETCHES_ANEW)) {
-        had.words[0] = node->twin.entries[flight->content.name].had;
-        opened.has_list = node->twin.entries[flight->content.name].listed;
+        had.words[0] = entry->had;
+        opened.has_list = entry->listed;
+        memcpy(flight->chunks, entry->chunks, sizeof(flight->chunks));
     }
     opened.had = &had;
     flight_goes(sim, node, flight, opened);
@@ -193,17 +195,17 @@ static void land(struct sim *sim, struct sim_node *node, struct sim_flight *flig
     struct twin_entry *entry = &node->twin.entries[flight->content.name];
     bool is_to_stay = content_is_newest(node, &flight->content) && !entry->held;
     int name = flight->content.name;
-    uint64_t id = flight->id;
 
     take_out(node, flight);
     if (is_to_stay) {
         entry->held = true;
         entry->wanted = entry->listed = false;
         entry->had = 0;
+        memcpy(entry->chunks, flight->chunks, sizeof(entry->chunks));
         check_held(sim, node, name);
         sim_note(sim, "n%d holds f%d", node->index, name);
     }
-    readers_landed(sim, node, id);
+    readers_landed(sim, node, flight);
     if (is_to_stay)
         keep_landed(sim, node, name, source.port ? &source : NULL);
     free(flight);
@@ -235,7 +237,7 @@ enum route_ask flight_ask_of(const struct sim *sim, const struct sim_node *node,
 }
 
 /* The request that was under way is over. */
-static void ended(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
+void flight_ended(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
                   enum flight_outcome outcome, enum peer_fault fault)
 {
     flight->call = 0;
@@ -248,15 +250,15 @@ static void ended(struct sim *sim, struct sim_node *node, struct sim_flight *fli
 void flight_barred(struct sim *sim, struct sim_node *node, struct sim_flight *flight)
 {
     readers_cut(sim, &flight->goal, flight->call);
-    ended(sim, node, flight, FLIGHT_OUTCOME_GONE, PEER_FINE);
+    flight_ended(sim, node, flight, FLIGHT_OUTCOME_GONE, PEER_FINE);
 }
 
 /* We end it ourselves. */
-static void break_off(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
+void flight_break_off(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
                       enum flight_outcome outcome, enum peer_fault fault)
 {
     readers_cut(sim, &flight->goal, flight->call);
-    ended(sim, node, flight, outcome, fault);
+    flight_ended(sim, node, flight, outcome, fault);
 }
 
 static void is_cut(struct sim *sim, struct sim_event *event)
@@ -265,7 +267,7 @@ static void is_cut(struct sim *sim, struct sim_event *event)
     struct sim_flight *flight = flight_asking(node, event->number);
 
     if (flight)
-        break_off(sim, node, flight, FLIGHT_OUTCOME_CUT, PEER_FINE);
+        flight_break_off(sim, node, flight, FLIGHT_OUTCOME_CUT, PEER_FINE);
 }
 
 static void is_barred(struct sim *sim, struct sim_event *event)
@@ -274,7 +276,7 @@ static void is_barred(struct sim *sim, struct sim_event *event)
     struct sim_flight *flight = flight_asking(node, event->number);
 
     if (flight)
-        ended(sim, node, flight, FLIGHT_OUTCOME_GONE, PEER_FINE);
+        flight_ended(sim, node, flight, FLIGHT_OUTCOME_GONE, PEER_FINE);
 }
 
 static void look_for_stall(struct sim *sim, struct sim_event *event)
@@ -287,7 +289,7 @@ static void look_for_stall(struct sim *sim, struct sim_event *event)
         return;
     silent = mono_between(flight->heard, sim->now);
     if (silent >= STALL_NS)
-        break_off(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_SILENT);
+        flight_break_off(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_SILENT);
     else
         sim_at(sim, STALL_NS - silent, look_for_stall, node->index)->number = event->number;
 }
@@ -329,7 +331,7 @@ static void list_came(struct sim *sim, struct sim_node *node, struct sim_flight 
 
     flight->call = 0;
     if (sim_chance(sim, sim->faults.http_wrong)) {
-        ended(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_WRONG_LIST);
+        flight_ended(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_WRONG_LIST);
         return;
     }
     if (content_is_newest(node, &flight->content))
@@ -363,64 +365,18 @@ void fetch_came(struct sim *sim, struct sim_node *node, const struct sim_call *c
     if (!flight || (!answer->reached && sim_planted(sim, SIM_LOSES_ENDS)))
         return;
     if (!answer->reached)
-        ended(sim, node, flight, FLIGHT_OUTCOME_FAULT,
+        flight_ended(sim, node, flight, FLIGHT_OUTCOME_FAULT,
               flight->begun ? PEER_SHORT_BODY : PEER_UNREACHABLE);
     else if (answer->found)
         list_came(sim, node, flight);
     else if (answer->refused)
-        ended(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_REFUSES);
+        flight_ended(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_REFUSES);
     else if (answer->busy)
-        ended(sim, node, flight, FLIGHT_OUTCOME_BUSY, PEER_FINE);
+        flight_ended(sim, node, flight, FLIGHT_OUTCOME_BUSY, PEER_FINE);
     else if (!answer->redirected)
-        ended(sim, node, flight, FLIGHT_OUTCOME_GONE, PEER_FINE);
+        flight_ended(sim, node, flight, FLIGHT_OUTCOME_GONE, PEER_FINE);
     else if (!follow_redirect(sim, node, flight, call, &answer->master))
-        ended(sim, node, flight, FLIGHT_OUTCOME_BUSY, PEER_FINE);
-}
-
-/* What is had is never fetched again. */
-static void keep_chunk(struct sim *sim, struct sim_node *node, const struct sim_flight *flight,
-                       uint32_t chunk)
-{
-    struct twin_entry *entry = &node->twin.entries[flight->content.name];
-    uint64_t bit = (uint64_t)1 << chunk;
-
-    if (!content_is_newest(node, &flight->content) || entry->held)
-        return;
-    if (entry->had & bit)
-        sim_fail(sim, "n%d fetched chunk %u of f%d again", node->index, (unsigned)chunk,
-                 flight->content.name);
-    entry->had |= bit;
-}
-
-static void chunk_came(struct sim *sim, struct sim_event *event)
-{
-    struct sim_node *node = &sim->nodes[event->node];
-    struct sim_flight *flight = flight_asking(node, event->number);
-    uint32_t chunk = (uint32_t)event->other;
-    uint64_t id;
-
-    if (!flight || flight->machine.cut)
-        return;
-    if (sim_chance(sim, sim->faults.http_wrong)) {
-        break_off(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_WRONG_CHUNK);
-        return;
-    }
-    id = flight->id;
-    flight->heard = sim->now;
-    flight->begun = true;
-    keep_chunk(sim, node, flight, chunk);
-    flight_goes(sim, node, flight, (struct flight_event){.kind = FLIGHT_CHUNK, .chunk = chunk});
-    readers_go_on(sim, node, id);
-    if (flight_asking(node, event->number) && chunk == flight->last && !flight->machine.cut)
-        ended(sim, node, flight, FLIGHT_OUTCOME_DONE, PEER_FINE);
-}
-
-void fetch_chunk_goes(struct sim *sim, const struct sim_call *call, uint32_t chunk)
-{
-    struct sim_event *event = sim_at(sim, SIM_WIRE_LEAST_NS, chunk_came, call->asker);
-
-    event->number = call->number;
-    event->other = chunk;
+        flight_ended(sim, node, flight, FLIGHT_OUTCOME_BUSY, PEER_FINE);
 }
 
 /* ---- actions --------------------------------------------------------------------------------- */

@@ -20,6 +20,7 @@ struct sim_flight {
     struct sim_flight *next;
     uint64_t id;
     struct sim_content content;
+    uint64_t chunks[TWIN_CHUNKS_MAX]; /* what is here of it */
     mono_t began;
     uint64_t wake;               /* number of the wake-up that counts */
     bool asking;                 /* the exchange, who holds it */
@@ -38,9 +39,11 @@ struct sim_reader {
     uint64_t id;
     uint64_t flight; /* 0: the content is whole here */
     struct sim_content content;
+    uint64_t chunks[TWIN_CHUNKS_MAX]; /* where it is whole here: as in the file that was opened */
     mono_t since;
     bool is_list;      /* waits for that alone */
-    uint32_t at, last; /* the chunk that is next */
+    uint32_t at, last; /* the chunk that is next, */
+    uint64_t goes;     /* and what is on the wire of it */
     bool begun, sending;
     bool is_client; /* of the node; else the request of another: */
     struct sim_call call;
@@ -60,9 +63,17 @@ void flight_wanted(struct sim *sim, struct sim_node *node, uint64_t id, uint32_t
 
 void flight_goes(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
                  struct flight_event event); /* one step: it may be gone after that */
+struct sim_flight *flight_asking(const struct sim_node *node, uint64_t call);
+void flight_ended(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
+                  enum flight_outcome outcome, enum peer_fault fault);
+void flight_break_off(struct sim *sim, struct sim_node *node, struct sim_flight *flight,
+                      enum flight_outcome outcome, enum peer_fault fault);
 void flight_barred(struct sim *sim, struct sim_node *node, struct sim_flight *flight);
 enum route_ask flight_ask_of(const struct sim *sim, const struct sim_node *node,
                              const struct address *server);
+
+/* chunks.c */
+void chunk_goes(struct sim *sim, const struct sim_call *call, uint32_t chunk, uint64_t bytes);
 
 /* sources.c */
 void sources_need(struct sim *sim, struct sim_event *event);
@@ -70,7 +81,7 @@ void sources_need(struct sim *sim, struct sim_event *event);
 /* readers.c */
 uint32_t readers_count(const struct sim_node *node, uint64_t flight);
 void readers_go_on(struct sim *sim, struct sim_node *node, uint64_t flight);
-void readers_landed(struct sim *sim, struct sim_node *node, uint64_t flight);
+void readers_landed(struct sim *sim, struct sim_node *node, const struct sim_flight *flight);
 void readers_failed(struct sim *sim, struct sim_node *node, uint64_t flight);
 void readers_end(struct sim *sim, struct sim_node *node, bool with_host);
 void readers_check(struct sim *sim, const struct sim_node *node, int64_t within_ns);

@@ -25,6 +25,7 @@
  *     cache.c, twin.c    drive its exchange, and stand in for its store
  *     compare.c          reads a catalogue by ranges of names
  *     fetch.c, sources.c its fetches, and whom they ask
+ *     chunks.c           what comes of them, chunk by chunk
  *     readers.c          those to whom content is given
  *     keep.c             what it must keep, and drops
  *     elector.c          drives its elections, as the daemon's thread does
@@ -324,7 +325,6 @@ void fetch_end(struct sim *sim, struct sim_node *node, bool with_host);
 void fetch_want(struct sim *sim, struct sim_node *node, int name);
 void fetch_came(struct sim *sim, struct sim_node *node, const struct sim_call *call,
                 const struct sim_answer *answer);
-void fetch_chunk_goes(struct sim *sim, const struct sim_call *call, uint32_t chunk);
 
 /* sources.c */
 void fetch_told(struct sim *sim, struct sim_node *node, int name,
@@ -418,6 +418,8 @@ void copies_answered(struct sim *sim, const struct sim_node *node, const struct 
 void check_served(struct sim *sim, const struct sim_call *call, enum route_serve verdict);
 void check_no_knot(struct sim *sim, const struct sim_node *node, int name);
 void check_fetches(struct sim *sim);
+void check_given(struct sim *sim, const struct sim_node *node, const struct digest *sha256,
+                 uint32_t chunk, uint64_t bytes);
 void check_read(struct sim *sim, struct sim_node *node, int name, struct version version,
                 struct version least);
 

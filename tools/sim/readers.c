@@ -2,6 +2,7 @@
 #include "tools/sim/fetch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/must.h"
 
@@ -54,6 +55,16 @@ static bool is_here(const struct sim_node *node, const struct sim_reader *reader
     return !flight || chunk_map_has(&flight->machine.had, reader->at);
 }
 
+/* The chunk that is next. */
+static uint64_t give(struct sim *sim, const struct sim_node *node, const struct sim_reader *reader)
+{
+    const struct sim_flight *flight = reader->flight ? flight_find(node, reader->flight) : NULL;
+    uint64_t bytes = flight ? flight->chunks[reader->at] : reader->chunks[reader->at];
+
+    check_given(sim, node, &reader->content.sha256, reader->at, bytes);
+    return bytes;
+}
+
 /* A chunk is on the wire. Where that is cut, nobody hears of it. */
 static void sent(struct sim *sim, struct sim_event *event)
 {
@@ -66,7 +77,7 @@ static void sent(struct sim *sim, struct sim_event *event)
         leave(node, reader);
         return;
     }
-    fetch_chunk_goes(sim, &reader->call, reader->at);
+    chunk_goes(sim, &reader->call, reader->at, reader->goes);
     reader->sending = false;
     if (reader->at++ == reader->last)
         leave(node, reader);
@@ -82,6 +93,7 @@ static void hand_out(struct sim *sim, struct sim_node *node, struct sim_reader *
         leave(node, reader);
     } else if (!reader->sending) {
         reader->sending = true;
+        reader->goes = give(sim, node, reader);
         sim_at(sim, sim_between(sim, CHUNK_LEAST_NS, CHUNK_MOST_NS), sent, node->index)->number =
             reader->id;
     }
@@ -96,6 +108,7 @@ static void client_has_all(struct sim *sim, struct sim_node *node, struct sim_re
 static void go_on(struct sim *sim, struct sim_node *node, struct sim_reader *reader)
 {
     while (reader->is_client && is_here(node, reader)) {
+        give(sim, node, reader);
         if (reader->at++ == reader->last) {
             client_has_all(sim, node, reader);
             return;
@@ -142,9 +155,12 @@ static void is_whole(struct sim *sim, struct sim_node *node, struct sim_reader *
 }
 
 /* The flight is over, and all of it is here. */
-void readers_landed(struct sim *sim, struct sim_node *node, uint64_t flight)
+void readers_landed(struct sim *sim, struct sim_node *node, const struct sim_flight *flight)
 {
-    each_of(sim, node, flight, is_whole);
+    for (struct sim_reader *reader = node->readers; reader; reader = reader->next)
+        if (reader->flight == flight->id)
+            memcpy(reader->chunks, flight->chunks, sizeof(reader->chunks));
+    each_of(sim, node, flight->id, is_whole);
 }
 
 static void fail_client(struct sim *sim, struct sim_node *node, struct sim_reader *reader)
@@ -200,7 +216,9 @@ static struct sim_reader *join(struct sim *sim, struct sim_node *node,
     reader->content = *content;
     reader->since = sim->now;
     reader->last = chunk_count(content->size, chunk_size_for(content->size)) - 1;
-    if (!content_is_here(node, content))
+    if (content_is_here(node, content))
+        memcpy(reader->chunks, node->twin.entries[content->name].chunks, sizeof(reader->chunks));
+    else
         reader->flight = flight_get(sim, node, content)->id;
     reader->next = node->readers;
     node->readers = reader;

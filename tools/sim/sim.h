@@ -112,7 +112,10 @@ const char *sim_loss_text(enum sim_loss loss);
     ROW(SIM_WAKES_NO_READER, "wakes-no-reader", "tells no reader that a chunk has come")           \
     ROW(SIM_SEES_CONFLICTS, "sees-conflicts",                                                      \
         "takes each version that is replaced for a conflict")                                      \
-    ROW(SIM_SUMS_NAMES, "sums-names", "leaves versions out of the digests of ranges")
+    ROW(SIM_SUMS_NAMES, "sums-names", "leaves versions out of the digests of ranges")              \
+    ROW(SIM_TAKES_WRONG_CHUNKS, "takes-wrong-chunks", "keeps chunks without checking them")        \
+    ROW(SIM_MIXES_VERSIONS, "mixes-versions",                                                      \
+        "takes chunks of the version before for those of the next")
 
 enum sim_plant {
 #define SIM_ENUM(id, name, what) id,

@@ -113,8 +113,16 @@ static void meet(struct twin *twin, int name, const struct manifest *manifest, b
 
 /* ---- versions -------------------------------------------------------------------------------- */
 
+uint64_t twin_chunk(const struct digest *sha256, uint32_t chunk)
+{
+    uint64_t number;
+
+    memcpy(&number, sha256->bytes, sizeof(number));
+    return number + chunk * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 static void take(struct twin *twin, int name, const struct manifest *manifest, struct span text,
-                 bool held)
+                 bool held, const struct twin_mistakes *mistakes)
 {
     struct twin_entry *entry = &twin->entries[name];
     bool wanted = !held && !manifest->deleted && (entry->held || entry->wanted);
@@ -136,8 +144,12 @@ static void take(struct twin *twin, int name, const struct manifest *manifest, s
     entry->version = manifest->version;
     entry->sha256 = manifest->sha256;
     entry->size = manifest->size;
-    entry->had = 0;
-    entry->listed = false;
+    if (!mistakes->old_chunks) {
+        entry->had = 0;
+        entry->listed = false;
+    }
+    for (uint32_t i = 0; i < TWIN_CHUNKS_MAX && held; i++)
+        entry->chunks[i] = twin_chunk(&entry->sha256, i);
     entry->deleted = manifest->deleted;
     version_seen(&twin->clock, manifest->version);
 }
@@ -203,7 +215,8 @@ void twin_put(struct twin *twin, int name, const char *whole_name, const char *n
     }
     manifest_write(&manifest, &text);
     MUST(!text.full);
-    take(twin, name, &manifest, (struct span){text.at, text.len}, !deleted);
+    take(twin, name, &manifest, (struct span){text.at, text.len}, !deleted,
+         &(struct twin_mistakes){.older = false});
 }
 
 enum twin_status twin_adopt(struct twin *twin, int name, const struct manifest *manifest,
@@ -219,7 +232,7 @@ enum twin_status twin_adopt(struct twin *twin, int name, const struct manifest *
         meet(twin, name, manifest, order > 0, mistakes);
     if (order <= 0 && !mistakes->older)
         return TWIN_NOT_NEWER;
-    take(twin, name, manifest, text, false);
+    take(twin, name, manifest, text, false, mistakes);
     return TWIN_TAKEN;
 }
 

@@ -31,6 +31,7 @@ struct twin_entry {
     uint64_t size;
     uint64_t had; /* of its content, not held: a bit for each chunk; */
     bool listed;  /* and its chunk list */
+    uint64_t chunks[TWIN_CHUNKS_MAX]; /* as they lie on the disk */
     bool deleted;
     bool unconfirmed;    /* nobody above has said that it holds it: */
     mono_t again;        /* when it is told once more, */
@@ -62,10 +63,12 @@ void twin_free(struct twin *twin);
 void twin_put(struct twin *twin, int name, const char *whole_name, const char *node, wall_t wall,
               bool deleted);
 
-/* What a planted one takes that should be refused; and what it keeps of conflicts. */
+/* What a planted one takes that should be refused; what it keeps of conflicts; and whether what is
+ * had of one version counts for the next. */
 struct twin_mistakes {
     bool older, ahead;
     bool no_rivals, all_rivals;
+    bool old_chunks;
 };
 enum twin_status twin_adopt(struct twin *twin, int name, const struct manifest *manifest,
                             struct span text, wall_t wall, const struct twin_mistakes *mistakes);
@@ -73,6 +76,9 @@ enum twin_status twin_adopt(struct twin *twin, int name, const struct manifest *
 /* It stands in conflict here; or NULL. */
 const struct twin_rival *twin_rival(const struct twin *twin, int name, struct version version,
                                     const struct digest *sha256);
+
+/* The number that stands for the bytes of a chunk of this content. */
+uint64_t twin_chunk(const struct digest *sha256, uint32_t chunk);
 
 /* The entry that is next behind `since`, or -1. */
 int twin_next(const struct twin *twin, uint64_t since);
