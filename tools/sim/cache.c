@@ -435,7 +435,7 @@ bool cache_put(struct sim *sim, int index, int name, bool deleted)
     struct twin_entry before;
     char whole[NAME_SIZE];
 
-    if (!node->up || node->paused || is_off(node))
+    if (!node->up || node->paused || is_off(node) || (!deleted && !content_has_room(sim, node)))
         return false;
     before = node->twin.entries[name];
     if (deleted && (!before.known || before.deleted))

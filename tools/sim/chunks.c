@@ -10,21 +10,52 @@
  * passed from node to node, may be spoilt on its way, and is checked where it comes in.
  */
 
+bool content_has_room(const struct sim *sim, const struct sim_node *node)
+{
+    return sim->now.ns >= node->disk.until.full;
+}
+
+/* What came first has been read first, or is asked for again. */
+static void release_first(struct sim *sim, struct sim_node *node, struct sim_flight *flight)
+{
+    uint32_t chunk = flight->passed[0];
+
+    flight->passed_count--;
+    memmove(flight->passed, flight->passed + 1, flight->passed_count * sizeof(*flight->passed));
+    flight->chunks[chunk] = 0;
+    if (!sim_planted(sim, SIM_RELEASES_UNTOLD))
+        flight_goes(sim, node, flight,
+                    (struct flight_event){.kind = FLIGHT_RELEASED, .chunk = chunk});
+}
+
 /* What is had is never fetched again. */
-static void keep(struct sim *sim, struct sim_node *node, struct sim_flight *flight, uint32_t chunk,
-                 uint64_t bytes)
+static void note_had(struct sim *sim, struct sim_node *node, const struct sim_flight *flight,
+                     uint32_t chunk)
 {
     struct twin_entry *entry = &node->twin.entries[flight->content.name];
     uint64_t bit = (uint64_t)1 << chunk;
 
-    flight->chunks[chunk] = bytes;
     if (!content_is_newest(node, &flight->content) || entry->held)
         return;
     if (entry->had & bit)
         sim_fail(sim, "n%d fetched chunk %u of f%d again", node->index, (unsigned)chunk,
                  flight->content.name);
     entry->had |= bit;
-    entry->chunks[chunk] = bytes;
+    entry->chunks[chunk] = flight->chunks[chunk];
+}
+
+/* From the first one on for which there is no room, all are only passed on. */
+static void keep(struct sim *sim, struct sim_node *node, struct sim_flight *flight, uint32_t chunk,
+                 uint64_t bytes)
+{
+    flight->passes = flight->passes || !content_has_room(sim, node);
+    if (flight->passes && flight->passed_count == SIM_WINDOW)
+        release_first(sim, node, flight);
+    flight->chunks[chunk] = bytes;
+    if (flight->passes)
+        flight->passed[flight->passed_count++] = chunk;
+    else
+        note_had(sim, node, flight, chunk);
 }
 
 static bool is_right(const struct sim *sim, const struct sim_flight *flight, uint32_t chunk,

@@ -32,6 +32,7 @@ struct disk {
     bool writing;
     struct { /* simulated time */
         int64_t stalled, failing;
+        int64_t full; /* no room for content */
     } until;
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "tools/sim/inner.h"
 
+#include <string.h>
+
 /*
  * The faults of a random run. Which kinds there are is rolled first, each by itself (a swarm): a
  * run that has every kind in it at once seldom gets far enough to meet the rare ones. A kind that
@@ -162,6 +164,16 @@ static void drop(struct sim *sim)
             keep_drop(sim, node, i);
 }
 
+/* What is fetched is passed on meanwhile to who reads it, and nothing can be put. */
+static void fill(struct sim *sim)
+{
+    struct sim_node *node = &sim->nodes[any_node(sim)];
+
+    sim_note(sim, "n%d has no room left", node->index);
+    sim_count(sim, SIM_FULL);
+    node->disk.until.full = sim->now.ns + sim_scale(sim, MONO_MS(100), MONO_S(60));
+}
+
 /* ---- clocks ---------------------------------------------------------------------------------- */
 
 static const int64_t HOUR_MS = 3600 * 1000;
@@ -315,6 +327,7 @@ static const struct {
     {SIM_CRASH, crash}, {SIM_HOME, copy_home},      {SIM_DISK, disk},
     {SIM_CLOCK, clock}, {SIM_DEMOTION, demote},     {SIM_RELOAD, reload},
     {SIM_LEAVE, leave}, {SIM_RESET, reset},         {SIM_DROP, drop},
+    {SIM_FULL, fill},
 };
 enum { BLOWS = sizeof(blows) / sizeof(*blows) };
 
@@ -395,7 +408,7 @@ void faults_end(struct sim *sim)
     sim->faults = (struct sim_faults){.over = sim->now, .partition = sim->faults.partition + 1};
     for (int i = 0; i < sim->node_count; i++) {
         set_clock(&sim->nodes[i]);
-        sim->nodes[i].disk.until.stalled = sim->nodes[i].disk.until.failing = 0;
+        memset(&sim->nodes[i].disk.until, 0, sizeof(sim->nodes[i].disk.until));
         for (int t = 0; t < sim->tier_count; t++) {
             sim->tiers[t].behind[i] = false;
             if (demotions && sim->tiers[t].parts[i] == SIM_CANDIDATE && heads(sim))

@@ -92,6 +92,7 @@ void flight_goes(struct sim *sim, struct sim_node *node, struct sim_flight *flig
 
     event.now = sim_node_mono(sim, node);
     event.readers = readers_count(node, flight->id);
+    event.window = flight->passes ? SIM_WINDOW : 0;
     flight_step(&flight->machine, &event, &actions);
     sim->result->steps++;
     flight->wake++;
@@ -135,6 +136,7 @@ static void open_it(struct sim *sim, struct sim_event *event)
         memcpy(flight->chunks, entry->chunks, sizeof(flight->chunks));
     }
     opened.had = &had;
+    flight->passes = !content_has_room(sim, node);
     flight_goes(sim, node, flight, opened);
     readers_go_on(sim, node, event->number);
 }
@@ -196,6 +198,7 @@ static void land(struct sim *sim, struct sim_node *node, struct sim_flight *flig
     bool is_to_stay = content_is_newest(node, &flight->content) && !entry->held;
     int name = flight->content.name;
 
+    MUST(!flight->passes);
     take_out(node, flight);
     if (is_to_stay) {
         entry->held = true;
@@ -216,7 +219,8 @@ static void give_up(struct sim *sim, struct sim_node *node, struct sim_flight *f
     int name = flight->content.name;
     struct twin_entry *entry = &node->twin.entries[name];
 
-    sim_note(sim, "n%d gives up fetching f%d", node->index, name);
+    sim_note(sim, "n%d %s f%d", node->index,
+             flight->passes ? "has no room to keep" : "gives up fetching", name);
     take_out(node, flight);
     if (entry->wanted && content_is_newest(node, &flight->content)) {
         unsigned tries = entry->tries++;
@@ -334,7 +338,8 @@ static void list_came(struct sim *sim, struct sim_node *node, struct sim_flight 
         flight_ended(sim, node, flight, FLIGHT_OUTCOME_FAULT, PEER_WRONG_LIST);
         return;
     }
-    if (content_is_newest(node, &flight->content))
+    flight->passes = flight->passes || !content_has_room(sim, node);
+    if (!flight->passes && content_is_newest(node, &flight->content))
         node->twin.entries[flight->content.name].listed = true;
     had.words[0] = flight->machine.had.words[0];
     flight_goes(sim, node, flight, (struct flight_event){.kind = FLIGHT_LISTED, .had = &had});
@@ -366,7 +371,7 @@ void fetch_came(struct sim *sim, struct sim_node *node, const struct sim_call *c
         return;
     if (!answer->reached)
         flight_ended(sim, node, flight, FLIGHT_OUTCOME_FAULT,
-              flight->begun ? PEER_SHORT_BODY : PEER_UNREACHABLE);
+                     flight->begun ? PEER_SHORT_BODY : PEER_UNREACHABLE);
     else if (answer->found)
         list_came(sim, node, flight);
     else if (answer->refused)
@@ -422,7 +427,7 @@ static void carry_out(struct sim *sim, struct sim_node *node, struct sim_flight 
         case FLIGHT_LAND:
             land(sim, node, flight);
             break;
-        case FLIGHT_LEAVE_OFF: /* there is room here, always */
+        case FLIGHT_LEAVE_OFF:
         case FLIGHT_GIVE_UP:
             give_up(sim, node, flight); /* the last one: it is gone */
             break;

@@ -16,11 +16,16 @@ struct sim_content {
     uint64_t size;
 };
 
+enum { SIM_WINDOW = 3 }; /* chunks that are here at a time of what is only passed on */
+
 struct sim_flight {
     struct sim_flight *next;
     uint64_t id;
     struct sim_content content;
     uint64_t chunks[TWIN_CHUNKS_MAX]; /* what is here of it */
+    bool passes;                      /* there was no room: it is not kept. */
+    uint32_t passed[SIM_WINDOW];      /* Those that are here, as they came */
+    uint32_t passed_count;
     mono_t began;
     uint64_t wake;               /* number of the wake-up that counts */
     bool asking;                 /* the exchange, who holds it */

@@ -326,6 +326,9 @@ void fetch_want(struct sim *sim, struct sim_node *node, int name);
 void fetch_came(struct sim *sim, struct sim_node *node, const struct sim_call *call,
                 const struct sim_answer *answer);
 
+/* chunks.c */
+bool content_has_room(const struct sim *sim, const struct sim_node *node);
+
 /* sources.c */
 void fetch_told(struct sim *sim, struct sim_node *node, int name,
                 const struct exchange_action *action);

@@ -39,7 +39,8 @@
     ROW(SIM_RELOAD, "reload")           /* of a candidate's pair and preemption */                 \
     ROW(SIM_LEAVE, "leave")             /* a node is stopped in good order */                      \
     ROW(SIM_RESET, "reset")             /* of a watched connection */                              \
-    ROW(SIM_DROP, "drop")               /* of content that need not be kept */
+    ROW(SIM_DROP, "drop")               /* of content that need not be kept */                     \
+    ROW(SIM_FULL, "full")               /* no room for content, for a while */
 
 enum sim_fault {
 #define SIM_ENUM(id, name) id,
@@ -115,7 +116,8 @@ const char *sim_loss_text(enum sim_loss loss);
     ROW(SIM_SUMS_NAMES, "sums-names", "leaves versions out of the digests of ranges")              \
     ROW(SIM_TAKES_WRONG_CHUNKS, "takes-wrong-chunks", "keeps chunks without checking them")        \
     ROW(SIM_MIXES_VERSIONS, "mixes-versions",                                                      \
-        "takes chunks of the version before for those of the next")
+        "takes chunks of the version before for those of the next")                                \
+    ROW(SIM_RELEASES_UNTOLD, "releases-untold", "tells no flight which chunks it keeps no longer")
 
 enum sim_plant {
 #define SIM_ENUM(id, name, what) id,

@@ -29,8 +29,8 @@ struct twin_entry {
     struct version version;
     struct digest sha256;
     uint64_t size;
-    uint64_t had; /* of its content, not held: a bit for each chunk; */
-    bool listed;  /* and its chunk list */
+    uint64_t had;                     /* of its content, not held: a bit for each chunk; */
+    bool listed;                      /* and its chunk list */
     uint64_t chunks[TWIN_CHUNKS_MAX]; /* as they lie on the disk */
     bool deleted;
     bool unconfirmed;    /* nobody above has said that it holds it: */
