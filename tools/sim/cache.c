@@ -72,6 +72,14 @@ static void note_notice(struct sim *sim, const struct sim_node *node,
              said->kind == NOTICE_WHOHAS ? "whohas" : "ihave", said->name, (int)to.len, to.at);
 }
 
+/* A question that another asked first. */
+static bool is_relayed(const struct sim_node *node, const struct notice *said)
+{
+    const char *asker = strchr(said->tuid, '@');
+
+    return said->kind == NOTICE_WHOHAS && asker && strcmp(asker + 1, node->name) != 0;
+}
+
 static void send_notice(struct sim *sim, struct sim_node *node,
                         const struct exchange_action *action)
 {
@@ -85,6 +93,8 @@ static void send_notice(struct sim *sim, struct sim_node *node,
                 sim_node_wall(sim, node), &text);
     MUST(message_decode((struct span){text.at, text.len}, &message) == MESSAGE_OK);
     MUST(notice_read(&message, &said) == MESSAGE_OK);
+    if (sim_planted(sim, SIM_RELAYS_NOTHING) && is_relayed(node, &said))
+        return;
     check_said(sim, &said);
     if (!action->audiences && sim_node_at(sim, &action->to) < 0) {
         sim_fail(sim, "n%d says something to nobody", node->index);
@@ -428,10 +438,10 @@ static bool is_off(const struct sim_node *node)
     return node->wall_offset_ms > 120000 || node->wall_offset_ms < -120000;
 }
 
-bool cache_put(struct sim *sim, int index, int name, bool deleted)
+/* Nobody is told of it yet. */
+bool cache_put_untold(struct sim *sim, int index, int name, bool deleted)
 {
     struct sim_node *node = &sim->nodes[index];
-    struct exchange_event changed = {.kind = EXCHANGE_CHANGED};
     struct twin_entry before;
     char whole[NAME_SIZE];
 
@@ -448,6 +458,19 @@ bool cache_put(struct sim *sim, int index, int name, bool deleted)
     keep_put(sim, node, name);
     check_put(sim, node, name, &before);
     check_replaced(sim, node, name, &before);
+    return true;
+}
+
+bool cache_put(struct sim *sim, int index, int name, bool deleted)
+{
+    struct sim_node *node = &sim->nodes[index];
+    struct exchange_event changed = {.kind = EXCHANGE_CHANGED};
+    char whole[NAME_SIZE];
+
+    if (!cache_put_untold(sim, index, name, deleted))
+        return false;
+    keep_changed(sim, node);
+    sim_name(name, whole);
     changed.name = span_of(whole);
     changed.local = cache_local(sim, node, name);
     changed.local.known = true;

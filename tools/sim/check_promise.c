@@ -182,37 +182,24 @@ void check_held(struct sim *sim, const struct sim_node *node, int name)
     }
 }
 
-/* Those who hold it, or a newer one; or did once. */
-static uint64_t holders(const struct sim *sim, int name, struct version version)
-{
-    uint64_t holders = 0;
-
-    for (const struct sim_put *put = sim->puts[name]; put; put = put->before)
-        if (!version_newer(version, put->version))
-            holders |= put->held_by;
-    return holders;
-}
-
 static size_t how_many(uint64_t nodes)
 {
     return (size_t)__builtin_popcountll(nodes);
 }
 
-/* It counts on its copies where none of them was of a newer version already. */
+/* Each of those that it counts on holds it, or did once: another version is no copy. */
 void check_copies(struct sim *sim, const struct sim_node *node, const struct sim_ticket *ticket,
                   uint64_t candidates)
 {
     struct sim_put *put = put_with(sim, ticket->name, ticket->version, &ticket->sha256);
-    size_t count = how_many(holders(sim, ticket->name, ticket->version) & candidates);
 
     MUST(put != NULL);
     sim->result->copies++;
     put->counted = put->held_by & candidates;
-    if (how_many(put->counted) >= ticket->copies)
-        put->copies = ticket->copies;
-    if (count < ticket->copies)
+    put->copies = ticket->copies;
+    if (how_many(put->counted) < ticket->copies)
         sim_fail(sim, "n%d: %zu copies of f%d are confirmed, and %zu hold it", node->index,
-                 ticket->copies, ticket->name, count);
+                 ticket->copies, ticket->name, how_many(put->counted));
 }
 
 /* ---- who keeps it no longer ------------------------------------------------------------------ */

@@ -203,7 +203,9 @@ struct sim {
     bool by_tiers;  /* content goes the ways of the tiers; else all are peers of a mesh too */
     int node_count;
     int tier_count;
-    int names; /* how many there are to put and to ask for */
+    int names; /* how many there are to put and to ask for: */
+    int spare; /* the last of them, in a random run, is put by nobody before the faults have ended
+                */
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_tier tiers[SIM_TIERS_MAX];
     struct sim_faults faults;
@@ -362,6 +364,7 @@ void attack_now(struct sim *sim);
 /* cache.c: the exchange of a node */
 void cache_step(struct sim *sim, struct sim_node *node, struct exchange_event *event);
 bool cache_put(struct sim *sim, int index, int name, bool deleted); /* false: it does not */
+bool cache_put_untold(struct sim *sim, int index, int name, bool deleted);
 void cache_drop(struct sim *sim, struct sim_node *node, uint64_t ticket);
 bool cache_order(struct sim *sim, struct sim_node *node, const struct sim_ticket *ticket);
 struct exchange_local cache_local(const struct sim *sim, const struct sim_node *node, int name);

@@ -30,7 +30,6 @@ static void be_unconfirmed(const struct sim *sim, struct twin_entry *entry, bool
 void keep_put(struct sim *sim, struct sim_node *node, int name)
 {
     be_unconfirmed(sim, &node->twin.entries[name], can_be_confirmed(sim, node));
-    keep_changed(sim, node);
 }
 
 /* What we took from another. */

@@ -193,7 +193,7 @@ static void start(struct sim *sim, struct sim_event *event)
 
 static void work(struct sim *sim, struct sim_event *event)
 {
-    int name = (int)rng_below(&sim->rng, (uint64_t)sim->names);
+    int name = (int)rng_below(&sim->rng, (uint64_t)sim->spare);
     int node = (int)rng_below(&sim->rng, (uint64_t)sim->node_count);
     enum exchange_ask ask = (enum exchange_ask)rng_below(&sim->rng, EXCHANGE_ASK_SURVEY + 1);
 
@@ -211,7 +211,7 @@ static void work(struct sim *sim, struct sim_event *event)
 
 static void flood(struct sim *sim, struct sim_event *event)
 {
-    for (int name = 0; name < sim->names; name++)
+    for (int name = 0; name < sim->spare; name++)
         cache_put(sim, (int)event->number, name, false);
 }
 
@@ -253,6 +253,7 @@ void sim_plan(struct sim *sim)
         active_s = LEAST_ACTIVE_S;
     roll_nodes(sim);
     works = roll_names(sim, is_flood);
+    sim->spare = sim->names++;
     roll_tiers(sim);
     roll_work(sim, works, MONO_S(active_s));
     if (is_flood)

@@ -150,6 +150,54 @@ void settle_agree(struct sim *sim)
         sim_fail(sim, "no agreement after %d s: %s", (int)AGREE_MOST_S, why);
 }
 
+/* The master of the top tier, or anyone of a mesh. */
+static int someone_above(struct sim *sim)
+{
+    for (int i = 0; i < sim->node_count && sim->by_tiers; i++) {
+        const struct elect *machine = sim->nodes[i].electors[0].machine;
+        if (machine && elect_state(machine) == ELECT_MASTER)
+            return i;
+    }
+    return (int)rng_below(&sim->rng, (uint64_t)sim->node_count);
+}
+
+/* Does everybody take what it puts, or does it lie in the future for some? */
+static bool is_in_time(const struct sim *sim, int index)
+{
+    for (int i = 0; i < sim->node_count; i++)
+        if (sim->nodes[index].wall_offset_ms - sim->nodes[i].wall_offset_ms >
+            VERSION_AHEAD_MAX_MS - 1000)
+            return false;
+    return true;
+}
+
+static void ask_untold(struct sim *sim, int asker, int holder, enum exchange_ask ask)
+{
+    const struct sim_node *node = &sim->nodes[asker];
+
+    cache_put_untold(sim, holder, sim->spare, false);
+    cache_ask(sim, asker, sim->spare, ask, false, true);
+    settle_pass(sim, 3);
+    if (!sim_failed(sim) && check_order(&node->twin.entries[sim->spare],
+                                        &sim->nodes[holder].twin.entries[sim->spare]) != 0)
+        sim_fail(sim, "n%d has asked for f%d, and does not know it as n%d does", asker, sim->spare,
+                 holder);
+}
+
+/* What nobody was told of is found by who asks for it, through all tiers; and then a newer version
+ * of it by who asks for the newest. */
+static void find_what_is_untold(struct sim *sim)
+{
+    int holder = someone_above(sim), others = sim->node_count - 1;
+    int asker = (holder + 1 + (int)rng_below(&sim->rng, (uint64_t)others)) % sim->node_count;
+
+    if (sim_failed(sim) || !is_in_time(sim, holder))
+        return;
+    ask_untold(sim, asker, holder, EXCHANGE_ASK_NAME);
+    ask_untold(sim, asker, holder, EXCHANGE_ASK_NEWEST);
+    keep_changed(sim, &sim->nodes[holder]);
+}
+
 void settle(struct sim *sim)
 {
     bool wrong_answers = sim->wrong_answers;
@@ -168,6 +216,7 @@ void settle(struct sim *sim)
     read_everything(sim);
     settle_pass(sim, READERS_WAIT_S); /* until those who read what is lost have given up */
     fall_quiet(sim);
+    find_what_is_untold(sim);
     settle_agree(sim);
     check_nothing_lost(sim);
     if (sim->tier_count)

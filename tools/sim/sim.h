@@ -117,7 +117,8 @@ const char *sim_loss_text(enum sim_loss loss);
     ROW(SIM_TAKES_WRONG_CHUNKS, "takes-wrong-chunks", "keeps chunks without checking them")        \
     ROW(SIM_MIXES_VERSIONS, "mixes-versions",                                                      \
         "takes chunks of the version before for those of the next")                                \
-    ROW(SIM_RELEASES_UNTOLD, "releases-untold", "tells no flight which chunks it keeps no longer")
+    ROW(SIM_RELEASES_UNTOLD, "releases-untold", "tells no flight which chunks it keeps no longer") \
+    ROW(SIM_RELAYS_NOTHING, "relays-nothing", "passes no question from below on")
 
 enum sim_plant {
 #define SIM_ENUM(id, name, what) id,
