@@ -24,7 +24,7 @@ struct sim_put {
     bool twice; /* two removals in the same moment are the same, whatever each replaced */
     int node;
     uint64_t held_by;  /* now or once: a bit for each node */
-    uint64_t gone;     /* those of them whose home was lost, or who were made slaves */
+    uint64_t gone;     /* those of them whose home was lost */
     uint64_t replaced; /* those who have had a newer version since then */
     uint64_t counted;  /* the candidates that were counted, where copies were waited for */
     size_t copies;
@@ -240,17 +240,16 @@ void check_home_lost(struct sim *sim, const struct sim_node *node)
     }
 }
 
-/* Its nets files make something else of it. */
+/* Its nets files make something else of it: what it kept for the sake of its place is not lost with
+ * that. */
 void check_place(struct sim *sim, const struct sim_node *node)
 {
-    for (int name = 0; node->twin.entries && name < sim->names; name++) {
-        struct sim_put *put = put_of(sim, name, &node->twin.entries[name]);
+    for (int name = 0; name < sim->names; name++) {
+        const struct sim_put *put = put_of(sim, name, &node->twin.entries[name]);
 
-        if (!put || put->loss || keeps(sim, node, name, put))
-            continue;
-        put->gone |= put->held_by & (uint64_t)1 << node->index;
-        if (!is_kept(sim, name, put, -1))
-            lose(sim, name, put, SIM_LOSS_PLACE);
+        if (put && !put->loss && !is_kept(sim, name, put, -1))
+            sim_fail(sim, "n%d has another place, and nobody keeps f%d any more", node->index,
+                     name);
     }
 }
 

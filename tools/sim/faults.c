@@ -112,9 +112,11 @@ static void start(struct sim *sim, struct sim_event *event)
 
 static enum sim_home roll_home(struct sim *sim)
 {
+    static const enum sim_home homes[] = {SIM_HOME_REBUILT, SIM_HOME_RESTORED, SIM_HOME_LOST};
+
     if (!sim->faults.kinds[SIM_HOME] || sim_chance(sim, 600))
         return SIM_HOME_KEPT;
-    return heads(sim) ? SIM_HOME_LOST : SIM_HOME_RESTORED;
+    return homes[rng_below(&sim->rng, 3)];
 }
 
 static void crash(struct sim *sim)

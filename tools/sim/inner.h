@@ -349,6 +349,7 @@ void keep_put(struct sim *sim, struct sim_node *node, int name);
 void keep_adopted(struct sim *sim, struct sim_node *node, int name, int from);
 void keep_begin(struct sim *sim, struct sim_node *node);
 void keep_look(struct sim *sim, struct sim_node *node);
+void keep_rebuilt(struct sim *sim, struct sim_node *node);
 void keep_changed(struct sim *sim, struct sim_node *node);
 void keep_confirmed(struct sim *sim, struct sim_node *node, const struct exchange_action *action);
 void keep_want(struct sim *sim, struct sim_node *node, const struct exchange_action *action);
@@ -402,7 +403,12 @@ void check_compared(struct sim *sim, const struct sim_node *node, const struct s
                     uint64_t store_id, uint64_t read, uint64_t small);
 
 /* node.c */
-enum sim_home { SIM_HOME_KEPT, SIM_HOME_RESTORED, SIM_HOME_LOST };
+enum sim_home {
+    SIM_HOME_KEPT,
+    SIM_HOME_REBUILT, /* the catalogue is lost, and made anew from the journal */
+    SIM_HOME_RESTORED,
+    SIM_HOME_LOST
+};
 void sim_node_start(struct sim *sim, int index, enum sim_home home);
 void sim_node_read_nets(struct sim *sim, int index); /* while it runs */
 void sim_node_crash(struct sim *sim, int index, bool with_host);

@@ -47,6 +47,20 @@ void keep_adopted(struct sim *sim, struct sim_node *node, int name, int from)
     keep_changed(sim, node);
 }
 
+/* The journal does not tell what was confirmed. */
+void keep_rebuilt(struct sim *sim, struct sim_node *node)
+{
+    bool keeps_all = !sim->by_tiers || place_of(sim, node).top;
+
+    for (int name = 0; name < sim->names; name++) {
+        struct twin_entry *entry = &node->twin.entries[name];
+        bool lies_here = entry->held && !keeps_all;
+
+        if (entry->known && sim->by_tiers && !sim_planted(sim, SIM_REBUILDS_AS_TOLD))
+            be_unconfirmed(sim, entry, lies_here || twin_is_by(&node->twin, name, node->name));
+    }
+}
+
 /* Content may be dropped at any time, but what must be kept. */
 void keep_drop(struct sim *sim, struct sim_node *node, int name)
 {
@@ -162,12 +176,28 @@ void keep_begin(struct sim *sim, struct sim_node *node)
         sim_at(sim, LOOK_NS, look, node->index);
 }
 
+/* It kept everything, and is elsewhere now: nobody else may have it. */
+static void give_up_place(struct sim *sim, struct sim_node *node)
+{
+    for (int name = 0; name < sim->names; name++) {
+        struct twin_entry *entry = &node->twin.entries[name];
+
+        if (entry->held && !sim_planted(sim, SIM_FORGETS_ITS_PLACE))
+            be_unconfirmed(sim, entry, true);
+    }
+    keep_changed(sim, node);
+}
+
 /* There is another master, and what is unconfirmed is told to that one soon; or we have come to be
- * one who keeps everything. */
+ * one who keeps everything, or are that no longer. */
 void keep_look(struct sim *sim, struct sim_node *node)
 {
-    bool keeps_all = place_of(sim, node).top && !sim_planted(sim, SIM_KEEPS_NOTHING);
+    bool top = place_of(sim, node).top;
+    bool keeps_all = top && !sim_planted(sim, SIM_KEEPS_NOTHING);
 
+    if (node->twin.keeps_all && !top)
+        give_up_place(sim, node);
+    node->twin.keeps_all = top;
     for (int name = 0; name < sim->names; name++) {
         struct twin_entry *entry = &node->twin.entries[name];
 

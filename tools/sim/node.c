@@ -149,6 +149,8 @@ static void change_home(struct sim *sim, struct sim_node *node, enum sim_home ho
     if (home == SIM_HOME_KEPT)
         return;
     sim_count(sim, SIM_HOME);
+    if (home == SIM_HOME_REBUILT)
+        return;
     node->home_changed = true;
     node->lost_home = true;
     if (home == SIM_HOME_RESTORED)
@@ -157,6 +159,13 @@ static void change_home(struct sim *sim, struct sim_node *node, enum sim_home ho
         disk_lose(node);
     for (int t = 0; t < SIM_TIERS_MAX; t++)
         node->electors[t].led = 0;
+}
+
+static void rebuild(struct sim *sim, struct sim_node *node)
+{
+    sim_note(sim, "n%d makes its catalogue anew", node->index);
+    twin_rebuild(&node->twin, rng_next(&sim->rng));
+    keep_rebuilt(sim, node);
 }
 
 static void start_again(struct sim *sim, struct sim_event *event)
@@ -168,7 +177,7 @@ static void start_again(struct sim *sim, struct sim_event *event)
 void sim_node_start(struct sim *sim, int index, enum sim_home home)
 {
     struct sim_node *node = &sim->nodes[index];
-    bool empty = home != SIM_HOME_KEPT || !node->twin.entries;
+    bool empty = home > SIM_HOME_REBUILT || !node->twin.entries;
 
     if (!sim->puts)
         check_promise_begin(sim);
@@ -191,9 +200,11 @@ void sim_node_start(struct sim *sim, int index, enum sim_home home)
     if (empty)
         twin_begin(&node->twin, rng_next(&sim->rng), (size_t)sim->names, sim_node_wall(sim, node));
     plan_read(sim, index);
-    check_place(sim, node);
     new_edge(sim, node);
+    if (home == SIM_HOME_REBUILT)
+        rebuild(sim, node);
     begin_exchange(sim, node);
+    check_place(sim, node);
     for (int t = 0; t < sim->tier_count; t++)
         if (sim->tiers[t].parts[index] != SIM_STRANGER)
             elector_begin(sim, node, t);
@@ -205,12 +216,12 @@ void sim_node_read_nets(struct sim *sim, int index)
 
     sim_note(sim, "n%d reads its nets files anew", index);
     plan_read(sim, index);
-    check_place(sim, node);
     make_members(sim, node);
     for (int t = 0; t < sim->tier_count; t++)
         elector_rules(sim, node, t);
     introduce(sim, node);
     place_look(sim, node);
+    check_place(sim, node);
 }
 
 /* ---- pauses ---------------------------------------------------------------------------------- */

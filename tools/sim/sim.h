@@ -55,8 +55,7 @@ const char *sim_fault_name(enum sim_fault fault);
     ROW(SIM_LOSS_NONE, "kept to the end")                                                          \
     ROW(SIM_LOSS_BESIDE, "kept beside newer ones, as conflicts")                                   \
     ROW(SIM_LOSS_REPLACED, "replaced by newer ones")                                               \
-    ROW(SIM_LOSS_HOME, "lost with the home of the last that had to keep them")                     \
-    ROW(SIM_LOSS_PLACE, "lost where the last that had to keep them was made a slave")
+    ROW(SIM_LOSS_HOME, "lost with the home of the last that had to keep them")
 
 enum sim_loss {
 #define SIM_ENUM(id, text) id,
@@ -118,7 +117,11 @@ const char *sim_loss_text(enum sim_loss loss);
     ROW(SIM_MIXES_VERSIONS, "mixes-versions",                                                      \
         "takes chunks of the version before for those of the next")                                \
     ROW(SIM_RELEASES_UNTOLD, "releases-untold", "tells no flight which chunks it keeps no longer") \
-    ROW(SIM_RELAYS_NOTHING, "relays-nothing", "passes no question from below on")
+    ROW(SIM_RELAYS_NOTHING, "relays-nothing", "passes no question from below on")                  \
+    ROW(SIM_FORGETS_ITS_PLACE, "forgets-its-place",                                                \
+        "drops what it kept as a candidate where it is made a slave")                              \
+    ROW(SIM_REBUILDS_AS_TOLD, "rebuilds-as-told",                                                  \
+        "takes for confirmed what the journal does not tell")
 
 enum sim_plant {
 #define SIM_ENUM(id, name, what) id,

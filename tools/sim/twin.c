@@ -236,6 +236,27 @@ enum twin_status twin_adopt(struct twin *twin, int name, const struct manifest *
     return TWIN_TAKEN;
 }
 
+void twin_rebuild(struct twin *twin, uint64_t store_id)
+{
+    twin->store_id = store_id;
+    twin->sequence = 0;
+    for (size_t i = 0; i < twin->count; i++) {
+        struct twin_entry *entry = &twin->entries[twin->order[i]];
+
+        if (entry->known)
+            entry->sequence = ++twin->sequence;
+        entry->wanted = entry->unconfirmed = false;
+    }
+}
+
+bool twin_is_by(const struct twin *twin, int name, const char *node)
+{
+    struct manifest manifest;
+
+    read_entry(&twin->entries[name], &manifest);
+    return strcmp(manifest.node, node) == 0;
+}
+
 int twin_next(const struct twin *twin, uint64_t since)
 {
     int next = -1;

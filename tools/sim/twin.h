@@ -49,6 +49,7 @@ struct twin {
     struct digest digest; /* over all names and versions */
     struct version_clock clock;
     wall_t born;
+    bool keeps_all; /* what is held was kept for the sake of the place alone */
     size_t count;
     struct twin_entry *entries; /* by the number of the name */
     int *order;                 /* these numbers, as the names stand in a catalogue */
@@ -58,6 +59,10 @@ enum twin_status { TWIN_TAKEN, TWIN_NOT_NEWER, TWIN_AHEAD };
 
 void twin_begin(struct twin *twin, uint64_t store_id, size_t count, wall_t born);
 void twin_free(struct twin *twin);
+
+/* As if filled anew from a journal: what was wanted, or unconfirmed, is not known any more. */
+void twin_rebuild(struct twin *twin, uint64_t store_id);
+bool twin_is_by(const struct twin *twin, int name, const char *node);
 
 /* A new version by `node`: of content made up from it, or a tombstone. */
 void twin_put(struct twin *twin, int name, const char *whole_name, const char *node, wall_t wall,
