@@ -96,6 +96,7 @@ static void send_notice(struct sim *sim, struct sim_node *node,
     if (sim_planted(sim, SIM_RELAYS_NOTHING) && is_relayed(node, &said))
         return;
     check_said(sim, &said);
+    check_says_kept(sim, node, &said);
     if (!action->audiences && sim_node_at(sim, &action->to) < 0) {
         sim_fail(sim, "n%d says something to nobody", node->index);
         return;

@@ -26,6 +26,7 @@ struct sim_put {
     uint64_t held_by;  /* now or once: a bit for each node */
     uint64_t gone;     /* those of them whose home was lost */
     uint64_t replaced; /* those who have had a newer version since then */
+    uint64_t safe;     /* those to whom the tier above has confirmed it */
     uint64_t counted;  /* the candidates that were counted, where copies were waited for */
     size_t copies;
     enum sim_loss loss;
@@ -308,19 +309,46 @@ void check_replaced(struct sim *sim, const struct sim_node *node, int name,
         lose(sim, name, put, SIM_LOSS_REPLACED);
 }
 
-/* Whoever confirmed it held it. It may have been lost with a home since then, or replaced. */
+/* It keeps it itself, or need not any more. */
+static bool answers_for(const struct sim *sim, const struct sim_node *node, int name,
+                        const struct sim_put *put)
+{
+    return keeps(sim, node, name, put) || put->safe >> node->index & 1;
+}
+
+/* It says of what is here that it keeps it. */
+void check_says_kept(struct sim *sim, const struct sim_node *node, const struct notice *said)
+{
+    int name = sim_name_number(said->name);
+    struct sim_put *put =
+        name < 0 || name >= sim->names ? NULL : put_with(sim, name, said->version, &said->sha256);
+
+    if (said->kind == NOTICE_IHAVE && said->kept && put && sim->by_tiers &&
+        is_this(put, &node->twin.entries[name]) && !answers_for(sim, node, name, put))
+        sim_fail(sim, "n%d says that it keeps f%d, and does not", node->index, name);
+}
+
+/* Whoever confirmed it held it, and kept it. It may have been lost with a home since then, or
+ * replaced. */
 void check_confirmed(struct sim *sim, const struct sim_node *node, int name, int by)
 {
     struct sim_put *put = put_of(sim, name, &node->twin.entries[name]);
     bool held, kept;
 
-    if (!put || put->loss)
+    if (!put)
+        return;
+    put->safe |= (uint64_t)1 << node->index;
+    if (put->loss)
         return;
     kept = is_kept(sim, name, put, -1);
     held = put->held_by >> by & 1 || node->twin.entries[name].deleted;
     if (!held)
         sim_fail(sim, "n%d took f%d for confirmed by n%d, which never held it", node->index, name,
                  by);
+    else if (!((put->gone | put->replaced) >> by & 1) &&
+             !answers_for(sim, &sim->nodes[by], name, put))
+        sim_fail(sim, "n%d took f%d for confirmed by n%d, which does not keep it", node->index,
+                 name, by);
     else if (!kept && !put->gone && !put->replaced)
         sim_fail(sim, "n%d keeps f%d no longer, which n%d has confirmed, and nobody else does",
                  node->index, name, by);

@@ -166,11 +166,23 @@ static void drop(struct sim *sim)
             keep_drop(sim, node, i);
 }
 
-/* What is fetched is passed on meanwhile to who reads it, and nothing can be put. */
+static void read_there(struct sim *sim, struct sim_event *event)
+{
+    fetch_read(sim, event->peer, (int)event->number, false);
+}
+
+/* What is fetched is passed on meanwhile to who reads it, and nothing can be put. Some read the
+ * same there, one after the other. */
 static void fill(struct sim *sim)
 {
     struct sim_node *node = &sim->nodes[any_node(sim)];
+    uint64_t name = rng_below(&sim->rng, (uint64_t)sim->spare);
 
+    for (int i = 0; i < 3; i++) {
+        struct sim_event *event = sim_at(sim, sim_between(sim, 0, MONO_MS(50)), read_there, -1);
+        event->peer = node->index;
+        event->number = name;
+    }
     sim_note(sim, "n%d has no room left", node->index);
     sim_count(sim, SIM_FULL);
     node->disk.until.full = sim->now.ns + sim_scale(sim, MONO_MS(100), MONO_S(60));
@@ -383,6 +395,7 @@ void faults_begin(struct sim *sim, int64_t active_ns)
     faults->hostile = roll(sim, SIM_HOSTILE, 10, 300);
     faults->http_failed = roll(sim, SIM_HTTP, 1, 300);
     faults->http_wrong = sim_chance(sim, 80) ? roll(sim, SIM_HTTP, 1, 100) : 0;
+    faults->slow = roll(sim, SIM_SLOW, 50, 500);
     for (int i = 0; i < BLOWS; i++) {
         struct sim_event *event;
 

@@ -361,6 +361,12 @@ static bool follow_redirect(struct sim *sim, struct sim_node *node, struct sim_f
     return true;
 }
 
+static void is_gone(struct sim *sim, struct sim_node *node, struct sim_flight *flight)
+{
+    holders_gone(node->holders, &flight->content.sha256, &flight->server);
+    flight_ended(sim, node, flight, FLIGHT_OUTCOME_GONE, PEER_FINE);
+}
+
 /* The end of a request for content; or its list. */
 void fetch_came(struct sim *sim, struct sim_node *node, const struct sim_call *call,
                 const struct sim_answer *answer)
@@ -379,7 +385,7 @@ void fetch_came(struct sim *sim, struct sim_node *node, const struct sim_call *c
     else if (answer->busy)
         flight_ended(sim, node, flight, FLIGHT_OUTCOME_BUSY, PEER_FINE);
     else if (!answer->redirected)
-        flight_ended(sim, node, flight, FLIGHT_OUTCOME_GONE, PEER_FINE);
+        is_gone(sim, node, flight);
     else if (!follow_redirect(sim, node, flight, call, &answer->master))
         flight_ended(sim, node, flight, FLIGHT_OUTCOME_BUSY, PEER_FINE);
 }

@@ -50,6 +50,7 @@ struct sim_reader {
     uint32_t at, last; /* the chunk that is next, */
     uint64_t goes;     /* and what is on the wire of it */
     bool begun, sending;
+    bool slow;
     bool is_client; /* of the node; else the request of another: */
     struct sim_call call;
     bool must_find;

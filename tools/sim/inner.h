@@ -71,6 +71,7 @@ struct sim_faults {
     int64_t delay_ns;                       /* the most, where it is delayed */
     unsigned hostile;                       /* an attacker acts upon a datagram that he sees */
     unsigned http_failed, http_wrong;       /* of an HTTP answer */
+    unsigned slow;                          /* a reader is */
     bool cut[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to: nothing comes through */
     uint64_t side;                          /* of a partition: a bit for each node */
     uint64_t partition;                     /* its number */
@@ -443,6 +444,7 @@ void check_put(struct sim *sim, const struct sim_node *node, int name,
 void check_held(struct sim *sim, const struct sim_node *node, int name);
 void check_copies(struct sim *sim, const struct sim_node *node, const struct sim_ticket *ticket,
                   uint64_t candidates);
+void check_says_kept(struct sim *sim, const struct sim_node *node, const struct notice *said);
 void check_home_lost(struct sim *sim, const struct sim_node *node);
 void check_place(struct sim *sim, const struct sim_node *node);
 void check_replaced(struct sim *sim, const struct sim_node *node, int name,

@@ -11,7 +11,8 @@
  * What is whole here they are given from there; else a flight brings it, and they wait for it.
  */
 static const int64_t CHUNK_LEAST_NS = MONO_MS(1), CHUNK_MOST_NS = MONO_MS(8);
-static const int64_t LATE_NS = MONO_S(4); /* without a byte: 503, come again */
+static const int64_t SLOW_MOST_NS = MONO_MS(500); /* for who is slow */
+static const int64_t LATE_NS = MONO_S(4);         /* without a byte: 503, come again */
 
 static struct sim_reader *reader_find(const struct sim_node *node, uint64_t id)
 {
@@ -65,6 +66,13 @@ static uint64_t give(struct sim *sim, const struct sim_node *node, const struct 
     return bytes;
 }
 
+static void has_all(struct sim *sim, struct sim_node *node, struct sim_reader *reader)
+{
+    if (reader->is_client)
+        check_read(sim, node, reader->content.name, reader->content.version, reader->least);
+    leave(node, reader);
+}
+
 /* A chunk is on the wire. Where that is cut, nobody hears of it. */
 static void sent(struct sim *sim, struct sim_event *event)
 {
@@ -73,14 +81,16 @@ static void sent(struct sim *sim, struct sim_event *event)
 
     if (!reader)
         return;
-    if (sim_call_is_gone(sim, &reader->call) || !sim_path(sim, node->index, reader->call.asker)) {
+    if (!reader->is_client &&
+        (sim_call_is_gone(sim, &reader->call) || !sim_path(sim, node->index, reader->call.asker))) {
         leave(node, reader);
         return;
     }
-    chunk_goes(sim, &reader->call, reader->at, reader->goes);
+    if (!reader->is_client)
+        chunk_goes(sim, &reader->call, reader->at, reader->goes);
     reader->sending = false;
     if (reader->at++ == reader->last)
-        leave(node, reader);
+        has_all(sim, node, reader);
     else
         go_on(sim, node, reader);
 }
@@ -94,23 +104,18 @@ static void hand_out(struct sim *sim, struct sim_node *node, struct sim_reader *
     } else if (!reader->sending) {
         reader->sending = true;
         reader->goes = give(sim, node, reader);
-        sim_at(sim, sim_between(sim, CHUNK_LEAST_NS, CHUNK_MOST_NS), sent, node->index)->number =
-            reader->id;
+        sim_at(sim, sim_between(sim, CHUNK_LEAST_NS, reader->slow ? SLOW_MOST_NS : CHUNK_MOST_NS),
+               sent, node->index)
+            ->number = reader->id;
     }
-}
-
-static void client_has_all(struct sim *sim, struct sim_node *node, struct sim_reader *reader)
-{
-    check_read(sim, node, reader->content.name, reader->content.version, reader->least);
-    leave(node, reader);
 }
 
 static void go_on(struct sim *sim, struct sim_node *node, struct sim_reader *reader)
 {
-    while (reader->is_client && is_here(node, reader)) {
+    while (reader->is_client && !reader->slow && is_here(node, reader)) {
         give(sim, node, reader);
         if (reader->at++ == reader->last) {
-            client_has_all(sim, node, reader);
+            has_all(sim, node, reader);
             return;
         }
     }
@@ -206,6 +211,14 @@ void readers_end(struct sim *sim, struct sim_node *node, bool with_host)
 
 /* ---- who comes ------------------------------------------------------------------------------- */
 
+static bool is_slow(struct sim *sim)
+{
+    if (!sim->faults.slow || !sim_chance(sim, sim->faults.slow))
+        return false;
+    sim_count(sim, SIM_SLOW);
+    return true;
+}
+
 static struct sim_reader *join(struct sim *sim, struct sim_node *node,
                                const struct sim_content *content)
 {
@@ -215,6 +228,7 @@ static struct sim_reader *join(struct sim *sim, struct sim_node *node,
     reader->id = ++sim->next_id;
     reader->content = *content;
     reader->since = sim->now;
+    reader->slow = is_slow(sim);
     reader->last = chunk_count(content->size, chunk_size_for(content->size)) - 1;
     if (content_is_here(node, content))
         memcpy(reader->chunks, node->twin.entries[content->name].chunks, sizeof(reader->chunks));

@@ -7,7 +7,13 @@
  * What must come once the faults have ended: each tier elects its right master within a bound, the
  * nodes agree on what there is, find it, and fall quiet.
  */
-enum { AGREE_MOST_S = 2 * 3600, ASIDE_MOST_S = 3700, QUIET_S = 60, READERS_WAIT_S = 65 };
+enum {
+    AGREE_MOST_S = 2 * 3600,
+    ASIDE_MOST_S = 3700,
+    QUIET_S = 60,
+    READERS_WAIT_S = 65,
+    MIRRORED_S = 10
+};
 
 void settle_pass(struct sim *sim, int64_t seconds)
 {
@@ -198,6 +204,23 @@ static void find_what_is_untold(struct sim *sim)
     keep_changed(sim, &sim->nodes[holder]);
 }
 
+/* What is put anywhere is soon held by all candidates of the tiers of which the node is a member,
+ * and confirmed by one above. */
+static void put_and_look(struct sim *sim)
+{
+    int index = (int)rng_below(&sim->rng, (uint64_t)sim->node_count);
+    const struct sim_node *node = &sim->nodes[index];
+
+    if (sim_failed(sim) || !sim->by_tiers || !is_in_time(sim, index) ||
+        !cache_put(sim, index, sim->spare, false))
+        return;
+    settle_pass(sim, MIRRORED_S);
+    for (int t = 0; t < sim->tier_count && !sim_failed(sim); t++)
+        for (int i = 0; i < sim->node_count && node->parts[t][index] != SIM_STRANGER; i++)
+            if (node->parts[t][i] == SIM_CANDIDATE && !sim->nodes[i].twin.entries[sim->spare].held)
+                sim_fail(sim, "n%d does not hold f%d, which n%d has put", i, sim->spare, index);
+}
+
 void settle(struct sim *sim)
 {
     bool wrong_answers = sim->wrong_answers;
@@ -217,6 +240,7 @@ void settle(struct sim *sim)
     settle_pass(sim, READERS_WAIT_S); /* until those who read what is lost have given up */
     fall_quiet(sim);
     find_what_is_untold(sim);
+    put_and_look(sim);
     settle_agree(sim);
     check_nothing_lost(sim);
     if (sim->tier_count)

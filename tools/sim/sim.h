@@ -40,7 +40,8 @@
     ROW(SIM_LEAVE, "leave")             /* a node is stopped in good order */                      \
     ROW(SIM_RESET, "reset")             /* of a watched connection */                              \
     ROW(SIM_DROP, "drop")               /* of content that need not be kept */                     \
-    ROW(SIM_FULL, "full")               /* no room for content, for a while */
+    ROW(SIM_FULL, "full")               /* no room for content, for a while */                     \
+    ROW(SIM_SLOW, "slow")               /* some readers take long for each chunk */
 
 enum sim_fault {
 #define SIM_ENUM(id, name) id,
