@@ -482,14 +482,14 @@ static void stop_serving(struct world *world)
         store_leave_off(world->store); /* its client would keep us draining */
     if (wires->http)
         http_drain(wires->http, DRAIN_MOST);
+    discovery_free(wires->discovery); /* it reads the mail, for which all must still be there */
+    wires->discovery = NULL;
+    wires->status.discovery = NULL;
     ev_timer_stop(world->loop, &world->sweep);
     rekey_free(world->rekey);
     filler_free(wires->filler);
     wires->filler = NULL;
     confirm_free(wires->follow.confirm);
-    discovery_free(wires->discovery);
-    wires->discovery = NULL;
-    wires->status.discovery = NULL;
     if (wires->cache)
         cache_loop_stop(wires->cache);
     if (world->store)
