@@ -97,13 +97,13 @@ def traitors_below_in_names(net):
     lying_slaves(net, ABOUT_NAMES)
 
 
-@test("backups that lie about what they hold harm neither their master nor what it serves",
-      hostile=True)
-def traitors_beside(net):
-    lies = ABOUT_BYTES
+def lying_backups(net, lies):
+    """They harm neither their master nor what it serves."""
     stack = Stack(net, core=1 + len(lies), paris=(1, 1))
     master, *backups = stack.core.nodes
     bottom = stack.sites["paris"].slaves[0]
+    bottom.put("other", b"another")
+    comes(master, "other", b"another")
     traitors = [Traitor(backup, lie) for backup, lie in zip(backups, lies)]
     contents = {lie: os.urandom(3 * CHUNK) for lie in lies}
     for traitor, (name, content) in zip(traitors, contents.items()):
@@ -113,6 +113,24 @@ def traitors_beside(net):
     nothing_wrong([master, bottom], contents)
     equal(stack.master(stack.core), master, "the core's master")
     all_go_on(bottom, [master, *backups], "honest")
+
+
+@test("backups whose bytes are not what they hold harm neither their master nor what it serves",
+      hostile=True)
+def traitors_beside_in_bytes(net):
+    lying_backups(net, ABOUT_BYTES)
+
+
+@test("backups that give less or more than they hold harm neither their master nor what it serves",
+      hostile=True)
+def traitors_beside_in_lengths(net):
+    lying_backups(net, ABOUT_LENGTHS)
+
+
+@test("backups that lie about names, or in HTTP, harm neither their master nor what it serves",
+      hostile=True)
+def traitors_beside_in_names(net):
+    lying_backups(net, ABOUT_NAMES)
 
 
 def lying_master(stack, site, followers):
