@@ -110,9 +110,7 @@ def false_catalogues_below(net):
     net.drop_nothing()
     for node in (gateway, top):
         wait_until(lambda node=node: set(MANY) <= set(node.names()), f"{node.name} knows them all")
-    for traitor in traitors:
-        traitor.usual = "nothing"
-    stack.same_catalogue()
+    all_go_on(honest, [gateway, top], "honest")
 
 
 @test("a site's master that lies about names, or in HTTP, gives its slaves nothing wrong, and once "
