@@ -208,21 +208,31 @@ enum store_status ledger_entry(struct view *view, struct span name, struct store
     return status == STORE_OK ? ledger_entry_of(view, &record, out) : status;
 }
 
-enum store_status ledger_referrer(struct view *view, const struct digest *sha256,
-                                  struct record *out)
+enum store_status ledger_next_referrer(struct view *view, const struct digest *sha256,
+                                       uint64_t *behind, struct record *out)
 {
     struct scan scan;
     struct span key, value;
     uint64_t sequence = 0;
+    char ref[REF_KEY];
 
-    scan_begin(&scan, view, TABLE_REFS, ledger_digest_key(sha256));
+    scan_begin(&scan, view, TABLE_REFS, ledger_ref_key(sha256, *behind + 1, ref));
     if (scan_next(&scan, &key, &value) && key.len == REF_KEY &&
         memcmp(key.at, sha256->bytes, 32) == 0)
         sequence = ledger_number_of((struct span){key.at + 32, 8});
     scan_end(&scan);
+    *behind = sequence;
     if (sequence & LEDGER_CONFLICT)
         return ledger_conflict(view, sequence, out);
     return sequence ? ledger_record_at(view, sequence, out) : absent(view);
+}
+
+enum store_status ledger_referrer(struct view *view, const struct digest *sha256,
+                                  struct record *out)
+{
+    uint64_t behind = 0;
+
+    return ledger_next_referrer(view, sha256, &behind, out);
 }
 
 /* ---- what is derived ------------------------------------------------------------------------- */

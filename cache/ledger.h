@@ -69,6 +69,11 @@ bool ledger_holding_is_in_step(struct view *view, const struct digest *sha256,
 enum store_status ledger_referrer(struct view *view, const struct digest *sha256,
                                   struct record *out);
 
+/* All of them, conflicts last, one a call: the next one behind *behind, which is moved there; 0 to
+ * begin. */
+enum store_status ledger_next_referrer(struct view *view, const struct digest *sha256,
+                                       uint64_t *behind, struct record *out);
+
 /* What may be dropped to make room, in the order of use: fetched content, and behind it what was
  * put in here. The first byte of the keys of TABLE_USES; the last use and the digest follow. */
 enum { LEDGER_USES_FETCHED = 0, LEDGER_USES_OWN = 1 };

@@ -55,28 +55,39 @@ void range_batch(struct range_walk *walk,
 
 /* ---- digests -------------------------------------------------------------------------------- */
 
+struct counting {
+    const struct store_sight *sight;
+    uint64_t count;
+};
+
+/* Where all is shown no record needs to be read. */
 static bool count_one(void *arg, struct span key, struct span value)
 {
-    (void)key;
-    (void)value;
-    ++*(uint64_t *)arg;
+    struct counting *counting = arg;
+    struct record record;
+
+    if (!counting->sight ||
+        (record_decode(value, key, &record) && store_shows(counting->sight, &record.manifest)))
+        counting->count++;
     return true;
 }
 
-static enum store_status count_names(struct store *store, struct span from, struct span to,
-                                     uint64_t *count)
+static enum store_status count_names(struct store *store, const struct store_sight *sight,
+                                     struct span from, struct span to, uint64_t *count)
 {
+    struct counting counting = {.sight = sight};
     struct range_walk walk;
 
-    *count = 0;
     range_start(&walk, store, from, to);
     while (!walk.ended)
-        range_batch(&walk, count_one, count);
+        range_batch(&walk, count_one, &counting);
+    *count = counting.count;
     return walk.status;
 }
 
 struct cutting {
     struct store *store;
+    const struct store_sight *sight;
     uint64_t each; /* names to a range */
     size_t left;   /* ranges that may still be begun */
     char first[NAME_SIZE];
@@ -112,6 +123,8 @@ static bool add_to_range(void *arg, struct span key, struct span value)
         store_note_fault(cutting->store, STORE_ROTTEN);
         return true;
     }
+    if (!store_shows(cutting->sight, &record.manifest))
+        return true;
     if (cutting->count == cutting->each && cutting->left) {
         end_range(cutting);
         begin_range(cutting, span_of(record.manifest.name));
@@ -121,10 +134,12 @@ static bool add_to_range(void *arg, struct span key, struct span value)
     return true;
 }
 
-enum store_status store_ranges(struct store *store, struct span from, struct span to, size_t parts,
+enum store_status store_ranges(struct store *store, const struct store_sight *sight,
+                               struct span from, struct span to, size_t parts,
                                store_range_visit *visit, void *arg)
 {
-    struct cutting cutting = {.store = store, .left = parts, .visit = visit, .arg = arg};
+    struct cutting cutting = {
+        .store = store, .sight = sight, .left = parts, .visit = visit, .arg = arg};
     struct range_walk walk;
     uint64_t count = 0;
     enum store_status status = STORE_OK;
@@ -132,7 +147,7 @@ enum store_status store_ranges(struct store *store, struct span from, struct spa
     MUST_BE(store, STORE_MAGIC);
     MUST(parts > 0 && from.len < NAME_SIZE);
     if (parts > 1)
-        status = count_names(store, from, to, &count);
+        status = count_names(store, sight, from, to, &count);
     if (status != STORE_OK)
         return status;
     cutting.each = (count + parts - 1) / parts;
@@ -149,6 +164,7 @@ enum store_status store_ranges(struct store *store, struct span from, struct spa
 
 struct page {
     struct store *store;
+    const struct store_sight *sight;
     struct text *out;
     char *next;
     bool full;
@@ -163,6 +179,8 @@ static bool add_to_page(void *arg, struct span key, struct span value)
         store_note_fault(page->store, STORE_ROTTEN);
         return true;
     }
+    if (!store_shows(page->sight, &record.manifest))
+        return true;
     page->full = record.text.len >= page->out->cap - page->out->len;
     if (page->full)
         MUST(span_copy(span_of(record.manifest.name), page->next, NAME_SIZE));
@@ -171,10 +189,11 @@ static bool add_to_page(void *arg, struct span key, struct span value)
     return !page->full;
 }
 
-enum store_status store_range_page(struct store *store, struct span from, struct span to,
-                                   struct text *out, char next[NAME_SIZE])
+enum store_status store_range_page(struct store *store, const struct store_sight *sight,
+                                   struct span from, struct span to, struct text *out,
+                                   char next[NAME_SIZE])
 {
-    struct page page = {.store = store, .out = out, .next = next};
+    struct page page = {.store = store, .sight = sight, .out = out, .next = next};
     struct range_walk walk;
 
     MUST_BE(store, STORE_MAGIC);

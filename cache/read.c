@@ -300,13 +300,30 @@ void store_figures(struct store *store, struct store_figures *out)
 
 /* ---- changes -------------------------------------------------------------------------------- */
 
-enum store_status store_changes(struct store *store, uint64_t since, struct text *out,
-                                uint64_t *last, bool *more)
+enum { CHANGES_MOST = 16384 /* that are looked at for one page: most may be left out */ };
+
+/* *more: it did not fit, and is to come again. */
+static void add_change(struct store *store, struct view *view, const struct store_sight *sight,
+                       uint64_t sequence, struct text *out, bool *more)
+{
+    struct record record;
+    enum store_status status = ledger_record_at(view, sequence, &record);
+
+    store_note_fault(store, status); /* one that is rotten is passed over */
+    if (status != STORE_OK || !store_shows(sight, &record.manifest))
+        return;
+    *more = record.text.len >= out->cap - out->len;
+    if (!*more)
+        text_add(out, record.text.at, record.text.len);
+}
+
+enum store_status store_changes(struct store *store, const struct store_sight *sight,
+                                uint64_t since, struct text *out, uint64_t *last, bool *more)
 {
     struct view view;
     struct scan scan;
     struct span key, value;
-    struct record record;
+    size_t seen = 0;
     char number[8];
 
     MUST_BE(store, STORE_MAGIC);
@@ -318,13 +335,11 @@ enum store_status store_changes(struct store *store, uint64_t since, struct text
     scan_begin(&scan, &view, TABLE_CHANGES, ledger_number(since + 1, number));
     while (!*more && scan_next(&scan, &key, &value)) {
         uint64_t sequence = ledger_number_of(key);
-        enum store_status status = ledger_record_at(&view, sequence, &record);
-        *more = status == STORE_OK && record.text.len >= out->cap - out->len;
-        if (status == STORE_OK && !*more)
-            text_add(out, record.text.at, record.text.len);
+        *more = seen++ == CHANGES_MOST;
         if (!*more)
-            *last = sequence; /* one that is rotten is passed over */
-        store_note_fault(store, status);
+            add_change(store, &view, sight, sequence, out, more);
+        if (!*more)
+            *last = sequence;
     }
     scan_end(&scan);
     view_end(&view);
@@ -343,31 +358,35 @@ enum store_status store_chunk_list(struct store *store, const struct manifest *m
     return status == STORE_NOT_FOUND ? STORE_NOT_HELD : status;
 }
 
-enum store_status store_find_content(struct store *store, const struct digest *sha256,
-                                     struct manifest *out, bool *newest)
+/* ---- by content ------------------------------------------------------------------------------ */
+
+enum { REFERRERS_MOST = 1000 };
+
+enum store_status store_find_content(struct store *store, const struct store_sight *sight,
+                                     const struct digest *sha256, struct manifest *out,
+                                     bool *newest)
 {
     struct view view;
     struct record record;
-    enum store_status status;
+    enum store_status status = STORE_NOT_FOUND;
+    uint64_t behind = 0;
+    bool shown = false;
 
     MUST_BE(store, STORE_MAGIC);
     view_begin(store->catalogue, &view);
-    status = ledger_referrer(&view, sha256, &record);
+    for (size_t i = 0; i < REFERRERS_MOST && !shown; i++) {
+        status = ledger_next_referrer(&view, sha256, &behind, &record);
+        if (status != STORE_OK)
+            break;
+        shown = store_shows(sight, &record.manifest);
+    }
     view_end(&view);
     store_note_fault(store, status);
-    if (status == STORE_OK) {
+    if (shown) {
         *out = record.manifest;
         *newest = !(record.sequence & LEDGER_CONFLICT);
+    } else if (status == STORE_OK || status == STORE_ROTTEN) {
+        status = STORE_NOT_FOUND;
     }
-    return status == STORE_ROTTEN ? STORE_NOT_FOUND : status;
-}
-
-enum store_status store_chunk_list_by_digest(struct store *store, const struct digest *sha256,
-                                             struct digest **list, uint32_t *count)
-{
-    struct manifest manifest;
-    bool newest;
-    enum store_status status = store_find_content(store, sha256, &manifest, &newest);
-
-    return status == STORE_OK ? store_chunk_list(store, &manifest, list, count) : status;
+    return status;
 }

@@ -152,13 +152,19 @@ struct store_head {
 };
 void store_head(struct store *store, struct store_head *out);
 
+/* Which names whoever asks may learn of; NULL: all. `shows` must not call the store. */
+struct store_sight {
+    bool (*shows)(void *arg, struct span name);
+    void *arg;
+};
+
 /*
  * A page of what changed behind `since`: manifest texts one after another in the order of their
- * sequence, as many as fit into `out`. *last gets the sequence of the last one (or `since`), *more
- * whether others follow.
+ * sequence, as many as fit into `out`. *last gets the sequence of the last one that was looked at
+ * (or `since`), *more whether others follow.
  */
-enum store_status store_changes(struct store *store, uint64_t since, struct text *out,
-                                uint64_t *last, bool *more);
+enum store_status store_changes(struct store *store, const struct store_sight *sight,
+                                uint64_t since, struct text *out, uint64_t *last, bool *more);
 
 /*
  * The catalogue by ranges of names, to find where two catalogues differ. The order of names is that
@@ -176,13 +182,15 @@ struct store_range {
     struct digest digest; /* as in the head: equal where all (name, version, content) are */
 };
 typedef void store_range_visit(void *arg, const struct store_range *range);
-enum store_status store_ranges(struct store *store, struct span from, struct span to, size_t parts,
+enum store_status store_ranges(struct store *store, const struct store_sight *sight,
+                               struct span from, struct span to, size_t parts,
                                store_range_visit *visit, void *arg);
 
 /* Manifest texts one after another, in the order of names, as many as fit into `out`. `next` gets
  * the name from which to go on; empty: that was all. */
-enum store_status store_range_page(struct store *store, struct span from, struct span to,
-                                   struct text *out, char next[NAME_SIZE]);
+enum store_status store_range_page(struct store *store, const struct store_sight *sight,
+                                   struct span from, struct span to, struct text *out,
+                                   char next[NAME_SIZE]);
 
 struct store_figures {
     uint64_t objects; /* names that are not tombstones */
@@ -231,13 +239,13 @@ int content_fd(const struct content *content);
  * for partial content whose list has come. */
 enum store_status store_chunk_list(struct store *store, const struct manifest *manifest,
                                    struct digest **list, uint32_t *count);
-enum store_status store_chunk_list_by_digest(struct store *store, const struct digest *sha256,
-                                             struct digest **list, uint32_t *count);
 
-/* A manifest with this content; *newest: it is the newest of its name. Otherwise it is kept as a
- * conflict, and read while the content is here: nobody fetches that. STORE_NOT_FOUND. */
-enum store_status store_find_content(struct store *store, const struct digest *sha256,
-                                     struct manifest *out, bool *newest);
+/* A manifest with this content; *newest: it is the newest of its name. Otherwise, and only where no
+ * newest has it, it is kept as a conflict, and read while the content is here: nobody fetches that.
+ * STORE_NOT_FOUND. Where many names have it, the first thousand are looked at. */
+enum store_status store_find_content(struct store *store, const struct store_sight *sight,
+                                     const struct digest *sha256, struct manifest *out,
+                                     bool *newest);
 
 /* ---- putting content in --------------------------------------------------------------------- */
 

@@ -391,4 +391,11 @@ bool sweep_make_room(struct store *store, uint64_t bytes);
 /* Has that done by the next sweep, which begins at once. Any thread. */
 void sweep_want_room(struct store *store, uint64_t bytes);
 
+/* ---- what is shown --------------------------------------------------------------------------- */
+
+static inline bool store_shows(const struct store_sight *sight, const struct manifest *manifest)
+{
+    return !sight || sight->shows(sight->arg, span_of(manifest->name));
+}
+
 #endif

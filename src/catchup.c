@@ -223,7 +223,7 @@ static bool sum_own(void *arg, struct span from, struct span to, struct survey_p
 {
     struct catchup *c = arg;
 
-    return store_ranges(c->options.store, from, to, 1, take_own, out) == STORE_OK;
+    return store_ranges(c->options.store, NULL, from, to, 1, take_own, out) == STORE_OK;
 }
 
 static bool forget_own(void *arg, struct span from, struct span to)

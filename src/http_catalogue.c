@@ -115,7 +115,8 @@ static enum step send_changes(struct request *r, const struct store_head *head)
         return reply_refuse(r, 400, "store= is 16 hexadecimal digits, and since= is a number");
     page = catalogue_page(CATALOGUE_PAGE);
     if (!catalogue_is_same(r, head))
-        status = store_changes(store, store_id == head->store_id ? since : 0, &page, &last, &more);
+        status =
+            store_changes(store, NULL, store_id == head->store_id ? since : 0, &page, &last, &more);
     return catalogue_send(r, head, status, &page, last, more);
 }
 
@@ -141,7 +142,7 @@ static enum step send_names(struct request *r, const struct store_head *head)
     if (!catalogue_bounds(r, &bounds, &step))
         return step;
     page = catalogue_page(CATALOGUE_PAGE);
-    status = store_range_page(r->http->options.world.store, span_of(bounds.from),
+    status = store_range_page(r->http->options.world.store, NULL, span_of(bounds.from),
                               span_of(bounds.to), &page, next);
     return catalogue_send(r, head, status, &page, head->sequence, *next != '\0');
 }

@@ -20,11 +20,16 @@ static enum step send_list(struct request *r, struct digest *list, size_t count)
 
 static enum step send_stored(struct request *r, const struct digest *sha256)
 {
+    struct store *store = r->http->options.world.store;
+    struct manifest manifest;
     struct digest *list = NULL;
     enum store_status status;
     uint32_t count = 0;
+    bool newest;
 
-    status = store_chunk_list_by_digest(r->http->options.world.store, sha256, &list, &count);
+    status = store_find_content(store, NULL, sha256, &manifest, &newest);
+    if (status == STORE_OK)
+        status = store_chunk_list(store, &manifest, &list, &count);
     if (status == STORE_NOT_HELD || status == STORE_NOT_FOUND)
         return reply_not_at_hand(r, status);
     if (status != STORE_OK)
@@ -64,7 +69,7 @@ static bool is_to_be_fetched(const struct request *r, const struct digest *sha25
     uint32_t count;
     bool newest;
 
-    if (!r->may_fetch || store_find_content(store, sha256, manifest, &newest) != STORE_OK ||
+    if (!r->may_fetch || store_find_content(store, NULL, sha256, manifest, &newest) != STORE_OK ||
         !newest)
         return false;
     status = store_chunk_list(store, manifest, &list, &count);

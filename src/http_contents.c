@@ -145,7 +145,7 @@ static void look_up(struct contents *c, struct one *one)
     struct content *content;
     bool newest, held;
 
-    if (store_find_content(store, &one->sha256, &manifest, &newest) != STORE_OK ||
+    if (store_find_content(store, NULL, &one->sha256, &manifest, &newest) != STORE_OK ||
         !fits(&manifest)) {
         settle(one, 404, NULL);
         return;

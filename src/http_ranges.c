@@ -157,7 +157,7 @@ static void work(struct task *task)
     if (begin(walk)) {
         walk->page = text_over(malloc(size), size);
         MUST(walk->page.at != NULL);
-        status = store_ranges(walk->ranges->store, span_of(walk->bounds.from),
+        status = store_ranges(walk->ranges->store, NULL, span_of(walk->bounds.from),
                               span_of(walk->bounds.to), walk->parts, add_range, &walk->page);
         walk->page.at = realloc(walk->page.at, walk->page.len + 1); /* it may be kept for long */
         MUST(walk->page.at != NULL);

@@ -163,7 +163,8 @@ static bool is_found_elsewhere(struct wires *wires, const struct manifest *manif
 {
     bool newest;
 
-    return store_find_content(wires->store, &manifest->sha256, out, &newest) == STORE_OK && newest;
+    return store_find_content(wires->store, NULL, &manifest->sha256, out, &newest) == STORE_OK &&
+           newest;
 }
 
 /* As the exchange found them: holders that somebody told of, not only lately. */

@@ -30,15 +30,17 @@ static struct {
 } walks = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 /* Each tells by its count which one it was. */
-enum store_status __wrap_store_ranges(struct store *store, struct span from, struct span to,
-                                      size_t parts, store_range_visit *visit, void *arg);
-enum store_status __wrap_store_ranges(struct store *store, struct span from, struct span to,
-                                      size_t parts, store_range_visit *visit, void *arg)
+enum store_status __wrap_store_ranges(struct store *store, const struct store_sight *sight,
+                                      struct span from, struct span to, size_t parts,
+                                      store_range_visit *visit, void *arg);
+enum store_status __wrap_store_ranges(struct store *store, const struct store_sight *sight,
+                                      struct span from, struct span to, size_t parts,
+                                      store_range_visit *visit, void *arg)
 {
     struct store_range range = {.first = from};
     bool fails;
 
-    (void)store, (void)to, (void)parts;
+    (void)store, (void)sight, (void)to, (void)parts;
     pthread_mutex_lock(&walks.lock);
     range.count = ++walks.begun;
     pthread_cond_broadcast(&walks.changed);

@@ -47,8 +47,9 @@ static struct ranges *cut(struct store *store, const char *from, const char *to,
     static struct ranges ranges;
 
     ranges.count = 0;
-    assert_int_equal(store_ranges(store, span_of(from), span_of(to), parts, note_range, &ranges),
-                     STORE_OK);
+    assert_int_equal(
+        store_ranges(store, NULL, span_of(from), span_of(to), parts, note_range, &ranges),
+        STORE_OK);
     return &ranges;
 }
 
@@ -137,11 +138,90 @@ static size_t take_range(struct store *source, struct store *store, const char *
     snprintf(at, sizeof(at), "%s", from);
     do {
         struct text page = TEXT_OVER(memory);
-        assert_int_equal(store_range_page(source, span_of(at), span_of(to), &page, next), STORE_OK);
+        assert_int_equal(store_range_page(source, NULL, span_of(at), span_of(to), &page, next),
+                         STORE_OK);
         news += take_page(store, &page);
         memcpy(at, next, sizeof(at));
     } while (next[0]);
     return news;
+}
+
+/* ---- for whom not all is to be seen -----------------------------------------------------------
+ */
+
+static char last_digit_of(struct span name)
+{
+    return name.at[name.len - 1];
+}
+
+/* Names that end in this digit are kept back. */
+static bool shows_others(void *arg, struct span name)
+{
+    return last_digit_of(name) != *(const char *)arg;
+}
+
+static void sum_ranges(void *arg, const struct store_range *range)
+{
+    *(uint64_t *)arg += range->count;
+}
+
+/* It has each name that is to be seen, and no other. */
+static void assert_page(const char *page, const struct store_sight *sight)
+{
+    for (int i = 0; i < NAMES; i++) {
+        char line[NAME_SIZE + 16];
+        snprintf(line, sizeof(line), "name: %s\n", name_of(i));
+        assert_int_equal(strstr(page, line) != NULL, sight->shows(sight->arg, span_of(name_of(i))));
+    }
+}
+
+static void what_is_not_shown_is_as_if_it_were_not_there(void **state)
+{
+    static char memory[1 << 20];
+    char digit = '3', next[NAME_SIZE];
+    const struct store_sight sight = {shows_others, &digit};
+    struct text page = TEXT_OVER(memory);
+    uint64_t all = 0, shown = 0, kept = 0, last;
+    bool more;
+
+    for (int i = 0; i < NAMES; i++) {
+        adopt(*state, i, 0);
+        kept += last_digit_of(span_of(name_of(i))) == digit;
+    }
+    assert_true(kept > 0);
+    assert_int_equal(store_ranges(*state, NULL, span_of(""), span_of(""), 7, sum_ranges, &all),
+                     STORE_OK);
+    assert_int_equal(store_ranges(*state, &sight, span_of(""), span_of(""), 7, sum_ranges, &shown),
+                     STORE_OK);
+    assert_int_equal(all, NAMES);
+    assert_int_equal(shown, NAMES - kept);
+    assert_int_equal(store_range_page(*state, &sight, span_of(""), span_of(""), &page, next),
+                     STORE_OK);
+    assert_string_equal(next, "");
+    assert_page(memory, &sight);
+    page = TEXT_OVER(memory);
+    memset(memory, 0, sizeof(memory));
+    assert_int_equal(store_changes(*state, &sight, 0, &page, &last, &more), STORE_OK);
+    assert_false(more);
+    assert_page(memory, &sight);
+}
+
+static void content_is_found_by_a_name_that_is_shown(void **state)
+{
+    struct manifest shown = home_foreign("example.com/4", 6, 100, 0), hidden = shown;
+    char digit = '3';
+    const struct store_sight sight = {shows_others, &digit};
+    struct manifest found;
+    bool newest;
+
+    assert_true(span_copy(span_of("example.com/3"), hidden.name, sizeof(hidden.name)));
+    assert_int_equal(home_adopt(*state, &hidden, NULL), STORE_OK);
+    assert_int_equal(store_find_content(*state, NULL, &shown.sha256, &found, &newest), STORE_OK);
+    assert_int_equal(store_find_content(*state, &sight, &shown.sha256, &found, &newest),
+                     STORE_NOT_FOUND);
+    assert_int_equal(home_adopt(*state, &shown, NULL), STORE_OK);
+    assert_int_equal(store_find_content(*state, &sight, &shown.sha256, &found, &newest), STORE_OK);
+    assert_string_equal(found.name, shown.name);
 }
 
 /* A second store beside the one of the test. */
@@ -205,6 +285,8 @@ int main(void)
         HOME_CASE(a_catalogue_without_names_is_one_range),
         HOME_CASE(ranges_follow_one_another_and_hold_all),
         HOME_CASE(what_differs_is_found_by_ranges),
+        HOME_CASE(what_is_not_shown_is_as_if_it_were_not_there),
+        HOME_CASE(content_is_found_by_a_name_that_is_shown),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("ranges", tests, NULL, NULL);

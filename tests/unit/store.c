@@ -249,7 +249,7 @@ static void copy_catalogue(struct store *from, struct store *to, size_t page)
         struct text text = text_over(memory, page);
         struct span rest, one;
         struct manifest m;
-        assert_int_equal(store_changes(from, since, &text, &last, &more), STORE_OK);
+        assert_int_equal(store_changes(from, NULL, since, &text, &last, &more), STORE_OK);
         rest = (struct span){text.at, text.len};
         while (rest.len) {
             struct store_job job = {.kind = STORE_ADOPT};
