@@ -92,6 +92,7 @@ struct ballot {
     bool asks;             /* it wants to take over */
     bool behind;           /* its catalogue is not yet its master's */
     uint32_t unconfirmed;  /* puts that no candidate has confirmed */
+    bool below;            /* it is a candidate of a tier that hangs below this one */
 
     /* solicit: */
     struct ballot_nonce nonce;

@@ -17,7 +17,7 @@ static const char FORMAT[] = "format", DOMAIN[] = "domain", NODE[] = "node", BOO
                   SEQUENCE[] = "sequence", DIGEST[] = "digest", CLOCK[] = "clock",
                   LEAVING[] = "leaving", SUCCESSOR[] = "successor", ROLE[] = "role",
                   ASKS[] = "asks", BEHIND[] = "behind", UNCONFIRMED[] = "unconfirmed",
-                  NONCE[] = "nonce";
+                  BELOW[] = "below", NONCE[] = "nonce";
 
 static const char *const kinds[] = {
     [BALLOT_ADVERT] = "advert",
@@ -103,6 +103,7 @@ static void read_standing(struct fields *fields, struct ballot *out)
     out->asks = fields_flag(fields, ASKS);
     out->behind = fields_flag(fields, BEHIND);
     out->unconfirmed = (uint32_t)fields_u64(fields, UNCONFIRMED, 0, UINT32_MAX);
+    out->below = fields_has(fields, BELOW) && fields_flag(fields, BELOW);
 }
 
 static bool read_kind(struct span type, enum ballot_kind *out)
@@ -196,6 +197,8 @@ static void write_standing(const struct ballot *ballot, struct text *out)
     message_add_bare_flag(out, ASKS, ballot->asks);
     message_add_bare_flag(out, BEHIND, ballot->behind);
     message_add_bare_u64(out, UNCONFIRMED, ballot->unconfirmed);
+    if (ballot->below)
+        message_add_bare_flag(out, BELOW, true);
 }
 
 void advert_write(const struct ballot *ballot, const char *domain, wall_t date, struct text *out)

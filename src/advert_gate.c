@@ -15,6 +15,7 @@ struct advert_gate {
     const struct members *members;
     const struct keyring *keyring;
     struct seal *seal; /* NULL without keys */
+    struct gate_rules rules;
     char domain[NODE_SIZE];
     char node[NODE_SIZE];
     uint64_t boot;
@@ -32,6 +33,7 @@ struct advert_gate *advert_gate_new(const struct advert_gate_options *options)
     gate->members = options->members;
     gate->keyring = options->keyring;
     gate->seal = options->keyring ? seal_new(options->keyring) : NULL;
+    gate->rules = options->rules;
     MUST(span_copy(span_of(options->domain), gate->domain, sizeof(gate->domain)));
     MUST(span_copy(span_of(options->node), gate->node, sizeof(gate->node)));
     gate->boot = options->boot;
@@ -115,6 +117,23 @@ static enum gate_verdict check_identity(const struct advert_gate *gate,
     return gate_check_identity(&ours, gate->members, &theirs, &datagram->from);
 }
 
+static enum gate_verdict check_rules(const struct advert_gate *gate,
+                                     struct advert_datagram *datagram, const struct ballot *ballot)
+{
+    static const enum rule_message messages[] = {[BALLOT_ADVERT] = RULE_ADVERT,
+                                                 [BALLOT_STANDING] = RULE_STANDING,
+                                                 [BALLOT_SOLICIT] = RULE_SOLICIT};
+    const struct gate_matter matter = {.from = datagram->from,
+                                       .node = ballot->node,
+                                       .is_signed = datagram->is_signed,
+                                       .port = gate->port,
+                                       .message = messages[ballot->kind],
+                                       .name = span_of(ballot->tier)};
+
+    datagram->ruled = gate_rules_find(&gate->rules, &matter, &datagram->ruling);
+    return datagram->ruled && !datagram->ruling.passes ? GATE_RULE : GATE_PASS;
+}
+
 /* fe80::/10 (RFC 4291, 2.5.6) means a host on one link: on the one that the ballot came over. */
 static void give_scope(struct address *address, uint32_t scope)
 {
@@ -137,6 +156,8 @@ static enum gate_verdict judge(struct advert_gate *gate, struct span bytes,
         verdict = check_signature(gate, &decoded.message, datagram);
     if (verdict == GATE_PASS)
         verdict = check_identity(gate, &decoded.head, datagram, out);
+    if (verdict == GATE_PASS)
+        verdict = check_rules(gate, datagram, out);
     return verdict;
 }
 
@@ -168,12 +189,15 @@ void advert_gate_log(struct advert_gate *gate, mono_t now, enum gate_verdict ver
                              .from = &datagram->from,
                              .receiver = gate->node,
                              .members = gate->members,
-                             .reason = datagram->reason};
+                             .reason = datagram->reason,
+                             .ruling = datagram->ruled ? &datagram->ruling : NULL};
 
     MUST_BE(gate, ADVERT_GATE_MAGIC);
-    if (verdict == GATE_PASS || verdict == GATE_OWN_ECHO)
+    if ((verdict == GATE_PASS && !datagram->ruled) || verdict == GATE_OWN_ECHO)
         return;
-    if (!log_flood_pass(&gate->floods[verdict], now, &line.missed))
+    if (datagram->ruled
+            ? !rulings_hit(gate->rules.rulings, now, line.ruling, RULINGS_BALLOTS, &line.missed)
+            : !log_flood_pass(&gate->floods[verdict], now, &line.missed))
         return;
     if (verdict != GATE_FORM)
         line.message = advert_name(ballot->kind);

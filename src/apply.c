@@ -85,6 +85,7 @@ static bool apply_keys(const struct apply *apply, struct conf *old, struct conf 
 static void apply_trust(const struct apply *apply, const struct conf *fresh)
 {
     gate_change(apply->gate, apply_auth(fresh), fresh->plain_get);
+    gate_set_rules(apply->gate, fresh->rules);
     speaker_sign(apply->speaker, apply_signs(fresh));
     fetch_sign(apply->fetch, apply_signs(fresh), apply_must_be_signed(fresh));
 }

@@ -239,10 +239,10 @@ static void on_datagram(void *arg, const struct udp_datagram *heard)
 
     MUST_BE(cache, CACHE_LOOP_MAGIC);
     verdict = gate_datagram(cache->options.gate, now, heard->bytes, &datagram, &notice);
-    if (verdict != GATE_PASS) {
+    if (verdict != GATE_PASS || datagram.ruled)
         gate_log_datagram(cache->options.gate, now, verdict, &datagram, &notice);
+    if (verdict != GATE_PASS)
         return;
-    }
     event.name = span_of(notice.name);
     event.local = look_up(cache, event.name);
     tell_offer(cache, &event, now);

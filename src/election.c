@@ -244,6 +244,7 @@ static void make_gate(struct election *election, const struct election_options *
 {
     struct advert_gate_options gate = {.members = options->members,
                                        .keyring = options->keyring,
+                                       .rules = options->rules,
                                        .domain = options->domain,
                                        .node = options->node,
                                        .boot = options->boot,
@@ -262,7 +263,7 @@ static void set_options(struct election *election, const struct election_options
     election->timer = -1;
     election->auth = options->auth;
     election->members = options->members;
-    election->heard = options->heard;
+    election->heard = options->rules.heard;
     election->signers = options->signers;
     election->view = options->view;
     election->roles = options->roles;

@@ -54,7 +54,8 @@ struct election_options {
     enum auth_mode auth;
     const struct address *listen; /* with advert_port */
     size_t listen_count;
-    struct heard *heard;     /* where signers of ballots that are let in are noted; NULL: no keys */
+    struct gate_rules rules; /* gate_rules_of() of the cache's gate, where it is also noted who
+                                spoke from where; zeroed: no rules, and nothing is noted */
     struct signers *signers; /* with which keys; NULL: no keys */
     struct view *view;
     struct roles *roles;

@@ -319,6 +319,14 @@ static void act(struct election *election, struct seat *seat, struct elect_actio
     }
 }
 
+static void hear_standing(const struct election *election, const struct ballot *standing)
+{
+    if (election->heard)
+        heard_tell_below(election->heard, span_of(standing->node), standing->below);
+    if (election->ears.standing)
+        election->ears.standing(election->ears.arg, standing);
+}
+
 void election_act(struct election *election, struct seat *seat, const struct elect_event *event)
 {
     struct elect_actions *actions = &election->actions;
@@ -328,8 +336,8 @@ void election_act(struct election *election, struct seat *seat, const struct ele
         log_info("tier %s: left, as %s", seat->tier.tier, ballot_role_name(seat->shown.role));
     if (actions->changed)
         publish(election, seat, event);
-    if (actions->believed && event->ballot->kind == BALLOT_STANDING && election->ears.standing)
-        election->ears.standing(election->ears.arg, event->ballot);
+    if (actions->believed && event->ballot->kind == BALLOT_STANDING)
+        hear_standing(election, event->ballot);
     set_dead_time(election, seat);
     for (size_t i = 0; i < actions->count; i++)
         act(election, seat, &actions->list[i], event);

@@ -96,6 +96,17 @@ static void wake(struct election *election, struct seat *seat)
     election_step(election, seat, &(struct elect_event){.kind = ELECT_WAKE});
 }
 
+/* As the cache's gate does (src/gate.h). */
+static void note_heard(struct election *election, enum gate_verdict verdict,
+                       const struct advert_datagram *datagram, struct ballot *ballot)
+{
+    if (verdict != GATE_PASS && verdict != GATE_RULE)
+        return;
+    if (election->heard && (datagram->is_signed || !election->seal))
+        heard_note(election->heard, span_of(ballot->node), &datagram->from);
+    ballot->below = ballot->below && datagram->is_signed;
+}
+
 void election_take(void *arg, const struct udp_datagram *heard)
 {
     struct election *election = arg;
@@ -108,13 +119,12 @@ void election_take(void *arg, const struct udp_datagram *heard)
 
     MUST_BE(election, ELECTION_MAGIC);
     verdict = advert_gate_judge(election->gate, heard->bytes, &datagram, &ballot);
-    if (verdict != GATE_PASS) {
+    if (verdict != GATE_PASS || datagram.ruled)
         advert_gate_log(election->gate, clock_mono(), verdict, &datagram, &ballot);
+    note_heard(election, verdict, &datagram, &ballot);
+    if (verdict != GATE_PASS)
         return;
-    }
     atomic_fetch_add_explicit(&election->ballots_heard, 1, memory_order_relaxed);
-    if (datagram.is_signed && election->heard)
-        heard_note(election->heard, span_of(ballot.node), &heard->from);
     if (election->signers)
         signers_note(election->signers, &heard->from, datagram.is_signed, datagram.key);
     seat = election_seat(election, ballot.tier);

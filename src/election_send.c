@@ -8,12 +8,25 @@
 #include "src/clock.h"
 #include "src/election_inner.h"
 
+/* Are we a slave here, and a candidate elsewhere? Then that tier hangs below this one. */
+static bool is_below(const struct election *election, const struct seat *seat)
+{
+    bool below = false;
+
+    for (size_t i = 0; i < ELECTION_TIERS_MAX && !seat->tier.rules.candidate; i++) {
+        const struct seat *other = &election->seats[i];
+        below = below || (other->used && other->tier.rules.candidate);
+    }
+    return below;
+}
+
 /* The ballot as bytes: with our name and next counter, signed. */
 static void say(struct election *election, struct seat *seat, struct ballot *ballot,
                 struct text *out)
 {
     wall_t now = clock_wall();
 
+    ballot->below = ballot->kind == BALLOT_STANDING && is_below(election, seat);
     memcpy(ballot->tier, seat->tier.tier, sizeof(ballot->tier));
     memcpy(ballot->node, election->node, sizeof(ballot->node));
     ballot->boot = election->boot;

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "src/base/must.h"
+#include "src/gate.h"
 
 enum { RETRY_AFTER_MAX_S = 3600 };
 
@@ -242,6 +243,17 @@ static uint32_t retry_after(const struct fetch_answer *answer)
     return (uint32_t)seconds;
 }
 
+/* A stranger's refusal is as good as an absence. A rule's is about what was asked for alone. */
+static struct fetch_verdict judge_refusal(const struct fetch_answer *answer)
+{
+    struct span value;
+
+    if (fetch_answer_header(answer, GATE_REFUSED_HEADER, &value) &&
+        span_is(value, GATE_REFUSED_BY_RULE))
+        return (struct fetch_verdict){FETCH_NOT_FOUND, PEER_FINE, "a rule of its gate"};
+    return wrong(PEER_REFUSES, "403");
+}
+
 struct fetch_verdict fetch_answer_judge(const struct fetch_answer *answer,
                                         struct fetch_request *request, uint64_t *length)
 {
@@ -251,7 +263,7 @@ struct fetch_verdict fetch_answer_judge(const struct fetch_answer *answer,
     case 206:
         return judge_good(answer, request, length);
     case 403:
-        return wrong(PEER_REFUSES, "403");
+        return judge_refusal(answer);
     case 404:
     case 410:
         return (struct fetch_verdict){FETCH_NOT_FOUND, PEER_FINE, "it does not have it"};

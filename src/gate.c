@@ -20,10 +20,12 @@ struct gate {
     struct replay *replay;
     struct heard *heard;
     struct signers *signers; /* NULL without keys */
+    struct rulings *rulings;
     char domain[NODE_SIZE];
     char node[NODE_SIZE];
     uint64_t boot;
     uint16_t port;
+    uint16_t http_port;
     _Atomic enum auth_mode auth;
     _Atomic bool plain_get;
     bool isconf;
@@ -45,10 +47,13 @@ struct gate *gate_new(const struct gate_options *options)
     gate->replay = replay_new();
     gate->heard = heard_new();
     gate->signers = options->keyring ? signers_new(options->keyring) : NULL;
+    gate->rulings = rulings_new(options->domain);
+    rulings_replace(gate->rulings, options->rules);
     MUST(span_copy(span_of(options->domain), gate->domain, sizeof(gate->domain)));
     MUST(span_copy(span_of(options->node), gate->node, sizeof(gate->node)));
     gate->boot = options->boot;
     gate->port = options->port;
+    gate->http_port = options->http_port;
     gate->auth = options->auth;
     gate->plain_get = options->plain_get;
     gate->isconf = options->isconf;
@@ -66,6 +71,7 @@ void gate_free(struct gate *gate)
     replay_free(gate->replay);
     heard_free(gate->heard);
     signers_free(gate->signers);
+    rulings_free(gate->rulings);
     pthread_mutex_destroy(&gate->request_lock);
     free(gate);
 }
@@ -75,6 +81,12 @@ void gate_change(struct gate *gate, enum auth_mode auth, bool plain_get)
     MUST_BE(gate, GATE_MAGIC);
     gate->auth = auth;
     gate->plain_get = plain_get;
+}
+
+void gate_set_rules(struct gate *gate, const struct rules *rules)
+{
+    MUST_BE(gate, GATE_MAGIC);
+    rulings_replace(gate->rulings, rules);
 }
 
 struct heard *gate_heard(const struct gate *gate)
@@ -87,6 +99,50 @@ struct signers *gate_signers(const struct gate *gate)
 {
     MUST_BE(gate, GATE_MAGIC);
     return gate->signers;
+}
+
+const char *gate_domain(const struct gate *gate)
+{
+    MUST_BE(gate, GATE_MAGIC);
+    return gate->domain;
+}
+
+bool gate_has_keys(const struct gate *gate)
+{
+    MUST_BE(gate, GATE_MAGIC);
+    return gate->keyring != NULL;
+}
+
+uint16_t gate_port_of(const struct gate *gate, enum rule_message message)
+{
+    MUST_BE(gate, GATE_MAGIC);
+    switch (message) {
+    case RULE_WHOHAS:
+    case RULE_IHAVE:
+        return gate->port;
+    case RULE_SENDME:
+    case RULE_HEREIS:
+    case RULE_PUT:
+    case RULE_RM:
+        return gate->http_port;
+    default:
+        return 0;
+    }
+}
+
+struct gate_rules gate_rules_of(const struct gate *gate)
+{
+    MUST_BE(gate, GATE_MAGIC);
+    return (struct gate_rules){gate->rulings, gate->members, gate->heard};
+}
+
+static enum gate_verdict ask_rules(const struct gate *gate, const struct gate_matter *matter,
+                                   bool *ruled, struct ruling *ruling)
+{
+    const struct gate_rules rules = gate_rules_of(gate);
+
+    *ruled = gate_rules_find(&rules, matter, ruling);
+    return *ruled && !ruling->passes ? GATE_RULE : GATE_PASS;
 }
 
 /* ---- datagrams ------------------------------------------------------------------------------- */
@@ -151,6 +207,20 @@ static enum gate_verdict check_name(const struct gate *gate, const struct notice
     return GATE_NAME;
 }
 
+static enum gate_verdict check_rules(const struct gate *gate, const struct notice *notice,
+                                     struct gate_datagram *datagram)
+{
+    const struct gate_matter matter = {.from = datagram->from,
+                                       .node = notice->sender.node,
+                                       .is_signed = datagram->is_signed,
+                                       .port = gate->port,
+                                       .message =
+                                           notice->kind == NOTICE_WHOHAS ? RULE_WHOHAS : RULE_IHAVE,
+                                       .name = span_of(notice->name)};
+
+    return ask_rules(gate, &matter, &datagram->ruled, &datagram->ruling);
+}
+
 /* Cheapest check first; each is asked only where the one before let it in. */
 static enum gate_verdict judge_datagram(struct gate *gate, mono_t now, struct span bytes,
                                         struct gate_datagram *datagram, struct notice *out)
@@ -170,7 +240,18 @@ static enum gate_verdict judge_datagram(struct gate *gate, mono_t now, struct sp
         verdict = check_address(&out->sender, datagram);
     if (verdict == GATE_PASS)
         verdict = check_replay(gate, now, &out->sender, datagram);
+    if (verdict == GATE_PASS)
+        verdict = check_rules(gate, out, datagram);
     return verdict;
+}
+
+/* By what it says itself where nobody signs. A rule may name whom it keeps out: it is noted, too.
+ */
+static void note_heard(const struct gate *gate, enum gate_verdict verdict,
+                       const struct gate_datagram *datagram, const struct notice_sender *sender)
+{
+    if ((verdict == GATE_PASS || verdict == GATE_RULE) && (datagram->is_signed || !gate->keyring))
+        heard_note(gate->heard, span_of(sender->node), &datagram->from);
 }
 
 enum gate_verdict gate_datagram(struct gate *gate, mono_t now, struct span bytes,
@@ -182,8 +263,7 @@ enum gate_verdict gate_datagram(struct gate *gate, mono_t now, struct span bytes
     *datagram = (struct gate_datagram){.from = datagram->from};
     *out->name = *out->sender.node = '\0';
     verdict = judge_datagram(gate, now, bytes, datagram, out);
-    if (verdict == GATE_PASS && datagram->is_signed)
-        heard_note(gate->heard, span_of(out->sender.node), &datagram->from);
+    note_heard(gate, verdict, datagram, &out->sender);
     if (verdict == GATE_PASS && gate->signers)
         signers_note(gate->signers, &datagram->from, datagram->is_signed, datagram->key);
     gate_count_one(verdict);
@@ -239,7 +319,8 @@ bool gate_keeps_host(const struct gate *gate, const struct address *from, const 
 /* The rows are those of the header, in their order. */
 static enum gate_verdict judge_request(const struct gate *gate, const struct gate_request *request)
 {
-    bool changes = request->message != GATE_SENDME && request->message != GATE_READ_API;
+    bool changes = request->message == GATE_PUT || request->message == GATE_RM ||
+                   request->message == GATE_CONTROL;
 
     if (request->control_socket)
         return GATE_PASS;
@@ -261,7 +342,51 @@ static enum gate_verdict judge_request(const struct gate *gate, const struct gat
     return GATE_UNSIGNED;
 }
 
-enum gate_verdict gate_request(struct gate *gate, struct gate_request *request)
+static enum rule_message rule_message_of(enum gate_message message)
+{
+    switch (message) {
+    case GATE_SENDME:
+        return RULE_SENDME;
+    case GATE_PUT:
+        return RULE_PUT;
+    case GATE_RM:
+        return RULE_RM;
+    case GATE_WHOHAS:
+        return RULE_WHOHAS;
+    case GATE_READ_API:
+    case GATE_CONTROL:
+        break;
+    }
+    return RULE_ANY_MESSAGE;
+}
+
+/* Whoever wants a node to do something wants it for itself. */
+static struct gate_matter matter_of(const struct gate_request *request, enum gate_message message,
+                                    struct span name)
+{
+    return (struct gate_matter){.from = request->from,
+                                .node = request->is_signed ? request->node : NULL,
+                                .is_signed = request->is_signed && message != GATE_CONTROL,
+                                .also = request->heard,
+                                .also_count = request->heard_count,
+                                .port = request->to.port,
+                                .message = rule_message_of(message),
+                                .name = name};
+}
+
+enum gate_verdict gate_request_for(struct gate *gate, struct gate_request *request,
+                                   enum gate_message message, struct span name)
+{
+    const struct gate_matter matter = matter_of(request, message, name);
+
+    MUST_BE(gate, GATE_MAGIC);
+    request->message = message;
+    request->ruled = false;
+    return request->own_host ? GATE_PASS
+                             : ask_rules(gate, &matter, &request->ruled, &request->ruling);
+}
+
+enum gate_verdict gate_request(struct gate *gate, struct gate_request *request, struct span name)
 {
     enum gate_verdict verdict;
 
@@ -269,10 +394,35 @@ enum gate_verdict gate_request(struct gate *gate, struct gate_request *request)
     MUST(!request->is_signed || (gate->keyring && request->node));
     request->own_host = is_own_host(gate, request);
     request->heard_count = request->is_signed ? places_of(gate, request->node, request->heard) : 0;
+    request->ruled = false;
     verdict = judge_request(gate, request);
+    if (verdict == GATE_PASS)
+        verdict = gate_request_for(gate, request, request->message, name);
     if (verdict == GATE_PASS)
         gate_count_one(verdict); /* refusals are counted as they are logged */
     return verdict;
+}
+
+void gate_sight_begin(struct gate_sight *sight, const struct gate *gate,
+                      const struct gate_request *request)
+{
+    const struct gate_rules rules = gate_rules_of(gate);
+    const struct gate_matter matter = matter_of(request, GATE_SENDME, span_of(""));
+
+    sight->gate = gate;
+    sight->all = request->own_host || !rulings_any(rules.rulings);
+    if (!sight->all)
+        gate_rules_case(&rules, &matter, &sight->names, &sight->about);
+}
+
+bool gate_sight_shows(struct gate_sight *sight, struct span name)
+{
+    struct ruling ruling;
+
+    if (sight->all)
+        return true;
+    sight->about.name = name;
+    return !rulings_find(sight->gate->rulings, &sight->about, &ruling) || ruling.passes;
 }
 
 bool gate_trusts_unsigned(const struct gate *gate)
@@ -306,14 +456,17 @@ void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
                              .from = &datagram->from,
                              .receiver = gate->node,
                              .members = gate->members,
-                             .reason = datagram->reason};
+                             .reason = datagram->reason,
+                             .ruling = datagram->ruled ? &datagram->ruling : NULL};
 
     MUST_BE(gate, GATE_MAGIC);
     if (datagram->other_address)
         log_twin(gate, now, datagram, notice->sender.node);
-    if (verdict == GATE_PASS || verdict == GATE_OWN_ECHO)
+    if ((verdict == GATE_PASS && !datagram->ruled) || verdict == GATE_OWN_ECHO)
         return;
-    if (!log_flood_pass(&gate->datagram_flood[verdict], now, &line.missed))
+    if (datagram->ruled
+            ? !rulings_hit(gate->rulings, now, line.ruling, RULINGS_MESSAGES, &line.missed)
+            : !log_flood_pass(&gate->datagram_flood[verdict], now, &line.missed))
         return;
     if (verdict != GATE_FORM)
         line.message = notice->kind == NOTICE_WHOHAS ? "whohas" : "ihave";
@@ -325,16 +478,30 @@ void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
 static const char *message_name(enum gate_message message)
 {
     static const char *const names[] = {
-        [GATE_SENDME] = "sendme", [GATE_PUT] = "put",         [GATE_RM] = "rm",
-        [GATE_READ_API] = "read", [GATE_CONTROL] = "control",
+        [GATE_SENDME] = "sendme", [GATE_PUT] = "put",       [GATE_RM] = "rm",
+        [GATE_WHOHAS] = "whohas", [GATE_READ_API] = "read", [GATE_CONTROL] = "control",
     };
 
     return names[message];
 }
 
+/* Is it worth a line now? */
+static bool pass_request_flood(struct gate *gate, mono_t now, struct gate_line *line)
+{
+    bool pass;
+
+    if (line->ruling)
+        return rulings_hit(gate->rulings, now, line->ruling, RULINGS_MESSAGES, &line->missed);
+    pthread_mutex_lock(&gate->request_lock);
+    pass = log_flood_pass(&gate->request_flood[line->verdict], now, &line->missed);
+    pthread_mutex_unlock(&gate->request_lock);
+    return pass;
+}
+
 void gate_log_request(struct gate *gate, mono_t now, enum gate_verdict verdict,
                       const struct gate_request *request, struct span name)
 {
+    bool ruled = request->ruled && (verdict == GATE_PASS || verdict == GATE_RULE);
     struct gate_line line = {.verdict = verdict,
                              .port = request->to.port,
                              .message = message_name(request->message),
@@ -342,14 +509,38 @@ void gate_log_request(struct gate *gate, mono_t now, enum gate_verdict verdict,
                              .from = &request->from,
                              .node = request->is_signed ? request->node : NULL,
                              .receiver = gate->node,
-                             .members = gate->members};
-    bool pass;
+                             .members = gate->members,
+                             .ruling = ruled ? &request->ruling : NULL};
 
     MUST_BE(gate, GATE_MAGIC);
-    gate_count_one(verdict);
-    pthread_mutex_lock(&gate->request_lock);
-    pass = log_flood_pass(&gate->request_flood[verdict], now, &line.missed);
-    pthread_mutex_unlock(&gate->request_lock);
-    if (pass)
+    if (verdict != GATE_PASS)
+        gate_count_one(verdict);
+    if ((verdict != GATE_PASS || ruled) && pass_request_flood(gate, now, &line))
         gate_log_line(&line);
+}
+
+/* ---- what others answer ---------------------------------------------------------------------- */
+
+bool gate_takes_answer(struct gate *gate, mono_t now, enum rule_message message,
+                       const struct address *server, struct span name)
+{
+    const struct gate_matter matter = {
+        .from = *server, .port = gate->http_port, .message = message, .name = name};
+    struct ruling ruling;
+    bool ruled;
+    enum gate_verdict verdict = ask_rules(gate, &matter, &ruled, &ruling);
+    struct gate_line line = {.verdict = verdict,
+                             .port = gate->http_port,
+                             .message = rule_message_name(message),
+                             .name = name,
+                             .from = server,
+                             .receiver = gate->node,
+                             .members = gate->members,
+                             .ruling = &ruling};
+
+    if (verdict != GATE_PASS)
+        gate_count_one(verdict);
+    if (ruled && rulings_hit(gate->rulings, now, &ruling, RULINGS_MESSAGES, &line.missed))
+        gate_log_line(&line);
+    return verdict == GATE_PASS;
 }

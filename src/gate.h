@@ -8,16 +8,18 @@
 #include "cache/notice.h"
 #include "src/base/address.h"
 #include "src/base/time.h"
+#include "src/gate_rules.h"
 #include "src/heard.h"
 #include "src/members.h"
+#include "src/rulings.h"
 #include "src/seal.h"
 #include "src/signers.h"
 
 /*
  * The one place that decides whether what comes from outside is let in: datagrams and HTTP requests
  * alike, cheapest check first: form and size, membership (design section 3), authentication
- * (section 5), replay. Each refusal is a verdict with a count and a log line; a refused datagram
- * gets no answer.
+ * (section 5), replay, the rules. Each refusal is a verdict with a count and a log line, and each
+ * pass that a rule decided likewise; a refused datagram gets no answer.
  *
  * The row: enumerator, name for metrics and logs, sentence (also the body of an HTTP refusal), HTTP
  * status.
@@ -46,7 +48,8 @@
     ROW(GATE_STALE, "stale", "it tells a time that is more than a minute off this node's clock",   \
         403)                                                                                       \
     ROW(GATE_NOT_LOCAL, "not_local",                                                               \
-        "that is taken on the control socket alone, or signed by a key holder", 403)
+        "that is taken on the control socket alone, or signed by a key holder", 403)               \
+    ROW(GATE_RULE, "rule", "a rule keeps it out", 403)
 
 enum gate_verdict {
 #define GATE_ENUM(id, name, sentence, http) id,
@@ -63,10 +66,12 @@ enum auth_mode { AUTH_ENFORCE, AUTH_PERMISSIVE, AUTH_RECEIVE_ONLY };
 struct gate_options {
     const struct members *members; /* outlives the gate */
     const struct keyring *keyring; /* outlives the gate; NULL: this cluster has no keys */
+    const struct rules *rules;     /* in force to begin with; NULL: none; copied */
     const char *domain;
-    const char *node; /* our own name */
-    uint64_t boot;    /* our own incarnation, to know our echoes */
-    uint16_t port;    /* on which datagrams come in: for the log */
+    const char *node;   /* our own name */
+    uint64_t boot;      /* our own incarnation, to know our echoes */
+    uint16_t port;      /* on which datagrams come in: for the log and the rules */
+    uint16_t http_port; /* likewise, on which requests come in, and what we ask for is said to */
     enum auth_mode auth;
     bool plain_get;
     bool isconf;
@@ -79,9 +84,21 @@ void gate_free(struct gate *gate);
 /* From now on; any thread. */
 void gate_change(struct gate *gate, enum auth_mode auth, bool plain_get);
 
-/* Where the signers of datagrams that it lets in were heard; others may note there too what they
- * let in signed. Lasts as long as the gate. */
+/* From now on; NULL: none; copied. A rule that stands there as it stood keeps its hits. Main
+ * thread. */
+void gate_set_rules(struct gate *gate, const struct rules *rules);
+
+/* Where those who signed datagrams were heard, what a rule kept out too; without keys, those who
+ * sent them. Others may note there what they let in signed. Lasts as long as the gate. */
 struct heard *gate_heard(const struct gate *gate);
+
+/* What it was made with. The port on which such a message comes in; 0: not to this gate. */
+const char *gate_domain(const struct gate *gate);
+bool gate_has_keys(const struct gate *gate);
+uint16_t gate_port_of(const struct gate *gate, enum rule_message message);
+
+/* By which it judges: for the other gate, and for who asks what it would say. As long as it. */
+struct gate_rules gate_rules_of(const struct gate *gate);
 
 /* How often each verdict was given, by all gates of the process; any thread. */
 uint64_t gate_count(enum gate_verdict verdict);
@@ -99,6 +116,8 @@ struct gate_datagram {
     size_t key;         /* which of our keys signed it */
     bool other_address; /* two nodes use this name: it was lately heard from `other` too */
     struct address other;
+    bool ruled; /* GATE_PASS and GATE_RULE: a rule decided */
+    struct ruling ruling;
 };
 
 /*
@@ -108,14 +127,15 @@ struct gate_datagram {
 enum gate_verdict gate_datagram(struct gate *gate, mono_t now, struct span bytes,
                                 struct gate_datagram *datagram, struct notice *out);
 
-/* Logs a refusal as section 4 has it, a flood as a summary; our own echoes are not worth a line.
+/* For each that was refused, or about which a rule decided, which counts as a hit of that. Logs it
+ * as section 4 has it, a flood as a summary; our own echoes are not worth a line.
  * Two nodes of one name are named with both addresses. */
 void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
                        const struct gate_datagram *datagram, const struct notice *notice);
 
 /* ---- requests: any thread ------------------------------------------------------------------- */
 
-enum gate_message { GATE_SENDME, GATE_PUT, GATE_RM, GATE_READ_API, GATE_CONTROL };
+enum gate_message { GATE_SENDME, GATE_PUT, GATE_RM, GATE_WHOHAS, GATE_READ_API, GATE_CONTROL };
 
 /*
  * Where a request comes from and who signed it. How it is judged, first row first:
@@ -131,6 +151,8 @@ enum gate_message { GATE_SENDME, GATE_PUT, GATE_RM, GATE_READ_API, GATE_CONTROL 
  *     no keys, +ANY+, or auth is not enforce          let in
  *     plain_get, and it is a member                   let in
  *     else                                            GATE_UNSIGNED
+ *
+ * What is let in, and not as our own host, the rules judge: it may be GATE_RULE then.
  *
  * Our own host is one of our own addresses, or loopback where no member is on loopback, unless the
  * request was forwarded for another, or signed by another node.
@@ -149,6 +171,8 @@ struct gate_request {
     bool own_host; /* judged as this node's own host: what it lacks is fetched */
     size_t heard_count;
     struct address heard[HEARD_ADDRESSES]; /* of who signed it: where section 3 takes it */
+    bool ruled;                            /* GATE_PASS and GATE_RULE: a rule decided */
+    struct ruling ruling;
 };
 
 /* Membership alone, of the address or of whom the request says that it is from: cheaper than a
@@ -158,14 +182,50 @@ bool gate_takes_sender(const struct gate *gate, const struct gate_request *reque
 /* Could any request of that host be let in? Else its connections to `to` are of no use to it. */
 bool gate_keeps_host(const struct gate *gate, const struct address *from, const struct address *to);
 
-enum gate_verdict gate_request(struct gate *gate, struct gate_request *request);
+/* `name`: a whole name that it is about, or what else stands in its target. */
+enum gate_verdict gate_request(struct gate *gate, struct gate_request *request, struct span name);
+
+/* One that was let in asks for this name (too): `message` is how it is meant. GATE_PASS or
+ * GATE_RULE. */
+enum gate_verdict gate_request_for(struct gate *gate, struct gate_request *request,
+                                   enum gate_message message, struct span name);
+
+/*
+ * Which names a request that was let in may learn of, in lists of them: those that the rules let
+ * its sender fetch. It is told what to leave out; nothing is counted or logged. The gate and the
+ * request must outlast it.
+ */
+struct gate_sight {
+    const struct gate *gate;
+    bool all; /* there is nothing to leave out */
+    struct gate_rules_names names;
+    struct rule_case about;
+};
+void gate_sight_begin(struct gate_sight *sight, const struct gate *gate,
+                      const struct gate_request *request);
+bool gate_sight_shows(struct gate_sight *sight, struct span name);
+
+/* May we take from `server` what it tells (RULE_IHAVE) or gives (RULE_HEREIS) of the name? A rule
+ * that decides it is counted and logged. */
+bool gate_takes_answer(struct gate *gate, mono_t now, enum rule_message message,
+                       const struct address *server, struct span name);
 
 /* Does what unsigned requests say of their way count here: no keys, +ANY+, or auth is not enforced?
  * Else anybody who may read could say it, and nodes sign it. */
 bool gate_trusts_unsigned(const struct gate *gate);
 
-/* Counts and logs a refused request, with the name asked for. */
+/* For each request that was refused, and is counted here, or about which a rule decided; with the
+ * name asked for. */
 void gate_log_request(struct gate *gate, mono_t now, enum gate_verdict verdict,
                       const struct gate_request *request, struct span name);
+
+/* With the answer to a request that a rule keeps out: who asked is no stranger, and is served
+ * whatever else it asks for. */
+#define GATE_REFUSED_HEADER "Pond-Refused"
+#define GATE_REFUSED_BY_RULE "rule"
+
+/* Why, in a sentence that names the rule. */
+enum { GATE_RULING_SIZE = RULE_DESCRIPTION_MAX + 80 };
+void gate_ruling_sentence(const struct ruling *ruling, char out[GATE_RULING_SIZE]);
 
 #endif

@@ -40,6 +40,14 @@ uint64_t gate_count(enum gate_verdict verdict)
     return atomic_load_explicit(&counts[verdict], memory_order_relaxed);
 }
 
+void gate_ruling_sentence(const struct ruling *ruling, char out[GATE_RULING_SIZE])
+{
+    struct text text = text_over(out, GATE_RULING_SIZE);
+
+    text_printf(&text, "rule %03u of this node's gate keeps it out: %s", ruling->number,
+                ruling->description);
+}
+
 void gate_count_one(enum gate_verdict verdict)
 {
     atomic_fetch_add_explicit(&counts[verdict], 1, memory_order_relaxed);
@@ -90,6 +98,7 @@ bool gate_name_is_known(enum gate_verdict verdict)
     case GATE_REPLAYED:
     case GATE_OWN_ECHO:
     case GATE_OWN_NAME:
+    case GATE_RULE:
         return true;
     default:
         return false;
@@ -107,22 +116,35 @@ static void add_own_address(struct text *out, const struct gate_line *line)
     text_puts(out, ": give one of them another (carpond -n NAME)");
 }
 
+static void add_why(struct text *out, const struct gate_line *line)
+{
+    if (line->ruling) {
+        text_printf(out, "rule=%03u ", line->ruling->number);
+        log_quote(out, span_of(line->ruling->description), RULE_DESCRIPTION_MAX);
+        return;
+    }
+    text_puts(out, gate_sentence(line->verdict));
+    if (line->reason)
+        text_printf(out, ": %s", line->reason);
+    if (line->verdict == GATE_OWN_NAME)
+        add_own_address(out, line);
+}
+
 void gate_log_line(const struct gate_line *line)
 {
-    char memory[2 * ADDRESS_TEXT_SIZE + 4 * LOG_NAME_MAX + 2 * NODE_SIZE + 512];
+    char memory[2 * ADDRESS_TEXT_SIZE + 4 * (LOG_NAME_MAX + RULE_DESCRIPTION_MAX) + 2 * NODE_SIZE +
+                512];
     struct text out = TEXT_OVER(memory);
     char host[ADDRESS_TEXT_SIZE];
 
-    text_printf(&out, "- gate=%u message=%s namespace=", line->port, line->message);
+    text_printf(&out, "%c gate=%u message=%s namespace=", line->verdict == GATE_PASS ? '+' : '-',
+                line->port, line->message);
     log_quote(&out, line->name, LOG_NAME_MAX);
     text_printf(&out, " sender=%s", address_host_text(line->from, host));
     if (line->node && *line->node)
         text_printf(&out, " (%s)", line->node);
-    text_printf(&out, " receiver=%s %s", line->receiver, gate_sentence(line->verdict));
-    if (line->reason)
-        text_printf(&out, ": %s", line->reason);
-    if (line->verdict == GATE_OWN_NAME)
-        add_own_address(&out, line);
+    text_printf(&out, " receiver=%s ", line->receiver);
+    add_why(&out, line);
     if (line->missed)
         text_printf(&out, " (and %llu more of the kind)", (unsigned long long)line->missed);
     log_at(line->verdict == GATE_OWN_NAME ? LEVEL_WARN : LEVEL_INFO, "%s", memory);

@@ -32,7 +32,7 @@ enum gate_verdict gate_check_identity(const struct gate_identity *ours,
                                       const struct gate_identity *theirs,
                                       const struct address *from);
 
-/* One line of section 4's form. */
+/* One line of section 4's form: of a refusal, or of a pass that a rule decided. */
 struct gate_line {
     enum gate_verdict verdict;
     unsigned port;
@@ -42,7 +42,8 @@ struct gate_line {
     const char *node;     /* the sender's name, if it was shown to be true; empty or NULL: no */
     const char *receiver; /* our name */
     const char *reason;   /* more closely why, or NULL */
-    uint64_t missed;      /* how many of the kind were held back */
+    const struct ruling *ruling;   /* GATE_PASS and GATE_RULE: what the rule says; else NULL */
+    uint64_t missed;               /* how many of the kind were held back */
     const struct members *members; /* by which our own address towards the sender is found */
 };
 void gate_log_line(const struct gate_line *line);

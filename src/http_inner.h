@@ -109,8 +109,11 @@ struct request {
     bool begun;  /* the first call was made */
     bool closes; /* "Connection: close" goes with the answer */
     bool has_body;
-    bool body_over; /* all of it has come */
-    bool body_held; /* it waits for us, not for the client */
+    bool body_over;             /* all of it has come */
+    bool body_held;             /* it waits for us, not for the client */
+    struct gate_request asked;  /* as the gate judged it */
+    bool ruled_out;             /* it is refused because a rule says so, */
+    char why[GATE_RULING_SIZE]; /* which is this */
     bool own_host;
     bool may_fetch;     /* what is not at hand is fetched for it: */
     struct share share; /* its host: the address by which the asker was judged */
@@ -188,6 +191,20 @@ enum admit {
     ADMIT_ROUTED = 4    /* content, and what leads to it: section 9 says who answers whom */
 };
 bool request_admit(struct request *r, enum gate_message message, unsigned admit, struct span name);
+
+/* It was admitted, and is about this name: do the rules let its sender have it? False: it was
+ * answered. */
+bool request_admit_name(struct request *r, enum gate_message message, struct span name);
+
+/* The same of one of several, for which it is not answered. */
+bool request_may_have(struct request *r, struct span name);
+
+/* What its sender may learn of; r->asked must outlast it. */
+struct request_sight {
+    struct gate_sight gate;
+    struct store_sight store;
+};
+const struct store_sight *request_sight(struct request *r, struct request_sight *sight);
 
 /* The value of an argument of the query, unescaped. False where it is not there, is malformed, or
  * does not fit. */

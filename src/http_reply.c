@@ -119,6 +119,8 @@ static enum step finish(struct reply *reply, struct MHD_Response *response)
     if (!response)
         return STEP_BREAK;
     reply_add(reply, "Pond-Node", r->http->node);
+    if (r->ruled_out)
+        reply_add(reply, GATE_REFUSED_HEADER, GATE_REFUSED_BY_RULE);
     if (r->epoch)
         reply_add_u64(reply, "Pond-Epoch", r->epoch);
     if (r->closes || atomic_load(&r->http->draining))

@@ -179,13 +179,28 @@ static bool is_forwarded(const struct request *r)
     return request_is_forwarded(&r->head, hosts, sizeof(hosts) / sizeof(*hosts), v->to.port);
 }
 
-static bool refuse(struct request *r, enum gate_verdict verdict, const struct gate_request *asked,
-                   bool stale, struct span name)
+/* What a refusal is, or a pass that a rule decided, is in the log. */
+static void log_verdict(struct request *r, enum gate_verdict verdict, struct span name)
+{
+    gate_log_request(r->http->options.world.gate, clock_mono(), verdict, &r->asked, name);
+}
+
+static bool refuse_by_rule(struct request *r)
+{
+    gate_ruling_sentence(&r->asked.ruling, r->why);
+    r->ruled_out = true;
+    (void)reply_refuse(r, gate_http_status(GATE_RULE), r->why);
+    return false;
+}
+
+static bool refuse(struct request *r, enum gate_verdict verdict, bool stale, struct span name)
 {
     if (verdict == GATE_NOT_MEMBER)
         r->closes = true;
     if (!stale) /* an old nonce is nothing to log: the client signs anew */
-        gate_log_request(r->http->options.world.gate, clock_mono(), verdict, asked, name);
+        log_verdict(r, verdict, name);
+    if (verdict == GATE_RULE)
+        return refuse_by_rule(r);
     if (gate_http_status(verdict) == MHD_HTTP_UNAUTHORIZED)
         (void)reply_challenge(r, stale, gate_sentence(verdict));
     else
@@ -221,14 +236,14 @@ static void note_guest(struct request *r)
 
 /* Section 9. Whoever passed the gate is a member where we are in a flat mesh; where we are not, it
  * is yet to be seen, and how it stands to us. False: it was answered. */
-static bool route(struct request *r, unsigned admit, const struct gate_request *asked,
-                  struct span name)
+static bool route(struct request *r, unsigned admit, struct span name)
 {
+    const struct gate_request *asked = &r->asked;
     struct routes_answer answer = routes_serve(r->http->options.world.routes, clock_mono(),
                                                &asked->from, asked->heard, asked->heard_count);
 
     if (answer.serve == ROUTE_REFUSE)
-        return refuse(r, GATE_NOT_MEMBER, asked, false, name);
+        return refuse(r, GATE_NOT_MEMBER, false, name);
     r->may_fetch = answer.serve == ROUTE_SERVE_FETCH && !r->cached_only;
     r->relations = answer.relations;
     r->share = (struct share){.kind = SHARE_MEMBER, .host = answer.host};
@@ -245,14 +260,13 @@ static bool route(struct request *r, unsigned admit, const struct gate_request *
     case ROUTE_NO_MASTER:
         return refuse_for_now(r);
     case ROUTE_REFUSE_SIBLING:
-        return refuse(r, GATE_SIBLING, asked, false, name);
+        return refuse(r, GATE_SIBLING, false, name);
     default:
         return true;
     }
 }
 
-static bool answer_to(struct request *r, unsigned admit, const struct gate_request *asked,
-                      struct span name)
+static bool answer_to(struct request *r, unsigned admit, struct span name)
 {
     r->cached_only = request_has_directive(&r->head, "only-if-cached");
     if (r->own_host) {
@@ -261,15 +275,40 @@ static bool answer_to(struct request *r, unsigned admit, const struct gate_reque
         return true;
     }
     if (!is_monitor(r, admit))
-        return route(r, admit, asked, name);
+        return route(r, admit, name);
     r->share = (struct share){.kind = SHARE_MEMBER, .host = r->visitor->from};
+    return true;
+}
+
+/* GATE_PASS: who signed is known, or nobody did. *stale: see find_signer. False: it was answered.
+ */
+static bool judge_signature(struct request *r, struct span name, enum gate_verdict *verdict,
+                            bool *stale)
+{
+    struct gate *gate = r->http->options.world.gate;
+    enum said said;
+
+    r->closes = !gate_takes_sender(gate, &r->asked);
+    said = read_claim(r);
+    r->asked.node = said == SAID_NODE ? r->claim.node : NULL;
+    if (r->closes && !gate_takes_sender(gate, &r->asked))
+        return refuse(r, GATE_NOT_MEMBER, false, name);
+    *verdict = find_signer(r, said, stale);
+    if (r->is_signed && says_more_than_signed(r)) {
+        (void)reply_refuse(r, 400, "a header that the signature covers stands there twice");
+        return false;
+    }
+    r->asked.is_signed = r->is_signed;
     return true;
 }
 
 bool request_admit(struct request *r, enum gate_message message, unsigned admit, struct span name)
 {
     struct gate *gate = r->http->options.world.gate;
-    struct gate_request asked = {
+    enum gate_verdict verdict = GATE_PASS;
+    bool stale = false;
+
+    r->asked = (struct gate_request){
         .message = message,
         .control_socket = r->visitor->control,
         .forwarded = is_forwarded(r),
@@ -277,33 +316,54 @@ bool request_admit(struct request *r, enum gate_message message, unsigned admit,
         .to = r->visitor->to,
         .monitor_may_read = admit & ADMIT_MONITORS,
     };
-    enum gate_verdict verdict;
-    enum said said;
-    bool stale;
-
-    r->closes = !gate_takes_sender(gate, &asked);
-    said = read_claim(r);
-    asked.node = said == SAID_NODE ? r->claim.node : NULL;
-    if (r->closes && !gate_takes_sender(gate, &asked))
-        return refuse(r, GATE_NOT_MEMBER, &asked, false, name);
-    verdict = find_signer(r, said, &stale);
-    if (r->is_signed && says_more_than_signed(r)) {
-        (void)reply_refuse(r, 400, "a header that the signature covers stands there twice");
+    if (!judge_signature(r, name, &verdict, &stale))
         return false;
-    }
-    asked.is_signed = r->is_signed;
     if (verdict == GATE_PASS)
-        verdict = gate_request(gate, &asked);
-    r->own_host = asked.own_host;
-    if (verdict == GATE_PASS && admit & ADMIT_OWN_ONLY && !asked.own_host)
+        verdict = gate_request(gate, &r->asked, name);
+    r->own_host = r->asked.own_host;
+    if (verdict == GATE_PASS && admit & ADMIT_OWN_ONLY && !r->own_host)
         verdict = GATE_NOT_LOCAL;
     if (verdict != GATE_PASS)
-        return refuse(r, verdict, &asked, stale, name);
+        return refuse(r, verdict, stale, name);
+    log_verdict(r, verdict, name);
     r->circles = request_is_circle(&r->head, r->http->node);
-    if (!answer_to(r, admit, &asked, name))
+    if (!answer_to(r, admit, name))
         return false;
     r->may_fetch = r->may_fetch && !r->circles;
     return true;
+}
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+static bool judge_name(struct request *r, enum gate_message message, struct span name)
+{
+    enum gate_verdict verdict =
+        gate_request_for(r->http->options.world.gate, &r->asked, message, name);
+
+    log_verdict(r, verdict, name);
+    return verdict == GATE_PASS;
+}
+
+bool request_admit_name(struct request *r, enum gate_message message, struct span name)
+{
+    return judge_name(r, message, name) || refuse_by_rule(r);
+}
+
+bool request_may_have(struct request *r, struct span name)
+{
+    return judge_name(r, GATE_SENDME, name);
+}
+
+static bool shows(void *arg, struct span name)
+{
+    return gate_sight_shows(arg, name);
+}
+
+const struct store_sight *request_sight(struct request *r, struct request_sight *sight)
+{
+    gate_sight_begin(&sight->gate, r->http->options.world.gate, &r->asked);
+    sight->store = (struct store_sight){shows, &sight->gate};
+    return sight->gate.all ? NULL : &sight->store;
 }
 
 /* ---- whose it is ----------------------------------------------------------------------------- */

@@ -44,8 +44,7 @@ static void make_routes(struct world *world)
 {
     world->view = calloc(1, view_size());
     MUST(world->view != NULL);
-    world->routes = (struct routes){.members = world->own.members,
-                                    .view = world->view,
+    world->routes = (struct routes){world->own.members, world->view,
                                     .http_port = (uint16_t)world->conf->http_port};
 }
 
@@ -67,10 +66,12 @@ static void make_gate(struct world *world)
 {
     const struct conf *conf = world->conf;
     struct gate_options gate = {.members = world->own.members,
+                                .rules = conf->rules,
                                 .domain = conf->domain,
                                 .node = conf->node,
                                 .boot = world->boot,
                                 .port = (uint16_t)conf->port,
+                                .http_port = (uint16_t)conf->http_port,
                                 .auth = apply_auth(conf),
                                 .plain_get = conf->plain_get,
                                 .isconf = conf->isconf};
@@ -313,7 +314,7 @@ bool world_start_election(struct world *world, const struct conf *conf,
                                        .members = world->own.members,
                                        .keyring = world->keyring,
                                        .auth = apply_auth(conf),
-                                       .heard = gate_heard(world->gate),
+                                       .rules = gate_rules_of(world->gate),
                                        .signers = gate_signers(world->gate),
                                        .listen = world->own.advert,
                                        .listen_count = world->own.listen_count,

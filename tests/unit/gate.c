@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/base/log.h"
+#include "tests/unit/capture.h"
 #include "tests/unit/unit.h"
 
 #define DOMAIN "example.com"
@@ -433,7 +433,7 @@ static void requests_are_judged_row_by_row(void **state)
         if (asker->from_text)
             request.from = address(asker->from_text);
         place_begin(&p, request_rows[i].place);
-        verdict = gate_request(p.gate, &request);
+        verdict = gate_request(p.gate, &request, span_of(DOMAIN "/a"));
         if (verdict != request_rows[i].verdict || request.own_host != request_rows[i].own_host)
             fail_msg("row %zu (%s): %s%s instead of %s", i,
                      asker->from_text ? asker->from_text : "control socket", gate_name(verdict),
@@ -453,13 +453,13 @@ static void what_is_in_force_can_be_changed(void **state)
 
     (void)state;
     place_begin(&p, &keys);
-    assert_int_equal(gate_request(p.gate, &request), GATE_UNSIGNED);
+    assert_int_equal(gate_request(p.gate, &request, span_of(DOMAIN "/a")), GATE_UNSIGNED);
     gate_change(p.gate, AUTH_ENFORCE, true);
-    assert_int_equal(gate_request(p.gate, &request), GATE_PASS);
+    assert_int_equal(gate_request(p.gate, &request, span_of(DOMAIN "/a")), GATE_PASS);
     gate_change(p.gate, AUTH_PERMISSIVE, false);
-    assert_int_equal(gate_request(p.gate, &request), GATE_PASS);
+    assert_int_equal(gate_request(p.gate, &request, span_of(DOMAIN "/a")), GATE_PASS);
     gate_change(p.gate, AUTH_ENFORCE, false);
-    assert_int_equal(gate_request(p.gate, &request), GATE_UNSIGNED);
+    assert_int_equal(gate_request(p.gate, &request, span_of(DOMAIN "/a")), GATE_UNSIGNED);
     assert_true(gate_keeps_host(p.gate, &fellow, &to));
     assert_true(gate_keeps_host(p.gate, &monitor, &to));
     assert_true(gate_keeps_host(p.gate, &to, &to));
@@ -467,36 +467,11 @@ static void what_is_in_force_can_be_changed(void **state)
     assert_false(gate_keeps_host(p.gate, &anyone, &to));
     members_replace(p.members, &(struct members_options){.nets_given = true, .nobroadcast = true});
     assert_false(gate_keeps_host(p.gate, &fellow, &to));
-    assert_int_equal(gate_request(p.gate, &request), GATE_NOT_MEMBER);
+    assert_int_equal(gate_request(p.gate, &request, span_of(DOMAIN "/a")), GATE_NOT_MEMBER);
     place_end(&p);
 }
 
 /* ---- the log --------------------------------------------------------------------------------- */
-
-/* Standard error goes into a file from here to log_end(), which reads it. */
-static int stderr_before;
-static FILE *log_file;
-
-static void log_begin(void)
-{
-    fflush(stderr);
-    log_file = tmpfile();
-    assert_non_null(log_file);
-    stderr_before = dup(STDERR_FILENO);
-    dup2(fileno(log_file), STDERR_FILENO);
-}
-
-static void log_end(char *out, size_t cap)
-{
-    size_t len;
-
-    dup2(stderr_before, STDERR_FILENO);
-    close(stderr_before);
-    rewind(log_file);
-    len = fread(out, 1, cap - 1, log_file);
-    out[len] = '\0';
-    fclose(log_file);
-}
 
 static void a_refusal_is_one_line(void **state)
 {
@@ -513,12 +488,12 @@ static void a_refusal_is_one_line(void **state)
 
     (void)state;
     place_begin(&p, &(struct place_options){.keys = true});
-    log_begin();
+    capture_begin();
     verdict = say(&p, start, &n, &our_key, "10.9.9.9", &datagram);
     gate_log_datagram(p.gate, start, verdict, &datagram, &n);
     request.to.port = 65028;
     gate_log_request(p.gate, start, GATE_NOT_LOCAL, &request, span_of(DOMAIN "/a\nb"));
-    log_end(log, sizeof(log));
+    capture_end(log, sizeof(log));
     assert_non_null(strstr(log, "- gate=65027 message=whohas namespace=example.com/x "
                                 "sender=10.9.9.9 receiver=gw1 not a member\n"));
     assert_non_null(strstr(log, "- gate=65028 message=sendme namespace=example.com/a\\x0ab "
@@ -544,13 +519,13 @@ static void a_flood_becomes_a_summary(void **state)
 
     (void)state;
     place_begin(&p, &(struct place_options){.keys = true});
-    log_begin();
+    capture_begin();
     for (int i = 0; i < 1000; i++) {
         mono_t now = mono_after(start, i == 999 ? MONO_S(2) : 0);
         enum gate_verdict verdict = gate_datagram(p.gate, now, span_of("x"), &datagram, &n);
         gate_log_datagram(p.gate, now, verdict, &datagram, &n);
     }
-    log_end(log, sizeof(log));
+    capture_end(log, sizeof(log));
     assert_int_equal(lines_of(log), LOG_BURST + 1);
     assert_non_null(strstr(log, "does not begin with a From fbp822 line (and 989 more"));
     place_end(&p);
@@ -566,11 +541,11 @@ static void twins_are_logged_with_both_addresses(void **state)
 
     (void)state;
     place_begin(&p, &(struct place_options){.keys = true});
-    log_begin();
+    capture_begin();
     say(&p, start, &later, &our_key, "10.27.4.1", &datagram);
     verdict = say(&p, start, &earlier, &our_key, "10.27.4.2", &datagram);
     gate_log_datagram(p.gate, start, verdict, &datagram, &earlier);
-    log_end(log, sizeof(log));
+    capture_end(log, sizeof(log));
     assert_non_null(strstr(log, "two nodes use the name web1, at 10.27.4.1 and at 10.27.4.2"));
     place_end(&p);
 }

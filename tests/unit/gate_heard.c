@@ -101,7 +101,9 @@ static enum gate_verdict judge(struct place *p, const char *from, const char *no
                                      .to = address("10.27.4.9"),
                                      .is_signed = is_signed,
                                      .node = node};
-    return gate_takes_sender(p->gate, request) ? gate_request(p->gate, request) : GATE_NOT_MEMBER;
+    return gate_takes_sender(p->gate, request)
+               ? gate_request(p->gate, request, span_of(DOMAIN "/x"))
+               : GATE_NOT_MEMBER;
 }
 
 static void expect_heard(const struct gate_request *request, const char *at)
