@@ -408,21 +408,44 @@ void gate_sight_begin(struct gate_sight *sight, const struct gate *gate,
 {
     const struct gate_rules rules = gate_rules_of(gate);
     const struct gate_matter matter = matter_of(request, GATE_SENDME, span_of(""));
+    struct gate_rules_names names;
 
     sight->gate = gate;
     sight->all = request->own_host || !rulings_any(rules.rulings);
-    if (!sight->all)
-        gate_rules_case(&rules, &matter, &sight->names, &sight->about);
+    if (sight->all)
+        return;
+    sight->edition = rulings_edition(rules.rulings);
+    gate_rules_case(&rules, &matter, &names, &sight->about);
+    for (size_t i = 0; i < sight->about.node_count; i++)
+        MUST(span_copy(span_of(sight->about.nodes[i]), sight->nodes[i], sizeof(sight->nodes[i])));
 }
 
-bool gate_sight_shows(struct gate_sight *sight, struct span name)
+bool gate_sight_shows(const struct gate_sight *sight, struct span name)
 {
+    struct rule_case about = sight->about;
     struct ruling ruling;
 
     if (sight->all)
         return true;
-    sight->about.name = name;
-    return !rulings_find(sight->gate->rulings, &sight->about, &ruling) || ruling.passes;
+    about.name = name;
+    for (size_t i = 0; i < about.node_count; i++)
+        about.nodes[i] = sight->nodes[i];
+    return !rulings_find(sight->gate->rulings, &about, &ruling) || ruling.passes;
+}
+
+bool gate_sight_same(const struct gate_sight *a, const struct gate_sight *b)
+{
+    const struct rule_case *one = &a->about, *other = &b->about;
+
+    if (a->all || b->all)
+        return a->all && b->all;
+    if (a->edition != b->edition || one->carries != other->carries || one->port != other->port ||
+        one->node_count != other->node_count || !address_same_host(&one->from, &other->from))
+        return false;
+    for (size_t i = 0; i < one->node_count; i++)
+        if (strcmp(a->nodes[i], b->nodes[i]) != 0)
+            return false;
+    return true;
 }
 
 bool gate_trusts_unsigned(const struct gate *gate)

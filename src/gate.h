@@ -192,18 +192,21 @@ enum gate_verdict gate_request_for(struct gate *gate, struct gate_request *reque
 
 /*
  * Which names a request that was let in may learn of, in lists of them: those that the rules let
- * its sender fetch. It is told what to leave out; nothing is counted or logged. The gate and the
- * request must outlast it.
+ * its sender fetch. Nothing is counted or logged. The gate must outlast it.
  */
 struct gate_sight {
     const struct gate *gate;
-    bool all; /* there is nothing to leave out */
-    struct gate_rules_names names;
-    struct rule_case about;
+    bool all; /* there is nothing to leave out: the rest is not set */
+    uint64_t edition;
+    struct rule_case about; /* but for its nodes: */
+    char nodes[RULE_NODES_MAX][NODE_SIZE];
 };
 void gate_sight_begin(struct gate_sight *sight, const struct gate *gate,
                       const struct gate_request *request);
-bool gate_sight_shows(struct gate_sight *sight, struct span name);
+bool gate_sight_shows(const struct gate_sight *sight, struct span name);
+
+/* Do both show the same, for sure? */
+bool gate_sight_same(const struct gate_sight *a, const struct gate_sight *b);
 
 /* May we take from `server` what it tells (RULE_IHAVE) or gives (RULE_HEREIS) of the name? A rule
  * that decides it is counted and logged. */

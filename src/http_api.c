@@ -103,6 +103,8 @@ static enum step manifest_step(struct request *r)
 
     if (!name_behind(r, sizeof(ROUTE_MANIFEST) - 1, name, &step))
         return step;
+    if (!request_admit_name(r, GATE_SENDME, span_of(name)))
+        return STEP_DONE;
     status = store_manifest(r->http->options.world.store, span_of(name), &text);
     if (status != STORE_OK)
         return reply_store(r, status);

@@ -15,6 +15,9 @@
  * the beginning or the end of all (http_ranges.c). With digest=, its own head's, nothing is sent to
  * who knows all.
  *
+ * What the rules of the gate keep from the asker is left out of all of these, as if it were not
+ * there; the head is that of all.
+ *
  * Each answer begins where the head stood before it was made, and tells that as Pond-Last: what
  * changes meanwhile has a sequence behind it, and is asked for next time. Pond-Touch is
  * the two times of store_touch, in milliseconds since 1970: whoever was away forgets what is not in
@@ -106,6 +109,7 @@ struct text catalogue_page(size_t size)
 static enum step send_changes(struct request *r, const struct store_head *head)
 {
     struct store *store = r->http->options.world.store;
+    struct request_sight sight;
     uint64_t store_id, since, last = head->sequence;
     enum store_status status = STORE_OK;
     bool more = false;
@@ -115,8 +119,8 @@ static enum step send_changes(struct request *r, const struct store_head *head)
         return reply_refuse(r, 400, "store= is 16 hexadecimal digits, and since= is a number");
     page = catalogue_page(CATALOGUE_PAGE);
     if (!catalogue_is_same(r, head))
-        status =
-            store_changes(store, NULL, store_id == head->store_id ? since : 0, &page, &last, &more);
+        status = store_changes(store, request_sight(r, &sight),
+                               store_id == head->store_id ? since : 0, &page, &last, &more);
     return catalogue_send(r, head, status, &page, last, more);
 }
 
@@ -133,6 +137,7 @@ bool catalogue_bounds(struct request *r, struct bounds *bounds, enum step *step)
 
 static enum step send_names(struct request *r, const struct store_head *head)
 {
+    struct request_sight sight;
     struct text page;
     struct bounds bounds;
     char next[NAME_SIZE];
@@ -142,8 +147,8 @@ static enum step send_names(struct request *r, const struct store_head *head)
     if (!catalogue_bounds(r, &bounds, &step))
         return step;
     page = catalogue_page(CATALOGUE_PAGE);
-    status = store_range_page(r->http->options.world.store, NULL, span_of(bounds.from),
-                              span_of(bounds.to), &page, next);
+    status = store_range_page(r->http->options.world.store, request_sight(r, &sight),
+                              span_of(bounds.from), span_of(bounds.to), &page, next);
     return catalogue_send(r, head, status, &page, head->sequence, *next != '\0');
 }
 

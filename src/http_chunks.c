@@ -21,13 +21,14 @@ static enum step send_list(struct request *r, struct digest *list, size_t count)
 static enum step send_stored(struct request *r, const struct digest *sha256)
 {
     struct store *store = r->http->options.world.store;
+    struct request_sight sight;
     struct manifest manifest;
     struct digest *list = NULL;
     enum store_status status;
     uint32_t count = 0;
     bool newest;
 
-    status = store_find_content(store, NULL, sha256, &manifest, &newest);
+    status = store_find_content(store, request_sight(r, &sight), sha256, &manifest, &newest);
     if (status == STORE_OK)
         status = store_chunk_list(store, &manifest, &list, &count);
     if (status == STORE_NOT_HELD || status == STORE_NOT_FOUND)
@@ -60,16 +61,19 @@ static void wake(void *arg)
 
 /* Is it known, and not here, and may we fetch it for the asker? What is only kept beside a newest
  * version nobody fetches. */
-static bool is_to_be_fetched(const struct request *r, const struct digest *sha256,
+static bool is_to_be_fetched(struct request *r, const struct digest *sha256,
                              struct manifest *manifest)
 {
     struct store *store = r->http->options.world.store;
+    struct request_sight sight;
     struct digest *list = NULL;
     enum store_status status;
     uint32_t count;
     bool newest;
 
-    if (!r->may_fetch || store_find_content(store, NULL, sha256, manifest, &newest) != STORE_OK ||
+    if (!r->may_fetch ||
+        store_find_content(store, request_sight(r, &sight), sha256, manifest, &newest) !=
+            STORE_OK ||
         !newest)
         return false;
     status = store_chunk_list(store, manifest, &list, &count);

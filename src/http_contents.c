@@ -138,20 +138,33 @@ static bool read_held(struct contents *c, struct one *one, struct content *conte
     return true;
 }
 
+/* By any of its names that the asker may have. */
+static bool find_manifest(struct request *r, const struct digest *sha256, struct manifest *out,
+                          bool *newest)
+{
+    struct store *store = r->http->options.world.store;
+    struct request_sight sight;
+    const struct store_sight *shown = request_sight(r, &sight);
+
+    if (store_find_content(store, shown, sha256, out, newest) == STORE_OK)
+        return request_may_have(r, span_of(out->name));
+    if (shown && store_find_content(store, NULL, sha256, out, newest) == STORE_OK)
+        (void)request_may_have(r, span_of(out->name)); /* for the log */
+    return false;
+}
+
 static void look_up(struct contents *c, struct one *one)
 {
-    struct store *store = c->request->http->options.world.store;
     struct manifest manifest;
     struct content *content;
     bool newest, held;
 
-    if (store_find_content(store, NULL, &one->sha256, &manifest, &newest) != STORE_OK ||
-        !fits(&manifest)) {
+    if (!find_manifest(c->request, &one->sha256, &manifest, &newest) || !fits(&manifest)) {
         settle(one, 404, NULL);
         return;
     }
     one->size = (size_t)manifest.size;
-    held = content_open(store, &manifest, &content) == STORE_OK;
+    held = content_open(c->request->http->options.world.store, &manifest, &content) == STORE_OK;
     if (held) {
         held = read_held(c, one, content);
         content_close(content);

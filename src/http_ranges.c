@@ -39,7 +39,9 @@ struct walk {
     struct task task;
     struct bounds bounds;
     uint64_t parts;
-    struct share share; /* for whom it was begun */
+    struct share share;         /* for whom it was begun, */
+    struct request_sight sight; /* and what may be seen by these */
+    const struct store_sight *seen;
     struct waiter *waiting;
     bool begun;
     bool over;
@@ -157,7 +159,7 @@ static void work(struct task *task)
     if (begin(walk)) {
         walk->page = text_over(malloc(size), size);
         MUST(walk->page.at != NULL);
-        status = store_ranges(walk->ranges->store, NULL, span_of(walk->bounds.from),
+        status = store_ranges(walk->ranges->store, walk->seen, span_of(walk->bounds.from),
                               span_of(walk->bounds.to), walk->parts, add_range, &walk->page);
         walk->page.at = realloc(walk->page.at, walk->page.len + 1); /* it may be kept for long */
         MUST(walk->page.at != NULL);
@@ -174,10 +176,11 @@ static bool is_for_same_host(const struct share *a, const struct share *b)
     return one && other ? address_same_host(one, other) : one == other;
 }
 
-static bool is_of(const struct walk *walk, const struct bounds *bounds, uint64_t parts)
+static bool is_of(const struct walk *walk, const struct bounds *bounds, uint64_t parts,
+                  const struct request_sight *sight)
 {
-    return walk->parts == parts && strcmp(walk->bounds.from, bounds->from) == 0 &&
-           strcmp(walk->bounds.to, bounds->to) == 0;
+    return walk->parts == parts && gate_sight_same(&walk->sight.gate, &sight->gate) &&
+           strcmp(walk->bounds.from, bounds->from) == 0 && strcmp(walk->bounds.to, bounds->to) == 0;
 }
 
 /* Is it, or will it be, new enough? */
@@ -227,8 +230,8 @@ static bool has_room(struct ranges *ranges, const struct share *share)
 }
 
 /* NULL: there is no room for one more. */
-static struct walk *walk_new(struct ranges *ranges, const struct request *r,
-                             const struct bounds *bounds, uint64_t parts)
+static struct walk *walk_new(struct ranges *ranges, struct request *r, const struct bounds *bounds,
+                             uint64_t parts)
 {
     struct walk *walk;
 
@@ -242,6 +245,7 @@ static struct walk *walk_new(struct ranges *ranges, const struct request *r,
     walk->bounds = *bounds;
     walk->parts = parts;
     walk->share = r->share;
+    walk->seen = request_sight(r, &walk->sight);
     walk->asked = clock_mono();
     walk->next = ranges->first;
     ranges->first = walk;
@@ -284,11 +288,13 @@ static struct waiter *enter(struct request *r, const struct bounds *bounds, uint
 {
     struct ranges *ranges = r->http->ranges;
     struct waiter *waiter = NULL;
+    struct request_sight sight;
     struct walk *walk;
 
+    (void)request_sight(r, &sight);
     pthread_mutex_lock(&ranges->lock);
     walk = ranges->first;
-    while (walk && !(is_of(walk, bounds, parts) && is_new(walk, now)))
+    while (walk && !(is_of(walk, bounds, parts, &sight) && is_new(walk, now)))
         walk = walk->next;
     if (!walk)
         walk = walk_new(ranges, r, bounds, parts);

@@ -336,5 +336,7 @@ enum step whohas_of_others_step(struct request *r)
         return reply_refuse(r, 400, name_sentence(verdict));
     if (!request_arg_u64(r, "within", &within) || within == 0 || within > INQUIRY_MS)
         return reply_refuse(r, 400, "within= is a number of milliseconds, from 1 to 9000");
+    if (!request_admit_name(r, GATE_WHOHAS, span_of(name)))
+        return STEP_DONE;
     return begin_or_refuse(r, name, within);
 }

@@ -28,7 +28,8 @@ struct rulings {
     unsigned magic;
     char domain[NODE_SIZE];
     _Atomic bool any;
-    pthread_mutex_t *lock; /* apart, since to readers the rulings are const; guards: */
+    _Atomic uint64_t replaced; /* how often */
+    pthread_mutex_t *lock;     /* apart, since to readers the rulings are const; guards: */
     struct edition *edition;
 };
 
@@ -112,8 +113,15 @@ void rulings_replace(struct rulings *rulings, const struct rules *rules)
     old = rulings->edition;
     rulings->edition = fresh;
     atomic_store_explicit(&rulings->any, fresh != NULL, memory_order_release);
+    atomic_fetch_add(&rulings->replaced, 1);
     pthread_mutex_unlock(rulings->lock);
     leave(old);
+}
+
+uint64_t rulings_edition(const struct rulings *rulings)
+{
+    MUST_BE(rulings, RULINGS_MAGIC);
+    return atomic_load(&rulings->replaced);
 }
 
 bool rulings_any(const struct rulings *rulings)

@@ -22,6 +22,9 @@ void rulings_free(struct rulings *rulings);
  * thread. */
 void rulings_replace(struct rulings *rulings, const struct rules *rules);
 
+/* Rises when they are replaced. */
+uint64_t rulings_edition(const struct rulings *rulings);
+
 /* Is any in force? */
 bool rulings_any(const struct rulings *rulings);
 
