@@ -74,6 +74,13 @@ static bool is_to_confirm(const struct adoption_source *source)
     return route_brings_up(&place, routes_to(source->routes, now, &source->server));
 }
 
+/* A manifest that is told is an announcement. */
+static bool is_taken(const struct adoption_source *source, const struct manifest *manifest)
+{
+    return !source->gate || gate_takes_answer(source->gate, clock_mono(), RULE_IHAVE,
+                                              &source->server, span_of(manifest->name));
+}
+
 bool adoption_read(struct adoption *adoption, struct span rest,
                    const struct adoption_source *source)
 {
@@ -94,13 +101,15 @@ bool adoption_read(struct adoption *adoption, struct span rest,
             return false;
         }
         memcpy(adoption->last, manifest.name, sizeof(adoption->last));
+        if (!is_taken(source, &manifest))
+            continue;
         adoption->jobs[adoption->count++] = (struct store_job){.kind = STORE_ADOPT,
                                                                .text = one,
                                                                .unconfirmed = unconfirmed,
                                                                .done = adopted,
                                                                .owner = adoption};
     }
-    if (source->name && adoption->count == 0)
+    if (source->name && !*adoption->last)
         blame(adoption, source, "it is empty");
     return adoption->result != EXCHANGE_FAULTY;
 }

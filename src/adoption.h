@@ -9,6 +9,7 @@
 #include "cache/store.h"
 #include "src/base/address.h"
 #include "src/base/text.h"
+#include "src/gate.h"
 #include "src/routes.h"
 
 /*
@@ -33,6 +34,7 @@ struct adoption {
 struct adoption_source {
     struct address server;
     const struct routes *routes; /* what the server is to us; NULL: a flat mesh */
+    struct gate *gate;           /* whose rules may keep out what it tells; NULL: nothing is */
     const char *domain;          /* all names lie below it */
     const char *name;     /* it is one manifest, of this name; NULL: any number of any names */
     bool ordered;         /* they stand in the catalogue's order, from `from` up to before `to` */

@@ -469,6 +469,7 @@ struct cache_loop *cache_loop_new(const struct cache_loop_options *options)
                                   .store = options->store,
                                   .mailbox = options->mailbox,
                                   .routes = options->routes,
+                                  .gate = options->gate,
                                   .domain = options->domain,
                                   .report = on_learned,
                                   .arg = cache};

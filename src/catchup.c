@@ -187,6 +187,7 @@ static void cut_page(struct catchup *c)
     struct page *page = c->page;
     struct adoption_source source = {.server = c->options.server,
                                      .routes = c->options.routes,
+                                     .gate = c->options.gate,
                                      .domain = c->options.domain,
                                      .ordered = true,
                                      .from = span_of(c->survey.piece.from),

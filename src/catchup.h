@@ -36,7 +36,8 @@ struct catchup_options {
     struct store *store;
     struct mailbox *mailbox;         /* the main loop's */
     struct workers *const *comparer; /* NULL there: the daemon stops, nothing new is begun */
-    const struct routes *routes;     /* as in adoption_source */
+    const struct routes *routes;     /* as in adoption_source, and the gate */
+    struct gate *gate;
     const char *domain;
     struct address server;
     void (*done)(void *arg, const struct catchup_end *end); /* once; main thread */

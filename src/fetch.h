@@ -22,11 +22,13 @@
  * here.
  */
 struct fetch;
+struct gate;
 
 struct fetch_options {
     const char *node;
     const char *domain;
     const struct keyring *keyring; /* NULL: unsigned */
+    struct gate *gate;             /* whose rules may keep out what is given; NULL: nothing is */
     bool sign;                     /* false with auth = "receive-only" */
     bool must_be_signed;           /* answers: auth = "enforce" */
     /* May this server be asked, and may it fetch for us? If not, requests tell it so:
@@ -67,7 +69,8 @@ void fetch_recheck(struct fetch *fetch);
 
 enum fetch_result {
     FETCH_OK,
-    FETCH_NOT_FOUND, /* 404, 504: it does not have it; 508: it would have to ask us */
+    FETCH_NOT_FOUND, /* 404, 504: it does not have it; 403 by a rule: not for us; 508: it would have
+                        to ask us */
     FETCH_CHANGED,   /* 412: it has another version by now */
     FETCH_BUSY,      /* 503, or any answer that says later */
     FETCH_FAULT,     /* see `fault` */
@@ -93,8 +96,9 @@ struct fetch_request {
     char etag[FETCH_ETAG_SIZE]; /* with its quotes. Not empty: If-Match, so that another version is
                                    FETCH_CHANGED */
     char via[FETCH_VIA_SIZE];   /* Via of the request for whose sake we ask; empty: for ours */
-    bool content; /* a manifest vouches for the body: it is not in the answer's signature */
-    bool framed;  /* the body says itself where it ends */
+    bool content;   /* a manifest vouches for the body: it is not in the answer's signature */
+    const char *of; /* the name of what it gives, for the rules of the gate; NULL: none */
+    bool framed;    /* the body says itself where it ends */
     /* The content that is asked for, where it is all of one that is small: from 0 on, `total` of
      * FRAME_CONTENT_MAX bytes at most, with `range` and `take`. Then it may come in one answer with
      * others (src/frames.h). Else NULL. */

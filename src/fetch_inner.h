@@ -132,6 +132,9 @@ void transfer_link(struct transfer *transfer); /* from now on it is under way; d
 void transfer_unlink(struct transfer *transfer);
 void transfer_ended(struct transfer *transfer, CURLcode code);
 
+/* May what it is about be taken from there? */
+bool transfer_takes(const struct transfer *transfer, const struct address *server);
+
 /* May its server be asked, before it begins? What that may do is noted, for as long as it lasts. */
 bool transfer_admit(struct transfer *transfer);
 

@@ -11,6 +11,7 @@
 
 #include "src/base/must.h"
 #include "src/clock.h"
+#include "src/gate.h"
 
 enum {
     BUFFER_BYTES = 512 * 1024,
@@ -114,7 +115,8 @@ static struct fetch_verdict judge_redirect(struct transfer *transfer)
     if (!fetch_answer_location(&transfer->answer, transfer->request, &transfer->goal))
         return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "its redirect leads nowhere");
     if (transfer->redirected || transfer->request->stay || !options->may_follow ||
-        !options->may_follow(options->arg, &transfer->request->server, &transfer->goal))
+        !options->may_follow(options->arg, &transfer->request->server, &transfer->goal) ||
+        !transfer_takes(transfer, &transfer->goal))
         return verdict_of(FETCH_BUSY, PEER_FINE, "it sends us where we do not go");
     transfer->redirected = transfer->again = true;
     return verdict_of(FETCH_BUSY, PEER_FINE, "it sends us to the master");
@@ -481,10 +483,20 @@ static enum route_ask ask_now(const struct transfer *transfer)
                             : ROUTE_ASK_ANY;
 }
 
+bool transfer_takes(const struct transfer *transfer, const struct address *server)
+{
+    const struct fetch_options *options = &transfer->fetch->options;
+    const char *name = transfer->request->of;
+
+    return !name || !options->gate ||
+           gate_takes_answer(options->gate, clock_mono(), RULE_HEREIS, server, span_of(name));
+}
+
 bool transfer_admit(struct transfer *transfer)
 {
     transfer->ask = ask_now(transfer);
-    return transfer->ask <= ROUTE_ASK_HELD;
+    return transfer->ask <= ROUTE_ASK_HELD &&
+           transfer_takes(transfer, &transfer->request->answered);
 }
 
 bool transfer_allowed(const struct transfer *transfer)

@@ -205,6 +205,7 @@ static void submit(struct flying *flying, const struct address *server)
     flying_log_begin(flying, server);
     flying->request.server = *server;
     flying->request.owner = flying;
+    flying->request.of = flying->manifest.name;
     memcpy(flying->request.via, flying->via, sizeof(flying->via));
     flying->busy = FLYING_ASKING;
     fetch_submit(flying->flights->options.fetch, &flying->request);

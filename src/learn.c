@@ -121,6 +121,7 @@ static void catch_up(struct lesson *lesson)
                                   .mailbox = options->mailbox,
                                   .comparer = &lesson->learn->comparer,
                                   .routes = options->routes,
+                                  .gate = options->gate,
                                   .domain = options->domain,
                                   .server = lesson->request.server,
                                   .done = caught_up,
@@ -171,6 +172,7 @@ static void adopt(struct lesson *lesson)
     const struct learn_options *options = &lesson->learn->options;
     struct adoption_source source = {.server = lesson->request.answered,
                                      .routes = options->routes,
+                                     .gate = options->gate,
                                      .domain = options->domain,
                                      .name = lesson->name[0] ? lesson->name : NULL};
 

@@ -27,6 +27,7 @@ struct learn_options {
     struct store *store;
     struct mailbox *mailbox;     /* the main loop's */
     const struct routes *routes; /* NULL: a flat mesh */
+    struct gate *gate;           /* as in adoption_source */
     const char *domain;
     void (*report)(void *arg, struct exchange_event *event); /* main thread */
     void *arg;

@@ -116,6 +116,7 @@ static void make_speaker_and_fetch(struct world *world)
     struct fetch_options fetch = {.node = conf->node,
                                   .domain = conf->domain,
                                   .keyring = world->keyring,
+                                  .gate = world->gate,
                                   .sign = apply_signs(conf),
                                   .must_be_signed = apply_must_be_signed(conf),
                                   .may_ask = may_ask,
