@@ -422,11 +422,12 @@ void gate_sight_begin(struct gate_sight *sight, const struct gate *gate,
 
 bool gate_sight_shows(const struct gate_sight *sight, struct span name)
 {
-    struct rule_case about = sight->about;
+    struct rule_case about;
     struct ruling ruling;
 
     if (sight->all)
         return true;
+    about = sight->about;
     about.name = name;
     for (size_t i = 0; i < about.node_count; i++)
         about.nodes[i] = sight->nodes[i];

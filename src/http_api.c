@@ -75,20 +75,6 @@ static enum step metrics_step(struct request *r)
                       "text/plain; version=0.0.4; charset=utf-8");
 }
 
-static enum step gate_step(struct request *r)
-{
-    json_t *verdicts = json_array();
-
-    for (int i = 0; i < GATE_VERDICT_COUNT; i++) {
-        enum gate_verdict verdict = (enum gate_verdict)i;
-        json_array_append_new(verdicts, json_pack("{s:s, s:s, s:I}", "verdict", gate_name(verdict),
-                                                  "sentence", gate_sentence(verdict), "count",
-                                                  (json_int_t)gate_count(verdict)));
-    }
-    return send_json(r, json_pack("{s:i, s:s, s:[], s:o}", "format", 1, "node", r->http->node,
-                                  "rules", "verdicts", verdicts));
-}
-
 /* ---- manifests: for other nodes -------------------------------------------------------------- */
 
 #define ROUTE_MANIFEST "/.pond/manifest/"

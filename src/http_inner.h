@@ -236,6 +236,7 @@ enum step whohas_step(struct request *r);   /* /.pond/whohas?name= */
 #define HTTP_WHOHAS "/.pond/whohas/"
 enum step whohas_of_others_step(struct request *r); /* /.pond/whohas/...?within= */
 enum step catalogue_step(struct request *r);        /* /.pond/catalogue */
+enum step gate_step(struct request *r);             /* /.pond/gate */
 enum step events_step(struct request *r);           /* /.pond/events */
 enum step verify_step(struct request *r);           /* /.pond/verify */
 enum step rebuild_step(struct request *r);          /* /.pond/rebuild */

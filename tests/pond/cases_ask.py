@@ -11,6 +11,7 @@ import socket
 import subprocess
 import termios
 import time
+import urllib.parse
 
 from command import DONE, FAILED, NO_DAEMON, NOT_FOUND, REFUSED, USAGE, Result, equal, expect
 from command import environment, pond, start, POND
@@ -145,6 +146,51 @@ def case_gate(home, here):
                        "12,345  pass        it passes\n"
                        "     0  not_member  not a member\n")
     equal(json.loads(as_json.text), gate)
+
+
+def case_gate_rules(home, here):
+    """gate lists the rules in force with their hits"""
+    gate = {"format": 1, "verdicts": [{"verdict": "pass", "sentence": "it passes", "count": 3}],
+            "rules": [{"number": 1, "sign": "+", "rule": "rule001 = +,,,,, all", "hits": 12345,
+                       "description": "all"},
+                      {"number": 10, "sign": "-", "rule": "rule010 = -,,put,,sun, no", "hits": 0,
+                       "description": "no"}]}
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/gate", lambda h: h.json(gate))
+        result = pond(home, here, "gate")
+    expect(result, DONE)
+    equal(result.text, "  HITS  RULE\n"
+                       "12,345  rule001 = +,,,,, all\n"
+                       "     0  rule010 = -,,put,,sun, no\n"
+                       "COUNT  VERDICT  WHICH MEANS\n"
+                       "    3  pass     it passes\n")
+
+
+def case_gate_test(home, here):
+    """gate --test says which rule would decide"""
+    words = "message=put sender=10.0.0.1 namespace=a/b&c%"
+    told = {"format": 1, "passes": False, "decides": 10, "carries": False,
+            "why": "rule 010 is the only one that matches: it is refused",
+            "matching": [{"number": 10, "sign": "-", "rule": "rule010 = -,,put,,, no", "hits": 7,
+                          "description": "no"}]}
+
+    def answer(handler):
+        asked = urllib.parse.parse_qs(handler.query)
+        if asked == {"test": [words]}:
+            handler.json(told)
+        else:
+            handler.say(400, f"what is {handler.query}?")
+
+    with Fake(home) as fake:
+        fake.on("GET", "/.pond/gate", answer)
+        result = pond(home, here, "gate", "--test", words)
+        as_json = pond(home, here, "gate", "--json", "--test", words)
+        wrong = pond(home, here, "gate", "--test", "nonsense")
+    expect(result, DONE)
+    equal(result.text, "is refused: rule 010 is the only one that matches: it is refused\n"
+                       "RULE\nrule010 = -,,put,,, no\n")
+    equal(json.loads(as_json.text), told)
+    equal(wrong.status, USAGE)
 
 
 def objects(*paths):

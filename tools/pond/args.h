@@ -24,6 +24,7 @@
     ROW(OPTION_COPIES, 0, "copies", "N", "wait until N candidates hold it")                        \
     ROW(OPTION_TIMEOUT, 0, "timeout", "S", "give up after S seconds")                              \
     ROW(OPTION_FOR, 0, "for", "TIME", "for so long: 90s, 15m, 2h, 1d")                             \
+    ROW(OPTION_TEST, 0, "test", "WORDS", "ask which rule would decide about a message")            \
     ROW(OPTION_HOST, 0, "host", "NAME", "print what the host NAME would be")                       \
     ROW(OPTION_CONFIG, 'c', NULL, "FILE", "read this main.cf to find the daemon's home")           \
     ROW(OPTION_HOME, 0, "home", "FOLDER", "the daemon's home")                                     \

@@ -35,8 +35,12 @@ static const struct command rows[] = {
      cmd_conflicts},
     {"whohas", "NAME", "ask the network who has which version", "", OPTION_BIT(OPTION_JSON), 1, 1,
      cmd_whohas},
-    {"gate", "", "say what the gate let in and what it refused, since the start, and why", "",
-     OPTION_BIT(OPTION_JSON), 0, 0, cmd_gate},
+    {"gate", "", "show the rules of the gate with their hits, and what it let in and refused",
+     "With --test it says which rule would decide about a message, and why. WORDS are of the form\n"
+     "'message=sendme sender=10.27.4.9 namespace=example.com/x port=65028'; namespace and port "
+     "may\n"
+     "be left out.",
+     OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_TEST), 0, 0, cmd_gate},
     {"verify", "", "read all content of this node, and have what is rotten fetched anew",
      "The exit status is 1 where anything was rotten.", 0, 0, 0, cmd_verify},
     {"rebuild", "", "make the catalogue of this node anew from its manifests and content", "", 0, 0,
