@@ -87,8 +87,8 @@
     NODE(max_connections, INT, "10000", NULL, 1, 1000000, NULL, RESTART, NOW,                      \
          "Connections beyond which the answer is 503. Another host gets a quarter of them at "     \
          "most, and hosts that are no members get a quarter together.")                            \
-    NODE(gate, PATH, NULL, NULL, 0, 0, NULL, LIVE, LATER,                                          \
-         "The rules file, which lets messages in and keeps them out.")                             \
+    NODE(gate, PATH, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                            \
+         "The rules file, which lets messages in and keeps them out: see carpond-rules(5).")       \
     TIER(on_master, TEXT, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                       \
          "A command that is run when the node becomes master of a tier, and again after a "        \
          "conflict: see Commands on changes of role, below.")                                      \
