@@ -25,6 +25,9 @@ enum { HEAD_FAILURES_MAX = 12 };
  * again from its beginning: something was lost on the way, or lay in the future. */
 static const int64_t DOUBT_NS = MONO_S(30);
 
+/* Each time in vain, twice as long: the rules of its gate may keep names from us for good. */
+static const int64_t DOUBT_MOST_NS = MONO_S(3600);
+
 /* A comparison also tells since when another has been whole, see store_touch: one whom we follow is
  * asked once an hour though its head is ours, so that being quiet is not being away. Not all who
  * follow it ask at once. */
@@ -119,6 +122,7 @@ static void heads_agree(struct exchange *machine, struct peer *peer,
     int slot = head_find(machine, &peer->address);
 
     peer->differing = false;
+    peer->doubts = 0;
     if (exchange_heads_busy(machine, &peer->address))
         return;
     if (peer->store_id != head->store || peer->position < head->sequence) {
@@ -132,6 +136,16 @@ static void heads_agree(struct exchange *machine, struct peer *peer,
         slots_free(&machine->heads.slots, slot);
 }
 
+/* What lay in the future comes to pass; that is not waited for longer. */
+static int64_t doubt_after(const struct peer *peer)
+{
+    int64_t wait = DOUBT_NS;
+
+    for (unsigned i = 0; i < peer->doubts && wait < DOUBT_MOST_NS && !peer->ahead; i++)
+        wait *= 2;
+    return wait < DOUBT_MOST_NS ? wait : DOUBT_MOST_NS;
+}
+
 /* We have read to its head, and differ. What we know better it reads from us; but not for ever. */
 static void head_doubted(struct exchange *machine, struct peer *peer,
                          const struct exchange_head *head)
@@ -142,9 +156,11 @@ static void head_doubted(struct exchange *machine, struct peer *peer,
     }
     if (!(peer->relations & ROUTE_FOLLOWED || peer->ahead) ||
         exchange_heads_busy(machine, &peer->address) ||
-        mono_between(peer->differs_since, machine->now) < DOUBT_NS)
+        mono_between(peer->differs_since, machine->now) < doubt_after(peer))
         return;
     peer->differing = false;
+    if (peer->doubts < UINT8_MAX)
+        peer->doubts++;
     exchange_read_forget(peer);
     head_want(machine, peer, head->store, head->sequence);
 }

@@ -70,6 +70,7 @@ struct peer {
     bool ever_compared;
     bool differing; /* its catalogue, read to its head, from ours: since `differs_since` */
     mono_t differs_since;
+    uint8_t doubts; /* how often it was read anew for that, and in vain */
 };
 
 /* Zero it to begin. A peer stays where it is until one is forgotten, or makes room for another. */
