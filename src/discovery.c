@@ -218,7 +218,7 @@ static void on_datagram(void *arg, const struct udp_datagram *heard)
     verdict = gossip_gate_judge(discovery->gate, now, heard->bytes, &datagram, &beat);
     if (verdict == GATE_PASS)
         verdict = hear(discovery, &datagram, &beat);
-    if (verdict != GATE_PASS)
+    if (verdict != GATE_PASS || datagram.ruled)
         gossip_gate_log(discovery->gate, now, verdict, &datagram, &beat);
 }
 
@@ -338,6 +338,7 @@ struct discovery *discovery_new(const struct discovery_options *options)
     struct discovery *discovery = calloc(1, sizeof(*discovery));
     struct gossip_gate_options gate = {.members = options->members,
                                        .keyring = options->keyring,
+                                       .rules = options->rules,
                                        .domain = options->domain,
                                        .node = options->node,
                                        .boot = options->boot};

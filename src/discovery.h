@@ -48,6 +48,7 @@ struct discovery_options {
     struct mailbox *mailbox;
     const struct members *members;
     const struct keyring *keyring; /* NULL: no keys */
+    struct gate_rules rules;       /* of the gate */
     const char *domain;
     const char *node;
     uint64_t boot;

@@ -15,6 +15,7 @@ struct gossip_gate {
     const struct keyring *keyring;
     struct seal *seal;         /* NULL without keys */
     struct envelope *envelope; /* NULL without secret */
+    struct gate_rules rules;
     char domain[NODE_SIZE];
     char node[NODE_SIZE];
     uint64_t boot;
@@ -38,6 +39,7 @@ struct gossip_gate *gossip_gate_new(const struct gossip_gate_options *options)
     gate->members = options->members;
     gate->keyring = options->keyring;
     gate->seal = options->keyring ? seal_new(options->keyring) : NULL;
+    gate->rules = options->rules;
     MUST(span_copy(span_of(options->domain), gate->domain, sizeof(gate->domain)));
     MUST(span_copy(span_of(options->node), gate->node, sizeof(gate->node)));
     gate->boot = options->boot;
@@ -150,6 +152,20 @@ static enum gate_verdict check_address(const struct gossip_datagram *datagram,
     return GATE_OTHER_ADDRESS;
 }
 
+static enum gate_verdict check_rules(const struct gossip_gate *gate,
+                                     struct gossip_datagram *datagram, const struct heartbeat *beat)
+{
+    const struct gate_matter matter = {.from = datagram->from,
+                                       .node = beat->node,
+                                       .is_signed = datagram->is_signed,
+                                       .port = gate->port,
+                                       .message = RULE_GOSSIP,
+                                       .name = span_of(beat->domain)};
+
+    datagram->ruled = gate_rules_find(&gate->rules, &matter, &datagram->ruling);
+    return datagram->ruled && !datagram->ruling.passes ? GATE_RULE : GATE_PASS;
+}
+
 /* Each check is made only where the one before let it in. */
 static enum gate_verdict judge(struct gossip_gate *gate, mono_t now, struct span bytes,
                                struct gossip_datagram *datagram, struct heartbeat *out)
@@ -166,6 +182,8 @@ static enum gate_verdict judge(struct gossip_gate *gate, mono_t now, struct span
         verdict = check_identity(gate, datagram, out);
     if (verdict == GATE_PASS)
         verdict = check_address(datagram, out);
+    if (verdict == GATE_PASS)
+        verdict = check_rules(gate, datagram, out);
     return verdict;
 }
 
@@ -201,9 +219,13 @@ void gossip_gate_log(struct gossip_gate *gate, mono_t now, enum gate_verdict ver
                              .reason = datagram->reason};
 
     MUST_BE(gate, GOSSIP_GATE_MAGIC);
-    if (verdict == GATE_PASS || verdict == GATE_OWN_ECHO)
+    if (datagram->ruled && (verdict == GATE_PASS || verdict == GATE_RULE))
+        line.ruling = &datagram->ruling;
+    if ((verdict == GATE_PASS && !line.ruling) || verdict == GATE_OWN_ECHO)
         return;
-    if (!log_flood_pass(&gate->floods[verdict], now, &line.missed))
+    if (line.ruling
+            ? !rulings_hit(gate->rules.rulings, now, line.ruling, RULINGS_BALLOTS, &line.missed)
+            : !log_flood_pass(&gate->floods[verdict], now, &line.missed))
         return;
     if (verdict == GATE_FORM)
         line.message = "?";

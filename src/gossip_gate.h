@@ -13,10 +13,10 @@
 /*
  * The gate of heartbeats: which of them are let in. In this order: whether it is closed with one of
  * our secrets (src/envelope.h), where we have any, and is not, where we have none; form; signature;
- * domain, and that it is not our own name; that it comes from one of the addresses that it tells.
- * Membership is not asked for: who is heard and no member is shown as that. Replays are the
- * machine's (cache/gossip.h). Verdicts and their counts are src/gate.h's; nobody is answered. One
- * thread; deterministic.
+ * domain, and that it is not our own name; that it comes from one of the addresses that it tells;
+ * the rules, to which the domain is its namespace. Membership is not asked for: who is heard and no
+ * member is shown as that. Replays are the machine's (cache/gossip.h). Verdicts and their counts
+ * are src/gate.h's; nobody is answered. One thread; deterministic.
  *
  * Without secret and signature anybody can say anything: of such a heartbeat the address counts
  * that it came from, and none that it tells.
@@ -24,6 +24,7 @@
 struct gossip_gate_options {
     const struct members *members; /* outlives the gate */
     const struct keyring *keyring; /* outlives the gate; NULL: this cluster has no keys */
+    struct gate_rules rules;       /* gate_rules_of(), or zeroed: no rules are ever in force */
     const char *domain;
     const char *node; /* our own name */
     uint64_t boot;    /* our own incarnation, to know our echoes */
@@ -47,6 +48,8 @@ struct gossip_datagram {
     bool is_signed;
     size_t key; /* which of our keys signed it */
     bool is_closed;
+    bool ruled; /* GATE_PASS and GATE_RULE: a rule decided */
+    struct ruling ruling;
 };
 
 /* Bytes to verdict; where it is GATE_PASS, *out is what was said. Link-local addresses in it get
@@ -62,7 +65,8 @@ void gossip_gate_count(enum gate_verdict verdict);
 #define GOSSIP_FLOOD_WINDOW_NS MONO_S(60)
 #define GOSSIP_OTHERS_WINDOW_NS MONO_S(3600)
 
-/* Logs a refusal as section 4 has it, a flood as a summary; our own echoes are not worth a line. */
+/* For each that was refused, or about which a rule decided, which counts as a hit of that. Logs it
+ * as section 4 has it, a flood as a summary; our own echoes are not worth a line. */
 void gossip_gate_log(struct gossip_gate *gate, mono_t now, enum gate_verdict verdict,
                      const struct gossip_datagram *datagram, const struct heartbeat *beat);
 

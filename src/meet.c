@@ -32,6 +32,7 @@ struct discovery *meet_new(const struct meet_options *options)
                                     .mailbox = options->mailbox,
                                     .members = options->own->members,
                                     .keyring = options->keyring,
+                                    .rules = options->rules,
                                     .domain = options->conf->domain,
                                     .node = options->conf->node,
                                     .boot = options->boot,

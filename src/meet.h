@@ -15,6 +15,7 @@ struct meet_options {
     struct own *own;
     const struct conf *conf;
     const struct keyring *keyring; /* NULL: no keys */
+    struct gate_rules rules;       /* of the gate */
     uint64_t boot;
     struct signers *signers;  /* where it is noted who signs with which key; NULL: no keys */
     struct cache_loop *cache; /* must outlive it */

@@ -43,7 +43,7 @@ bool rulings_find(const struct rulings *rulings, const struct rule_case *about, 
 
 /* It did so once more. What a rule decides is a line of the log, and a flood of the same a summary:
  * is this one worth a line now? *missed: how many before it were not. What comes at a steady pace
- * for ever, as ballots do, is given a longer window. */
+ * for ever, as ballots and heartbeats do, is given a longer window. */
 enum rulings_flood { RULINGS_MESSAGES, RULINGS_BALLOTS, RULINGS_FLOODS };
 bool rulings_hit(struct rulings *rulings, mono_t now, const struct ruling *ruling,
                  enum rulings_flood flood, uint64_t *missed);

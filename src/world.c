@@ -200,6 +200,7 @@ static bool make_discovery(struct world *world)
                                    .own = &world->own,
                                    .conf = world->conf,
                                    .keyring = world->keyring,
+                                   .rules = gate_rules_of(world->gate),
                                    .boot = world->boot,
                                    .signers = gate_signers(world->gate),
                                    .cache = world->wires.cache};

@@ -64,6 +64,13 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void make_ruled_gate(struct place *p, struct gate_rules rules)
+{
+    p->gate = gossip_gate_new(&(struct gossip_gate_options){
+        .members = p->members, .rules = rules, .domain = DOMAIN, .node = "gw2", .boot = 50});
+    gossip_gate_change(p->gate, AUTH_ENFORCE, 45892, NULL);
+}
+
 static void make_gate(struct place *p, bool keys, enum auth_mode auth, bool secret)
 {
     p->gate = gossip_gate_new(&(struct gossip_gate_options){.members = p->members,
@@ -261,6 +268,38 @@ static void refusals_are_counted_and_passes_once_they_are_news(void **state)
     assert_int_equal(gate_count(GATE_PASS), passes + 1);
 }
 
+static void rules_are_asked_last(void **state)
+{
+    struct place *p = *state;
+    struct report *report = report_new();
+    struct rules *rules =
+        rules_parse(span_of("rule1 = -,45892,gossip,,web7,not from web7\n"), "rules", report);
+    struct rulings *rulings = rulings_new(DOMAIN);
+    struct heard *heard = heard_new();
+    struct heartbeat beat = of_web7();
+    struct gossip_datagram datagram = {.from = beat.addresses[0]};
+    struct heartbeat out;
+    struct wire wire;
+
+    assert_non_null(rules);
+    rulings_replace(rulings, rules);
+    make_ruled_gate(p, (struct gate_rules){rulings, p->members, heard});
+    write_wire(&wire, &beat, NULL, NULL);
+    assert_int_equal(
+        gossip_gate_judge(p->gate, now, (struct span){wire.memory, wire.text.len}, &datagram, &out),
+        GATE_RULE);
+    rulings_replace(rulings, NULL);
+    assert_int_equal(
+        gossip_gate_judge(p->gate, now, (struct span){wire.memory, wire.text.len}, &datagram, &out),
+        GATE_PASS);
+    gossip_gate_free(p->gate);
+    p->gate = NULL;
+    heard_free(heard);
+    rulings_free(rulings);
+    rules_free(rules);
+    report_free(report);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -274,6 +313,7 @@ int main(void)
         CASE(of_what_nobody_vouches_for_the_source_counts_alone),
         CASE(a_link_local_address_is_of_the_link_that_it_came_over),
         CASE(refusals_are_counted_and_passes_once_they_are_news),
+        CASE(rules_are_asked_last),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
