@@ -25,6 +25,8 @@ def libconfig(value):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
         return "[ " + ", ".join(libconfig(one) for one in value) + " ]"
+    if isinstance(value, dict):
+        return "{ " + " ".join(f"{name} = {libconfig(one)};" for name, one in value.items()) + " }"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

@@ -8,7 +8,7 @@ import time
 import wire
 
 from net import check, contains, equal, wait_until
-from node import DOMAIN, KEY, Node, libconfig
+from node import DOMAIN, KEY, Node
 from registry import test
 
 PORT = 45892
@@ -17,18 +17,11 @@ SECRET = "a-secret-that-only-these-tests-use-0123456"
 MESH = ["10.77.0.0/24"]
 
 
-class Group(dict):
-    """A group of settings, as libconfig writes it."""
-
-    def __str__(self):
-        return "{ " + " ".join(f"{name} = {libconfig(value)};" for name, value in self.items()) + " }"
-
-
 def beating(host, secret=SECRET, nets=MESH, keys=(KEY,), interval=0.4, **settings):
     """A node that says heartbeats, in a mesh of which its nets file names only the network."""
     more = settings.pop("gossip", {})
     node = Node(host, nets=nets, keys=keys, nobroadcast=True,
-                gossip=Group({"interval": interval} | more), **settings)
+                gossip={"interval": interval} | more, **settings)
     if secret:
         write_secret(node, secret)
         node.settings["gossip"]["secret"] = "secret"
