@@ -14,18 +14,6 @@ enum { API_LIST_PAGE = 1000, API_ARG_SIZE = 3 * NAME_SIZE };
 static const char json_body[] = "application/json";
 static const char text_body[] = "text/plain; charset=utf-8";
 
-static enum step send_json(struct request *r, json_t *json)
-{
-    char *text = json_dumps(json, JSON_COMPACT);
-    struct reply reply;
-
-    json_decref(json);
-    MUST(text != NULL);
-    reply_begin(&reply, r, MHD_HTTP_OK);
-    reply_add(&reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    return reply_memory(&reply, json_body, text, strlen(text));
-}
-
 /* The name that stands behind the route's path, as a whole name. False: it was answered. */
 static bool name_behind(struct request *r, size_t route_len, char name[NAME_SIZE], enum step *step)
 {
@@ -131,8 +119,8 @@ static enum step list_step(struct request *r)
     MUST(objects != NULL);
     n = store_list(r->http->options.world.store, span_of(prefix), span_of(after), false,
                    API_LIST_PAGE, list_entry, objects);
-    return send_json(r, json_pack("{s:i, s:o, s:b}", "format", 1, "objects", objects, "more",
-                                  (int)(n == API_LIST_PAGE)));
+    return reply_json(r, json_pack("{s:i, s:o, s:b}", "format", 1, "objects", objects, "more",
+                                   (int)(n == API_LIST_PAGE)));
 }
 
 static void list_conflict(void *arg, const struct store_conflict *conflict)
@@ -162,8 +150,8 @@ static enum step conflicts_step(struct request *r)
     list = json_array();
     MUST(list != NULL);
     n = store_conflicts(r->http->options.world.store, after, API_LIST_PAGE, list_conflict, list);
-    return send_json(r, json_pack("{s:i, s:o, s:b}", "format", 1, "conflicts", list, "more",
-                                  (int)(n == API_LIST_PAGE)));
+    return reply_json(r, json_pack("{s:i, s:o, s:b}", "format", 1, "conflicts", list, "more",
+                                   (int)(n == API_LIST_PAGE)));
 }
 
 static enum step log_level_step(struct request *r)

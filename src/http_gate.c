@@ -102,18 +102,6 @@ static json_t *trial_json(const struct gate *gate, const struct gate_trial *tria
         "carries", (int)about.carries, "why", why.at, "matching", matching));
 }
 
-static enum step send_json(struct request *r, json_t *json)
-{
-    char *text = json_dumps(json, JSON_COMPACT);
-    struct reply reply;
-
-    json_decref(json);
-    MUST(text != NULL);
-    reply_begin(&reply, r, MHD_HTTP_OK);
-    reply_add(&reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    return reply_memory(&reply, "application/json", text, strlen(text));
-}
-
 enum step gate_step(struct request *r)
 {
     const struct gate *gate = r->http->options.world.gate;
@@ -122,10 +110,10 @@ enum step gate_step(struct request *r)
     char words[TEST_SIZE];
 
     if (!request_has_arg(r, "test"))
-        return send_json(r, state_json(r->http));
+        return reply_json(r, state_json(r->http));
     if (!request_arg(r, "test", words, sizeof(words)))
         return reply_refuse(r, 400, "test= is malformed, or longer than any message");
     if (!gate_trial_read(span_of(words), gate, &trial, &why))
         return reply_refuse(r, 400, r->why);
-    return send_json(r, trial_json(gate, &trial));
+    return reply_json(r, trial_json(gate, &trial));
 }

@@ -305,6 +305,18 @@ static bool may_swallow(const struct request *r)
     return r->visitor->control || !length.at || span_u64(length, HTTP_SWALLOW_MAX, &n);
 }
 
+enum step reply_json(struct request *r, json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT);
+    struct reply reply;
+
+    json_decref(json);
+    MUST(text != NULL);
+    reply_begin(&reply, r, MHD_HTTP_OK);
+    reply_add(&reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    return reply_memory(&reply, "application/json", text, strlen(text));
+}
+
 enum step reply_refuse(struct request *r, unsigned status, const char *sentence)
 {
     struct reply reply;

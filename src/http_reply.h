@@ -2,6 +2,8 @@
 #ifndef POND_SRC_HTTP_REPLY_H
 #define POND_SRC_HTTP_REPLY_H
 
+#include <jansson.h>
+
 #include "src/base/digest.h"
 #include "src/fetch.h"
 #include "src/http_inner.h"
@@ -57,6 +59,9 @@ enum step reply_stream(struct reply *reply, uint64_t len, MHD_ContentReaderCallb
 enum step reply_pieces(struct reply *reply, MHD_ContentReaderCallback reader);
 
 /* ---- whole answers --------------------------------------------------------------------------- */
+
+/* 200, not to be stored. Takes a reference away, as json_decref() does. */
+enum step reply_json(struct request *r, json_t *json);
 
 /* One plain sentence. Where the body of the request is still to come, it is read first, up to
  * HTTP_SWALLOW_MAX, so that the client gets to read the answer. */
