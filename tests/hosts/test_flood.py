@@ -4,44 +4,17 @@
 import itertools
 import os
 import shutil
-import struct
 import time
 
 from ballots import Ear, longest_gap, masterships
+from forger import Attacker, headers_edited
 from net import amount, check, equal, patience, wait_until
 from node import Node
 from registry import test
-from tier import ADVERT_PORT, Tier, intervals
+from tier import Tier, intervals
 
 RATE, SECONDS, RUN = 200000, amount(3), 32
 LATE = 0.02  # seconds that an advert may be late under a flood
-
-
-class Attacker:
-    """A host that sends what it likes from whatever address it likes."""
-
-    def __init__(self, net, datagrams):
-        self.host = net.add(1)[0]
-        self._file = os.path.join(self.host.folder, "datagrams")
-        with open(self._file, "wb") as file:
-            file.write(b"".join(struct.pack("!H", len(data)) + data for data in datagrams))
-        self._program = os.path.join(net.build, "tests/hosts/flood")
-
-    def start(self, target, source=None, rate=2000, seconds=1, run=1):
-        """Begins to send them all in turn to that host's advert port, as if from `source`, each
-        `run` times in a row."""
-        words = [self._program, target.v4, ADVERT_PORT, rate, seconds, self._file]
-        if source:
-            words += ["--from", source.v4, "--from-port", ADVERT_PORT]
-        if run > 1:
-            words += ["--run", run]
-        return self.host.start(*words)
-
-    def send(self, target, source=None, rate=2000, seconds=1):
-        """The same, until it is done; returns how many went out."""
-        words = self.start(target, source, rate, seconds).communicate()[0].split()
-        check(words[:1] == ["sent"], f"flood says {words}")
-        return int(words[1])
 
 
 def a_tier_that_is_heard(net, count=4):
@@ -57,17 +30,6 @@ def bits_turned(data):
     """Each with one bit turned."""
     for place, bit in itertools.product(range(len(data)), range(8)):
         yield data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1:]
-
-
-def headers_edited(data):
-    """Better pairs, higher epochs, other successors: what a forger would like to be believed."""
-    for header, value in (("epoch", "999999999"), ("base_us", "10000"), ("skew", "0"),
-                          ("demotion", "0"), ("leaving", "True"), ("successor", "10.77.0.3"),
-                          ("counter", "18446744073709551615"), ("boot", "9" * 15)):
-        start = data.index(f"\n{header}: ".encode()) + 1 if f"\n{header}: ".encode() in data else 0
-        if start:
-            end = data.index(b"\n", start)
-            yield data[:start] + f"{header}: {value}".encode() + data[end:]
 
 
 def undisturbed(tier, ear, epoch, mark=0):
@@ -175,7 +137,7 @@ def flooded(net):
         floods = [attacker.start(target.host, source.host, rate=RATE // 2, seconds=SECONDS,
                                  run=RUN)
                   for target, source in ((first, second), (second, first))]
-        sent = sum(int(flood.communicate()[0].split()[1]) for flood in floods)
+        sent = sum(attacker.sent(flood) for flood in floods)
         late = longest_gap(ear.since(mark, host=1, kind="advert")) - first.settings["base"]
         if late <= LATE * patience():
             break
