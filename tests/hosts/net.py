@@ -80,10 +80,12 @@ def command(*words, **how):
 
 
 class Net:
-    """The bridge and its hosts: h1 is 10.77.0.1 and fd77::1, and so on."""
+    """The bridge and its hosts: h1 is 10.77.0.1 and fd77::1, and so on. other: the build folder of
+    another version, or None."""
 
-    def __init__(self, folder, build):
-        self.folder, self.build, self.hosts, self.nodes = "/run/net", build, [], []
+    def __init__(self, folder, build, other=None):
+        self.folder, self.build, self.other = "/run/net", build, other
+        self.hosts, self.nodes = [], []
         os.symlink(folder, self.folder)  # paths of control sockets must be short
         os.makedirs(NAMESPACES, exist_ok=True)
         command("ip", "link", "set", "lo", "up")

@@ -36,6 +36,7 @@ class Node:
     def __init__(self, host, nets=None, keys=(KEY,), name=None, folder=None, **settings):
         self.host, self.process, self.environment, self.under = host, None, {}, ()
         self.passed = ()  # descriptors that it inherits
+        self.build = host.net.build  # the next start is of this one
         self.name = name or f"{host.name}.test.example"
         self.folder = folder or host.folder
         self.home = os.path.join(self.folder, "home")
@@ -139,7 +140,7 @@ class Node:
     # ---- the commands
 
     def program(self, path):
-        return os.path.join(self.host.net.build, path)
+        return os.path.join(self.build, path)
 
     def words(self, *words):
         return self.host.words(self.program("tools/pond/pond"), "--home", self.home, *words)

@@ -6,16 +6,16 @@ import glob
 import importlib
 import os
 
-Test = collections.namedtuple("Test", "name sentence function seconds hostile")
+Test = collections.namedtuple("Test", "name sentence function seconds hostile versions")
 
 _tests = []
 
 
-def test(sentence, seconds=300, hostile=False):
+def test(sentence, seconds=300, hostile=False, versions=False):
     """Marks a test: what holds when it passes; after how long it has failed; does it feed the
-    daemons what is wrong?"""
+    daemons what is wrong; does it need the build of another version, too?"""
     def mark(function):
-        _tests.append(Test(function.__name__, sentence, function, seconds, hostile))
+        _tests.append(Test(function.__name__, sentence, function, seconds, hostile, versions))
         return function
     return mark
 
