@@ -59,6 +59,43 @@ def case_status_json(home, here):
     equal(json.loads(result.text), {**STATUS, "later": {"a": [1.5]}})
 
 
+def with_more(value):
+    """The same as a later version says it: each object has fields more, each in another shape."""
+    if isinstance(value, list):
+        return [with_more(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {"aaa": [{}, [1.5, None]], **{key: with_more(one) for key, one in value.items()},
+            "later": {"name": True, "node": 7}}
+
+
+def case_later_fields(home, here):
+    """what people are shown is the same where the daemon is of a later version, and says more"""
+    words = {"list": ["ls"], "whohas": ["whohas", "x"]}
+    answers = {
+        "status": STATUS,
+        "peers": {"format": 1, "peers": [
+            {"node": "a", "address": "127.0.0.2", "member": True, "heard_s": 0.25, "used": True,
+             "why": None, "avoided_for_s": 0.0}]},
+        "gate": {"format": 1, "rules": [{"number": 1, "sign": "+", "rule": "rule001 = +,,,,, all",
+                                         "hits": 7, "description": "all"}],
+                 "verdicts": [{"verdict": "pass", "sentence": "it passes", "count": 3}]},
+        "list": {"objects": objects("a", "b"), "more": False},
+        "whohas": {"name": "x", "missing": [], "answers": [
+            {"node": "a", "tier": "paris", "address": "127.0.0.2:65028", "version": "2.0",
+             "size": 4096, "held": True, "deleted": False}]}}
+    for what, answer in answers.items():
+        shown = []
+        for said in (answer, with_more(answer)):
+            with Fake(home) as fake:
+                fake.on("GET", f"/.pond/{what}", lambda h, said=said: h.json(said))
+                result = pond(home, here, *words.get(what, [what]))
+            expect(result, DONE)
+            shown.append(result.text)
+        assert shown[0].strip(), what
+        equal(shown[1], shown[0])
+
+
 def case_status_watch_in_pipe(home, here):
     """status --watch in a pipe prints a block each second, and ends with the daemon"""
     with Fake(home):
