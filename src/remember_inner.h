@@ -19,8 +19,9 @@
  *     sum: 0f1e2d3c4b5a6978
  *
  * `hand` (since, until) stands there while somebody has demoted the node; `known` is address, port,
- * boot, counter and name of a candidate. Nothing but this is a sound file: what is doubtful is
- * worth less than what the others tell.
+ * boot, counter and name of a candidate. A tier may have lines of other kinds behind `reserved`,
+ * which a later version wrote: they are passed over. Nothing but this is a sound file: what is
+ * doubtful is worth less than what the others tell.
  */
 enum {
     REMEMBERED_TIERS_MAX = 2 * VIEW_TIERS_MAX, /* those that were left among them */

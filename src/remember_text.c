@@ -116,12 +116,37 @@ static bool read_known(struct span value, struct elect_known *out, bool *readabl
     return *readable || memchr(address.at, '%', address.len);
 }
 
+static bool is_ours(struct span rest)
+{
+    static const char *const kinds[] = {"tier: ", "epoch: ", "reserved: ", "hand: ", "known: "};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        if (span_begins(rest, kinds[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Lines of kinds that a later version writes, behind all those that each tier has. */
+static void pass_over_others(struct span *rest)
+{
+    const char *colon;
+
+    while (rest->len && !is_ours(*rest)) {
+        struct span after = *rest, line = span_take(&after, '\n');
+        colon = line.len ? memchr(line.at, ':', line.len) : NULL;
+        if (!colon || colon == line.at)
+            return;
+        *rest = after;
+    }
+}
+
 static bool read_all_known(struct span *rest, struct elect_memory *memory)
 {
     struct span value;
     bool readable;
 
-    while (take_line(rest, "known: ", &value)) {
+    for (pass_over_others(rest); take_line(rest, "known: ", &value); pass_over_others(rest)) {
         if (memory->count == ELECT_CANDIDATES_MAX ||
             !read_known(value, &memory->known[memory->count], &readable))
             return false;

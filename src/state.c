@@ -18,14 +18,15 @@ enum { STATE_SIZE_MAX = 256, STATE_SPREAD = 65536 };
 
 static const char head[] = "carpond state 1\nboot: ";
 
-/* A sound file holds the head, a number and a newline, and nothing else. */
+/* A sound file holds the head, a number and a newline. Whole lines behind that are of a later
+ * version, and passed over. */
 static bool parse(struct span text, uint64_t *boot)
 {
     if (!span_begins(text, head) || text.at[text.len - 1] != '\n')
         return false;
     text.at += sizeof(head) - 1;
-    text.len -= sizeof(head);
-    return span_u64(text, UINT64_MAX - 1 - STATE_SPREAD, boot);
+    text.len -= sizeof(head) - 1;
+    return span_u64(span_take(&text, '\n'), UINT64_MAX - 1 - STATE_SPREAD, boot);
 }
 
 /* The last boot that was used; 0 where nothing is known of one. */

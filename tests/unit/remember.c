@@ -530,6 +530,25 @@ static void a_candidate_behind_an_interface_that_is_gone_is_passed_over(void **s
     remember_close(r);
 }
 
+static void lines_of_a_later_version_are_passed_over(void **state)
+{
+    static char memory[REMEMBERED_MAX];
+    struct text text = TEXT_OVER(memory);
+    struct remember *r;
+
+    (void)state;
+    text_puts(&text, HEAD PARIS "hand: 1 2\nmood: fine\nknown: 10.0.0.2 65028 1 2 gw2\n"
+                                "later: 1 2 3\nmood: bad\n"
+                                "tier: berlin\nepoch: 7\nreserved: 8\nlater: 4\n");
+    remembered_end(&text);
+    write_whole(text.at, text.len);
+    r = open_home();
+    assert_int_equal(epoch_of(r, "paris"), 1);
+    assert_int_equal(epoch_of(r, "berlin"), 7);
+    assert_true(is_demoted(r, "paris"));
+    remember_close(r);
+}
+
 static void a_file_that_is_no_file_is_replaced(void **state)
 {
     struct remember *r;
@@ -572,6 +591,7 @@ int main(void)
         TEST(a_malformed_file_counts_as_lost),
         TEST(more_candidates_than_there_can_be_are_malformed),
         TEST(a_candidate_behind_an_interface_that_is_gone_is_passed_over),
+        TEST(lines_of_a_later_version_are_passed_over),
         TEST(a_file_that_is_no_file_is_replaced),
         TEST(a_folder_that_is_not_there_is_an_error),
     };

@@ -86,6 +86,7 @@ static void a_malformed_file_counts_as_lost(void **state)
         "carpond state 1\nboot: 5000000",
         "carpond state 1\nboot: 5000000x\n",
         "carpond state 1\nboot: -1\n",
+        "carpond state 1\nboot: 5000000\nlater: 1",
         "carpond state 1\nboot: 18446744073709551615\n",
         "carpond state 2\nboot: 5000000\n",
     };
@@ -95,6 +96,8 @@ static void a_malformed_file_counts_as_lost(void **state)
         assert_in_range(start(*state, 100), 100, 100 + MINUTE_MS);
     }
     put_file(*state, "carpond state 1\nboot: 5000000\n");
+    assert_in_range(start(*state, 100), 5000001, 5000001 + MINUTE_MS);
+    put_file(*state, "carpond state 1\nboot: 5000000\nlater: 1\n");
     assert_in_range(start(*state, 100), 5000001, 5000001 + MINUTE_MS);
 }
 
