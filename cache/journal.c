@@ -311,6 +311,11 @@ static bool reel_next(struct reel *reel, struct manifest *m, struct span *text,
             reel_skip(reel, text->len);
             return true;
         }
+        rest = reel->bytes;
+        if (manifest_pass_over(&rest)) {
+            reel_skip(reel, reel->bytes.len - rest.len);
+            continue;
+        }
         reading->rotten++;
         if (!reel_search(reel))
             return false;

@@ -77,7 +77,8 @@ typedef bool journal_visit(void *arg, const struct manifest *m, struct span text
                            struct journal_place behind);
 
 /* Reads what stands behind `from`, up to the end of the segment `last` (0: of all). What is torn or
- * rotten is passed over, to the next manifest. */
+ * rotten is passed over, to the next manifest; what a later version wrote, too (manifest.h), and is
+ * not counted as rotten. */
 enum store_status journal_read(const struct home *home, struct journal_place from, uint32_t last,
                                journal_visit *visit, void *arg, struct journal_reading *reading);
 

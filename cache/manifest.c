@@ -353,6 +353,20 @@ enum message_verdict manifest_read_next(struct span *rest, struct manifest *out,
     return verdict;
 }
 
+bool manifest_pass_over(struct span *rest)
+{
+    struct message m;
+    struct span after = *rest, one;
+
+    if (message_decode_next(&after, &m) != MESSAGE_OK || span_is(m.type, "manifest"))
+        return false;
+    one = (struct span){rest->at, rest->len - after.len};
+    if (!manifest_has_sum(one) || check_sum(one, m.covered) != MESSAGE_OK)
+        return false;
+    *rest = after;
+    return true;
+}
+
 enum message_verdict manifest_read(struct span text, struct manifest *out)
 {
     struct span one;

@@ -85,6 +85,10 @@ enum message_verdict manifest_read(struct span text, struct manifest *out);
 /* The same for the next of several that follow one another; *one gets the text of this one. */
 enum message_verdict manifest_read_next(struct span *rest, struct manifest *out, struct span *one);
 
+/* Moves *rest behind the message at its front where that is whole and of another type: a later
+ * version may write such among manifests, with a sum like theirs. False: it is none, or rotten. */
+bool manifest_pass_over(struct span *rest);
+
 /* The text, with its sum. The same manifest always gives the same bytes. */
 void manifest_write(const struct manifest *manifest, struct text *out);
 

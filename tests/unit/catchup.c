@@ -17,7 +17,8 @@
 
 struct liar {
     const char *ranges; /* its answer, whatever is asked for */
-    const char *names;  /* behind the domain, of the manifests of each page, one letter each */
+    const char *names;  /* behind the domain, of the manifests of each page, one letter each; for a
+                           question mark a record of a later version is there */
     bool endless;       /* each page has one name, and says that there is more */
     _Atomic unsigned pages;
 };
@@ -30,6 +31,18 @@ static void add_manifest(struct text *out, const char *name)
 
     snprintf(m.name, sizeof(m.name), "example.com/%s", name);
     manifest_write(&m, &one);
+    text_add(out, one.at, one.len);
+}
+
+static void add_later(struct text *out)
+{
+    char memory[MESSAGE_MAX];
+    struct text one = TEXT_OVER(memory);
+
+    message_begin(&one, (wall_t){1795348800000}, "pledge", 2);
+    message_add(&one, "name", span_of("example.com/a"));
+    message_end(&one, span_of("x\n"));
+    manifest_stamp(&one);
     text_add(out, one.at, one.len);
 }
 
@@ -47,7 +60,10 @@ static bool answer(void *arg, const struct serve_request *request)
     } else {
         for (const char *c = liar->names; *c; c++) {
             snprintf(name, sizeof(name), "%c", *c);
-            add_manifest(&page, name);
+            if (*c == '?')
+                add_later(&page);
+            else
+                add_manifest(&page, name);
         }
     }
     text_printf(&all, HEAD "Pond-More: %d\r\nContent-Length: %zu\r\n\r\n", liar->endless, page.len);
@@ -132,6 +148,15 @@ static void an_honest_one_is_not_blamed(void **state)
     assert_int_equal(home_figures(*state).objects, 3);
 }
 
+static void records_of_a_later_version_are_passed_over(void **state)
+{
+    struct liar later = {.ranges = "3 " DIGEST " \n", .names = "?a?b??"};
+    uint64_t requests;
+
+    assert_int_equal(compare_with(*state, answer, &later, &requests).result, EXCHANGE_DONE);
+    assert_int_equal(home_figures(*state).objects, 2);
+}
+
 static void what_makes_no_sense_is_blamed(void **state)
 {
     static struct {
@@ -190,6 +215,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_honest_one_is_not_blamed, set_up, home_tear_down),
+        cmocka_unit_test_setup_teardown(records_of_a_later_version_are_passed_over, set_up,
+                                        home_tear_down),
         cmocka_unit_test_setup_teardown(what_makes_no_sense_is_blamed, set_up, home_tear_down),
         cmocka_unit_test_setup_teardown(pages_without_end_are_bounded_by_what_was_told, set_up,
                                         home_tear_down),

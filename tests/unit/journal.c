@@ -127,6 +127,37 @@ static void segments_are_of_limited_size(void **state)
     free(filler);
 }
 
+static void append_later(void)
+{
+    char memory[MESSAGE_MAX];
+    struct text text = TEXT_OVER(memory);
+
+    message_begin(&text, (wall_t){1795348800000}, "pledge", 0);
+    message_add(&text, "name", span_of("example.com/a"));
+    message_end(&text, span_of(""));
+    manifest_stamp(&text);
+    assert_int_equal(journal_append(&journal, text.at, text.len), STORE_OK);
+}
+
+static void what_a_later_version_wrote_is_no_rot(void **state)
+{
+    char path[128];
+
+    (void)state;
+    append_later();
+    append(1);
+    append_later();
+    append_later();
+    append(2);
+    append_later();
+    assert_int_equal(read_from(start).rotten, 0);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(seen.numbers[1], 2);
+    snprintf(path, sizeof(path), "%s/manifests/00000001", home_path);
+    home_flip(path, 8 * (journal.end.offset - 10)); /* in the last one */
+    assert_int_equal(read_from(start).rotten, 1);
+}
+
 static void rot_costs_no_more_than_what_it_hit(void **state)
 {
     char path[128];
@@ -220,13 +251,10 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        CASE(what_is_appended_is_read_in_order),
-        CASE(what_is_undone_is_not_there),
-        CASE(segments_are_of_limited_size),
-        CASE(rot_costs_no_more_than_what_it_hit),
-        CASE(a_segment_that_is_gone_is_noticed),
-        CASE(appending_goes_on_where_it_is_told_to),
-        CASE(what_fails_to_be_appended_leaves_nothing),
+        CASE(what_is_appended_is_read_in_order),     CASE(what_is_undone_is_not_there),
+        CASE(segments_are_of_limited_size),          CASE(what_a_later_version_wrote_is_no_rot),
+        CASE(rot_costs_no_more_than_what_it_hit),    CASE(a_segment_that_is_gone_is_noticed),
+        CASE(appending_goes_on_where_it_is_told_to), CASE(what_fails_to_be_appended_leaves_nothing),
     };
     log_set_level(LEVEL_WARN);
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);

@@ -383,6 +383,36 @@ static void several_follow_one_another(void **state)
                      MESSAGE_BAD_SIZE);
 }
 
+static void what_a_later_version_wrote_among_them_is_passed_over(void **state)
+{
+    struct manifest a = sample();
+    char memory[2 * MESSAGE_MAX];
+    struct text text = TEXT_OVER(memory);
+    struct span rest, manifest;
+    size_t len;
+
+    (void)state;
+    message_begin(&text, (wall_t){1795348800000}, "pledge", 0);
+    message_add(&text, "name", span_of(a.name));
+    message_end(&text, span_of(""));
+    rest = (struct span){text.at, text.len};
+    assert_false(manifest_pass_over(&rest)); /* without a sum */
+    manifest_stamp(&text);
+    len = text.len;
+    manifest = written(&a, memory + len, MESSAGE_MAX);
+    rest = (struct span){memory, len + 10};
+    assert_true(manifest_pass_over(&rest));
+    assert_int_equal(rest.len, 10);
+    assert_false(manifest_pass_over(&manifest));
+    for (size_t i = 0; i < len; i++) {
+        rest = (struct span){memory, i};
+        assert_false(manifest_pass_over(&rest));
+    }
+    memory[len - 3] ^= 1;
+    rest = (struct span){memory, len};
+    assert_false(manifest_pass_over(&rest)); /* rotten */
+}
+
 static void order_is_by_version_then_by_digest(void **state)
 {
     struct manifest a = sample(), b = sample();
@@ -412,6 +442,7 @@ int main(void)
         cmocka_unit_test(wrong_fields_are_refused),
         cmocka_unit_test(a_tombstone_has_no_content),
         cmocka_unit_test(several_follow_one_another),
+        cmocka_unit_test(what_a_later_version_wrote_among_them_is_passed_over),
         cmocka_unit_test(order_is_by_version_then_by_digest),
     };
     return cmocka_run_group_tests_name("manifest", tests, NULL, NULL);

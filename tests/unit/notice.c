@@ -139,7 +139,7 @@ static void every_value_out_of_bounds_gets_its_verdict(void **state)
         {WHOHAS OURS "\n", MESSAGE_OK},
         {WHOHAS OURS "unknown: x\n\n", MESSAGE_OK},
         {IHAVE OURS DESCRIBED "\n", MESSAGE_OK},
-        {IHAVE OURS DESCRIBED "scheme: http\nheld: True\ntuid: x\n\n", MESSAGE_OK},
+        {IHAVE OURS DESCRIBED "scheme: http\nunknown: x\nheld: True\ntuid: x\n\n", MESSAGE_OK},
         {IHAVE OURS "version: 1.0\ndeleted: True\n\n", MESSAGE_OK},
         {HEAD "_type: sendme\nfile: example.com/a\n\n", MESSAGE_NO_TYPE},
         {WHOHAS "\n", MESSAGE_MISSING}, /* ISconf's own */
