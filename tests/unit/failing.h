@@ -21,8 +21,8 @@ static atomic_bool armed;
 static atomic_int until_fault; /* calls that still succeed */
 static atomic_int faults;
 static atomic_int failed_syncs;
-static int fault_errno;  /* 0: the process dies instead */
-static bool fault_stays; /* all later calls fail as well */
+static atomic_int fault_errno;  /* 0: the process dies instead */
+static atomic_bool fault_stays; /* all later calls fail as well */
 
 /* Is this the call that fails? */
 static bool fails(void)

@@ -83,11 +83,10 @@ static unsigned begun(void)
 
 static int start_patient(int64_t patience_ns)
 {
-    const struct member tier[] = {
-        site_member("127.0.0.1", MEMBER_CANDIDATE, "paris"),
-        site_member("127.0.0.0/24", MEMBER_SLAVE, "paris"),
-    };
+    static struct member tier[2]; /* for other starts of the site too */
 
+    tier[0] = site_member("127.0.0.1", MEMBER_CANDIDATE, "paris");
+    tier[1] = site_member("127.0.0.0/24", MEMBER_SLAVE, "paris");
     walks.begun = walks.let = 0;
     walks.fails = false;
     site_start(&site,

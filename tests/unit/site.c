@@ -26,9 +26,10 @@ enum { CLIENT_WAIT_S = 60 };
 static void world_ask(void *arg, struct ask *ask)
 {
     struct site *site = arg;
+    bool (*answer)(struct site *site, struct ask *ask) = site->answer;
 
     atomic_fetch_add(&site->asked, 1);
-    if (!site->answer || site->answer(site, ask))
+    if (!answer || answer(site, ask))
         ask->done(ask);
 }
 

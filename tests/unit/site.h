@@ -23,11 +23,11 @@ struct site_options {
     struct reaper_limits limits;
     int64_t patience_ns;
     size_t reply_memory;
-    size_t metrics_len; /* of what /.pond/metrics says; 0: one line */
-    const char *key;    /* NULL: a cluster without keys */
-    bool plain_get;     /* with a key: members need not sign to read */
-    const struct member *members;
-    size_t member_count; /* 0: no tiers */
+    size_t metrics_len;           /* of what /.pond/metrics says; 0: one line */
+    const char *key;              /* NULL: a cluster without keys */
+    bool plain_get;               /* with a key: members need not sign to read */
+    const struct member *members; /* last until the site's last start */
+    size_t member_count;          /* 0: no tiers */
     bool nobroadcast;
 };
 
@@ -51,9 +51,10 @@ struct site {
     int64_t drain_ns;
     struct letter ready, stop;
     _Atomic int is_ready;
-    _Atomic unsigned asked;                             /* questions that the exchange got */
-    _Atomic unsigned dropped;                           /* and that nobody waits for any more */
-    bool (*answer)(struct site *site, struct ask *ask); /* NULL, or fills it in; false: later */
+    _Atomic unsigned asked;   /* questions that the exchange got */
+    _Atomic unsigned dropped; /* and that nobody waits for any more */
+    bool (*_Atomic answer)(struct site *site, struct ask *ask); /* NULL, or fills it in; false:
+                                                                   later */
 };
 
 void site_start(struct site *site, const struct site_options *options);
