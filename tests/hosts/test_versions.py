@@ -5,7 +5,7 @@ other, and each takes over what the other left."""
 import json
 import os
 
-from net import check, contains, equal, wait_until
+from net import check, equal, wait_until
 from node import NOT_FOUND, Node, everyone_knows, nets_of
 from registry import test
 from stack import Stack
@@ -51,6 +51,10 @@ def all_confirmed(nodes):
                    lambda node=node: f"all puts of {node.name} are confirmed\n{node.log()[-2000:]}")
 
 
+def all_named(nodes, text):
+    return all(node.name in text for node in nodes)
+
+
 # ---- a mesh
 
 
@@ -66,8 +70,8 @@ def versions_mesh(net):
         putter.put(f"file{i}", content)
         all_get(nodes, f"file{i}", content)
         everyone_knows(nodes, f"file{i}")
-        named = putter.done("whohas", f"file{i}")
-        check(all(node.name in named for node in nodes), f"not all have it: {named}")
+        wait_until(lambda i=i, putter=putter: all_named(nodes, putter.done("whohas", f"file{i}")),
+                   "pond whohas names all of them")
     for i, remover in enumerate(reversed(nodes)):
         remover.done("rm", f"file{i}")
         for node in nodes:
@@ -302,7 +306,12 @@ def versions_pond(net):
             if other is not node:
                 wait_until(lambda node=node, other=other: other.name in node.done("peers"),
                            f"pond peers at {node.name} names {other.name}")
-        contains(node.done("status"), tier.candidates[0].name, "the master in pond status")
+        wait_until(lambda node=node: tier.candidates[0].name in node.done("status"),
+                   f"pond status at {node.name} names the master")
         node.done("verify")
         node.done("reload")
-        node.done("rm", f"file{tier.nodes.index(node)}")
+    for i, node in enumerate(tier.nodes):
+        node.done("rm", f"file{i}")
+        for other in tier.nodes:
+            wait_until(lambda other=other, i=i: not other.knows(f"file{i}"),
+                       f"file{i} is gone at {other.name}")
