@@ -26,7 +26,7 @@ enum { CLIENT_WAIT_S = 60 };
 static void world_ask(void *arg, struct ask *ask)
 {
     struct site *site = arg;
-    bool (*answer)(struct site *site, struct ask *ask) = site->answer;
+    bool (*answer)(struct site *, struct ask *) = site->answer;
 
     atomic_fetch_add(&site->asked, 1);
     if (!answer || answer(site, ask))
