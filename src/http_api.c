@@ -234,7 +234,7 @@ static const struct route routes[] = {
     {"/.pond/metrics", "GET, HEAD", GATE_READ_API, ADMIT_MONITORS, metrics_step},
     {ROUTE_MANIFEST, "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, manifest_step},
     {HTTP_CHUNKS, "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, chunks_step},
-    {FRAMES_PATH, "GET", GATE_SENDME, ADMIT_ROUTED, contents_step},
+    {FRAMES_PATH, "GET", GATE_READ_API, ADMIT_ROUTED, contents_step},
     {"/.pond/catalogue", "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, catalogue_step},
     {"/.pond/ranges", "GET, HEAD", GATE_READ_API, ADMIT_ROUTED, ranges_step},
     {"/.pond/peers", "GET, HEAD", GATE_READ_API, ADMIT_OWN_ONLY, peers_step},

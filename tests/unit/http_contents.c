@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cache/chunk.h"
+#include "conf/report.h"
 #include "src/clock.h"
 #include "src/fetch.h"
 #include "src/frames.h"
@@ -450,6 +451,32 @@ static void a_client_that_vanishes_is_noticed(void **state)
     until(&script.left, 2);
 }
 
+static void rule(const char *text)
+{
+    struct report *report = report_new();
+    struct rules *rules = rules_parse(span_of(text), "rules", report);
+
+    assert_non_null(rules);
+    gate_set_rules(site.gate, rules);
+    rules_free(rules);
+    report_free(report);
+}
+
+/* It is no name that is fetched: what the rules say of those that are decides. */
+static void rules_judge_the_names_and_not_the_batch(void **state)
+{
+    struct digest sums[2];
+    struct came came;
+
+    (void)state;
+    put("example.com/public/a", 1000, &sums[0]);
+    put("example.com/other/b", 1001, &sums[1]);
+    rule("rule1 = -,,sendme,,,nothing is fetched\nrule2 = +,,sendme,public,,but what is public\n");
+    expect_frames(ask(sums, 2), sums, 2, &came);
+    assert_int_equal(came.status[0], 200);
+    assert_int_equal(came.status[1], 404);
+}
+
 static void expect_refused(const struct digest *sums, size_t count)
 {
     char target[4096];
@@ -499,6 +526,7 @@ int main(void)
         TEST(a_stream_needs_no_room),
         TEST(a_client_that_vanishes_is_noticed),
         TEST(a_list_that_is_none_is_refused),
+        TEST(rules_judge_the_names_and_not_the_batch),
     };
     return cmocka_run_group_tests_name("http_contents", tests, NULL, NULL);
 }
