@@ -13,6 +13,7 @@
 enum {
     WATCHDOG_MAGIC = 0x77646f67,
     FEEDS = 4, /* within the limit: two may be missed by a loop that is late */
+    LOOKS = 32 /* as long as it starves: who was stopped for a while has little of it left */
 };
 
 struct watchdog {
@@ -30,6 +31,12 @@ static bool has_turned(const struct watchdog *w, mono_t now)
     return mono_between(turned, now) <= w->options.limit_ns / 2;
 }
 
+static void wait_for_next(struct watchdog *w, unsigned times)
+{
+    w->timer.repeat = (double)w->options.limit_ns / 1e9 / times;
+    ev_timer_again(w->options.loop, &w->timer);
+}
+
 static void on_time(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     struct watchdog *w = timer->data;
@@ -43,6 +50,8 @@ static void on_time(struct ev_loop *loop, struct ev_timer *timer, int events)
         log_error("the elections' thread has not come round for %.1f s: unless it does, the "
                   "service manager will end this daemon, and start it anew",
                   (double)mono_between(w->options.turned(w->options.arg), now) / 1e9);
+    if (starved != w->starved)
+        wait_for_next(w, starved ? LOOKS : FEEDS);
     w->starved = starved;
     if (!starved)
         manager_tell("WATCHDOG=1");
@@ -50,7 +59,6 @@ static void on_time(struct ev_loop *loop, struct ev_timer *timer, int events)
 
 struct watchdog *watchdog_new(const struct watchdog_options *options)
 {
-    double every = (double)options->limit_ns / 1e9 / FEEDS;
     struct watchdog *w;
 
     if (!options->limit_ns)
@@ -59,9 +67,9 @@ struct watchdog *watchdog_new(const struct watchdog_options *options)
     MUST(w != NULL);
     w->magic = WATCHDOG_MAGIC;
     w->options = *options;
-    ev_timer_init(&w->timer, on_time, every, every);
+    ev_init(&w->timer, on_time);
     w->timer.data = w;
-    ev_timer_start(options->loop, &w->timer);
+    wait_for_next(w, FEEDS);
     return w;
 }
 

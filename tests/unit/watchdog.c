@@ -102,6 +102,32 @@ static void it_starves_while_the_elections_hang(void **state)
     bench_free(b);
 }
 
+static void stop_waiting(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)timer, (void)events;
+    ev_break(loop, EVBREAK_ONE);
+}
+
+/* A whole process that is stopped for most of the limit has little of it left. Of timers that are
+ * late, libev calls the earlier one first. */
+static void once_starved_it_is_looked_after_sooner(void **state)
+{
+    struct bench *b = bench_new();
+    struct ev_timer wait;
+    unsigned asked;
+
+    (void)state;
+    b->hangs = true;
+    b->hung = (mono_t){clock_mono().ns - LIMIT};
+    (void)fed(b, 1);
+    asked = b->asked;
+    ev_timer_init(&wait, stop_waiting, (double)LIMIT / 1e9 / 8, 0);
+    ev_timer_start(b->loop, &wait);
+    ev_run(b->loop, 0);
+    assert_true(b->asked > asked);
+    bench_free(b);
+}
+
 static void where_there_are_no_elections_the_main_loop_is_enough(void **state)
 {
     struct bench *b = bench_new();
@@ -128,6 +154,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_fed_while_both_loops_turn),
         cmocka_unit_test(it_starves_while_the_elections_hang),
+        cmocka_unit_test(once_starved_it_is_looked_after_sooner),
         cmocka_unit_test(where_there_are_no_elections_the_main_loop_is_enough),
         cmocka_unit_test(without_a_limit_there_is_none),
     };
