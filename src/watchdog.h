@@ -10,8 +10,8 @@ struct ev_loop;
  * Tells the service manager again and again that this daemon lives (WatchdogSec= of the unit), so
  * that one that hangs is killed and started anew: only while both loops turn that others depend on.
  * That of the cache is the main one, by a timer of which this is done; when that of the elections
- * turned last is asked. One that sleeps turns too, once a second at least. After a while in which the
- * whole process was stopped it is fed as soon as both have turned.
+ * turned last is asked. One that sleeps turns too, once a second at least. After a while in which
+ * the whole process was stopped it is fed as soon as both have turned.
  */
 struct watchdog;
 
