@@ -18,7 +18,7 @@
 #include "src/signals.h"
 #include "src/world.h"
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, READY_WITHIN_S = 10 };
 
 static const char usage[] =
     "Usage: carpond [-c FILE] [-n NAME] [--home FOLDER]\n"
@@ -141,7 +141,7 @@ static int run(struct conf *conf)
     signals_restore(&before);
     log_info("carpond " PACKAGE_VERSION " is ready: node %s, domain %s, home %s", conf->node,
              conf->domain, conf->home);
-    manager_tell("READY=1");
+    manager_tell_within("READY=1", READY_WITHIN_S);
     ev_run(loop, 0);
     world_free(world);
     log_info("stopped");

@@ -6,14 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "src/base/log.h"
 #include "src/base/text.h"
 
+/* A socket to tell it by, which waits for so long. */
+static int open_socket(int wait_s)
+{
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | (wait_s ? 0 : SOCK_NONBLOCK), 0);
+    struct timeval most = {.tv_sec = wait_s};
+
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));
+    return fd;
+}
+
 /* One message, and its descriptor as unix(7) has it. */
-static bool send_to(struct sockaddr_un *to, socklen_t to_len, const char *state, int fd)
+static bool send_to(struct sockaddr_un *to, socklen_t to_len, const char *state, int fd, int wait_s)
 {
     union {
         struct cmsghdr head;
@@ -22,7 +34,7 @@ static bool send_to(struct sockaddr_un *to, socklen_t to_len, const char *state,
     struct iovec bytes = {(void *)(uintptr_t)state, strlen(state)};
     struct msghdr message = {
         .msg_name = to, .msg_namelen = to_len, .msg_iov = &bytes, .msg_iovlen = 1};
-    int from = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int from = open_socket(wait_s);
     bool sent;
 
     if (from < 0)
@@ -34,12 +46,12 @@ static bool send_to(struct sockaddr_un *to, socklen_t to_len, const char *state,
         message.msg_control = &control;
         message.msg_controllen = sizeof(control);
     }
-    sent = sendmsg(from, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+    sent = sendmsg(from, &message, MSG_NOSIGNAL) >= 0;
     close(from);
     return sent;
 }
 
-void manager_tell_with(const char *state, int fd)
+static void tell(const char *state, int fd, int wait_s)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -50,13 +62,23 @@ void manager_tell_with(const char *state, int fd)
     memcpy(to.sun_path, path, len);
     if (to.sun_path[0] == '@')
         to.sun_path[0] = '\0'; /* the abstract name space */
-    if (!send_to(&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len), state, fd))
+    if (!send_to(&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len), state, fd, wait_s))
         log_warn("cannot tell the service manager at %s: %s", path, strerror(errno));
 }
 
 void manager_tell(const char *state)
 {
-    manager_tell_with(state, -1);
+    tell(state, -1, 0);
+}
+
+void manager_tell_with(const char *state, int fd)
+{
+    tell(state, fd, 0);
+}
+
+void manager_tell_within(const char *state, int seconds)
+{
+    tell(state, -1, seconds);
 }
 
 int64_t manager_watchdog(void)

@@ -17,6 +17,10 @@ void manager_tell(const char *state);
 /* The same, with a descriptor of which the manager gets a copy (-1: none). */
 void manager_tell_with(const char *state, int fd);
 
+/* For what must not be lost, as "READY=1", without which the unit stays `activating`; while no loop
+ * turns yet. Waits so long at most for a manager that does not read. */
+void manager_tell_within(const char *state, int seconds);
+
 /* Within how many ns it wants to hear "WATCHDOG=1" again and again (WatchdogSec= of the unit; 0: it
  * does not): sd_watchdog_enabled(3). */
 int64_t manager_watchdog(void);

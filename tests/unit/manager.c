@@ -2,6 +2,8 @@
 #include "src/manager.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +14,11 @@
 #include <unistd.h>
 
 #include "src/base/log.h"
+#include "src/clock.h"
 
 #include "tests/unit/unit.h"
+
+enum { PATIENCE_S = 60 };
 
 /* The manager: it listens at an abstract name that nobody else has. */
 static int listen_as_manager(void)
@@ -96,6 +101,38 @@ static void one_that_does_not_read_is_not_waited_for(void **state)
     close(manager);
 }
 
+static void *tell_within(void *nothing)
+{
+    manager_tell_within("READY=1", PATIENCE_S);
+    return nothing;
+}
+
+static void what_must_not_be_lost_waits_until_it_reads(void **state)
+{
+    int manager = listen_as_manager();
+    struct pollfd readable = {.fd = manager, .events = POLLIN};
+    char bytes[64] = "";
+    pthread_t thread;
+    mono_t began;
+
+    (void)state;
+    log_set_level(LEVEL_ERROR);
+    for (int i = 0; i < 20000; i++)
+        manager_tell("WATCHDOG=1");
+    began = clock_mono();
+    manager_tell_within("READY=1", 1);
+    assert_true(mono_between(began, clock_mono()) >= MONO_MS(900));
+    log_set_level(LEVEL_INFO);
+    assert_int_equal(pthread_create(&thread, NULL, tell_within, NULL), 0);
+    while (strcmp(bytes, "READY=1") != 0) {
+        assert_int_equal(poll(&readable, 1, PATIENCE_S * 1000), 1);
+        memset(bytes, 0, sizeof(bytes));
+        assert_true(recv(manager, bytes, sizeof(bytes) - 1, 0) > 0);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    close(manager);
+}
+
 static void none_is_no_failure(void **state)
 {
     (void)state;
@@ -144,6 +181,7 @@ int main(void)
         cmocka_unit_test(it_is_told),
         cmocka_unit_test(it_gets_a_copy_of_a_descriptor),
         cmocka_unit_test(one_that_does_not_read_is_not_waited_for),
+        cmocka_unit_test(what_must_not_be_lost_waits_until_it_reads),
         cmocka_unit_test(none_is_no_failure),
         cmocka_unit_test(the_watchdog_is_for_us_alone),
     };
