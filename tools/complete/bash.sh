@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: ISC
 
-# _pond_from TEXT: what of the lines begins as the word at the cursor does.
+# _pond_from LINES TYPED: those that begin as the word at the cursor does, quoted. Not by compgen -W,
+# which runs what stands in them as $(a command).
 _pond_from()
 {
-    local IFS=$'\n'
-    COMPREPLY=($(compgen -W "$1" -- "$2"))
+    local one
+    COMPREPLY=()
+    while read -r one; do
+        if [[ -n $one && $one == "$2"* ]]; then COMPREPLY+=("$(printf %q "$one")"); fi
+    done <<<"$1"
 }
 
 _pond()
