@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 
-# _pond_from LINES TYPED: those that begin as the word at the cursor does, quoted. Not by compgen -W,
-# which runs what stands in them as $(a command).
+# _pond_from LINES TYPED: those that begin as the word at the cursor does, quoted. Not by compgen -W:
+# that runs what stands in them as $(a command).
 _pond_from()
 {
     local one
@@ -30,7 +30,7 @@ _pond()
     NAME | PREFIX)
         if [[ ${COMP_WORDS[COMP_CWORD-1]} == --host ]]; then return; fi
         compopt -o filenames
-        COMPREPLY=($(_pond_names "$typed"))
+        mapfile -t COMPREPLY < <(_pond_names "$typed") # as they are, were they patterns of files
         if [[ ${COMPREPLY[0]} == */ ]]; then compopt -o nospace; fi ;;
     TIER) _pond_from "$(_pond_tiers)" "$typed" ;;
     LEVEL) _pond_from $'error\nwarn\ninfo\ndebug' "$typed" ;;
