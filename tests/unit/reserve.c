@@ -145,14 +145,16 @@ static void all_is_as_before_once_there_is_room(void **state)
 /* A node that nobody puts at, and nothing comes to, sees it as well. */
 static void a_sweep_sees_that_there_is_room(void **state)
 {
+    struct timespec pause = {.tv_nsec = 1000000};
+
     spend(*state);
     told = 64 * MIB;
-    store_sweep(*state);
-    store_close(*state);
-    assert_true(is_whole());
-    *state = home_open_unset(0);
-    assert_non_null(*state);
+    for (int i = 0; i < 60000 && home_figures(*state).health != STORE_OK; i++) {
+        store_sweep(*state); /* one that runs already may be past it */
+        nanosleep(&pause, NULL);
+    }
     assert_int_equal(home_figures(*state).health, STORE_OK);
+    assert_true(is_whole());
 }
 
 static void what_is_spent_stays_so_over_a_restart(void **state)

@@ -163,7 +163,7 @@ static void show_peers(const json_t *peers)
     struct table table;
     size_t i;
 
-    table_begin(&table, sizeof(head) / sizeof(*head) - hidden, "llllllll" + hidden);
+    table_begin(&table, sizeof(head) / sizeof(*head) - hidden, &"llllllll"[hidden]);
     for (i = 0; i < sizeof(head) / sizeof(*head); i++) {
         if (head[i].shown)
             table_cell(&table, head[i].name);
