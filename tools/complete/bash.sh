@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 
-# _pond_from LINES TYPED: those that begin as the word at the cursor does, quoted. Not by compgen -W:
-# that runs what stands in them as $(a command).
+# _pond_from LINES TYPED: those that begin as the word at the cursor does, quoted. Not by
+# compgen -W: that runs what stands in them as $(a command).
 _pond_from()
 {
     local one
