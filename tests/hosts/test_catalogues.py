@@ -67,25 +67,37 @@ def took_nothing(nodes):
         check(not wrong, f"{node.name} took {sorted(wrong)[:9]}")
 
 
+def lying_above(stack, site, followers):
+    """A master lies to each of its followers in another way, until somebody demotes it."""
+    first, second = site.candidates
+    second.put("before", b"before")
+    everyone_knows(stack.nodes, "before")
+    away(followers, stack, MANY, second)
+    lies = {node.host.v4: lie for node, lie in zip(followers, ABOUT_CATALOGUES)}
+    traitor = Librarian(first, lies=lies)
+    for node in followers:
+        node.start()
+    for node, fault in zip(followers, ABOUT_CATALOGUES.values()):
+        blamed(node, traitor, fault)
+    took_nothing(followers)
+    first.done("demote", site.tier)
+    wait_until(lambda: stack.master(site) is second, "the other one is master")
+    stack.same_catalogue()
+
+
 @test("a site's master that lies about its catalogue is named by its slaves, who take nothing of "
       "it, and read the next master's", hostile=True)
 def false_catalogues_above(net):
     stack = Stack(net, core=1, paris=(2, len(ABOUT_CATALOGUES)))
-    paris = stack.sites["paris"]
-    first, second = paris.candidates
-    second.put("before", b"before")
-    everyone_knows(stack.nodes, "before")
-    away(paris.slaves, stack, MANY, second)
-    lies = {node.host.v4: lie for node, lie in zip(paris.slaves, ABOUT_CATALOGUES)}
-    traitor = Librarian(first, lies=lies)
-    for node in paris.slaves:
-        node.start()
-    for node, fault in zip(paris.slaves, ABOUT_CATALOGUES.values()):
-        blamed(node, traitor, fault)
-    took_nothing(paris.slaves)
-    first.done("demote", "paris")
-    wait_until(lambda: stack.master(paris) is second, "the other one is master")
-    stack.same_catalogue()
+    lying_above(stack, stack.sites["paris"], stack.sites["paris"].slaves)
+
+
+@test("a core's master that lies about its catalogue is named by the gateways below, who take "
+      "nothing of it, and read the next master's", hostile=True)
+def false_catalogues_above_gateways(net):
+    sites = {f"site{number}": (1, 0) for number in range(len(ABOUT_CATALOGUES))}
+    stack = Stack(net, core=2, **sites)
+    lying_above(stack, stack.core, [site.nodes[0] for site in stack.sites.values()])
 
 
 @test("slaves that lie about their catalogues are named by their gateway, which takes nothing of "

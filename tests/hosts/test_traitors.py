@@ -167,6 +167,21 @@ def traitor_above_gateways(net):
     lying_master(stack, stack.core, [site.nodes[0] for site in stack.sites.values()])
 
 
+@test("a master that lies to its backups gives them no wrong byte, and stays what it is",
+      hostile=True)
+def traitor_above_backups(net):
+    stack = Stack(net, core=1 + len(ABOUT_CONTENT), paris=(1, 1))
+    master, *backups = stack.core.nodes
+    bottom, content = stack.sites["paris"].slaves[0], os.urandom(3 * CHUNK)
+    lies = {node.host.v4: lie for node, lie in zip(backups, ABOUT_CONTENT)}
+    traitor = Traitor(master, lies=lies)
+    bottom.put("big", content)
+    for node, fault in zip(backups, ABOUT_CONTENT.values()):
+        blamed(node, traitor, fault)
+    nothing_wrong(backups, {"big": content})
+    equal(stack.master(stack.core), master, "the core's master")
+
+
 # ---- what they say in datagrams
 
 
@@ -316,6 +331,33 @@ def untrue_heads_below(net):
     bearable(stack, traitor, began, paris.candidates)
 
 
+def puts_in_the_future(liar, victim):
+    """It tells everybody of a version from the future, and the victim the manifest of it; which
+    blames it."""
+    future = f"{int(time.time() * 1000) + 3600000}.0"
+
+    def change(_port, to, headers):
+        if "version" in headers:
+            headers["version"] = future
+        return [(to, headers)]
+    traitor = Traitor(liar)
+    traitor.spoil_future = lambda *answer: traitor.change_manifest(
+        *answer, rb"(?m)^version: .*", b"version: " + future.encode())
+    traitor.lies = {victim.host.v4: "future"}
+    Tampered(liar.host, change)
+    liar.put("name", b"false")
+    blamed(victim, traitor, "ahead")
+    return future
+
+
+def goes_on_in_the_present(stack, putter, getters, future):
+    putter.put("name", b"newer")
+    for node in getters:
+        comes(node, "name", b"newer")
+    for node in stack.nodes:
+        check(node.names()["name"]["version"] != future, f"{node.name} took it")
+
+
 @test("a slave's version from the future gets no further than its gateway, who names it",
       hostile=True)
 def versions_from_the_future_below(net):
@@ -323,24 +365,33 @@ def versions_from_the_future_below(net):
     (gateway,), (honest, slave) = stack.sites["paris"].candidates, stack.sites["paris"].slaves
     honest.put("name", b"true")
     comes(slave, "name", b"true")
-    future = f"{int(time.time() * 1000) + 3600000}.0"
+    future = puts_in_the_future(slave, gateway)
+    goes_on_in_the_present(stack, honest, [gateway, stack.core.nodes[0]], future)
 
-    def change(_port, to, headers):
-        if "version" in headers:
-            headers["version"] = future
-        return [(to, headers)]
-    traitor = Traitor(slave)
-    traitor.spoil_future = lambda *answer: traitor.change_manifest(
-        *answer, rb"(?m)^version: .*", b"version: " + future.encode())
-    traitor.lies = {gateway.host.v4: "future"}
-    Tampered(slave.host, change)
-    slave.put("name", b"false")
-    blamed(gateway, traitor, "ahead")
-    honest.put("name", b"newer")
-    for node in (gateway, stack.core.nodes[0]):
-        comes(node, "name", b"newer")
-    for node in stack.nodes:
-        check(node.names()["name"]["version"] != future, f"{node.name} took it")
+
+@test("a backup's version from the future gets no further than its master, who names it",
+      hostile=True)
+def versions_from_the_future_beside(net):
+    stack = Stack(net, core=2, paris=(1, 1))
+    (master, backup), bottom = stack.core.nodes, stack.sites["paris"].slaves[0]
+    bottom.put("name", b"true")
+    comes(backup, "name", b"true")
+    future = puts_in_the_future(backup, master)
+    goes_on_in_the_present(stack, bottom, [master], future)
+
+
+@test("a master's version from the future is taken by no slave, and once another is master they go "
+      "on", hostile=True)
+def versions_from_the_future_above(net):
+    stack = Stack(net, core=1, paris=(2, 1))
+    paris = stack.sites["paris"]
+    (first, second), (slave,) = paris.candidates, paris.slaves
+    slave.put("name", b"true")
+    comes(first, "name", b"true")
+    future = puts_in_the_future(first, slave)
+    first.done("demote", "paris")
+    wait_until(lambda: stack.master(paris) is second, "the other one is master")
+    goes_on_in_the_present(stack, second, [slave], future)
 
 
 @test("a manifest with the sums of nothing costs its name's content, until somebody puts it anew",
