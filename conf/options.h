@@ -84,7 +84,7 @@
          "bound.")                                                                                 \
     NODE(http_threads, INT, "0", NULL, 0, 256, NULL, RESTART, NOW,                                 \
          "Threads that serve HTTP. 0: one for each core.")                                         \
-    NODE(max_connections, INT, "10000", NULL, 1, 1000000, NULL, RESTART, NOW,                      \
+    NODE(max_connections, INT, "10000", NULL, 2, 1000000, NULL, RESTART, NOW,                      \
          "Connections beyond which the answer is 503. Another host gets a quarter of them at "     \
          "most, and hosts that are no members get a quarter together.")                            \
     NODE(gate, PATH, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                            \
