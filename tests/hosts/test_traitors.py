@@ -394,16 +394,16 @@ def versions_from_the_future_above(net):
     goes_on_in_the_present(stack, second, [slave], future)
 
 
-@test("a manifest with the sums of nothing costs its name's content, until somebody puts it anew",
-      hostile=True)
+@test("a manifest with the sums of nothing costs at most its name's content, until somebody puts "
+      "it anew", hostile=True)
 def sums_of_nothing(net):
     stack = Stack(net, core=2, paris=(1, 2))
     (gateway,), (honest, slave) = stack.sites["paris"].candidates, stack.sites["paris"].slaves
-    traitor = Traitor(slave, "sums")
-    slave.put("name", os.urandom(2 * CHUNK))
+    traitor, content = Traitor(slave, "sums"), os.urandom(2 * CHUNK)
+    slave.put("name", content)
     wait_until(lambda: gateway.knows("name"), "the gateway knows it")
     everyone_knows(stack.core.nodes, "name")
-    nothing_wrong([gateway, *stack.core.nodes], {"name": b""})
+    nothing_wrong([gateway, *stack.core.nodes], {"name": content})  # of which pages may tell
     traitor.lies = {gateway.host.v4: "nothing"}
     honest.put("name", b"new")
     for node in stack.nodes:
