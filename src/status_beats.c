@@ -58,30 +58,16 @@ void status_beats_free(struct status_beats *beats)
     free(beats);
 }
 
-/* The first place that is not before the host's. */
-static size_t place_of(const struct status_beats *beats, const struct beat_place *key)
-{
-    size_t from = 0, to = beats->count;
-
-    while (from < to) {
-        size_t middle = (from + to) / 2;
-        if (by_host(&beats->places[middle], key) < 0)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return from;
-}
-
 /* Several nodes may have told of one address, one after another. */
 const struct gossip_node *status_beat_of(struct status_beats *beats, const struct address *host)
 {
     struct beat_place key = {.host = *host};
     const struct gossip_node *newest = NULL;
+    size_t first;
 
     key.host.port = 0;
-    for (size_t i = place_of(beats, &key);
-         i < beats->count && by_host(&beats->places[i], &key) == 0; i++) {
+    first = status_first_of(beats->places, beats->count, sizeof(*beats->places), &key, by_host);
+    for (size_t i = first; i < beats->count && by_host(&beats->places[i], &key) == 0; i++) {
         const struct gossip_node *node = gossip_node_at(beats->gossip, beats->places[i].node);
         beats->asked[beats->places[i].node] = true;
         if (!newest || mono_reached(node->heard, newest->heard))

@@ -77,6 +77,11 @@ void status_tier_metrics(FILE *out, const struct status_source *source, mono_t n
 
 json_t *status_host(const struct address *host); /* null: none */
 json_t *status_ago(mono_t then, mono_t now);     /* seconds; null: never */
+
+/* Of a list in the order that qsort() gave it by `compare`: the place of the first that is not
+ * before `key`; the count where all are. */
+size_t status_first_of(const void *list, size_t count, size_t size, const void *key,
+                       int (*compare)(const void *, const void *));
 void status_add_pair(json_t *object, struct ballot_pair pair);
 json_t *status_causes(uint16_t demotion); /* in words; null: it is not demoted */
 

@@ -87,19 +87,9 @@ static json_t *place_json(const struct heard *heard, mono_t now)
     return json;
 }
 
-/* The first place in the roll that is not before the host's. */
 static size_t place_of(const struct roll *roll, const struct heard *key)
 {
-    size_t from = 0, to = roll->count;
-
-    while (from < to) {
-        size_t middle = (from + to) / 2;
-        if (by_host(&roll->list[middle], key) < 0)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return from;
+    return status_first_of(roll->list, roll->count, sizeof(*roll->list), key, by_host);
 }
 
 static const struct elect_member *roll_newest(const struct roll *roll, const struct address *host)

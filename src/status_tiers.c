@@ -22,6 +22,21 @@ json_t *status_ago(mono_t then, mono_t now)
     return then.ns == MONO_NEVER.ns ? json_null() : json_real(seconds_between(then, now));
 }
 
+size_t status_first_of(const void *list, size_t count, size_t size, const void *key,
+                       int (*compare)(const void *, const void *))
+{
+    size_t from = 0, to = count;
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (compare((const char *)list + middle * size, key) < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
 void status_add_pair(json_t *object, struct ballot_pair pair)
 {
     add(object, "base", json_real((double)pair.base_us / 1e6));
