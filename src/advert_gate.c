@@ -130,15 +130,7 @@ static enum gate_verdict check_rules(const struct advert_gate *gate,
                                        .message = messages[ballot->kind],
                                        .name = span_of(ballot->tier)};
 
-    datagram->ruled = gate_rules_find(&gate->rules, &matter, &datagram->ruling);
-    return datagram->ruled && !datagram->ruling.passes ? GATE_RULE : GATE_PASS;
-}
-
-/* fe80::/10 (RFC 4291, 2.5.6) means a host on one link: on the one that the ballot came over. */
-static void give_scope(struct address *address, uint32_t scope)
-{
-    if (address->ip[0] == 0xfe && (address->ip[1] & 0xc0) == 0x80)
-        address->scope = scope;
+    return gate_check_rules(&gate->rules, &matter, &datagram->ruled, &datagram->ruling);
 }
 
 /* Each check is made only where the one before let it in. */
@@ -172,8 +164,8 @@ enum gate_verdict advert_gate_judge(struct advert_gate *gate, struct span bytes,
     *out->tier = *out->node = '\0';
     verdict = judge(gate, bytes, datagram, out);
     if (verdict == GATE_PASS) {
-        give_scope(&out->address, datagram->from.scope);
-        give_scope(&out->successor, datagram->from.scope);
+        address_told_over(&out->address, datagram->from.scope);
+        address_told_over(&out->successor, datagram->from.scope);
     }
     gate_count_one(verdict);
     return verdict;
@@ -184,24 +176,15 @@ void advert_gate_log(struct advert_gate *gate, mono_t now, enum gate_verdict ver
 {
     struct gate_line line = {.verdict = verdict,
                              .port = gate->port,
-                             .message = "?",
+                             .message = verdict == GATE_FORM ? "?" : advert_name(ballot->kind),
                              .name = span_of(ballot->tier),
                              .from = &datagram->from,
+                             .node = ballot->node,
                              .receiver = gate->node,
                              .members = gate->members,
                              .reason = datagram->reason,
                              .ruling = datagram->ruled ? &datagram->ruling : NULL};
 
     MUST_BE(gate, ADVERT_GATE_MAGIC);
-    if ((verdict == GATE_PASS && !datagram->ruled) || verdict == GATE_OWN_ECHO)
-        return;
-    if (datagram->ruled
-            ? !rulings_hit(gate->rules.rulings, now, line.ruling, RULINGS_BALLOTS, &line.missed)
-            : !log_flood_pass(&gate->floods[verdict], now, &line.missed))
-        return;
-    if (verdict != GATE_FORM)
-        line.message = advert_name(ballot->kind);
-    if (gate_name_is_known(verdict))
-        line.node = ballot->node;
-    gate_log_line(&line);
+    gate_log_datagrams(&line, now, gate->rules.rulings, RULINGS_BALLOTS, gate->floods);
 }

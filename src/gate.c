@@ -141,8 +141,7 @@ static enum gate_verdict ask_rules(const struct gate *gate, const struct gate_ma
 {
     const struct gate_rules rules = gate_rules_of(gate);
 
-    *ruled = gate_rules_find(&rules, matter, ruling);
-    return *ruled && !ruling->passes ? GATE_RULE : GATE_PASS;
+    return gate_check_rules(&rules, matter, ruled, ruling);
 }
 
 /* ---- datagrams ------------------------------------------------------------------------------- */
@@ -478,6 +477,7 @@ void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
                              .message = "?",
                              .name = span_of(notice->name),
                              .from = &datagram->from,
+                             .node = notice->sender.node,
                              .receiver = gate->node,
                              .members = gate->members,
                              .reason = datagram->reason,
@@ -486,17 +486,9 @@ void gate_log_datagram(struct gate *gate, mono_t now, enum gate_verdict verdict,
     MUST_BE(gate, GATE_MAGIC);
     if (datagram->other_address)
         log_twin(gate, now, datagram, notice->sender.node);
-    if ((verdict == GATE_PASS && !datagram->ruled) || verdict == GATE_OWN_ECHO)
-        return;
-    if (datagram->ruled
-            ? !rulings_hit(gate->rulings, now, line.ruling, RULINGS_MESSAGES, &line.missed)
-            : !log_flood_pass(&gate->datagram_flood[verdict], now, &line.missed))
-        return;
     if (verdict != GATE_FORM)
         line.message = notice->kind == NOTICE_WHOHAS ? "whohas" : "ihave";
-    if (gate_name_is_known(verdict))
-        line.node = notice->sender.node;
-    gate_log_line(&line);
+    gate_log_datagrams(&line, now, gate->rulings, RULINGS_MESSAGES, gate->datagram_flood);
 }
 
 static const char *message_name(enum gate_message message)

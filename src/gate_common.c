@@ -89,7 +89,15 @@ enum gate_verdict gate_check_identity(const struct gate_identity *ours,
     return GATE_OWN_NAME;
 }
 
-bool gate_name_is_known(enum gate_verdict verdict)
+enum gate_verdict gate_check_rules(const struct gate_rules *rules, const struct gate_matter *matter,
+                                   bool *ruled, struct ruling *ruling)
+{
+    *ruled = gate_rules_find(rules, matter, ruling);
+    return *ruled && !ruling->passes ? GATE_RULE : GATE_PASS;
+}
+
+/* Was the sender's name shown to be true, as far as the auth mode wants it? */
+static bool name_is_known(enum gate_verdict verdict)
 {
     switch (verdict) { /* those that are given once the signature was looked at */
     case GATE_PASS:
@@ -148,4 +156,22 @@ void gate_log_line(const struct gate_line *line)
     if (line->missed)
         text_printf(&out, " (and %llu more of the kind)", (unsigned long long)line->missed);
     log_at(line->verdict == GATE_OWN_NAME ? LEVEL_WARN : LEVEL_INFO, "%s", memory);
+}
+
+void gate_log_datagrams(struct gate_line *line, mono_t now, struct rulings *rulings,
+                        enum rulings_flood kind, struct log_flood floods[GATE_VERDICT_COUNT])
+{
+    enum gate_verdict verdict = line->verdict;
+    bool pass;
+
+    if (verdict != GATE_PASS && verdict != GATE_RULE)
+        line->ruling = NULL;
+    if ((verdict == GATE_PASS && !line->ruling) || verdict == GATE_OWN_ECHO)
+        return;
+    pass = line->ruling ? rulings_hit(rulings, now, line->ruling, kind, &line->missed)
+                        : log_flood_pass(&floods[verdict], now, &line->missed);
+    if (!name_is_known(verdict))
+        line->node = NULL;
+    if (pass)
+        gate_log_line(line);
 }

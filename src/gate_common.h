@@ -2,11 +2,12 @@
 #ifndef POND_SRC_GATE_COMMON_H
 #define POND_SRC_GATE_COMMON_H
 
+#include "src/base/log.h"
 #include "src/gate.h"
 
 /*
- * What the gates share, those of the cache (src/gate.h) and of the election (src/advert_gate.h):
- * counts, signatures, the line in the log.
+ * What the gates share, those of the cache (src/gate.h), of the election (src/advert_gate.h) and of
+ * the discovery (src/gossip_gate.h): counts, signatures, the rules, the line in the log.
  */
 void gate_count_one(enum gate_verdict verdict);
 
@@ -32,6 +33,10 @@ enum gate_verdict gate_check_identity(const struct gate_identity *ours,
                                       const struct gate_identity *theirs,
                                       const struct address *from);
 
+/* The rules, the last of all checks. *ruled: one decided, *ruling. */
+enum gate_verdict gate_check_rules(const struct gate_rules *rules, const struct gate_matter *matter,
+                                   bool *ruled, struct ruling *ruling);
+
 /* One line of section 4's form: of a refusal, or of a pass that a rule decided. */
 struct gate_line {
     enum gate_verdict verdict;
@@ -48,7 +53,11 @@ struct gate_line {
 };
 void gate_log_line(const struct gate_line *line);
 
-/* Was the sender's name shown to be true, as far as the auth mode wants it? */
-bool gate_name_is_known(enum gate_verdict verdict);
+/* The same for a datagram, with line->node as it says itself (which is told where the verdict says
+ * that it was looked at), and line->ruling where a rule was asked and decided: where it was
+ * refused, or a rule let it in, which counts as a hit; our own echoes are not worth a line, and a
+ * flood is a summary, of a rule by `kind`, else of the verdict. */
+void gate_log_datagrams(struct gate_line *line, mono_t now, struct rulings *rulings,
+                        enum rulings_flood kind, struct log_flood floods[GATE_VERDICT_COUNT]);
 
 #endif

@@ -124,21 +124,12 @@ static enum gate_verdict check_identity(const struct gossip_gate *gate,
     return gate_check_identity(&ours, gate->members, &theirs, &datagram->from);
 }
 
-/* fe80::/10 (RFC 4291, 2.5.6) means a host on one link: on the one that the heartbeat came over. */
-static void give_scopes(struct heartbeat *beat, uint32_t scope)
-{
-    for (size_t i = 0; i < beat->address_count; i++) {
-        struct address *address = &beat->addresses[i];
-        if (address->ip[0] == 0xfe && (address->ip[1] & 0xc0) == 0x80)
-            address->scope = scope;
-    }
-}
-
 /* Whoever captures one can send it again from elsewhere, but not make it say so. */
 static enum gate_verdict check_address(const struct gossip_datagram *datagram,
                                        struct heartbeat *beat)
 {
-    give_scopes(beat, datagram->from.scope);
+    for (size_t i = 0; i < beat->address_count; i++)
+        address_told_over(&beat->addresses[i], datagram->from.scope);
     if (!datagram->is_closed && !datagram->is_signed) {
         beat->addresses[0] = datagram->from;
         beat->addresses[0].port = 0;
@@ -162,8 +153,7 @@ static enum gate_verdict check_rules(const struct gossip_gate *gate,
                                        .message = RULE_GOSSIP,
                                        .name = span_of(beat->domain)};
 
-    datagram->ruled = gate_rules_find(&gate->rules, &matter, &datagram->ruling);
-    return datagram->ruled && !datagram->ruling.passes ? GATE_RULE : GATE_PASS;
+    return gate_check_rules(&gate->rules, &matter, &datagram->ruled, &datagram->ruling);
 }
 
 /* Each check is made only where the one before let it in. */
@@ -211,25 +201,15 @@ void gossip_gate_log(struct gossip_gate *gate, mono_t now, enum gate_verdict ver
 {
     struct gate_line line = {.verdict = verdict,
                              .port = gate->port,
-                             .message = "gossip",
+                             .message = verdict == GATE_FORM ? "?" : "gossip",
                              .name = span_of(beat->domain),
                              .from = &datagram->from,
+                             .node = beat->node,
                              .receiver = gate->node,
                              .members = gate->members,
-                             .reason = datagram->reason};
+                             .reason = datagram->reason,
+                             .ruling = datagram->ruled ? &datagram->ruling : NULL};
 
     MUST_BE(gate, GOSSIP_GATE_MAGIC);
-    if (datagram->ruled && (verdict == GATE_PASS || verdict == GATE_RULE))
-        line.ruling = &datagram->ruling;
-    if ((verdict == GATE_PASS && !line.ruling) || verdict == GATE_OWN_ECHO)
-        return;
-    if (line.ruling
-            ? !rulings_hit(gate->rules.rulings, now, line.ruling, RULINGS_BALLOTS, &line.missed)
-            : !log_flood_pass(&gate->floods[verdict], now, &line.missed))
-        return;
-    if (verdict == GATE_FORM)
-        line.message = "?";
-    if (gate_name_is_known(verdict))
-        line.node = beat->node;
-    gate_log_line(&line);
+    gate_log_datagrams(&line, now, gate->rules.rulings, RULINGS_BALLOTS, gate->floods);
 }

@@ -32,6 +32,12 @@ bool address_is_multicast(const struct address *a)
     return address_is_v4(a) ? a->ip[12] >> 4 == 14 : a->ip[0] == 0xff;
 }
 
+void address_told_over(struct address *a, uint32_t scope)
+{
+    if (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80)
+        a->scope = scope;
+}
+
 bool address_same_host(const struct address *a, const struct address *b)
 {
     return memcmp(a->ip, b->ip, sizeof(a->ip)) == 0 && a->scope == b->scope;

@@ -37,6 +37,10 @@ bool address_is_loopback(const struct address *a); /* 127.0.0.0/8, ::1 */
 bool address_is_any(const struct address *a);      /* 0.0.0.0, :: */
 bool address_is_multicast(const struct address *a);
 
+/* It was told over this interface: a link-local one (fe80::/10: RFC 4291, 2.5.6) is a host there.
+ */
+void address_told_over(struct address *a, uint32_t scope);
+
 /* The same host, whatever the port? The same port too? */
 bool address_same_host(const struct address *a, const struct address *b);
 bool address_same(const struct address *a, const struct address *b);
