@@ -145,19 +145,29 @@ static bool is_timely(const struct gossip_event *event)
     return ahead >= -GOSSIP_AHEAD_MS && ahead <= GOSSIP_AHEAD_MS;
 }
 
-/* In the order of what a node of that name said. */
+/* In the order of what a node of that name says. */
 static bool rises(const struct gossip_node *node, const struct heartbeat *beat)
 {
     if (beat->boot != node->beat.boot)
-        return beat->boot > node->beat.boot || node->lost;
+        return beat->boot > node->beat.boot;
     return beat->counter > node->beat.counter;
+}
+
+/* Is what does not rise refused for what was said last, whatever time it tells? */
+static bool is_barred(const struct gossip_node *node, const struct gossip_event *event)
+{
+    if (node->beat.boot == event->beat->boot && node->vouched && event->vouched)
+        return true;
+    return !node->lost && mono_between(node->heard, event->now) < MONO_MS(GOSSIP_BARS_MS);
 }
 
 static enum gossip_verdict judge(const struct gossip_node *node, const struct gossip_event *event)
 {
-    if (node && !rises(node, event->beat))
+    bool is_next = node && rises(node, event->beat);
+
+    if (node && !is_next && is_barred(node, event))
         return GOSSIP_REPLAYED;
-    if (node && !node->lost && node->beat.boot == event->beat->boot)
+    if (is_next && !node->lost && node->beat.boot == event->beat->boot)
         return GOSSIP_TAKEN;
     return is_timely(event) ? GOSSIP_TAKEN : GOSSIP_STALE;
 }
@@ -199,6 +209,7 @@ static void note(struct gossip *machine, struct gossip_node *node, const struct 
     node->from = event->from;
     node->heard = event->now;
     node->member = event->member;
+    node->vouched = event->vouched;
     node->lost = false;
     machine->look = mono_earlier(machine->look, lost_at(node));
 }

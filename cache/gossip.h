@@ -18,23 +18,29 @@
  *  - Who was heard is known until it has been silent for GOSSIP_MISSED of its own intervals; after
  *    that it is lost, and stays in the table as long as there is room, so that what it said before
  *    is not taken again.
- *  - Replays. While a node is known, (boot, counter) must rise. One that is new, lost, or speaks
- *    under another boot must also tell a time that is at most GOSSIP_AHEAD_MS off ours: what was
- *    recorded earlier is worth nothing, to one who has lost its state as well. A lower boot than
- *    the known one is taken only once that is lost: a node whose clock was stepped back and whose
- *    state is gone. So a clock that is stepped strands no node that is known, and one whose clock
+ *  - Replays. While a node is known, (boot, counter) must rise. One that is new, lost, or does not
+ *    rise from what was said last under the same boot must also tell a time that is at most
+ *    GOSSIP_AHEAD_MS off ours: what was recorded earlier is worth nothing, to one who has lost its
+ *    state as well. So a clock that is stepped strands no node that is known, and one whose clock
  *    is far off from its start on is found once it is set.
+ *  - What was said bars what is lower while its node is known, but for GOSSIP_BARS_MS after it was
+ *    heard at most, however long it says that its interval is. After that a lower boot is taken
+ *    too: that of a node whose clock was stepped back and whose state is gone. A lower counter
+ *    under the same boot is so only where nothing vouches for one of both: else no node says it.
+ *    So where anybody can say anything, one datagram does not shut a node out for longer.
  *  - A heartbeat makes a node known and heard, never a member: who is one is told with the event,
  *    and decides nothing but who makes room in a full table.
  */
 enum { GOSSIP_NODES_MAX = 4096, GOSSIP_BUCKETS = 4096, GOSSIP_LOST_MAX = 64, GOSSIP_MISSED = 4 };
-enum { GOSSIP_AHEAD_MS = 60000 };
+enum { GOSSIP_AHEAD_MS = 60000, GOSSIP_BARS_MS = 120000 };
+_Static_assert(GOSSIP_BARS_MS >= 2 * GOSSIP_AHEAD_MS, "what was recorded before is stale by then");
 
 struct gossip_node {
     struct heartbeat beat; /* the last one */
     struct address from;   /* where that came from, with its port */
     mono_t heard;
     bool member;
+    bool vouched;
     bool lost;
 };
 
@@ -52,7 +58,7 @@ void gossip_set_interval(struct gossip *machine, mono_t now, int64_t interval_ns
 
 enum gossip_event_kind {
     GOSSIP_WAKE, /* the deadline has come, or nothing in particular */
-    GOSSIP_HEARD /* beat, from, member: a heartbeat that the gate let in */
+    GOSSIP_HEARD /* beat, from, member, vouched: a heartbeat that the gate let in */
 };
 
 struct gossip_event {
@@ -62,6 +68,7 @@ struct gossip_event {
     const struct heartbeat *beat;
     struct address from;
     bool member;
+    bool vouched; /* it is signed, or encrypted with our secret: not anybody can have said it */
 };
 
 enum gossip_verdict {

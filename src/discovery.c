@@ -194,7 +194,8 @@ static enum gate_verdict hear(struct discovery *discovery, const struct gossip_d
     struct gossip_event event = {.kind = GOSSIP_HEARD,
                                  .beat = beat,
                                  .from = datagram->from,
-                                 .member = is_member(discovery, beat)};
+                                 .member = is_member(discovery, beat),
+                                 .vouched = datagram->is_signed || datagram->is_closed};
     struct gossip_actions actions;
 
     step(discovery, &event, &actions);

@@ -271,10 +271,10 @@ def recorded_earlier(net):
     hosts = net.add(2)
     node = beating(hosts[0], secret=None, keys=None, open=True, address=hosts[0].v4).start()
 
-    def say(name, seconds_ago, counter):
+    def say(name, seconds_ago, counter, interval_ms=60000):
         clock = int((time.time() - seconds_ago) * 1000)
         fields = {"format": 1, "domain": DOMAIN, "node": name, "boot": 7, "counter": counter,
-                  "clock": clock, "interval_ms": 60000, "port": 65027, "http_port": 65028,
+                  "clock": clock, "interval_ms": interval_ms, "port": 65027, "http_port": 65028,
                   "advert_port": 65029, "addresses": hosts[1].v4}
         send(hosts[1], wire.message("gossip", [(key, str(value)) for key, value in fields.items()]))
     say("recorded", 120, 1)
@@ -286,3 +286,8 @@ def recorded_earlier(net):
     say("honest", 7200, 2)
     wait_until(lambda: node.metric("pond_heartbeats_received_total") > 1,
                "a clock that is stepped strands nobody who is known")
+    say("honest", 0, 2**64 - 1, 100)
+    wait_until(lambda: heartbeat(node, hosts[1]) is None, "what somebody forged is lost")
+    say("honest", 0, 3)
+    wait_until(lambda: heartbeat(node, hosts[1]),
+               "nobody vouches for counters there: a forged one keeps its node out no longer")

@@ -14,6 +14,7 @@ static const wall_t noon = {1795348800000};
 
 struct bench {
     struct gossip *machine;
+    bool forged; /* what is heard is not vouched for */
     struct gossip_actions actions;
 };
 
@@ -70,8 +71,12 @@ static struct heartbeat beat_of(const char *node, uint64_t boot, uint64_t counte
 
 static enum gossip_verdict hear(struct bench *bench, mono_t now, const struct heartbeat *beat)
 {
-    struct gossip_event event = {
-        .kind = GOSSIP_HEARD, .now = now, .wall = noon, .beat = beat, .from = beat->addresses[0]};
+    struct gossip_event event = {.kind = GOSSIP_HEARD,
+                                 .now = now,
+                                 .wall = noon,
+                                 .beat = beat,
+                                 .from = beat->addresses[0],
+                                 .vouched = !bench->forged};
 
     gossip_step(bench->machine, &event, &bench->actions);
     return bench->actions.verdict;
@@ -237,6 +242,53 @@ static void a_lower_boot_is_taken_once_the_known_one_is_gone(void **state)
     assert_true(bench->actions.met);
 }
 
+/* As long as its interval says that it is known. */
+static void a_node_whose_state_was_lost_is_not_kept_out_for_longer_than_two_minutes(void **state)
+{
+    struct bench *bench = *state;
+    struct heartbeat before = beat_of("a", 9, 5, "10.0.0.1");
+
+    before.interval_ms = HEARTBEAT_INTERVAL_MAX_MS;
+    assert_int_equal(hear(bench, at_ms(0), &before), GOSSIP_TAKEN);
+    assert_int_equal(hear_again(bench, GOSSIP_BARS_MS - 1, 8, 1), GOSSIP_REPLAYED);
+    assert_int_equal(hear_again(bench, GOSSIP_BARS_MS, 8, 1), GOSSIP_TAKEN);
+    assert_int_equal(hear_again(bench, GOSSIP_BARS_MS + 1, 8, 1), GOSSIP_REPLAYED);
+}
+
+static void what_is_vouched_for_never_goes_back_under_its_boot(void **state)
+{
+    struct bench *bench = *state;
+
+    hear_again(bench, 0, 9, 5);
+    wake(bench, at_ms(20000));
+    assert_int_equal(hear_again(bench, 10 * GOSSIP_BARS_MS, 9, 5), GOSSIP_REPLAYED);
+    assert_int_equal(hear_again(bench, 10 * GOSSIP_BARS_MS, 9, 6), GOSSIP_TAKEN);
+}
+
+/* Where anybody can say anything: whichever of both numbers is forged. */
+static void check_forged(struct bench *bench, int64_t began, uint64_t boot, uint64_t counter)
+{
+    struct heartbeat forged = beat_of("a", boot, counter, "10.0.0.99");
+    int64_t ms = began;
+
+    forged.interval_ms = HEARTBEAT_INTERVAL_MAX_MS;
+    assert_int_equal(hear_again(bench, ms, 9, (uint64_t)ms + 1), GOSSIP_TAKEN);
+    assert_int_equal(hear(bench, at_ms(ms), &forged), GOSSIP_TAKEN);
+    for (ms += 5000; ms < began + GOSSIP_BARS_MS; ms += 5000)
+        assert_int_equal(hear_again(bench, ms, 9, (uint64_t)ms + 1), GOSSIP_REPLAYED);
+    for (; ms < began + 2 * GOSSIP_BARS_MS; ms += 5000)
+        assert_int_equal(hear_again(bench, ms, 9, (uint64_t)ms + 1), GOSSIP_TAKEN);
+}
+
+static void one_forged_heartbeat_keeps_nobody_out_for_longer_than_two_minutes(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->forged = true;
+    check_forged(bench, 0, UINT64_MAX, 1);
+    check_forged(bench, 3 * GOSSIP_BARS_MS, 9, UINT64_MAX);
+}
+
 static void two_nodes_of_one_name_are_noticed(void **state)
 {
     struct bench *bench = *state;
@@ -315,6 +367,9 @@ int main(void)
         CASE(what_was_recorded_earlier_is_worth_nothing),
         CASE(a_clock_that_is_stepped_strands_nobody_who_is_known),
         CASE(a_lower_boot_is_taken_once_the_known_one_is_gone),
+        CASE(a_node_whose_state_was_lost_is_not_kept_out_for_longer_than_two_minutes),
+        CASE(what_is_vouched_for_never_goes_back_under_its_boot),
+        CASE(one_forged_heartbeat_keeps_nobody_out_for_longer_than_two_minutes),
         CASE(two_nodes_of_one_name_are_noticed),
         CASE(many_that_go_at_once_are_all_told),
         CASE(a_full_table_gives_up_who_was_silent_longest_and_is_no_member),
