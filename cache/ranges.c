@@ -166,40 +166,48 @@ struct page {
     struct store *store;
     const struct store_sight *sight;
     struct text *out;
-    char *next;
-    bool full;
+    char *next; /* empty, as long as it goes on */
+    bool *full;
+    size_t looked;
 };
 
+/* False where it ends before this name. */
 static bool add_to_page(void *arg, struct span key, struct span value)
 {
     struct page *page = arg;
     struct record record;
+    bool shown;
 
+    page->looked++;
     if (!record_decode(value, key, &record)) {
         store_note_fault(page->store, STORE_ROTTEN);
         return true;
     }
-    if (!store_shows(page->sight, &record.manifest))
-        return true;
-    page->full = record.text.len >= page->out->cap - page->out->len;
-    if (page->full)
+    if (page->looked > STORE_RANGE_LOOKS) {
         MUST(span_copy(span_of(record.manifest.name), page->next, NAME_SIZE));
-    else
+        return false;
+    }
+    shown = store_shows(page->sight, &record.manifest);
+    *page->full = shown && record.text.len >= page->out->cap - page->out->len;
+    if (*page->full)
+        MUST(span_copy(span_of(record.manifest.name), page->next, NAME_SIZE));
+    else if (shown)
         text_add(page->out, record.text.at, record.text.len);
-    return !page->full;
+    return !*page->full;
 }
 
 enum store_status store_range_page(struct store *store, const struct store_sight *sight,
                                    struct span from, struct span to, struct text *out,
-                                   char next[NAME_SIZE])
+                                   char next[NAME_SIZE], bool *full)
 {
-    struct page page = {.store = store, .sight = sight, .out = out, .next = next};
+    struct page page = {.store = store, .sight = sight, .out = out, .next = next, .full = full};
     struct range_walk walk;
 
     MUST_BE(store, STORE_MAGIC);
     next[0] = '\0';
+    *full = false;
     range_start(&walk, store, from, to);
-    while (!walk.ended && !page.full)
+    while (!walk.ended && !next[0])
         range_batch(&walk, add_to_page, &page);
     return walk.status;
 }

@@ -186,11 +186,14 @@ enum store_status store_ranges(struct store *store, const struct store_sight *si
                                struct span from, struct span to, size_t parts,
                                store_range_visit *visit, void *arg);
 
-/* Manifest texts one after another, in the order of names, as many as fit into `out`. `next` gets
- * the name from which to go on; empty: that was all. */
+/* Adds manifest texts to `out`, one after another, in the order of names. `next` gets the name from
+ * which to go on; empty: that was all. *full: its manifest did not fit. Otherwise as many names
+ * were looked at as one call may, for most may be left out, and the page is yet to be filled by
+ * further calls: this name may be one that is not shown, and is nobody else's to know. */
+enum { STORE_RANGE_LOOKS = 4096 };
 enum store_status store_range_page(struct store *store, const struct store_sight *sight,
                                    struct span from, struct span to, struct text *out,
-                                   char next[NAME_SIZE]);
+                                   char next[NAME_SIZE], bool *full);
 
 struct store_figures {
     uint64_t objects; /* names that are not tombstones */

@@ -16,7 +16,8 @@
  * who knows all.
  *
  * What the rules of the gate keep from the asker is left out of all of these, as if it were not
- * there; the head is that of all.
+ * there; the head is that of all. A page for which too many of those are to be passed over is made
+ * as ranges are (http_ranges.c), and not on the worker.
  *
  * Each answer begins where the head stood before it was made, and tells that as Pond-Last: what
  * changes meanwhile has a sequence behind it, and is asked for next time. Pond-Touch is
@@ -24,8 +25,6 @@
  * this catalogue. It shows its own to nobody but those who follow it before: what was removed would
  * come back.
  */
-enum { CATALOGUE_PAGE = 256 * 1024 };
-
 static const char text_body[] = "text/plain; charset=utf-8";
 
 /* Store ids are written as 16 hexadecimal digits. */
@@ -143,13 +142,18 @@ static enum step send_names(struct request *r, const struct store_head *head)
     char next[NAME_SIZE];
     enum store_status status;
     enum step step;
+    bool full;
 
     if (!catalogue_bounds(r, &bounds, &step))
         return step;
     page = catalogue_page(CATALOGUE_PAGE);
     status = store_range_page(r->http->options.world.store, request_sight(r, &sight),
-                              span_of(bounds.from), span_of(bounds.to), &page, next);
-    return catalogue_send(r, head, status, &page, head->sequence, *next != '\0');
+                              span_of(bounds.from), span_of(bounds.to), &page, next, &full);
+    if (status == STORE_OK && *next && !full) {
+        free(page.at);
+        return ranges_names(r, &bounds, head);
+    }
+    return catalogue_send(r, head, status, &page, head->sequence, full);
 }
 
 enum step catalogue_step(struct request *r)
@@ -157,6 +161,8 @@ enum step catalogue_step(struct request *r)
     struct store_head head;
     enum step step;
 
+    if (r->work)
+        return ranges_await(r);
     if (!catalogue_may_show(r, &step))
         return step;
     store_head(r->http->options.world.store, &head);

@@ -257,6 +257,7 @@ bool catalogue_bounds(struct request *r, struct bounds *bounds, enum step *step)
 bool catalogue_is_same(const struct request *r, const struct store_head *head);
 
 /* The page is sent, and freed: so much room. Or the store's refusal is. */
+enum { CATALOGUE_PAGE = 256 * 1024 };
 struct text catalogue_page(size_t size);
 enum step catalogue_send(struct request *r, const struct store_head *head, enum store_status status,
                          struct text *page, uint64_t last, bool more);
@@ -265,6 +266,12 @@ struct ranges *ranges_new(struct http *http);
 void ranges_stop(struct ranges *ranges);  /* nothing new is begun */
 void ranges_free(struct ranges *ranges);  /* when no request is left */
 enum step ranges_step(struct request *r); /* /.pond/ranges */
+
+/* A page of names for which many are to be looked at; and again after each wait, when r->work is
+ * its. `now` is the head before. */
+enum step ranges_names(struct request *r, const struct bounds *bounds,
+                       const struct store_head *now);
+enum step ranges_await(struct request *r);
 
 /* ---- what takes long --------------------------------------------------------------------------
  */

@@ -10,9 +10,13 @@
 
 /*
  * The digests of ranges of names, /.pond/ranges: see http_catalogue.c. Each takes a walk over all
- * that lies in the range, a second for a million names. So it is done on a thread of its own, one
- * after the other; who asks for what is under way waits with who asked first, and what was made is
- * kept while the catalogue stays as it is. A host has few of them, so that the others' turn comes.
+ * that lies in the range, a second for a million names; and so does a page of names where most are
+ * kept from the asker. So it is done on a thread of its own, one after the other; who asks for what
+ * is under way waits with who asked first, and what was made is kept while the catalogue stays as
+ * it is. A host has few of them, so that the others' turn comes.
+ *
+ * No page ends sooner because many names are kept back: where it ended would tell, to who puts
+ * names in between, what these are.
  *
  * What was made before a change serves nobody who asks for a part: he may have been told of a later
  * head already, and would miss what changed between. For the whole it serves twice as long as it
@@ -38,17 +42,19 @@ struct walk {
     struct ranges *ranges;
     struct task task;
     struct bounds bounds;
-    uint64_t parts;
+    uint64_t parts;             /* 0: it is for a page of names */
     struct share share;         /* for whom it was begun, */
     struct request_sight sight; /* and what may be seen by these */
     const struct store_sight *seen;
     struct waiter *waiting;
     bool begun;
+    bool left; /* by all who waited: nobody joins it any more */
     bool over;
     mono_t asked, ended;
     struct store_head head; /* before it was begun */
     enum store_status status;
     struct text page;
+    bool more; /* names that did not fit into it */
     struct walk *next;
 };
 
@@ -121,17 +127,18 @@ static void add_range(void *arg, const struct store_range *range)
     text_putc(page, '\n');
 }
 
-/* False: nobody waits for it any more. */
-static bool begin(struct walk *walk)
+/* Does somebody wait for it? Each time that it is asked, nobody joins it any more where not. */
+static bool is_wanted(struct walk *walk)
 {
     struct ranges *ranges = walk->ranges;
     bool wanted;
 
     pthread_mutex_lock(&ranges->lock);
     wanted = walk->waiting && !ranges->stopping;
-    walk->begun = true;
-    if (wanted)
+    if (wanted && !walk->begun)
         store_head(ranges->store, &walk->head);
+    walk->begun = true;
+    walk->left = !wanted;
     pthread_mutex_unlock(&ranges->lock);
     return wanted;
 }
@@ -149,18 +156,38 @@ static void end(struct walk *walk, enum store_status status)
     pthread_mutex_unlock(&ranges->lock);
 }
 
+static enum store_status sum_ranges(struct walk *walk)
+{
+    size_t size = walk->parts * RANGES_LINE;
+
+    walk->page = catalogue_page(size);
+    return store_ranges(walk->ranges->store, walk->seen, span_of(walk->bounds.from),
+                        span_of(walk->bounds.to), walk->parts, add_range, &walk->page);
+}
+
+static enum store_status list_names(struct walk *walk)
+{
+    char at[NAME_SIZE], next[NAME_SIZE];
+    enum store_status status;
+
+    walk->page = catalogue_page(CATALOGUE_PAGE);
+    memcpy(next, walk->bounds.from, sizeof(next));
+    do {
+        memcpy(at, next, sizeof(at));
+        status = store_range_page(walk->ranges->store, walk->seen, span_of(at),
+                                  span_of(walk->bounds.to), &walk->page, next, &walk->more);
+    } while (status == STORE_OK && *next && !walk->more && is_wanted(walk));
+    return status == STORE_OK && *next && !walk->more ? STORE_STOPPED : status;
+}
+
 static void work(struct task *task)
 {
     struct walk *walk = TASK_OWNER(task, struct walk, task);
     enum store_status status = STORE_STOPPED;
-    size_t size = walk->parts * RANGES_LINE;
 
     MUST_BE(walk, RANGES_MAGIC);
-    if (begin(walk)) {
-        walk->page = text_over(malloc(size), size);
-        MUST(walk->page.at != NULL);
-        status = store_ranges(walk->ranges->store, walk->seen, span_of(walk->bounds.from),
-                              span_of(walk->bounds.to), walk->parts, add_range, &walk->page);
+    if (is_wanted(walk)) {
+        status = walk->parts ? sum_ranges(walk) : list_names(walk);
         walk->page.at = realloc(walk->page.at, walk->page.len + 1); /* it may be kept for long */
         MUST(walk->page.at != NULL);
     }
@@ -186,11 +213,12 @@ static bool is_of(const struct walk *walk, const struct bounds *bounds, uint64_t
 /* Is it, or will it be, new enough? */
 static bool is_new(const struct walk *walk, const struct store_head *now)
 {
-    bool whole = !*walk->bounds.from && !*walk->bounds.to;
+    bool whole = walk->parts && !*walk->bounds.from && !*walk->bounds.to;
 
     if (!walk->begun)
         return true;
-    if (walk->head.store_id != now->store_id || (walk->over && walk->status != STORE_OK))
+    if (walk->left || walk->head.store_id != now->store_id ||
+        (walk->over && walk->status != STORE_OK))
         return false;
     return digest_same(&walk->head.digest, &now->digest) ||
            (whole && (!walk->over || mono_between(walk->ended, clock_mono()) <
@@ -311,11 +339,12 @@ static enum step send_walk(struct request *r, const struct walk *walk)
 
     if (walk->status == STORE_OK)
         text_add(&page, walk->page.at, walk->page.len);
-    return catalogue_send(r, &walk->head, walk->status, &page, walk->head.sequence, false);
+    return catalogue_send(r, &walk->head, walk->status, &page, walk->head.sequence, walk->more);
 }
 
-static enum step await(struct request *r, const struct waiter *waiter)
+enum step ranges_await(struct request *r)
 {
+    const struct waiter *waiter = r->work;
     bool over;
 
     MUST_BE(waiter, WAITER_MAGIC);
@@ -329,6 +358,23 @@ static enum step await(struct request *r, const struct waiter *waiter)
     return reply_refuse(r, 503, "this node's catalogue is still being looked through");
 }
 
+static enum step begin_wait(struct request *r, const struct bounds *bounds, uint64_t parts,
+                            const struct store_head *now)
+{
+    r->work = enter(r, bounds, parts, now);
+    if (!r->work)
+        return reply_refuse(
+            r, 503, "this node looks through its catalogue for as many as it can at a time");
+    r->work_end = leave;
+    request_answer_soon(r);
+    return ranges_await(r);
+}
+
+enum step ranges_names(struct request *r, const struct bounds *bounds, const struct store_head *now)
+{
+    return begin_wait(r, bounds, 0, now);
+}
+
 enum step ranges_step(struct request *r)
 {
     struct bounds bounds;
@@ -337,7 +383,7 @@ enum step ranges_step(struct request *r)
     enum step step;
 
     if (r->work)
-        return await(r, r->work);
+        return ranges_await(r);
     if (!catalogue_may_show(r, &step) || !catalogue_bounds(r, &bounds, &step))
         return step;
     if (!request_arg_u64(r, "parts", &parts) || parts == 0 || parts > RANGES_PARTS_MAX)
@@ -347,11 +393,5 @@ enum step ranges_step(struct request *r)
         struct text page = catalogue_page(1);
         return catalogue_send(r, &head, STORE_OK, &page, head.sequence, false);
     }
-    r->work = enter(r, &bounds, parts, &head);
-    if (!r->work)
-        return reply_refuse(
-            r, 503, "this node looks through its catalogue for as many as it can at a time");
-    r->work_end = leave;
-    request_answer_soon(r);
-    return await(r, r->work);
+    return begin_wait(r, &bounds, parts, &head);
 }

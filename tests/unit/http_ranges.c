@@ -6,17 +6,21 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/chunk.h"
+#include "conf/report.h"
 #include "src/clock.h"
 #include "tests/unit/site.h"
 #include "tests/unit/unit.h"
 
 /*
- * Digests of ranges of names, asked for by others. The store's walks are this file's (the linker
- * wraps them), so that one takes as long as the test wants.
+ * Digests of ranges of names, asked for by others, and pages of names where most are kept back. The
+ * store's walks are this file's (the linker wraps them), so that one takes as long as the test
+ * wants.
  */
 #define HOST "127.0.0.7"
 #define OTHER_HOST "127.0.0.8"
 #define WHOLE "/.pond/ranges?from=&to=&parts=1"
+#define HIDDEN "example.com/hidden" /* where a look for a page comes to */
 
 static struct site site;
 
@@ -27,7 +31,25 @@ static struct {
     pthread_cond_t changed;
     unsigned begun, let; /* walks that were begun, and those of them that may end */
     bool fails;
+    _Atomic bool is_full;   /* a page has names behind it */
+    _Atomic bool is_real;   /* pages are the store's own */
+    char looked[NAME_SIZE]; /* from where a page was looked for last, on an HTTP worker */
 } walks = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+/* Begins one more, and waits until it may end; returns its number. */
+static unsigned take_turn(bool *fails)
+{
+    unsigned number;
+
+    pthread_mutex_lock(&walks.lock);
+    number = ++walks.begun;
+    pthread_cond_broadcast(&walks.changed);
+    while (walks.let < number)
+        pthread_cond_wait(&walks.changed, &walks.lock);
+    *fails = walks.fails;
+    pthread_mutex_unlock(&walks.lock);
+    return number;
+}
 
 /* Each tells by its count which one it was. */
 enum store_status __wrap_store_ranges(struct store *store, const struct store_sight *sight,
@@ -41,14 +63,54 @@ enum store_status __wrap_store_ranges(struct store *store, const struct store_si
     bool fails;
 
     (void)store, (void)sight, (void)to, (void)parts;
-    pthread_mutex_lock(&walks.lock);
-    range.count = ++walks.begun;
-    pthread_cond_broadcast(&walks.changed);
-    while (walks.let < range.count)
-        pthread_cond_wait(&walks.changed, &walks.lock);
-    fails = walks.fails;
-    pthread_mutex_unlock(&walks.lock);
+    range.count = take_turn(&fails);
     visit(arg, &range);
+    return fails ? STORE_FAILED : STORE_OK;
+}
+
+static void forget_look(void)
+{
+    pthread_mutex_lock(&walks.lock);
+    *walks.looked = '\0';
+    pthread_mutex_unlock(&walks.lock);
+}
+
+/* Of each page, asked for from another name, the first look is the worker's, which waits for
+ * nothing. The walk then looks twice. */
+static bool is_workers(struct span from)
+{
+    bool is;
+
+    pthread_mutex_lock(&walks.lock);
+    is = !span_is(from, HIDDEN) && !span_is(from, walks.looked);
+    if (is)
+        assert_true(span_copy(from, walks.looked, sizeof(walks.looked)));
+    pthread_mutex_unlock(&walks.lock);
+    return is;
+}
+
+enum store_status __real_store_range_page(struct store *store, const struct store_sight *sight,
+                                          struct span from, struct span to, struct text *out,
+                                          char next[NAME_SIZE], bool *full);
+enum store_status __wrap_store_range_page(struct store *store, const struct store_sight *sight,
+                                          struct span from, struct span to, struct text *out,
+                                          char next[NAME_SIZE], bool *full);
+enum store_status __wrap_store_range_page(struct store *store, const struct store_sight *sight,
+                                          struct span from, struct span to, struct text *out,
+                                          char next[NAME_SIZE], bool *full)
+{
+    bool fails = false;
+
+    if (walks.is_real)
+        return __real_store_range_page(store, sight, from, to, out, next, full);
+    *full = false;
+    snprintf(next, NAME_SIZE, HIDDEN);
+    if (is_workers(from))
+        return STORE_OK;
+    text_printf(out, "%u\n", take_turn(&fails));
+    *full = span_is(from, HIDDEN) && walks.is_full;
+    if (span_is(from, HIDDEN) && !walks.is_full)
+        *next = '\0';
     return fails ? STORE_FAILED : STORE_OK;
 }
 
@@ -88,7 +150,8 @@ static int start_patient(int64_t patience_ns)
     tier[0] = site_member("127.0.0.1", MEMBER_CANDIDATE, "paris");
     tier[1] = site_member("127.0.0.0/24", MEMBER_SLAVE, "paris");
     walks.begun = walks.let = 0;
-    walks.fails = false;
+    walks.fails = walks.is_full = walks.is_real = false;
+    forget_look();
     site_start(&site,
                &(struct site_options){
                    .members = tier, .member_count = 2, .threads = 1, .patience_ns = patience_ns});
@@ -134,6 +197,27 @@ static const char *part(unsigned number)
 
     snprintf(target, sizeof(target), "/.pond/ranges?from=%u&to=&parts=1", number);
     return target;
+}
+
+static const char *page(unsigned number)
+{
+    static char target[64];
+
+    snprintf(target, sizeof(target), "/.pond/catalogue?from=%u&to=", number);
+    return target;
+}
+
+/* It is the page that was filled by these looks. */
+static void expect_page(int fd, const char *body, const char *more)
+{
+    struct answer a;
+
+    read_answer(fd, false, &a);
+    expect(&a, 200, body);
+    expect_header(&a, "Pond-More", more);
+    assert_null(strstr(a.head, HIDDEN));
+    answer_free(&a);
+    close(fd);
 }
 
 /* It is what the walk of that number brought. */
@@ -306,6 +390,135 @@ static void the_end_waits_for_nobody(void **state)
     close(fd);
 }
 
+/* ---- pages ----------------------------------------------------------------------------------- */
+
+static void a_page_for_which_much_is_passed_over_holds_nobody_up(void **state)
+{
+    int fd = begin(HOST, page(1));
+    struct answer a;
+
+    (void)state;
+    until_begun(1);
+    ask_from(&site, OTHER_HOST, "GET", "/example.com/a", "", &a);
+    expect(&a, 200, "a");
+    answer_free(&a);
+    let(2, false);
+    expect_page(fd, "1\n2\n", "0");
+}
+
+static void what_did_not_fit_into_a_page_is_told(void **state)
+{
+    (void)state;
+    walks.is_full = true;
+    let(2, false);
+    expect_page(begin(HOST, page(1)), "1\n2\n", "1");
+}
+
+static void pages_take_turns_as_ranges_do(void **state)
+{
+    int fds[3];
+
+    (void)state;
+    fds[0] = begin(HOST, page(1));
+    until_begun(1);
+    fds[1] = begin(HOST, part(2));
+    until_requests(2);
+    assert_int_equal(status_of(begin(HOST, page(3))), 503);
+    fds[2] = begin(OTHER_HOST, part(4));
+    until_requests(3);
+    let(4, false);
+    expect_page(fds[0], "1\n2\n", "0");
+    expect_walk(fds[1], 3);
+    expect_walk(fds[2], 4);
+}
+
+static void a_page_that_nobody_waits_for_any_more_is_left(void **state)
+{
+    int fd = begin(HOST, page(1));
+
+    (void)state;
+    until_begun(1);
+    close(fd);
+    until_requests(0);
+    fd = begin(HOST, page(2));
+    until_requests(1);
+    let(UINT_MAX, false);
+    expect_page(fd, "2\n3\n", "0");
+}
+
+static void a_page_that_failed_is_made_again(void **state)
+{
+    (void)state;
+    let(1, true);
+    assert_int_equal(status_of(begin(HOST, page(1))), 500);
+    let(3, false);
+    forget_look();
+    expect_page(begin(HOST, page(1)), "2\n3\n", "0");
+}
+
+static void count_done(struct store_job *job)
+{
+    atomic_fetch_add((atomic_int *)job->owner, 1);
+}
+
+/* Names below many/ that are heard of. */
+static void hear_of(int count)
+{
+    struct store_job *jobs = calloc((size_t)count, sizeof(*jobs));
+    char(*texts)[512] = calloc((size_t)count, sizeof(*texts));
+    atomic_int done = 0;
+
+    assert_true(jobs && texts);
+    for (int i = 0; i < count; i++) {
+        struct manifest m = {.node = "far1", .size = 10, .chunk_size = chunk_size_for(10)};
+        struct text text = TEXT_OVER(texts[i]);
+        digest_of(&m, sizeof(m), &m.sha256);
+        digest_of(&m.sha256, sizeof(m.sha256), &m.chunks);
+        m.version.bits = UINT64_C(1795000000000) << 16;
+        snprintf(m.name, sizeof(m.name), "example.com/many/%d", i);
+        manifest_write(&m, &text);
+        jobs[i] = (struct store_job){
+            .kind = STORE_ADOPT, .text = {text.at, text.len}, .done = count_done, .owner = &done};
+        store_submit(site.store, &jobs[i]);
+    }
+    while (atomic_load(&done) < count)
+        usleep(1000);
+    free(texts);
+    free(jobs);
+}
+
+static void keep_back(const char *text)
+{
+    struct report *report = report_new();
+    struct rules *rules = rules_parse(span_of(text), "rules", report);
+
+    assert_non_null(rules);
+    gate_set_rules(site.gate, rules);
+    rules_free(rules);
+    report_free(report);
+}
+
+/* With the store's own pages: what is shown stands behind more than one look takes in. */
+static void the_last_of_many_that_are_kept_back_is_found(void **state)
+{
+    struct store_figures figures;
+    struct answer a;
+
+    (void)state;
+    walks.is_real = true;
+    keep_back("rule1 = -,,sendme,many,,kept back\n");
+    hear_of(STORE_RANGE_LOOKS + 1);
+    store_figures(site.store, &figures);
+    assert_int_equal(figures.objects, STORE_RANGE_LOOKS + 2);
+    site_put(&site, "example.com/z", "a", 1);
+    ask_from(&site, HOST, "GET", "/.pond/catalogue?from=example.com/b&to=", "", &a);
+    expect(&a, 200, NULL);
+    expect_header(&a, "Pond-More", "0");
+    assert_non_null(strstr(a.body, "example.com/z\n"));
+    assert_null(strstr(a.body, "many"));
+    answer_free(&a);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, start, stop)
@@ -320,6 +533,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_waits_for_long_is_told_to_ask_again, start_impatient,
                                         stop),
         CASE(the_end_waits_for_nobody),
+        CASE(a_page_for_which_much_is_passed_over_holds_nobody_up),
+        CASE(what_did_not_fit_into_a_page_is_told),
+        CASE(pages_take_turns_as_ranges_do),
+        CASE(a_page_that_nobody_waits_for_any_more_is_left),
+        CASE(a_page_that_failed_is_made_again),
+        CASE(the_last_of_many_that_are_kept_back_is_found),
     };
     return cmocka_run_group_tests_name("http_ranges", tests, NULL, NULL);
 }

@@ -134,12 +134,14 @@ static size_t take_range(struct store *source, struct store *store, const char *
     static char memory[40000];
     char at[NAME_SIZE], next[NAME_SIZE];
     size_t news = 0;
+    bool full;
 
     snprintf(at, sizeof(at), "%s", from);
     do {
         struct text page = TEXT_OVER(memory);
-        assert_int_equal(store_range_page(source, NULL, span_of(at), span_of(to), &page, next),
-                         STORE_OK);
+        assert_int_equal(
+            store_range_page(source, NULL, span_of(at), span_of(to), &page, next, &full), STORE_OK);
+        assert_int_equal(full, next[0] != '\0');
         news += take_page(store, &page);
         memcpy(at, next, sizeof(at));
     } while (next[0]);
@@ -182,7 +184,7 @@ static void what_is_not_shown_is_as_if_it_were_not_there(void **state)
     const struct store_sight sight = {shows_others, &digit};
     struct text page = TEXT_OVER(memory);
     uint64_t all = 0, shown = 0, kept = 0, last;
-    bool more;
+    bool more, full;
 
     for (int i = 0; i < NAMES; i++) {
         adopt(*state, i, 0);
@@ -195,7 +197,7 @@ static void what_is_not_shown_is_as_if_it_were_not_there(void **state)
                      STORE_OK);
     assert_int_equal(all, NAMES);
     assert_int_equal(shown, NAMES - kept);
-    assert_int_equal(store_range_page(*state, &sight, span_of(""), span_of(""), &page, next),
+    assert_int_equal(store_range_page(*state, &sight, span_of(""), span_of(""), &page, next, &full),
                      STORE_OK);
     assert_string_equal(next, "");
     assert_page(memory, &sight);
@@ -204,6 +206,50 @@ static void what_is_not_shown_is_as_if_it_were_not_there(void **state)
     assert_int_equal(store_changes(*state, &sight, 0, &page, &last, &more), STORE_OK);
     assert_false(more);
     assert_page(memory, &sight);
+}
+
+struct counted {
+    uint64_t looks;
+    const char *shown;
+};
+
+static bool shows_one(void *arg, struct span name)
+{
+    struct counted *counted = arg;
+
+    counted->looks++;
+    return span_is(name, counted->shown);
+}
+
+/* However many are left out, no call looks at more than its share. */
+static void a_page_is_filled_by_as_many_calls_as_it_takes(void **state)
+{
+    enum { MANY = 2 * STORE_RANGE_LOOKS + 1 };
+    static char memory[1 << 20];
+    struct counted counted = {.shown = "example.com/z"};
+    const struct store_sight sight = {shows_one, &counted};
+    struct manifest last = home_foreign(counted.shown, 1, 10, 0);
+    struct text page = TEXT_OVER(memory);
+    char at[NAME_SIZE], next[NAME_SIZE] = "";
+    size_t calls = 0;
+    bool full;
+
+    for (int i = 1; i < MANY; i++)
+        adopt(*state, i, 0);
+    assert_int_equal(home_adopt(*state, &last, NULL), STORE_OK);
+    do {
+        memcpy(at, next, sizeof(at));
+        counted.looks = 0;
+        assert_int_equal(
+            store_range_page(*state, &sight, span_of(at), span_of(""), &page, next, &full),
+            STORE_OK);
+        assert_true(counted.looks <= STORE_RANGE_LOOKS);
+        assert_false(full);
+        calls++;
+    } while (next[0]);
+    assert_int_equal(calls, 3);
+    assert_non_null(strstr(memory, "name: example.com/z\n"));
+    assert_null(strstr(memory, "name: example.com/0"));
 }
 
 static void content_is_found_by_a_name_that_is_shown(void **state)
@@ -286,6 +332,7 @@ int main(void)
         HOME_CASE(ranges_follow_one_another_and_hold_all),
         HOME_CASE(what_differs_is_found_by_ranges),
         HOME_CASE(what_is_not_shown_is_as_if_it_were_not_there),
+        HOME_CASE(a_page_is_filled_by_as_many_calls_as_it_takes),
         HOME_CASE(content_is_found_by_a_name_that_is_shown),
     };
     log_set_level(LEVEL_ERROR);
