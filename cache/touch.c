@@ -156,9 +156,10 @@ void store_in_touch(struct store *store, const struct store_touch *told)
     wall_t now = store->options.wall();
     struct store_touch touch;
 
-    store_touch(store, &touch);
-    join(told, now, &touch);
+    MUST_BE(store, STORE_MAGIC);
     pthread_mutex_lock(&store->touch_lock);
+    touch = (struct store_touch){.whole = store->touch_whole, .last = store->touch_last};
+    join(told, now, &touch);
     store->touch_changed = store->touch_changed || touch.whole.ms != store->touch_whole.ms;
     store->touch_whole = touch.whole;
     store->touch_last = touch.last;

@@ -2,6 +2,8 @@
 /* Who was away for longer than removals are known. */
 #include "cache/store.h"
 
+#include <pthread.h>
+
 #include "src/base/log.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/home.h"
@@ -285,6 +287,60 @@ static void so_it_is_where_it_was_put_right_while_we_were_off(void **state)
     expect_forgotten_once_others_agree(*state);
 }
 
+/* ---- two threads at once --------------------------------------------------------------------- */
+
+/* Where set, another thread has its turn as soon as this one opens a lock, and is through before
+ * this one goes on (the linker wraps it). */
+static _Thread_local void (*turn)(struct store *store);
+static _Thread_local struct store *turn_store;
+
+struct other {
+    void (*turn)(struct store *store);
+    struct store *store;
+};
+
+static void *take_turn(void *arg)
+{
+    const struct other *other = arg;
+
+    other->turn(other->store);
+    return NULL;
+}
+
+int __real_pthread_mutex_unlock(pthread_mutex_t *lock);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *lock);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *lock)
+{
+    struct other other = {turn, turn_store};
+    int result = __real_pthread_mutex_unlock(lock);
+    pthread_t thread;
+
+    turn = NULL;
+    if (other.turn) {
+        MUST(pthread_create(&thread, NULL, take_turn, &other) == 0);
+        MUST(pthread_join(thread, NULL) == 0);
+    }
+    return result;
+}
+
+static void agree(struct store *store)
+{
+    store_clock_agrees(store, true);
+}
+
+static void what_another_thread_notes_meanwhile_is_not_lost(void **state)
+{
+    home_wall_ms += 1000 * DAY_MS;
+    store_in_touch(*state, NULL);
+    home_wall_ms -= 1000 * DAY_MS;
+    turn = agree;
+    turn_store = *state;
+    store_in_touch(*state, NULL);
+    assert_null(turn);
+    assert_int_equal(touch(*state).last.ms, home_wall_ms);
+    assert_int_equal(touch(*state).whole.ms, home_wall_ms);
+}
+
 /* ---- names ---------------------------------------------------------------------------------- */
 
 static bool has_b(const void *arg, struct span name)
@@ -405,6 +461,7 @@ int main(void)
         HOME_CASE(a_store_that_began_ahead_of_the_clock_is_whole_since_now),
         HOME_CASE(a_clock_that_was_ahead_is_forgotten_once_others_agree),
         HOME_CASE(so_it_is_where_it_was_put_right_while_we_were_off),
+        HOME_CASE(what_another_thread_notes_meanwhile_is_not_lost),
         HOME_CASE(of_a_range_what_the_other_lacks_is_forgotten),
         HOME_CASE(many_are_forgotten_in_several_steps),
         HOME_CASE(what_was_forgotten_can_be_learned_again),
