@@ -11,19 +11,13 @@ enum { GOSSIP_MAGIC = 0x676f7373 };
 struct gossip {
     unsigned magic;
     struct rng rng;
-    uint64_t hash_seed;
     int64_t interval_ns;
     mono_t begun; /* the interval in which we speak next */
     mono_t due;   /* when we speak */
     mono_t look;  /* nobody is lost before */
-    size_t count;
     size_t known;
-    struct gossip_node list[GOSSIP_NODES_MAX];
-    uint16_t first[GOSSIP_BUCKETS]; /* by a hash of the name: place in the list + 1, 0: none */
-    uint16_t next[GOSSIP_NODES_MAX];
+    struct gossip_table table;
 };
-
-_Static_assert(GOSSIP_NODES_MAX < UINT16_MAX, "places are kept in 16 bits");
 
 size_t gossip_size(void)
 {
@@ -65,75 +59,9 @@ void gossip_init(struct gossip *machine, const struct gossip_options *options)
     MUST(!machine->magic);
     machine->magic = GOSSIP_MAGIC;
     machine->rng.state = options->seed;
-    machine->hash_seed = rng_next(&machine->rng);
+    machine->table.seed = rng_next(&machine->rng);
     machine->look = MONO_NEVER;
     gossip_set_interval(machine, options->now, options->interval_ns);
-}
-
-/* ---- the table ------------------------------------------------------------------------------- */
-
-/* FNV-1a, from where no stranger knows it to begin. */
-static size_t bucket_of(const struct gossip *machine, const char *node)
-{
-    uint64_t hash = machine->hash_seed;
-
-    for (; *node; node++)
-        hash = (hash ^ (uint8_t)*node) * 0x100000001b3u;
-    return (hash ^ hash >> 32) % GOSSIP_BUCKETS;
-}
-
-static struct gossip_node *find(struct gossip *machine, const char *node)
-{
-    for (size_t at = machine->first[bucket_of(machine, node)]; at; at = machine->next[at - 1]) {
-        if (strcmp(machine->list[at - 1].beat.node, node) == 0)
-            return &machine->list[at - 1];
-    }
-    return NULL;
-}
-
-static void unlink_place(struct gossip *machine, size_t place)
-{
-    uint16_t *link = &machine->first[bucket_of(machine, machine->list[place].beat.node)];
-
-    while (*link != place + 1) {
-        MUST(*link);
-        link = &machine->next[*link - 1];
-    }
-    *link = machine->next[place];
-}
-
-static void link_place(struct gossip *machine, size_t place)
-{
-    size_t bucket = bucket_of(machine, machine->list[place].beat.node);
-
-    machine->next[place] = machine->first[bucket];
-    machine->first[bucket] = (uint16_t)(place + 1);
-}
-
-/* Members stay where others can go. */
-static bool goes_before(const struct gossip_node *a, const struct gossip_node *b)
-{
-    if (a->member != b->member)
-        return !a->member;
-    return a->heard.ns < b->heard.ns;
-}
-
-static struct gossip_node *make_room(struct gossip *machine, const char *node)
-{
-    size_t place = 0;
-
-    if (machine->count < GOSSIP_NODES_MAX) {
-        place = machine->count++;
-    } else {
-        for (size_t i = 1; i < GOSSIP_NODES_MAX; i++)
-            place = goes_before(&machine->list[i], &machine->list[place]) ? i : place;
-        unlink_place(machine, place);
-        machine->known -= !machine->list[place].lost;
-    }
-    machine->list[place] = (struct gossip_node){.lost = true};
-    MUST(span_copy(span_of(node), machine->list[place].beat.node, NODE_SIZE));
-    link_place(machine, place);
-    return &machine->list[place];
 }
 
 /* ---- what is news ---------------------------------------------------------------------------- */
@@ -172,28 +100,25 @@ static enum gossip_verdict judge(const struct gossip_node *node, const struct go
     return is_timely(event) ? GOSSIP_TAKEN : GOSSIP_STALE;
 }
 
-static bool shares_address(const struct heartbeat *a, const struct heartbeat *b)
+/* How many of a's addresses b tells too. */
+static size_t count_shared(const struct heartbeat *a, const struct heartbeat *b)
 {
-    for (size_t i = 0; i < a->address_count; i++) {
-        for (size_t j = 0; j < b->address_count; j++) {
-            if (address_same_host(&a->addresses[i], &b->addresses[j]))
-                return true;
-        }
-    }
-    return false;
+    size_t count = 0;
+
+    for (size_t i = 0; i < a->address_count; i++)
+        count += heartbeat_tells(b, &a->addresses[i]);
+    return count;
 }
 
-/* Is it in the same place, with what it listens on? */
+/* Is it in the same place, with what it listens on? The address that it spoke from is told first.
+ */
 static bool is_same_place(const struct heartbeat *a, const struct heartbeat *b)
 {
-    if (a->address_count != b->address_count || a->port != b->port || a->http_port != b->http_port)
-        return false;
-    for (size_t i = 0; i < a->address_count; i++) {
-        if (!address_same_host(&a->addresses[i], &b->addresses[i]))
-            return false;
-    }
-    return true;
+    return a->port == b->port && a->http_port == b->http_port &&
+           a->address_count == b->address_count && count_shared(a, b) == a->address_count;
 }
+
+/* ---- who is gone ----------------------------------------------------------------------------- */
 
 /* Silence of so long means that it is gone: its random moments lie up to two intervals apart, and
  * packets are lost. */
@@ -202,37 +127,24 @@ static mono_t lost_at(const struct gossip_node *node)
     return mono_after(node->heard, GOSSIP_MISSED * MONO_MS(node->beat.interval_ms));
 }
 
-static void note(struct gossip *machine, struct gossip_node *node, const struct gossip_event *event)
+/* Of the addresses that it told, those at which nobody is now. */
+static void tell_gone(const struct gossip *machine, const struct heartbeat *told,
+                      struct gossip_actions *actions)
 {
-    machine->known += node->lost;
-    node->beat = *event->beat;
-    node->from = event->from;
-    node->heard = event->now;
-    node->member = event->member;
-    node->vouched = event->vouched;
-    node->lost = false;
-    machine->look = mono_earlier(machine->look, lost_at(node));
+    for (size_t i = 0; i < told->address_count; i++) {
+        if (gossip_table_is_at(&machine->table, &told->addresses[i]))
+            continue; /* another of that host, or by the name that it has now */
+        MUST(actions->gone_count < GOSSIP_GONE_MAX);
+        actions->gone[actions->gone_count++] = told->addresses[i];
+    }
 }
 
-static void hear(struct gossip *machine, const struct gossip_event *event,
-                 struct gossip_actions *actions)
+static void lose(struct gossip *machine, struct gossip_node *node, struct gossip_actions *actions)
 {
-    struct gossip_node *node = find(machine, event->beat->node);
-
-    actions->verdict = judge(node, event);
-    if (actions->verdict == GOSSIP_REPLAYED && !node->lost && event->beat->boot < node->beat.boot &&
-        !shares_address(&node->beat, event->beat))
-        actions->node = node;
-    if (actions->verdict != GOSSIP_TAKEN)
-        return;
-    actions->met = !node || node->lost || !is_same_place(&node->beat, event->beat);
-    if (!node)
-        node = make_room(machine, event->beat->node);
-    note(machine, node, event);
-    actions->node = node;
+    node->lost = true;
+    machine->known--;
+    tell_gone(machine, &node->beat, actions);
 }
-
-/* ---- who is gone ----------------------------------------------------------------------------- */
 
 /* As many as fit; the rest at once after. */
 static void look_for_lost(struct gossip *machine, mono_t now, struct gossip_actions *actions)
@@ -240,18 +152,76 @@ static void look_for_lost(struct gossip *machine, mono_t now, struct gossip_acti
     if (!mono_reached(now, machine->look))
         return;
     machine->look = MONO_NEVER;
-    for (size_t i = 0; i < machine->count; i++) {
-        struct gossip_node *node = &machine->list[i];
+    for (size_t i = 0; i < machine->table.count; i++) {
+        struct gossip_node *node = &machine->table.list[i];
         if (node->lost)
             continue;
-        if (mono_reached(now, lost_at(node)) && actions->lost_count < GOSSIP_LOST_MAX) {
-            node->lost = true;
-            machine->known--;
-            actions->lost[actions->lost_count++] = node;
-        } else {
+        if (mono_reached(now, lost_at(node)) &&
+            actions->gone_count + HEARTBEAT_ADDRESSES_MAX <= GOSSIP_GONE_MAX)
+            lose(machine, node, actions);
+        else
             machine->look = mono_earlier(machine->look, lost_at(node));
-        }
     }
+}
+
+/* ---- hearing --------------------------------------------------------------------------------- */
+
+/* A place for one that is new, or NULL. */
+static struct gossip_node *make_room(struct gossip *machine, const struct gossip_event *event,
+                                     struct gossip_actions *actions)
+{
+    mono_t stale = {event->now.ns - MONO_MS(GOSSIP_BARS_MS)};
+    struct gossip_node *node = gossip_table_room(&machine->table, &event->from, stale);
+
+    if (!node)
+        return NULL;
+    if (*node->beat.node) {
+        if (!node->lost)
+            lose(machine, node, actions);
+        gossip_table_clear(&machine->table, node);
+    }
+    node->lost = true;
+    return node;
+}
+
+static void note(struct gossip *machine, struct gossip_node *node, const struct gossip_event *event,
+                 struct gossip_actions *actions)
+{
+    struct heartbeat before = node->beat;
+
+    gossip_table_set(&machine->table, node, event->beat);
+    machine->known += node->lost;
+    node->from = event->from;
+    node->heard = event->now;
+    node->member = event->member;
+    node->vouched = event->vouched;
+    node->lost = false;
+    machine->look = mono_earlier(machine->look, lost_at(node));
+    if (event->vouched)
+        tell_gone(machine, &before, actions);
+}
+
+static void hear(struct gossip *machine, const struct gossip_event *event,
+                 struct gossip_actions *actions)
+{
+    struct gossip_node *node = gossip_table_find(&machine->table, event->beat->node);
+
+    actions->verdict = judge(node, event);
+    if (actions->verdict == GOSSIP_REPLAYED && !node->lost && event->beat->boot < node->beat.boot &&
+        count_shared(&node->beat, event->beat) == 0)
+        actions->node = node;
+    if (actions->verdict != GOSSIP_TAKEN)
+        return;
+    actions->met = !node || node->lost || !is_same_place(&node->beat, event->beat);
+    if (!node)
+        node = make_room(machine, event, actions);
+    if (!node) {
+        actions->met = false;
+        actions->verdict = GOSSIP_CROWDED;
+        return;
+    }
+    note(machine, node, event, actions);
+    actions->node = node;
 }
 
 void gossip_step(struct gossip *machine, const struct gossip_event *event,
@@ -261,7 +231,7 @@ void gossip_step(struct gossip *machine, const struct gossip_event *event,
     actions->say = actions->met = false;
     actions->verdict = GOSSIP_TAKEN;
     actions->node = NULL;
-    actions->lost_count = 0;
+    actions->gone_count = 0;
     if (event->kind == GOSSIP_HEARD)
         hear(machine, event, actions);
     else
@@ -273,14 +243,14 @@ void gossip_step(struct gossip *machine, const struct gossip_event *event,
 size_t gossip_count(const struct gossip *machine)
 {
     MUST_BE(machine, GOSSIP_MAGIC);
-    return machine->count;
+    return machine->table.count;
 }
 
 const struct gossip_node *gossip_node_at(const struct gossip *machine, size_t i)
 {
     MUST_BE(machine, GOSSIP_MAGIC);
-    MUST(i < machine->count);
-    return &machine->list[i];
+    MUST(i < machine->table.count);
+    return &machine->table.list[i];
 }
 
 size_t gossip_known(const struct gossip *machine)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/gossip_table.h"
 #include "cache/heartbeat.h"
 #include "src/base/time.h"
 
@@ -28,21 +29,18 @@
  *    too: that of a node whose clock was stepped back and whose state is gone. A lower counter
  *    under the same boot is so only where nothing vouches for one of both: else no node says it.
  *    So where anybody can say anything, one datagram does not shut a node out for longer.
+ *  - No address speaks for more than GOSSIP_NAMES_MAX names: of those the one that was unheard for
+ *    longest makes room for another where it is lost, or bars nothing any more; else that is
+ *    refused.
+ *  - An address is gone once no node that tells it is known: not where one was renamed, or where
+ *    several run on one host. What a node does not tell any more is gone, too, if it is vouched
+ *    for; else it tells but one address at a time.
  *  - A heartbeat makes a node known and heard, never a member: who is one is told with the event,
  *    and decides nothing but who makes room in a full table.
  */
-enum { GOSSIP_NODES_MAX = 4096, GOSSIP_BUCKETS = 4096, GOSSIP_LOST_MAX = 64, GOSSIP_MISSED = 4 };
+enum { GOSSIP_MISSED = 4, GOSSIP_GONE_MAX = 256 };
 enum { GOSSIP_AHEAD_MS = 60000, GOSSIP_BARS_MS = 120000 };
 _Static_assert(GOSSIP_BARS_MS >= 2 * GOSSIP_AHEAD_MS, "what was recorded before is stale by then");
-
-struct gossip_node {
-    struct heartbeat beat; /* the last one */
-    struct address from;   /* where that came from, with its port */
-    mono_t heard;
-    bool member;
-    bool vouched;
-    bool lost;
-};
 
 struct gossip;
 struct gossip_options {
@@ -74,7 +72,8 @@ struct gossip_event {
 enum gossip_verdict {
     GOSSIP_TAKEN,
     GOSSIP_REPLAYED, /* it was said before, or before something that was heard since */
-    GOSSIP_STALE     /* it tells a time that is far from ours */
+    GOSSIP_STALE,    /* it tells a time that is far from ours */
+    GOSSIP_CROWDED   /* it is new, and as many others as may speak from its address */
 };
 
 /* Filled by one step. */
@@ -85,8 +84,9 @@ struct gossip_actions {
     const struct gossip_node *node; /* TAKEN: who spoke; REPLAYED under a lower boot by somebody
                                        elsewhere: the node of that name that is known. Else NULL.
                                        Valid until the next step */
-    size_t lost_count;              /* who is not heard any more */
-    const struct gossip_node *lost[GOSSIP_LOST_MAX];
+    size_t gone_count;              /* at these addresses nobody is known any more; or, where met,
+                                       but for `node` */
+    struct address gone[GOSSIP_GONE_MAX];
     mono_t deadline;
 };
 void gossip_step(struct gossip *machine, const struct gossip_event *event,

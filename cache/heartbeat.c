@@ -90,6 +90,14 @@ enum message_verdict heartbeat_read(const struct message *m, struct heartbeat *o
     return fields.verdict;
 }
 
+bool heartbeat_tells(const struct heartbeat *beat, const struct address *host)
+{
+    for (size_t i = 0; i < beat->address_count; i++)
+        if (address_same_host(&beat->addresses[i], host))
+            return true;
+    return false;
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 void heartbeat_add_tier(struct heartbeat *beat, const char *role, const char *tier)

@@ -60,6 +60,9 @@ enum message_verdict heartbeat_read(const struct message *m, struct heartbeat *o
 /* As text, unsigned (src/seal.h signs). `date` is for the From line alone. */
 void heartbeat_write(const struct heartbeat *beat, wall_t date, struct text *out);
 
+/* Is this host among the addresses that it tells? */
+bool heartbeat_tells(const struct heartbeat *beat, const struct address *host);
+
 /* Adds a tier to the text of beat->tiers, where it fits. */
 void heartbeat_add_tier(struct heartbeat *beat, const char *role, const char *tier);
 

@@ -122,10 +122,10 @@ static void step(struct discovery *discovery, struct gossip_event *event,
     event->now = clock_mono();
     event->wall = clock_wall();
     gossip_step(discovery->gossip, event, actions);
+    for (size_t i = 0; i < actions->gone_count; i++)
+        options->gone(options->arg, &actions->gone[i]);
     if (actions->met)
         options->met(options->arg, actions->node);
-    for (size_t i = 0; i < actions->lost_count; i++)
-        options->lost(options->arg, actions->lost[i]);
     if (actions->say)
         say(discovery);
     arm(discovery, event->now, actions->deadline);
@@ -153,6 +153,8 @@ static enum gate_verdict verdict_of(enum gossip_verdict verdict)
         return GATE_REPLAYED;
     case GOSSIP_STALE:
         return GATE_STALE;
+    case GOSSIP_CROWDED:
+        return GATE_MANY_NAMES;
     }
     return GATE_PASS;
 }

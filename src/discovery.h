@@ -16,8 +16,8 @@
 
 /*
  * Heartbeats on the wire (design, section 7): says ours, by multicast or by broadcast, on every
- * path that there is, and tells who is met and who is lost: cache/gossip.h decides. One node hears
- * itself too, and several on one host hear each other.
+ * path that there is, and tells who is met and where nobody is any more: cache/gossip.h decides.
+ * One node hears itself too, and several on one host hear each other.
  *
  * Where an interface is not there, or not yet, it is looked for again and again, on a thread of its
  * own. Main thread.
@@ -54,9 +54,10 @@ struct discovery_options {
     uint64_t boot;
     uint64_t seed;
     struct signers *signers; /* where it is noted who signs with which key; NULL: no keys */
-    /* A node is known that was not, or is in another place now; or is not heard any more. */
+    /* A node is known that was not, or is in another place now; at an address nobody is known any
+     * more. */
     void (*met)(void *arg, const struct gossip_node *node);
-    void (*lost)(void *arg, const struct gossip_node *node);
+    void (*gone)(void *arg, const struct address *host);
     void *arg;
 };
 

@@ -45,6 +45,8 @@
         "it is encrypted with another secret than this node's gossip has", 403)                    \
     ROW(GATE_UNSEALED, "unsealed", "it is not encrypted with this node's gossip secret", 403)      \
     ROW(GATE_CROWDED, "crowded", "more of the kind came at once than are looked at", 503)          \
+    ROW(GATE_MANY_NAMES, "many_names",                                                             \
+        "its address speaks for as many other names already as one may", 403)                      \
     ROW(GATE_STALE, "stale", "it tells a time that is more than a minute off this node's clock",   \
         403)                                                                                       \
     ROW(GATE_NOT_LOCAL, "not_local",                                                               \

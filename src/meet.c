@@ -16,12 +16,9 @@ static void on_met(void *arg, const struct gossip_node *node)
     }
 }
 
-static void on_lost(void *arg, const struct gossip_node *node)
+static void on_gone(void *arg, const struct address *host)
 {
-    struct cache_loop *cache = arg;
-
-    for (size_t i = 0; i < node->beat.address_count; i++)
-        cache_loop_lost(cache, &node->beat.addresses[i]);
+    cache_loop_lost(arg, host);
 }
 
 struct discovery *meet_new(const struct meet_options *options)
@@ -38,7 +35,7 @@ struct discovery *meet_new(const struct meet_options *options)
                                     .boot = options->boot,
                                     .signers = options->signers,
                                     .met = on_met,
-                                    .lost = on_lost,
+                                    .gone = on_gone,
                                     .arg = options->cache};
 
     MUST(getrandom(&how.seed, sizeof(how.seed), 0) == sizeof(how.seed));

@@ -7,8 +7,8 @@
 #include "src/discovery.h"
 #include "src/own.h"
 
-/* Makes discovery, and introduces it to the cache: whoever is met by heartbeat, or lost, is told to
- * the exchange, which heeds those of member networks. Main thread. */
+/* Makes discovery, and introduces it to the cache: whoever is met by heartbeat, and where nobody is
+ * any more, is told to the exchange, which heeds those of member networks. Main thread. */
 struct meet_options {
     struct ev_loop *loop;
     struct mailbox *mailbox;

@@ -14,7 +14,8 @@ static const wall_t noon = {1795348800000};
 
 struct bench {
     struct gossip *machine;
-    bool forged; /* what is heard is not vouched for */
+    bool forged;   /* what is heard is not vouched for */
+    bool stranger; /* who is heard is no member */
     struct gossip_actions actions;
 };
 
@@ -76,6 +77,7 @@ static enum gossip_verdict hear(struct bench *bench, mono_t now, const struct he
                                  .wall = noon,
                                  .beat = beat,
                                  .from = beat->addresses[0],
+                                 .member = !bench->stranger,
                                  .vouched = !bench->forged};
 
     gossip_step(bench->machine, &event, &bench->actions);
@@ -181,20 +183,31 @@ static void what_was_said_before_is_refused(void **state)
     assert_int_equal(hear_again(bench, 4, 5, 8), GOSSIP_TAKEN);
 }
 
+/* At that address, and no other, nobody is known any more; NULL: at none. */
+static void check_gone(const struct bench *bench, const char *address)
+{
+    struct address host;
+
+    assert_int_equal(bench->actions.gone_count, address ? 1 : 0);
+    if (!address)
+        return;
+    assert_true(address_parse(span_of(address), 0, &host));
+    assert_true(address_same_host(&bench->actions.gone[0], &host));
+}
+
 static void silence_of_four_intervals_means_that_it_is_gone(void **state)
 {
     struct bench *bench = *state;
 
     hear_again(bench, 0, 1, 1);
     wake(bench, at_ms(19999));
-    assert_int_equal(bench->actions.lost_count, 0);
+    assert_int_equal(bench->actions.gone_count, 0);
     assert_true(bench->actions.deadline.ns <= at_ms(20000).ns);
     wake(bench, at_ms(20000));
-    assert_int_equal(bench->actions.lost_count, 1);
-    assert_string_equal(bench->actions.lost[0]->beat.node, "a");
+    check_gone(bench, "10.0.0.1");
     assert_int_equal(gossip_known(bench->machine), 0);
     wake(bench, at_ms(60000));
-    assert_int_equal(bench->actions.lost_count, 0); /* told once */
+    check_gone(bench, NULL); /* told once */
 }
 
 /* What somebody recorded while it lived, and we did not hear. */
@@ -305,6 +318,22 @@ static void name_number(char out[NODE_SIZE], size_t n)
     snprintf(out, NODE_SIZE, "n%zu", n);
 }
 
+static struct heartbeat numbered(size_t n, size_t address_count)
+{
+    struct heartbeat beat = beat_of("x", 1, 1, "10.0.0.1");
+
+    name_number(beat.node, n);
+    beat.address_count = address_count;
+    for (size_t i = 0; i < address_count; i++) {
+        beat.addresses[i] = beat.addresses[0];
+        beat.addresses[i].ip[12] = 11;
+        beat.addresses[i].ip[13] = (uint8_t)i;
+        beat.addresses[i].ip[14] = (uint8_t)(n >> 8);
+        beat.addresses[i].ip[15] = (uint8_t)n;
+    }
+    return beat;
+}
+
 static void many_that_go_at_once_are_all_told(void **state)
 {
     enum { COUNT = 1000 };
@@ -313,35 +342,30 @@ static void many_that_go_at_once_are_all_told(void **state)
     size_t told = 0;
 
     for (size_t i = 0; i < COUNT; i++) {
-        struct heartbeat beat = beat_of("x", 1, 1, "10.0.0.1");
-        name_number(beat.node, i);
+        struct heartbeat beat = numbered(i, HEARTBEAT_ADDRESSES_MAX);
         hear(bench, at_ms((int64_t)i), &beat);
     }
     assert_int_equal(gossip_known(bench->machine), COUNT);
     do {
         wake(bench, now);
-        assert_true(bench->actions.lost_count > 0);
-        told += bench->actions.lost_count;
-        assert_true(told == COUNT || mono_reached(now, bench->actions.deadline));
-    } while (told < COUNT);
-    assert_int_equal(told, COUNT);
-    assert_int_equal(gossip_known(bench->machine), 0);
+        assert_true(bench->actions.gone_count > 0);
+        told += bench->actions.gone_count;
+        assert_true(told == COUNT * HEARTBEAT_ADDRESSES_MAX ||
+                    mono_reached(now, bench->actions.deadline));
+    } while (gossip_known(bench->machine) > 0);
+    assert_int_equal(told, COUNT * HEARTBEAT_ADDRESSES_MAX);
 }
 
 static void a_full_table_gives_up_who_was_silent_longest_and_is_no_member(void **state)
 {
     struct bench *bench = *state;
-    struct gossip_event event = {.kind = GOSSIP_HEARD, .wall = noon};
-    struct heartbeat beat = beat_of("x", 1, 1, "10.0.0.1");
     bool has_first = false, has_second = false;
 
-    event.beat = &beat;
     for (size_t i = 0; i <= GOSSIP_NODES_MAX; i++) {
-        name_number(beat.node, i);
-        event.member = i == 0;
-        event.now = at_ms((int64_t)i);
-        gossip_step(bench->machine, &event, &bench->actions);
-        assert_int_equal(bench->actions.verdict, GOSSIP_TAKEN);
+        struct heartbeat beat = numbered(i, 1);
+        bench->stranger = i != 0;
+        assert_int_equal(hear(bench, at_ms((int64_t)i), &beat), GOSSIP_TAKEN);
+        check_gone(bench, i == GOSSIP_NODES_MAX ? "11.0.0.1" : NULL);
     }
     assert_int_equal(gossip_count(bench->machine), GOSSIP_NODES_MAX);
     assert_int_equal(gossip_known(bench->machine), GOSSIP_NODES_MAX);
@@ -351,6 +375,94 @@ static void a_full_table_gives_up_who_was_silent_longest_and_is_no_member(void *
     }
     assert_true(has_first);
     assert_false(has_second);
+}
+
+/* All heard there since two minutes, by their names as they are. */
+static enum gossip_verdict hear_name(struct bench *bench, int64_t ms, size_t n, const char *address)
+{
+    struct heartbeat beat = beat_of("x", 1, (uint64_t)ms + 1, address);
+
+    beat.interval_ms = 600000;
+    name_number(beat.node, n);
+    return hear(bench, at_ms(ms), &beat);
+}
+
+static void one_address_does_not_fill_the_table_with_names(void **state)
+{
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < 1000; i++)
+        assert_int_equal(hear_name(bench, (int64_t)i, i, "10.0.0.1"),
+                         i < GOSSIP_NAMES_MAX ? GOSSIP_TAKEN : GOSSIP_CROWDED);
+    assert_false(bench->actions.met);
+    assert_null(bench->actions.node);
+    assert_int_equal(gossip_count(bench->machine), GOSSIP_NAMES_MAX);
+    assert_int_equal(hear_name(bench, 1000, 0, "10.0.0.1"), GOSSIP_TAKEN);
+    assert_int_equal(hear_name(bench, 1000, 1000, "10.0.0.2"), GOSSIP_TAKEN);
+}
+
+/* So nobody keeps a name out for long by making up others at its address. */
+static void names_that_an_address_has_left_make_room_for_others(void **state)
+{
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < GOSSIP_NAMES_MAX; i++)
+        hear_name(bench, (int64_t)i, i, "10.0.0.1");
+    hear_name(bench, 1000, 0, "10.0.0.1");
+    assert_int_equal(hear_name(bench, GOSSIP_BARS_MS, 99, "10.0.0.1"), GOSSIP_CROWDED);
+    assert_int_equal(hear_name(bench, GOSSIP_BARS_MS + 1, 99, "10.0.0.1"), GOSSIP_TAKEN);
+    assert_int_equal(gossip_count(bench->machine), GOSSIP_NAMES_MAX);
+    assert_int_equal(hear_name(bench, GOSSIP_BARS_MS + 1, 1, "10.0.0.1"), GOSSIP_CROWDED);
+    for (size_t i = 0; i < 3 * GOSSIP_NAMES_MAX; i++) { /* lost after 0.4 s */
+        struct heartbeat beat = beat_of("x", 1, 1, "10.0.0.2");
+        name_number(beat.node, 100 + i);
+        beat.interval_ms = 100;
+        wake(bench, at_ms(200000 + 400 * (int64_t)i));
+        assert_int_equal(hear(bench, at_ms(200000 + 400 * (int64_t)i), &beat), GOSSIP_TAKEN);
+    }
+    assert_int_equal(gossip_count(bench->machine), 2 * GOSSIP_NAMES_MAX);
+}
+
+static void an_address_is_not_gone_while_another_name_is_known_there(void **state)
+{
+    struct bench *bench = *state;
+    struct heartbeat renamed = beat_of("b", 2, 1, "10.0.0.2");
+
+    renamed.address_count = 2;
+    assert_true(address_parse(span_of("10.0.0.1"), 0, &renamed.addresses[1]));
+    hear_again(bench, 0, 1, 1);
+    hear(bench, at_ms(10000), &renamed);
+    wake(bench, at_ms(20000));
+    assert_int_equal(gossip_known(bench->machine), 1);
+    check_gone(bench, NULL);
+    wake(bench, at_ms(30000));
+    assert_int_equal(bench->actions.gone_count, 2);
+}
+
+static void what_a_node_tells_no_more_is_gone_unless_anybody_could_say_so(void **state)
+{
+    struct bench *bench = *state;
+    struct heartbeat there = beat_of("a", 1, 2, "10.0.0.2"), both = there;
+
+    hear_again(bench, 0, 1, 1);
+    hear(bench, at_ms(1), &there);
+    check_gone(bench, "10.0.0.1");
+    both.counter = 3;
+    both.addresses[both.address_count++] = there.addresses[0];
+    assert_true(address_parse(span_of("10.0.0.1"), 0, &both.addresses[0]));
+    hear(bench, at_ms(2), &both);
+    check_gone(bench, NULL);
+    assert_true(bench->actions.met);
+    both.counter = 4; /* by its other path: the address that it goes out from is the first */
+    both.addresses[1] = both.addresses[0];
+    both.addresses[0] = there.addresses[0];
+    hear(bench, at_ms(3), &both);
+    check_gone(bench, NULL);
+    assert_false(bench->actions.met);
+    bench->forged = true;
+    there.counter = 5;
+    hear(bench, at_ms(4), &there);
+    check_gone(bench, NULL);
 }
 
 int main(void)
@@ -372,6 +484,10 @@ int main(void)
         CASE(one_forged_heartbeat_keeps_nobody_out_for_longer_than_two_minutes),
         CASE(two_nodes_of_one_name_are_noticed),
         CASE(many_that_go_at_once_are_all_told),
+        CASE(one_address_does_not_fill_the_table_with_names),
+        CASE(names_that_an_address_has_left_make_room_for_others),
+        CASE(an_address_is_not_gone_while_another_name_is_known_there),
+        CASE(what_a_node_tells_no_more_is_gone_unless_anybody_could_say_so),
         CASE(a_full_table_gives_up_who_was_silent_longest_and_is_no_member),
     };
 
