@@ -51,34 +51,52 @@ static bool send_to(struct sockaddr_un *to, socklen_t to_len, const char *state,
     return sent;
 }
 
-static void tell(const char *state, int fd, int wait_s)
+/* False, with errno: it was not told. */
+static bool tell(const char *state, int fd, int wait_s)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     size_t len = path ? strlen(path) : 0;
 
     if (len == 0 || len >= sizeof(to.sun_path))
-        return;
+        return true;
     memcpy(to.sun_path, path, len);
     if (to.sun_path[0] == '@')
         to.sun_path[0] = '\0'; /* the abstract name space */
-    if (!send_to(&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len), state, fd, wait_s))
-        log_warn("cannot tell the service manager at %s: %s", path, strerror(errno));
+    return send_to(&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len), state, fd,
+                   wait_s);
+}
+
+static void log_lost(void)
+{
+    log_warn("cannot tell the service manager at %s: %s", getenv("NOTIFY_SOCKET"), strerror(errno));
 }
 
 void manager_tell(const char *state)
 {
-    tell(state, -1, 0);
+    manager_tell_with(state, -1);
 }
 
 void manager_tell_with(const char *state, int fd)
 {
-    tell(state, fd, 0);
+    if (!tell(state, fd, 0))
+        log_lost();
 }
 
 void manager_tell_within(const char *state, int seconds)
 {
-    tell(state, -1, seconds);
+    if (!tell(state, -1, seconds))
+        log_lost();
+}
+
+bool manager_try(const char *state)
+{
+    if (tell(state, -1, 0))
+        return true;
+    if (errno == EAGAIN || errno == ENOBUFS)
+        return false;
+    log_lost();
+    return true;
 }
 
 int64_t manager_watchdog(void)

@@ -515,7 +515,8 @@ void world_free(struct world *world)
         return;
     MUST_BE(world, WORLD_MAGIC);
     if (wires->reload)
-        reload_stop(wires->reload); /* it could join a tier again */
+        reload_stop(wires->reload);             /* it could join a tier again */
+    manager_reload_free(world->manager_reload); /* the manager knows that it stops */
     vitals_stop(atomic_load(&wires->vitals));
     leave_tiers(world);
     stop_serving(world);

@@ -6,6 +6,7 @@
 
 #include "src/apply.h"
 #include "src/challenge.h"
+#include "src/manager_reload.h"
 #include "src/remember.h"
 #include "src/tidings.h"
 #include "src/watchdog.h"
@@ -37,6 +38,7 @@ struct world {
     struct apply apply;
     struct wires wires;
     struct ev_timer sweep;
+    struct manager_reload *manager_reload;
     struct watchdog *watchdog; /* NULL: nobody waits for a sign of life */
 };
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/world.h"
 
-#include <inttypes.h>
-
 #include "src/base/must.h"
 #include "src/clock.h"
 #include "src/follow.h"
-#include "src/manager.h"
+#include "src/manager_reload.h"
 #include "src/world_inner.h"
 
 /* Another configuration while the daemon runs. */
@@ -32,18 +30,15 @@ static bool on_elect(void *arg, const struct conf *fresh)
     return world_start_election(world, fresh, NULL, 0);
 }
 
-/* As sd_notify(3) wants it, so that `systemctl reload` returns when it is through. */
 static void on_reload(void *arg, bool begins)
 {
-    char state[64];
-    struct text text = TEXT_OVER(state);
+    struct world *world = arg;
 
-    (void)arg;
+    MUST_BE(world, WORLD_MAGIC);
     if (begins)
-        text_printf(&text, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono().ns / 1000);
+        manager_reload_begins(world->manager_reload, clock_mono());
     else
-        text_puts(&text, "READY=1");
-    manager_tell(state);
+        manager_reload_ends(world->manager_reload);
 }
 
 void world_make_reload(struct world *world)
@@ -54,6 +49,7 @@ void world_make_reload(struct world *world)
                                      .tell = on_reload,
                                      .arg = world};
 
+    world->manager_reload = manager_reload_new(world->loop);
     world->wires.reload = reload_new(&options);
 }
 

@@ -4,39 +4,20 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "src/base/log.h"
 #include "src/clock.h"
 
+#include "tests/unit/service_manager.h"
 #include "tests/unit/unit.h"
 
 enum { PATIENCE_S = 60 };
-
-/* The manager: it listens at an abstract name that nobody else has. */
-static int listen_as_manager(void)
-{
-    struct sockaddr_un where = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    char name[64];
-
-    assert_true(fd >= 0);
-    snprintf(name, sizeof(name), "@carpond-unit-manager-%d", (int)getpid());
-    memcpy(where.sun_path, name, strlen(name));
-    where.sun_path[0] = '\0';
-    assert_int_equal(bind(fd, (struct sockaddr *)&where,
-                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))),
-                     0);
-    assert_int_equal(setenv("NOTIFY_SOCKET", name, 1), 0);
-    return fd;
-}
 
 /* Returns the descriptor that came with it, or -1. */
 static int hear(int manager, const char *wanted)
@@ -62,7 +43,7 @@ static int hear(int manager, const char *wanted)
 
 static void it_is_told(void **state)
 {
-    int manager = listen_as_manager();
+    int manager = service_manager_listen();
 
     (void)state;
     manager_tell("READY=1");
@@ -72,7 +53,7 @@ static void it_is_told(void **state)
 
 static void it_gets_a_copy_of_a_descriptor(void **state)
 {
-    int manager = listen_as_manager(), ours = open("/dev/null", O_RDONLY), its;
+    int manager = service_manager_listen(), ours = open("/dev/null", O_RDONLY), its;
     struct stat a, b;
 
     (void)state;
@@ -90,7 +71,7 @@ static void it_gets_a_copy_of_a_descriptor(void **state)
 /* It would hang here for ever. */
 static void one_that_does_not_read_is_not_waited_for(void **state)
 {
-    int manager = listen_as_manager();
+    int manager = service_manager_listen();
 
     (void)state;
     log_set_level(LEVEL_ERROR); /* each that is lost is a warning */
@@ -109,7 +90,7 @@ static void *tell_within(void *nothing)
 
 static void what_must_not_be_lost_waits_until_it_reads(void **state)
 {
-    int manager = listen_as_manager();
+    int manager = service_manager_listen();
     struct pollfd readable = {.fd = manager, .events = POLLIN};
     char bytes[64] = "";
     pthread_t thread;
@@ -133,6 +114,22 @@ static void what_must_not_be_lost_waits_until_it_reads(void **state)
     close(manager);
 }
 
+/* Nothing is lost: it is the caller's to try again. */
+static void one_that_does_not_read_is_tried_again(void **state)
+{
+    int manager = service_manager_listen();
+    char bytes[64];
+
+    (void)state;
+    while (manager_try("WATCHDOG=1"))
+        continue;
+    assert_false(manager_try("READY=1"));
+    assert_true(recv(manager, bytes, sizeof(bytes), 0) > 0);
+    assert_true(manager_try("READY=1"));
+    close(manager);
+    assert_true(manager_try("READY=1")); /* it has gone, and that is not waited for */
+}
+
 static void none_is_no_failure(void **state)
 {
     (void)state;
@@ -142,7 +139,9 @@ static void none_is_no_failure(void **state)
     manager_tell("READY=1");
     assert_int_equal(setenv("NOTIFY_SOCKET", "/nowhere/at/all", 1), 0);
     manager_tell("READY=1");
+    assert_true(manager_try("READY=1"));
     unsetenv("NOTIFY_SOCKET");
+    assert_true(manager_try("READY=1"));
 }
 
 static int64_t limit_of(const char *microseconds, const char *pid)
@@ -182,6 +181,7 @@ int main(void)
         cmocka_unit_test(it_gets_a_copy_of_a_descriptor),
         cmocka_unit_test(one_that_does_not_read_is_not_waited_for),
         cmocka_unit_test(what_must_not_be_lost_waits_until_it_reads),
+        cmocka_unit_test(one_that_does_not_read_is_tried_again),
         cmocka_unit_test(none_is_no_failure),
         cmocka_unit_test(the_watchdog_is_for_us_alone),
     };
