@@ -322,6 +322,16 @@ void rules_free(struct rules *rules)
     free(rules);
 }
 
+/* With the slash that it may end in, where a blank at its end would be lost without. */
+static void print_space(const char *space, struct text *out)
+{
+    size_t len = strlen(space);
+
+    text_puts(out, space);
+    if (len && space[len - 1] == ' ')
+        text_putc(out, '/');
+}
+
 void rule_print(const struct rule *rule, struct text *out)
 {
     char network[ADDRESS_TEXT_SIZE];
@@ -329,9 +339,10 @@ void rule_print(const struct rule *rule, struct text *out)
     text_printf(out, "rule%03u = %c,", rule->number, rule->passes ? '+' : '-');
     if (rule->port)
         text_printf(out, "%u", rule->port);
-    text_printf(out, ",%s,%s,",
-                rule->message == RULE_ANY_MESSAGE ? "" : rule_message_name(rule->message),
-                rule->space ? rule->space : "");
+    text_printf(out, ",%s,",
+                rule->message == RULE_ANY_MESSAGE ? "" : rule_message_name(rule->message));
+    print_space(rule->space ? rule->space : "", out);
+    text_putc(out, ',');
     if (rule->sender == RULE_NODE)
         text_puts(out, rule->node);
     else if (rule->sender == RULE_NETWORK)

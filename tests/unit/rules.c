@@ -66,6 +66,14 @@ static void the_six_columns_are_read(void **state)
         "rule021 = -,,put,,fd00:1::/64, nothing is put from there\n");
 }
 
+/* Names may: without the slash, the normal form would read as another. */
+static void a_namespace_may_end_in_a_blank(void **state)
+{
+    (void)state;
+    assert_printed("rule1 = -,,put,odd /,,x\nrule2 = -,,put,odd /a b/,,x\n",
+                   "rule001 = -,,put,odd /,, x\nrule002 = -,,put,odd /a b,, x\n");
+}
+
 static void numbers_put_them_in_order(void **state)
 {
     struct rules *rules = parse("rule20 = -,,,,,b\nrule3 = -,,,,,a\nrule100 = +,,,,,c\n");
@@ -163,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_six_columns_are_read),
+        cmocka_unit_test(a_namespace_may_end_in_a_blank),
         cmocka_unit_test(numbers_put_them_in_order),
         cmocka_unit_test(a_file_without_rules_is_good),
         cmocka_unit_test(every_message_has_its_word),
