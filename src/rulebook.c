@@ -35,9 +35,15 @@ struct networks {
     uint64_t *rows;
 };
 
+/* The hits of a rule, of all books in which it stands: who looks up in an older one counts too. */
+struct tally {
+    _Atomic unsigned books;
+    _Atomic uint64_t hits;
+};
+
 struct rulebook {
     unsigned magic;
-    struct conf_arena *arena; /* owns all but the hits */
+    struct conf_arena *arena; /* owns all but the tallies */
     struct rule *rules;
     struct span *spaces; /* theirs, with the domain in front */
     size_t count;
@@ -46,7 +52,7 @@ struct rulebook {
     uint64_t *anyone; /* of the rules that name no sender */
     struct column ports, names, tiers, nodes;
     struct networks networks;
-    _Atomic uint64_t *hits;
+    struct tally **tallies;
 };
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -360,6 +366,29 @@ static void make_rows(struct rulebook *book)
     }
 }
 
+static struct tally *tally_new(void)
+{
+    struct tally *tally = calloc(1, sizeof(*tally));
+
+    MUST(tally != NULL);
+    atomic_init(&tally->books, 1);
+    return tally;
+}
+
+static void tally_leave(struct tally *tally)
+{
+    if (atomic_fetch_sub(&tally->books, 1) == 1)
+        free(tally);
+}
+
+static void make_tallies(struct rulebook *book)
+{
+    book->tallies = calloc(book->count + 1, sizeof(struct tally *));
+    MUST(book->tallies != NULL);
+    for (size_t i = 0; i < book->count; i++)
+        book->tallies[i] = tally_new();
+}
+
 struct rulebook *rulebook_new(const struct rules *rules, const char *domain)
 {
     struct rulebook *book = calloc(1, sizeof(*book));
@@ -368,8 +397,7 @@ struct rulebook *rulebook_new(const struct rules *rules, const char *domain)
     book->magic = BOOK_MAGIC;
     book->arena = arena_new();
     copy_rules(book, rules, domain);
-    book->hits = calloc(book->count + 1, sizeof(*book->hits));
-    MUST(book->hits != NULL);
+    make_tallies(book);
     make_rows(book);
     make_column(book, &book->ports, says_port);
     make_column(book, &book->names, says_name);
@@ -386,8 +414,10 @@ void rulebook_free(struct rulebook *book)
         return;
     MUST_BE(book, BOOK_MAGIC);
     book->magic = 0;
+    for (size_t i = 0; i < book->count; i++)
+        tally_leave(book->tallies[i]);
+    free(book->tallies);
     arena_free(book->arena);
-    free(book->hits);
     free(book);
 }
 
@@ -502,12 +532,12 @@ const struct rule *rulebook_rule(const struct rulebook *book, size_t i)
 
 uint64_t rulebook_hits(const struct rulebook *book, size_t i)
 {
-    return atomic_load_explicit(&book->hits[i], memory_order_relaxed);
+    return atomic_load_explicit(&book->tallies[i]->hits, memory_order_relaxed);
 }
 
 void rulebook_hit(const struct rulebook *book, size_t i)
 {
-    atomic_fetch_add_explicit(&book->hits[i], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&book->tallies[i]->hits, 1, memory_order_relaxed);
 }
 
 static bool same_rule(const struct rule *a, const struct rule *b)
@@ -520,13 +550,20 @@ static bool same_rule(const struct rule *a, const struct rule *b)
     return strcmp(one, other) == 0;
 }
 
+static void share_tally(struct tally **mine, struct tally *its)
+{
+    atomic_fetch_add(&its->books, 1);
+    tally_leave(*mine);
+    *mine = its;
+}
+
 /* Both stand in the order of their numbers. */
 void rulebook_keep_hits(struct rulebook *book, const struct rulebook *old)
 {
     for (size_t i = 0, j = 0; i < book->count && j < old->count;) {
         unsigned mine = book->rules[i].number, its = old->rules[j].number;
         if (mine == its && same_rule(&book->rules[i], &old->rules[j]))
-            atomic_init(&book->hits[i], rulebook_hits(old, j));
+            share_tally(&book->tallies[i], old->tallies[j]);
         i += mine <= its;
         j += its <= mine;
     }

@@ -13,7 +13,7 @@
 /*
  * The rules of the gate, made ready for looking up: which of them decides about a message takes a
  * few look-ups and one pass over a bit a rule, however many rules there are and however they
- * overlap. Never changed once it is made, but for the hits; any thread.
+ * overlap. Never changed once it is in use, but for the hits; any thread.
  */
 struct rulebook;
 
@@ -49,7 +49,8 @@ const struct rule *rulebook_rule(const struct rulebook *book, size_t i);
 uint64_t rulebook_hits(const struct rulebook *book, size_t i);
 void rulebook_hit(const struct rulebook *book, size_t i);
 
-/* Rules that stand in the older book just so, under the same number, go on from its hits. */
+/* Rules that stand in the older book just so, under the same number, go on from its hits, and from
+ * those that are still counted there; before this book is looked up in. */
 void rulebook_keep_hits(struct rulebook *book, const struct rulebook *old);
 
 #endif

@@ -171,6 +171,25 @@ static void hits_are_counted(void **state)
     rulebook_free(book);
 }
 
+static void who_still_has_the_older_book_counts_for_the_newer_one(void **state)
+{
+    struct rulebook *old = book_of("rule1 = -,,,,,all\nrule2 = -,,,,,all\n");
+    struct rulebook *book = book_of("rule1 = +,,,,,all\nrule2 = -,,,,,all\n");
+
+    (void)state;
+    rulebook_hit(old, 0);
+    rulebook_hit(old, 1);
+    rulebook_keep_hits(book, old);
+    rulebook_hit(old, 0);
+    rulebook_hit(old, 1);
+    rulebook_free(old);
+    assert_int_equal(rulebook_hits(book, 0), 0); /* it was another rule */
+    assert_int_equal(rulebook_hits(book, 1), 2);
+    rulebook_hit(book, 1);
+    assert_int_equal(rulebook_hits(book, 1), 3);
+    rulebook_free(book);
+}
+
 /* ---- against the plain reading of the rules ---------------------------------------------------
  */
 
@@ -312,6 +331,7 @@ int main(void)
         cmocka_unit_test(what_is_none_of_the_messages_is_judged_by_rules_for_any),
         cmocka_unit_test(any_of_the_senders_names_matches),
         cmocka_unit_test(hits_are_counted),
+        cmocka_unit_test(who_still_has_the_older_book_counts_for_the_newer_one),
         cmocka_unit_test(books_say_what_the_rules_say),
     };
     return cmocka_run_group_tests_name("rulebook", tests, NULL, NULL);
