@@ -150,7 +150,9 @@ static int start_patient(int64_t patience_ns)
     tier[0] = site_member("127.0.0.1", MEMBER_CANDIDATE, "paris");
     tier[1] = site_member("127.0.0.0/24", MEMBER_SLAVE, "paris");
     walks.begun = walks.let = 0;
-    walks.fails = walks.is_full = walks.is_real = false;
+    walks.fails = false;
+    walks.is_full = false;
+    walks.is_real = false;
     forget_look();
     site_start(&site,
                &(struct site_options){
