@@ -5,12 +5,13 @@ import os
 import re
 import stat
 
-from plays import block, commands_of, plays
+from plays import block, commands_of, left_out, plays
 
 KEYS = ("carpond-keys.5", "# since November")
 NETS = ("carpond-nets.5", "# nets/mesh")
 RULES = ("carpond-rules.5", "#         sign, port")
 MAIN = ("main.cf.5", "defaults = {")
+left_out("carpond-keys.5", "the package makes that user", "chown carpond keys")
 ONE_KEY = "defaults = { hmac_keys = \"keys\"; };\n"
 
 
@@ -133,6 +134,32 @@ def rules_file(stage, one):
             ("message=put sender=10.9.4.4 namespace=example.com/x", "030")):
         said = gw1.types(f"pond gate --test '{words}'")
         assert number in said, f"{words}: not rule {number}, but {said}"
+
+
+@plays("carpond-rules.5", "rule010 = -,,sendme,example.com/secret,0.0.0.0/0")
+def rules_by_address(stage, one):
+    """What a candidate asks for others rules judge that name a sender, and no others."""
+    host = stage.host("gw1", "10.27.4.1")
+    host.write("main.cf", 'defaults = { domain = "example.com"; hmac_keys = "keys"; gate = "rules";\n'
+               'nets = "nets/paris"; nobroadcast = true; };\n')
+    write_keys(host)
+    host.write("nets/paris", block("README", "udp 10.27.4.1").text)
+    host.write("rules", block(*RULES).text)
+    host.check()
+    host.start()
+    decide(host, {"10.27.4.30": "010", "10.27.4.2": None, "2001:db8::1": "010", "10.27.4.9": None})
+    host.write("rules", one.text)
+    host.types("pond check", "pond reload")
+    decide(host, {"10.27.4.30": "010", "10.27.4.2": "010", "2001:db8::1": "011", "10.27.4.9": None})
+
+
+def decide(host, refused):
+    """Who gets the secret, and which rule keeps it from the others."""
+    for sender, number in refused.items():
+        said = host.types(f"pond gate --test 'message=sendme sender={sender} port=65028 "
+                          "namespace=example.com/secret/a'")
+        assert said.startswith("is refused" if number else "passes"), f"{sender}: {said}"
+        assert not number or f"rule {number} " in said, f"{sender}: {said}"
 
 
 @plays("carpond-rules.5", "pond gate --test")

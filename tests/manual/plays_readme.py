@@ -44,6 +44,7 @@ left_out(R, "the service is installed by the package",
          "anew",
          "journalctl -u carpond -p warning       # what may want you; -p info is all but the "
          "details")
+left_out(R, "the package makes that user", "chown carpond /etc/carpond/keys")
 left_out(R, "a part of the service's unit",
          "[Service]",
          "CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW",
