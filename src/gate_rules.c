@@ -16,7 +16,12 @@ static void add_node(struct rule_case *out, const char *node)
     out->nodes[out->node_count++] = node;
 }
 
-_Static_assert(RULE_NODES_MAX >= HEARD_NAMES + 1, "the signer and all that were heard there");
+_Static_assert(RULE_NODES_MAX >= HEARD_NAMES + 1, "the signer and those that were heard there");
+
+static bool is_named(void *rulings, const char *node)
+{
+    return rulings_know_node(rulings, span_of(node));
+}
 
 static void add_nodes(const struct gate_rules *rules, const struct gate_matter *matter,
                       struct gate_rules_names *names, struct rule_case *out)
@@ -27,7 +32,7 @@ static void add_nodes(const struct gate_rules *rules, const struct gate_matter *
         add_node(out, matter->node);
     if (!rulings_know_nodes(rules->rulings))
         return;
-    count = heard_at(rules->heard, &matter->from, names->list);
+    count = heard_at(rules->heard, &matter->from, is_named, rules->rulings, names->list);
     for (size_t i = 0; i < count; i++)
         add_node(out, names->list[i]);
 }

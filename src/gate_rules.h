@@ -16,9 +16,9 @@
  * How the gates ask the rules, last of all checks (design section 4).
  *
  * Its sender is called by the name that it signed with, and by those of the nodes that were heard
- * lately at its address. What a candidate of one of our tiers asks, or one of a tier that hangs
- * below ours, it asks for others too, who were judged where they asked: so long as it is signed,
- * rules that name no sender do not judge it. Any thread.
+ * lately at its address and that rules name. What a candidate of one of our tiers asks, or one of a
+ * tier that hangs below ours, it asks for others too, who were judged where they asked: so long as
+ * it is signed, rules that name no sender do not judge it. Any thread.
  */
 struct gate_rules {
     struct rulings *rulings; /* NULL: no rules are ever in force */

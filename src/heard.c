@@ -177,15 +177,21 @@ size_t heard_find(struct heard *heard, struct span node, struct address out[HEAR
     return count;
 }
 
-size_t heard_at(struct heard *heard, const struct address *from, char out[HEARD_NAMES][NODE_SIZE])
+size_t heard_at(struct heard *heard, const struct address *from, heard_wants *wants, void *arg,
+                char out[HEARD_NAMES][NODE_SIZE])
 {
-    size_t count = 0;
+    size_t count = 0, looked_at = 0;
 
     pthread_mutex_lock(&heard->lock);
-    for (uint16_t at = *chain_of(heard, from); at && count < HEARD_NAMES;
+    for (uint16_t at = *chain_of(heard, from);
+         at && count < HEARD_NAMES && looked_at < HEARD_NAMES_LOOKED_AT;
          at = place_at(heard, at)->next) {
-        if (address_same_host(&place_at(heard, at)->address, from))
-            memcpy(out[count++], heard->rows[(at - 1u) / HEARD_ADDRESSES].node, NODE_SIZE);
+        const char *node = heard->rows[(at - 1u) / HEARD_ADDRESSES].node;
+        if (!address_same_host(&place_at(heard, at)->address, from))
+            continue;
+        looked_at++;
+        if (wants(arg, node))
+            memcpy(out[count++], node, NODE_SIZE);
     }
     pthread_mutex_unlock(&heard->lock);
     return count;

@@ -28,10 +28,14 @@ void heard_note(struct heard *heard, struct span node, const struct address *fro
 /* The node's addresses, without ports, the one heard last first. How many. */
 size_t heard_find(struct heard *heard, struct span node, struct address out[HEARD_ADDRESSES]);
 
-/* The other way round: the nodes that have this among their addresses; more of them than there is
- * room for are left out. How many. */
-enum { HEARD_NAMES = 4 };
-size_t heard_at(struct heard *heard, const struct address *from, char out[HEARD_NAMES][NODE_SIZE]);
+/* The other way round: of the nodes that have this among their addresses those that are wanted. How
+ * many; more than there is room for are left out. A host may have had many names one after another,
+ * many may speak from one address behind a NAT, and where nobody signs, anybody can make names up:
+ * so many are looked at, those first that came there last. `wants` is called under the lock. */
+enum { HEARD_NAMES = 4, HEARD_NAMES_LOOKED_AT = 64 };
+typedef bool heard_wants(void *arg, const char *node);
+size_t heard_at(struct heard *heard, const struct address *from, heard_wants *wants, void *arg,
+                char out[HEARD_NAMES][NODE_SIZE]);
 
 /* It has told, signed, that it is a candidate of a tier which hangs below one of ours; or that it
  * is none (any more). Nothing becomes of it where the node was not heard. */

@@ -520,6 +520,12 @@ bool rulebook_knows_nodes(const struct rulebook *book)
     return book->nodes.count > 0;
 }
 
+bool rulebook_knows_node(const struct rulebook *book, struct span node)
+{
+    MUST_BE(book, BOOK_MAGIC);
+    return row_of(&book->nodes, node) != 0;
+}
+
 size_t rulebook_count(const struct rulebook *book)
 {
     return book->count;

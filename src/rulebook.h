@@ -39,8 +39,10 @@ bool rulebook_find(const struct rulebook *book, const struct rule_case *about, s
 /* Does rule i match it? */
 bool rulebook_fits(const struct rulebook *book, const struct rule_case *about, size_t i);
 
-/* Does any rule name a sender by its node's name? Else nobody needs to know what it is. */
+/* Does any rule name a sender by its node's name? Else nobody needs to know what it is. And by this
+ * one? */
 bool rulebook_knows_nodes(const struct rulebook *book);
+bool rulebook_knows_node(const struct rulebook *book, struct span node);
 
 size_t rulebook_count(const struct rulebook *book);
 const struct rule *rulebook_rule(const struct rulebook *book, size_t i);

@@ -139,6 +139,15 @@ bool rulings_know_nodes(const struct rulings *rulings)
     return know;
 }
 
+bool rulings_know_node(const struct rulings *rulings, struct span node)
+{
+    struct edition *edition = enter(rulings);
+    bool know = edition && rulebook_knows_node(edition->book, node);
+
+    leave(edition);
+    return know;
+}
+
 static void describe(const struct rule *rule, struct ruling *out)
 {
     out->passes = rule->passes;

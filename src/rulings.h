@@ -28,8 +28,9 @@ uint64_t rulings_edition(const struct rulings *rulings);
 /* Is any in force? */
 bool rulings_any(const struct rulings *rulings);
 
-/* Does one that is name a sender by its node's name? */
+/* Does one that is name a sender by its node's name? By this one? */
 bool rulings_know_nodes(const struct rulings *rulings);
+bool rulings_know_node(const struct rulings *rulings, struct span node);
 
 /* What a rule decided. */
 struct ruling {

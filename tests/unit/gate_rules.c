@@ -212,6 +212,23 @@ static void nothing_from_sun_is_nothing(void **state)
     place_end(&p);
 }
 
+/* Behind a NAT, on a host that had other names, or of who makes names up. */
+static void many_names_at_one_address_hide_none_that_a_rule_names(void **state)
+{
+    struct place p;
+    char name[NODE_SIZE];
+
+    (void)state;
+    place_begin(&p, "rule020 = -,,,,sun.example.com,nothing from sun\n", false);
+    say(&p, NOTICE_WHOHAS, "sun.example.com", WEB1, "a");
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof(name), "moon%d.example.com", i);
+        assert_int_equal(say(&p, NOTICE_WHOHAS, name, WEB1, "a"), GATE_RULE);
+    }
+    assert_int_equal(fetch(&p, NULL, WEB1, DOMAIN "/a"), GATE_RULE);
+    place_end(&p);
+}
+
 static void without_keys_a_node_is_who_it_says(void **state)
 {
     struct place p;
@@ -496,6 +513,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_are_asked_of_datagrams),
         cmocka_unit_test(nothing_from_sun_is_nothing),
+        cmocka_unit_test(many_names_at_one_address_hide_none_that_a_rule_names),
         cmocka_unit_test(without_keys_a_node_is_who_it_says),
         cmocka_unit_test(the_vault_host_alone_fetches_secrets),
         cmocka_unit_test(rules_come_last),

@@ -83,13 +83,18 @@ static void the_node_unheard_for_longest_makes_room(void **state)
     heard_free(heard);
 }
 
+static bool is_wanted(void *arg, const char *node)
+{
+    return strncmp(node, arg, strlen(arg)) == 0;
+}
+
 /* The nodes that are known at the host, in the order of their names. */
 static void expect_at(struct heard *heard, unsigned from, const char *want)
 {
-    char names[HEARD_NAMES][NODE_SIZE], memory[HEARD_NAMES * NODE_SIZE] = "";
+    char names[HEARD_NAMES][NODE_SIZE], memory[HEARD_NAMES * NODE_SIZE] = "", wanted[] = "web";
     struct text text = TEXT_OVER(memory);
     struct address a = host(from);
-    size_t count = heard_at(heard, &a, names);
+    size_t count = heard_at(heard, &a, is_wanted, wanted, names);
 
     qsort(names, count, sizeof(names[0]), (int (*)(const void *, const void *))strcmp);
     for (size_t i = 0; i < count; i++)
@@ -114,6 +119,29 @@ static void the_nodes_at_an_address_are_found(void **state)
     expect_at(heard, 1, "web2");
     expect_at(heard, 2, "");
     expect_at(heard, 3, "web1");
+    heard_free(heard);
+}
+
+static void those_that_are_wanted_are_found_behind_many_others(void **state)
+{
+    struct heard *heard = heard_new();
+    char name[NODE_SIZE];
+
+    (void)state;
+    note(heard, "web1", 1);
+    note(heard, "web2", 1);
+    for (unsigned n = 3; n <= HEARD_NAMES_LOOKED_AT; n++) {
+        snprintf(name, sizeof(name), "other%u", n);
+        note(heard, name, 1);
+    }
+    expect_at(heard, 1, "web1 web2");
+    note(heard, "other", 1);
+    expect_at(heard, 1, "web2");
+    for (unsigned n = 1; n <= HEARD_NAMES + 2; n++) {
+        snprintf(name, sizeof(name), "web%u", n);
+        note(heard, name, 2);
+    }
+    expect_at(heard, 2, "web3 web4 web5 web6"); /* those that came there last */
     heard_free(heard);
 }
 
@@ -162,6 +190,7 @@ int main(void)
         cmocka_unit_test(of_a_node_the_address_unheard_for_longest_makes_room),
         cmocka_unit_test(the_node_unheard_for_longest_makes_room),
         cmocka_unit_test(the_nodes_at_an_address_are_found),
+        cmocka_unit_test(those_that_are_wanted_are_found_behind_many_others),
         cmocka_unit_test(who_made_room_is_at_no_address),
         cmocka_unit_test(who_is_below_says_so_itself),
     };

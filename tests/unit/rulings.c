@@ -89,6 +89,8 @@ static void without_rules_nothing_is_decided(void **state)
     assert_false(rulings_know_nodes(rulings));
     replace(rulings, "rule1 = -,,,,sun,x\n");
     assert_true(rulings_know_nodes(rulings));
+    assert_true(rulings_know_node(rulings, span_of("sun")));
+    assert_false(rulings_know_node(rulings, span_of("moon")));
     rulings_replace(rulings, NULL);
     assert_false(rulings_any(rulings));
     rulings_free(rulings);
