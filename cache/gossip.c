@@ -26,9 +26,9 @@ size_t gossip_size(void)
 
 /* ---- when we speak --------------------------------------------------------------------------- */
 
-static void roll(struct gossip *machine)
+static void roll(struct gossip *machine, int64_t most_ns)
 {
-    int64_t within = (int64_t)rng_below(&machine->rng, (uint64_t)machine->interval_ns);
+    int64_t within = (int64_t)rng_below(&machine->rng, (uint64_t)most_ns);
 
     machine->due = mono_after(machine->begun, within);
 }
@@ -37,9 +37,9 @@ void gossip_set_interval(struct gossip *machine, mono_t now, int64_t interval_ns
 {
     MUST_BE(machine, GOSSIP_MAGIC);
     MUST(interval_ns > 0);
-    machine->interval_ns = interval_ns;
     machine->begun = now;
-    roll(machine);
+    roll(machine, interval_ns < machine->interval_ns ? interval_ns : machine->interval_ns);
+    machine->interval_ns = interval_ns;
 }
 
 /* Intervals that were slept through are not made up for. */
@@ -50,7 +50,7 @@ static bool speak(struct gossip *machine, mono_t now)
     machine->begun = mono_after(machine->begun, machine->interval_ns);
     if (mono_reached(now, mono_after(machine->begun, machine->interval_ns)))
         machine->begun = now;
-    roll(machine);
+    roll(machine, machine->interval_ns);
     return true;
 }
 
@@ -61,6 +61,7 @@ void gossip_init(struct gossip *machine, const struct gossip_options *options)
     machine->rng.state = options->seed;
     machine->table.seed = rng_next(&machine->rng);
     machine->look = MONO_NEVER;
+    machine->interval_ns = options->interval_ns;
     gossip_set_interval(machine, options->now, options->interval_ns);
 }
 
@@ -149,6 +150,8 @@ static void lose(struct gossip *machine, struct gossip_node *node, struct gossip
 /* As many as fit; the rest at once after. */
 static void look_for_lost(struct gossip *machine, mono_t now, struct gossip_actions *actions)
 {
+    mono_t next = mono_after(now, MONO_MS(GOSSIP_LOOK_MS));
+
     if (!mono_reached(now, machine->look))
         return;
     machine->look = MONO_NEVER;
@@ -162,6 +165,8 @@ static void look_for_lost(struct gossip *machine, mono_t now, struct gossip_acti
         else
             machine->look = mono_earlier(machine->look, lost_at(node));
     }
+    if (!mono_reached(now, machine->look) && mono_reached(next, machine->look))
+        machine->look = next;
 }
 
 /* ---- hearing --------------------------------------------------------------------------------- */

@@ -135,6 +135,18 @@ static void another_interval_holds_from_now_on(void **state)
     assert_int_equal(speak_until(bench, 9999, spoke, 60), 50);
 }
 
+/* The others wait for four of the short ones. */
+static void a_longer_interval_is_told_before_the_others_miss_the_shorter(void **state)
+{
+    struct bench *bench = *state;
+    int64_t spoke[8];
+
+    gossip_set_interval(bench->machine, at_ms(0), MONO_S(3600));
+    assert_int_equal(speak_until(bench, 5000, spoke, 8), 1);
+    assert_in_range(speak_until(bench, 3 * 3600000 - 1, spoke, 8), 2, 2);
+    assert_in_range(spoke[0], 3600000, 2 * 3600000);
+}
+
 static void intervals_that_were_slept_through_are_not_made_up_for(void **state)
 {
     struct bench *bench = *state;
@@ -356,6 +368,27 @@ static void many_that_go_at_once_are_all_told(void **state)
     assert_int_equal(told, COUNT * HEARTBEAT_ADDRESSES_MAX);
 }
 
+/* Each is looked for in the whole table. */
+static void who_goes_one_after_another_is_looked_for_ten_times_a_second(void **state)
+{
+    enum { COUNT = 4000 };
+    struct bench *bench = *state;
+    mono_t now = at_ms(20000);
+    size_t looks = 0;
+
+    for (size_t i = 0; i < COUNT; i++) {
+        struct heartbeat beat = numbered(i, 1);
+        hear(bench, at_ms((int64_t)i), &beat);
+    }
+    while (gossip_known(bench->machine) > 0) {
+        assert_true(now.ns <= at_ms(20000 + COUNT + GOSSIP_LOOK_MS).ns); /* nobody stays */
+        wake(bench, now);
+        looks += bench->actions.gone_count > 0;
+        now = bench->actions.deadline;
+    }
+    assert_in_range(looks, COUNT / 100, COUNT / 100 + 1);
+}
+
 static void a_full_table_gives_up_who_was_silent_longest_and_is_no_member(void **state)
 {
     struct bench *bench = *state;
@@ -471,6 +504,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(once_within_each_interval_at_a_random_moment),
         CASE(another_interval_holds_from_now_on),
+        CASE(a_longer_interval_is_told_before_the_others_miss_the_shorter),
         CASE(intervals_that_were_slept_through_are_not_made_up_for),
         CASE(who_is_heard_is_known_and_met_once),
         CASE(one_that_has_moved_is_met_again),
@@ -488,6 +522,7 @@ int main(void)
         CASE(names_that_an_address_has_left_make_room_for_others),
         CASE(an_address_is_not_gone_while_another_name_is_known_there),
         CASE(what_a_node_tells_no_more_is_gone_unless_anybody_could_say_so),
+        CASE(who_goes_one_after_another_is_looked_for_ten_times_a_second),
         CASE(a_full_table_gives_up_who_was_silent_longest_and_is_no_member),
     };
 
