@@ -266,28 +266,45 @@ def interface_comes_back(net):
     hears(second, first)
 
 
+def forge(host, name, counter, seconds_ago=0, interval_ms=60000):
+    """A heartbeat that nobody vouches for, from that host."""
+    clock = int((time.time() - seconds_ago) * 1000)
+    fields = {"format": 1, "domain": DOMAIN, "node": name, "boot": 7, "counter": counter,
+              "clock": clock, "interval_ms": interval_ms, "port": 65027, "http_port": 65028,
+              "advert_port": 65029, "addresses": host.v4}
+    send(host, wire.message("gossip", [(key, str(value)) for key, value in fields.items()]))
+
+
 @test("a heartbeat that was recorded earlier convinces nobody, also who never heard of its node")
 def recorded_earlier(net):
     hosts = net.add(2)
     node = beating(hosts[0], secret=None, keys=None, open=True, address=hosts[0].v4).start()
 
-    def say(name, seconds_ago, counter, interval_ms=60000):
-        clock = int((time.time() - seconds_ago) * 1000)
-        fields = {"format": 1, "domain": DOMAIN, "node": name, "boot": 7, "counter": counter,
-                  "clock": clock, "interval_ms": interval_ms, "port": 65027, "http_port": 65028,
-                  "advert_port": 65029, "addresses": hosts[1].v4}
-        send(hosts[1], wire.message("gossip", [(key, str(value)) for key, value in fields.items()]))
-    say("recorded", 120, 1)
+    forge(hosts[1], "recorded", 1, seconds_ago=120)
     wait_until(lambda: node.metric("pond_messages_judged_total", verdict="stale") > 0,
                "what was recorded is refused")
     check(heartbeat(node, hosts[1]) is None, "it is not known for that")
-    say("honest", 0, 1)
+    forge(hosts[1], "honest", 1)
     wait_until(lambda: heartbeat(node, hosts[1]), "what is said now is heard")
-    say("honest", 7200, 2)
+    forge(hosts[1], "honest", 2, seconds_ago=7200)
     wait_until(lambda: node.metric("pond_heartbeats_received_total") > 1,
                "a clock that is stepped strands nobody who is known")
-    say("honest", 0, 2**64 - 1, 100)
+    forge(hosts[1], "honest", 2**64 - 1, interval_ms=100)
     wait_until(lambda: heartbeat(node, hosts[1]) is None, "what somebody forged is lost")
-    say("honest", 0, 3)
+    forge(hosts[1], "honest", 3)
     wait_until(lambda: heartbeat(node, hosts[1]),
                "nobody vouches for counters there: a forged one keeps its node out no longer")
+
+
+@test("one host that makes up names does not keep others from being known", hostile=True)
+def names_made_up(net):
+    hosts = net.add(3)
+    node = beating(hosts[0], secret=None, keys=None, open=True).start()
+    for number in range(40):
+        forge(hosts[1], f"made-up-{number}", 1)
+    wait_until(lambda: node.metric("pond_messages_judged_total", verdict="many_names") == 8,
+               "what is beyond its part is refused, and counted")
+    node.logged(r"- gate=45892 message=gossip .*as many other names already")
+    forge(hosts[2], "honest", 1)
+    wait_until(lambda: heartbeat(node, hosts[2]), "another host is known")
+    equal(node.metric("pond_heartbeat_nodes"), 33, "nodes that are known")
