@@ -145,28 +145,6 @@ static void one_run_tells_all_that_is_wrong(void **state)
     report_free(report);
 }
 
-/* carpond-rules(5): its lines that begin with "rule" are a file that is good. */
-static void the_example_of_the_manual_is_good(void **state)
-{
-    const char *folder = getenv("srcdir");
-    char path[1024], memory[8192] = "", line[512];
-    struct text text = TEXT_OVER(memory);
-    struct rules *rules;
-    FILE *page;
-
-    (void)state;
-    snprintf(path, sizeof(path), "%s/conf/carpond-rules.5", folder ? folder : ".");
-    page = fopen(path, "r");
-    assert_non_null(page);
-    while (fgets(line, sizeof(line), page))
-        if (strncmp(line, "rule0", 5) == 0)
-            text_puts(&text, line);
-    fclose(page);
-    rules = parse(memory);
-    assert_int_equal(rules->count, 5);
-    rules_free(rules);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,7 +155,6 @@ int main(void)
         cmocka_unit_test(every_message_has_its_word),
         cmocka_unit_test(each_fault_has_its_line_and_what_would_be_right),
         cmocka_unit_test(one_run_tells_all_that_is_wrong),
-        cmocka_unit_test(the_example_of_the_manual_is_good),
     };
     return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
 }
