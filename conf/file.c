@@ -60,6 +60,19 @@ static bool read_open(int fd, const char *path, size_t most, struct file *out,
     return true;
 }
 
+static const char *remedy(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return ": make it, or name one that is there";
+    case EACCES:
+        return ": chown it to the user that carpond runs as, and check as that user or as root";
+    default:
+        return "";
+    }
+}
+
 bool file_load(const char *path, size_t most, struct file *out, struct report *report)
 {
     /* O_NONBLOCK: a FIFO without a writer must not hold the daemon. */
@@ -68,7 +81,7 @@ bool file_load(const char *path, size_t most, struct file *out, struct report *r
 
     *out = (struct file){.size = most + 1};
     if (fd < 0) {
-        report_error(report, path, 0, "cannot be opened: %s", strerror(errno));
+        report_error(report, path, 0, "cannot be opened: %s%s", strerror(errno), remedy(errno));
         return false;
     }
     out->memory = malloc(out->size);

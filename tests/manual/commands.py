@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
-"""Each command of pond that the pages and README speak of exists, with its options."""
+"""Each command of pond that the pages and README speak of exists, with its options; and so do the
+alerts, for each of which README says what to do."""
 
 import re
 import subprocess
@@ -61,6 +62,14 @@ def own_options(stage):
     assert told == options_of(CARPOND), told ^ options_of(CARPOND)
 
 
+def alerts_told(stage):
+    del stage
+    told = re.findall(r"^\| `(Pond\w+)` \|", read("README"), flags=re.M)
+    ring = re.findall(r"alert: (\w+)", read("conf/examples/alerts.yml"))
+    assert ring and sorted(told) == sorted(ring), set(told) ^ set(ring)
+
+
 def cases():
     return [("every command of pond that is spoken of exists, with its options", all_exist),
-            ("carpond.8 has the options of carpond", own_options)]
+            ("carpond.8 has the options of carpond", own_options),
+            ("README says of each example alert what to do", alerts_told)]
