@@ -169,6 +169,7 @@ def masked(line):
     line = re.sub(r" \S+ [\d.]+ m?s ago$", " EPOCH T ago", line)
     line = re.sub(r"for another [^)]*", "for another T", line)
     line = re.sub(r"[\d,]+ objects?", "N objects", line)
+    line = re.sub(r"\d+ (known|usable)", r"N \1", line)
     line = re.sub(r"objects [\d.]+( [KMGT]?i?B)? of", "objects N of", line)
     return re.sub(r"hits [\d.]+ %", "hits N %", line)
 

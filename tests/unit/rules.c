@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "conf/rules.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/unit.h"
