@@ -195,6 +195,11 @@ bool file_rename(const struct home *home, enum folder from, const char *name, en
     return renameat(home->fd[from], name, home->fd[to], new_name) == 0;
 }
 
+bool file_exchange(const struct home *home, enum folder folder, const char *one, const char *other)
+{
+    return renameat2(home->fd[folder], one, home->fd[folder], other, RENAME_EXCHANGE) == 0;
+}
+
 /* With the error of the first thing that failed. */
 static bool write_new(const struct home *home, enum folder folder, const char *name,
                       struct span bytes)

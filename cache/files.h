@@ -66,6 +66,10 @@ bool file_remove(const struct home *home, enum folder folder, const char *name);
 bool file_rename(const struct home *home, enum folder from, const char *name, enum folder to,
                  const char *new_name);
 
+/* Each gets the other's name, at one stroke; nothing is synced. False with errno: EINVAL where the
+ * file system cannot do that. */
+bool file_exchange(const struct home *home, enum folder folder, const char *one, const char *other);
+
 /* Syncs the file's bytes. False with errno. */
 bool file_sync(const struct home *home, enum folder folder, const char *name);
 

@@ -249,6 +249,7 @@ struct reel {
     uint64_t at; /* the place in the file where `bytes` begins */
     struct span bytes;
     bool ended; /* the window reaches the end of the file */
+    int error;  /* errno of a read that failed */
     char memory[WINDOW];
 };
 
@@ -263,8 +264,10 @@ static bool reel_fill(struct reel *reel)
         memmove(reel->memory, reel->bytes.at, reel->bytes.len);
     n = file_read(reel->fd, reel->memory + reel->bytes.len, WINDOW - reel->bytes.len,
                   reel->at + reel->bytes.len);
-    if (n < 0)
+    if (n < 0) {
+        reel->error = errno;
         return false;
+    }
     reel->bytes = (struct span){reel->memory, reel->bytes.len + (size_t)n};
     reel->ended = reel->bytes.len < WINDOW;
     return true;
@@ -300,11 +303,7 @@ static bool reel_next(struct reel *reel, struct manifest *m, struct span *text,
 {
     for (;;) {
         struct span rest;
-        if (!reel_fill(reel)) {
-            reading->rotten++;
-            return false;
-        }
-        if (reel->bytes.len == 0)
+        if (!reel_fill(reel) || reel->bytes.len == 0)
             return false;
         rest = reel->bytes;
         if (manifest_read_next(&rest, m, text) == MESSAGE_OK && manifest_has_sum(*text)) {
@@ -361,8 +360,13 @@ enum store_status journal_read(const struct home *home, struct journal_place fro
         reel.at = segment == from.segment ? from.offset : 0;
         reel.bytes = (struct span){reel.memory, 0};
         reel.ended = false;
+        reel.error = 0;
         more = read_segment(&reel, segment, visit, arg, reading);
         close(reel.fd);
+        if (reel.error) {
+            errno = reel.error;
+            return file_fault(home, "read", FOLDER_MANIFESTS, name);
+        }
     }
     return STORE_OK;
 }

@@ -78,7 +78,8 @@ typedef bool journal_visit(void *arg, const struct manifest *m, struct span text
 
 /* Reads what stands behind `from`, up to the end of the segment `last` (0: of all). What is torn or
  * rotten is passed over, to the next manifest; what a later version wrote, too (manifest.h), and is
- * not counted as rotten. */
+ * not counted as rotten. What the disk does not give back is no rot: what stands there is not
+ * known, and the reading fails. */
 enum store_status journal_read(const struct home *home, struct journal_place from, uint32_t last,
                                journal_visit *visit, void *arg, struct journal_reading *reading);
 

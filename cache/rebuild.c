@@ -18,21 +18,40 @@ static const char OLD[] = "catalogue", NEW[] = "catalogue.new", ASIDE[] = "catal
 
 struct swap {
     const struct home *home;
-    bool done;
+    int error; /* errno of what failed; 0: it is done */
 };
 
-/* A crash between the two leaves no catalogue at all, and the next start makes it anew. */
+/* For file systems that cannot exchange two folders. A crash between the two leaves no catalogue at
+ * all, and the next start makes it anew; where only the second fails, the old one is put back. */
+static bool rename_both(const struct home *home)
+{
+    int error;
+
+    folder_remove(home, ASIDE);
+    if (!file_rename(home, FOLDER_HOME, OLD, FOLDER_HOME, ASIDE) && errno != ENOENT)
+        return false;
+    if (file_rename(home, FOLDER_HOME, NEW, FOLDER_HOME, OLD)) {
+        folder_remove(home, ASIDE);
+        return true;
+    }
+    error = errno;
+    file_rename(home, FOLDER_HOME, ASIDE, FOLDER_HOME, OLD);
+    errno = error;
+    return false;
+}
+
+/* What was the new one is the old one then. */
 static void swap_folders(void *arg)
 {
     struct swap *swap = arg;
     const struct home *home = swap->home;
+    bool swapped = file_exchange(home, FOLDER_HOME, NEW, OLD);
 
-    folder_remove(home, ASIDE);
-    if (!file_rename(home, FOLDER_HOME, OLD, FOLDER_HOME, ASIDE) && errno != ENOENT)
-        return;
-    swap->done = file_rename(home, FOLDER_HOME, NEW, FOLDER_HOME, OLD) &&
-                 folder_sync(home, FOLDER_HOME, ".");
-    folder_remove(home, ASIDE);
+    if (!swapped && (errno == ENOENT || errno == EINVAL || errno == ENOSYS))
+        swapped = rename_both(home);
+    swap->error = swapped && folder_sync(home, FOLDER_HOME, ".") ? 0 : errno;
+    if (swapped)
+        folder_remove(home, NEW);
 }
 
 static enum store_status put_in_place(struct store *store)
@@ -46,8 +65,10 @@ static enum store_status put_in_place(struct store *store)
         status = catalogue_reopen(store->catalogue, swap_folders, &swap);
     else
         swap_folders(&swap);
-    if (!swap.done)
+    if (swap.error) {
+        errno = swap.error;
         return file_fault(&store->home, "put in place", FOLDER_HOME, NEW);
+    }
     return store->catalogue ? status : catalogue_open(path, &store->catalogue);
 }
 

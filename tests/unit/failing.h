@@ -23,6 +23,7 @@ static atomic_int faults;
 static atomic_int failed_syncs;
 static atomic_int fault_errno;  /* 0: the process dies instead */
 static atomic_bool fault_stays; /* all later calls fail as well */
+static atomic_bool reads_fail;  /* and what reads, too */
 
 /* Is this the call that fails? */
 static bool fails(void)
@@ -87,10 +88,22 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
     return fails() ? -1 : syscall(SYS_writev, fd, iov, count);
 }
 
+ssize_t pread(int fd, void *bytes, size_t len, off_t at);
+ssize_t pread(int fd, void *bytes, size_t len, off_t at)
+{
+    return reads_fail && fails() ? -1 : syscall(SYS_pread64, fd, bytes, len, at);
+}
+
 int renameat(int from_fd, const char *from, int to_fd, const char *to);
 int renameat(int from_fd, const char *from, int to_fd, const char *to)
 {
     return fails() ? -1 : (int)syscall(SYS_renameat, from_fd, from, to_fd, to);
+}
+
+int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
+int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+    return fails() ? -1 : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
 }
 
 int ftruncate(int fd, off_t size);

@@ -84,16 +84,60 @@ static bool run_with_fault(int calls)
     return atomic_load(&faults) > 0;
 }
 
-/* Each call in its turn, or each `step`th of them. */
-static void calls_fail(int error, bool stays, int step)
+static void check_prepared(struct store *store)
+{
+    assert_true(has(store, "example.com/removed", 1, 100));
+    assert_true(has(store, "example.com/replaced", 2, 300000));
+    assert_true(has(store, "example.com/fetched", 0, 0));
+    assert_true(has(store, "example.com/rivals", 7, RIVAL_LEN));
+}
+
+/* The catalogue that was made anew has all, or the old one stays in its place: once the disk can be
+ * read again, where even that one could not be opened. */
+static bool rebuild_with_fault(int calls)
+{
+    struct store_report report;
+    struct store *store;
+    enum store_status status;
+
+    home_make();
+    store = open_prepared();
+    atomic_store(&faults, 0);
+    atomic_store(&until_fault, calls);
+    atomic_store(&armed, true);
+    status = store_rebuild(store, &report);
+    atomic_store(&armed, false);
+    assert_true(status == STORE_OK || atomic_load(&faults) > 0);
+    assert_true(is_healthy(store));
+    check_prepared(store);
+    assert_int_equal(home_put(store, "example.com/later", 9, 1000, NULL), STORE_OK);
+    store_close(store);
+    store = home_open_store();
+    assert_non_null(store);
+    check_prepared(store);
+    assert_int_equal(home_compare(store, "example.com/later", 9, 1000), 0);
+    check_whole(store);
+    store_close(store);
+    home_remove();
+    return atomic_load(&faults) > 0;
+}
+
+/* Returns how many there are. */
+static int each_fails(bool (*run)(int calls), int error, bool stays, int step)
 {
     int calls = 0;
 
     fault_errno = error;
     fault_stays = stays;
-    while (run_with_fault(calls))
+    while (run(calls))
         calls += step;
-    assert_true(calls > 50);
+    return calls;
+}
+
+/* Each call in its turn, or each `step`th of them. */
+static void calls_fail(int error, bool stays, int step)
+{
+    assert_true(each_fails(run_with_fault, error, stays, step) > 50);
 }
 
 static void one_call_fails_with_eio(void **state)
@@ -120,6 +164,16 @@ static void no_space_from_one_call_on(void **state)
     calls_fail(ENOSPC, true, 3);
 }
 
+static void a_rebuild_that_fails_leaves_what_was_there(void **state)
+{
+    (void)state;
+    atomic_store(&reads_fail, true);
+    assert_true(each_fails(rebuild_with_fault, EIO, false, 1) > 10);
+    assert_true(each_fails(rebuild_with_fault, EIO, true, 1) > 10);
+    atomic_store(&reads_fail, false);
+    assert_true(each_fails(rebuild_with_fault, ENOSPC, true, 1) > 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +181,7 @@ int main(void)
         cmocka_unit_test(one_call_finds_no_space),
         cmocka_unit_test(all_calls_fail_with_eio_from_one_on),
         cmocka_unit_test(no_space_from_one_call_on),
+        cmocka_unit_test(a_rebuild_that_fails_leaves_what_was_there),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
