@@ -22,6 +22,10 @@ class Failed(Exception):
     """What the test found wrong, in a sentence."""
 
 
+class Skipped(Exception):
+    """Why the test cannot be had here, in a sentence."""
+
+
 def check(condition, sentence):
     if not condition:
         raise Failed(sentence)

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: ISC
+"""A daemon that dies, or whose disk or memory fails it, while it works: a few places of each kind;
+tools/torture tries them all."""
+
+import os
+
+import blows
+import poverty
+import power
+from net import check
+from registry import test
+
+
+@test("kill -9 at system calls of a put: nothing is lost, and no litter stays")
+def killed_at_calls(net):
+    blows.killed_at_each(net, "put", most=1).judge()
+
+
+@test("system calls of a put that fail: nothing is lost, and the log names the cause")
+def failing_calls(net):
+    blows.failed_at_each(net, "put", "EIO", most=1).judge()
+
+
+@test("allocations of put that fail: who asked is told, or the daemon ends and says why; nothing is "
+      "lost")
+def failing_allocations(net):
+    poverty.poor_at_each(net, "put", step=23).judge()
+
+
+@test("power cuts under load: all that was acknowledged is there")
+def power_cuts(net):
+    seed = int.from_bytes(os.urandom(4), "big")
+    print(f"seed {seed}")
+    tally, acknowledged = power.cut(net, 3, seed)
+    check(acknowledged, "nothing was acknowledged before the cuts")
+    tally.judge()
