@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,6 +49,8 @@ struct catalogue {
     size_t reading;
     bool closed;
     uint64_t generation;
+
+    _Atomic uint64_t edition;
 };
 
 static enum store_status status_of(int code)
@@ -192,6 +195,11 @@ void catalogue_close(struct catalogue *c)
     free(c);
 }
 
+uint64_t catalogue_edition(const struct catalogue *c)
+{
+    return atomic_load(&c->edition);
+}
+
 enum store_status catalogue_unsynced(struct catalogue *c, bool on)
 {
     int code = mdb_env_set_flags(c->env, MDB_NOSYNC, on);
@@ -214,6 +222,7 @@ enum store_status catalogue_reopen(struct catalogue *c, void (*between)(void *ar
     code = open_env(c);
     c->closed = false;
     c->generation++;
+    atomic_fetch_add(&c->edition, 1);
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
     return code ? fault(c, "open", code) : STORE_OK;
@@ -359,6 +368,7 @@ enum store_status change_commit(struct view *view)
     }
     code = mdb_txn_commit(view->txn);
     view->txn = NULL;
+    atomic_fetch_add(&view->catalogue->edition, 1);
     guard_leave();
     if (code) {
         view->status = fault(view->catalogue, "write", code);

@@ -63,6 +63,9 @@ enum store_status catalogue_reopen(struct catalogue *catalogue, void (*between)(
 /* Gives the places of readers that died back; once a minute. */
 void catalogue_check_readers(struct catalogue *catalogue);
 
+/* Grows with each change, once a snapshot shows it. Any thread. */
+uint64_t catalogue_edition(const struct catalogue *catalogue);
+
 /* Begins and ends a snapshot. Any thread, several at a time. */
 void view_begin(struct catalogue *catalogue, struct view *out);
 void view_end(struct view *view);

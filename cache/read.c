@@ -24,6 +24,12 @@ enum store_status store_find(struct store *store, struct span name, struct store
     return status == STORE_ROTTEN ? STORE_NOT_FOUND : status;
 }
 
+uint64_t store_edition(const struct store *store)
+{
+    MUST_BE(store, STORE_MAGIC);
+    return catalogue_edition(store->catalogue);
+}
+
 enum store_status store_manifest(struct store *store, struct span name, struct text *out)
 {
     struct view view;

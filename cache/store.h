@@ -100,6 +100,10 @@ struct store_entry {
 
 enum store_status store_find(struct store *store, struct span name, struct store_entry *out);
 
+/* Grows with every change of the catalogue, before the change is told or acknowledged: what was
+ * found since the edition was asked for still holds while it is the same. Costs nothing. */
+uint64_t store_edition(const struct store *store);
+
 /* The manifest's text, byte for byte, into `out`. */
 enum store_status store_manifest(struct store *store, struct span name, struct text *out);
 

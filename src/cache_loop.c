@@ -18,10 +18,17 @@ static const double CLOCK_EVERY = 2.0; /* seconds */
 
 static struct exchange_local look_up(struct cache_loop *cache, struct span name)
 {
+    uint64_t edition = store_edition(cache->options.store);
     struct exchange_local local = {.known = false};
     struct store_entry entry;
+    enum store_status status;
 
-    if (store_find(cache->options.store, name, &entry) != STORE_OK)
+    if (known_find(cache->known, edition, name, &local))
+        return local;
+    status = store_find(cache->options.store, name, &entry);
+    if (status == STORE_NOT_FOUND)
+        known_note(cache->known, edition, name, &local);
+    if (status != STORE_OK)
         return local;
     local.known = true;
     local.held = entry.held;
@@ -32,6 +39,7 @@ static struct exchange_local look_up(struct cache_loop *cache, struct span name)
     local.sha256 = entry.manifest.sha256;
     local.size = entry.manifest.size;
     local.mtime = entry.manifest.mtime_ns / MONO_S(1);
+    known_note(cache->known, edition, name, &local);
     return local;
 }
 
@@ -484,6 +492,7 @@ struct cache_loop *cache_loop_new(const struct cache_loop_options *options)
     cache->clock.data = cache;
     cache->exchange = exchange_new(options);
     cache->asks = asks_new();
+    cache->known = known_new();
     cache->audience = audience_new(options->routes, options->port);
     cache->learn = learn_new(&learn);
     cache->udp = udp_new(&udp);
@@ -516,6 +525,7 @@ void cache_loop_free(struct cache_loop *cache)
     ev_timer_stop(cache->options.loop, &cache->clock);
     learn_free(cache->learn);
     audience_free(cache->audience);
+    known_free(cache->known);
     asks_free(cache->asks);
     cache_loop_members_end(cache);
     free(cache->exchange);

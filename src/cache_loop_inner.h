@@ -6,6 +6,7 @@
 
 #include "src/audience.h"
 #include "src/cache_loop.h"
+#include "src/known.h"
 
 /* What the files of the cache's loop (src/cache_loop*.c) share; nobody else includes it. */
 enum { CACHE_LOOP_MAGIC = 0x636c6f6f };
@@ -17,6 +18,7 @@ struct cache_loop {
     struct asks *asks;
     struct learn *learn;
     struct audience *audience;
+    struct known *known;
     struct route_place place; /* as the machine was told */
     struct udp *udp;          /* NULL once stopped */
     struct address *singles;  /* the members that are named singly, sorted */

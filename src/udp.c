@@ -13,6 +13,7 @@
 #include "src/base/must.h"
 #include "src/base/stats.h"
 #include "src/clock.h"
+#include "src/parcel.h"
 
 enum {
     UDP_MAGIC = 0x75647073,
@@ -37,17 +38,6 @@ struct endpoint {
     unsigned interface; /* of a group */
     unsigned users;     /* of a group */
     int fd;
-};
-
-/* One datagram on its way out. */
-struct parcel {
-    struct endpoint *from;
-    struct address to;
-    struct address source;
-    bool has_source;    /* else the socket's own, or the kernel's choice */
-    unsigned interface; /* 0: the kernel's choice */
-    size_t len;
-    char bytes[UDP_PAYLOAD_MAX];
 };
 
 struct udp {
@@ -184,7 +174,7 @@ static struct parcel *enqueue(struct udp *udp, struct endpoint *from, const stru
     if (udp->queued == UDP_QUEUE_MAX)
         udp_flush(udp);
     parcel = &udp->queue[udp->queued++];
-    parcel->from = from;
+    parcel->fd = from->fd;
     parcel->to = *to;
     parcel->interface = 0;
     parcel->has_source = source && address_is_any(&from->bound);
@@ -231,73 +221,10 @@ void udp_broadcast(struct udp *udp, struct span bytes)
     }
 }
 
-/* Tells the kernel which own address to speak from, and by which interface (ip(7), ipv6(7):
- * *_PKTINFO). */
-static void set_path(struct msghdr *header, void *control, const struct parcel *parcel)
-{
-    const struct address *source = &parcel->source;
-    unsigned interface = parcel->interface;
-    struct in6_pktinfo v6 = {.ipi6_ifindex = interface};
-    struct in_pktinfo v4 = {.ipi_ifindex = (int)interface};
-    bool is_v4 = address_is_v4(&parcel->to);
-    size_t len = is_v4 ? sizeof(v4) : sizeof(v6);
-    struct cmsghdr *cmsg;
-
-    if (parcel->has_source) {
-        memcpy(&v4.ipi_spec_dst, source->ip + 12, 4);
-        memcpy(&v6.ipi6_addr, source->ip, 16);
-        if (!interface)
-            v6.ipi6_ifindex = source->scope;
-    }
-    header->msg_control = control;
-    header->msg_controllen = CMSG_SPACE(len);
-    cmsg = CMSG_FIRSTHDR(header);
-    cmsg->cmsg_level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6;
-    cmsg->cmsg_type = is_v4 ? IP_PKTINFO : IPV6_PKTINFO;
-    cmsg->cmsg_len = CMSG_LEN(len);
-    memcpy(CMSG_DATA(cmsg), is_v4 ? (void *)&v4 : (void *)&v6, len);
-}
-
-/* Sends up to UDP_BATCH parcels that leave by the same socket; returns how many are dealt with. */
-static size_t send_run(struct parcel *parcels, size_t count)
-{
-    union {
-        char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-        struct cmsghdr aligned;
-    } controls[UDP_BATCH];
-    union sockaddr_any tos[UDP_BATCH];
-    struct mmsghdr headers[UDP_BATCH];
-    struct iovec parts[UDP_BATCH];
-    size_t run = 0;
-    int sent;
-
-    memset(headers, 0, sizeof(headers));
-    memset(controls, 0, sizeof(controls));
-    for (; run < count && run < UDP_BATCH && parcels[run].from == parcels->from; run++) {
-        struct msghdr *header = &headers[run].msg_hdr;
-        parts[run] = (struct iovec){parcels[run].bytes, parcels[run].len};
-        header->msg_iov = &parts[run];
-        header->msg_iovlen = 1;
-        header->msg_name = &tos[run];
-        header->msg_namelen = address_to_socket(&parcels[run].to, &tos[run]);
-        if (parcels[run].has_source || parcels[run].interface)
-            set_path(header, &controls[run], &parcels[run]);
-    }
-    sent = sendmmsg(parcels->from->fd, headers, (unsigned)run, MSG_DONTWAIT);
-    if (sent > 0) {
-        stat_add(STAT_DATAGRAMS_OUT, (uint64_t)sent);
-        return (size_t)sent;
-    }
-    /* The first was not taken: unreachable, refused, no room. It is lost; the others get a try. */
-    stat_add(STAT_DATAGRAMS_UNSENT, 1);
-    return 1;
-}
-
 void udp_flush(struct udp *udp)
 {
     MUST_BE(udp, UDP_MAGIC);
-    for (size_t at = 0; at < udp->queued;)
-        at += send_run(udp->queue + at, udp->queued - at);
+    parcels_send(udp->queue, udp->queued);
     udp->queued = 0;
 }
 

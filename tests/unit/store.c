@@ -340,6 +340,44 @@ static void changes_are_told_once(void **state)
     store_on_change(*state, NULL, NULL);
 }
 
+static void note_edition(void *arg, const struct store_entry *entry, enum store_job_kind how)
+{
+    struct edition {
+        struct store *store;
+        uint64_t seen;
+    } *edition = arg;
+
+    (void)entry, (void)how;
+    edition->seen = store_edition(edition->store);
+}
+
+/* Whoever keeps what it found must not keep it beyond a change. */
+static void each_change_makes_an_edition(void **state)
+{
+    struct {
+        struct store *store;
+        uint64_t seen;
+    } told = {.store = *state};
+    struct manifest m = home_foreign("example.com/b", 1, 10, 0);
+    uint64_t before = store_edition(*state);
+
+    store_on_change(*state, note_edition, &told);
+    home_put(*state, "example.com/a", 1, 10, NULL);
+    assert_true(told.seen > before);
+    before = store_edition(*state);
+    assert_int_equal(home_find(*state, "example.com/a", &(struct store_entry){0}), STORE_OK);
+    assert_int_equal(store_edition(*state), before);
+    home_adopt(*state, &m, NULL);
+    assert_true(told.seen > before);
+    before = store_edition(*state);
+    home_do(*state, STORE_REMOVE, "example.com/a");
+    assert_true(told.seen > before);
+    before = store_edition(*state);
+    assert_int_equal(store_rebuild(*state, &(struct store_report){0}), STORE_OK);
+    assert_true(store_edition(*state) > before);
+    store_on_change(*state, NULL, NULL);
+}
+
 /* ---- many threads -----------------------------------------------------------------------------
  */
 
@@ -423,6 +461,7 @@ int main(void)
         HOME_CASE(equal_catalogues_have_equal_digests),
         HOME_CASE(manifests_are_kept_byte_for_byte),
         HOME_CASE(changes_are_told_once),
+        HOME_CASE(each_change_makes_an_edition),
         HOME_CASE(threads_do_not_disturb_one_another),
     };
     log_set_level(LEVEL_ERROR);
