@@ -78,7 +78,7 @@ static void sync_drafts(struct group *group)
 
     for (size_t i = 0; i < group->count; i++) {
         struct store_job *job = group->jobs[i];
-        if (job->kind != STORE_PUT || draft_is_synced(job->draft))
+        if (!job_brings_draft(job) || draft_is_synced(job->draft))
             continue;
         draft_start_writing(job->draft);
         unsynced++;
@@ -87,7 +87,7 @@ static void sync_drafts(struct group *group)
         all = sync_all(group);
     for (size_t i = 0; i < group->count; i++) {
         struct store_job *job = group->jobs[i];
-        if (job->kind != STORE_PUT)
+        if (!job_brings_draft(job))
             continue;
         if (unsynced > SYNC_EACH_MAX && !draft_is_synced(job->draft))
             draft_was_synced(job->draft, all);
@@ -99,7 +99,7 @@ static void note_intents(struct group *group)
 {
     for (size_t i = 0; i < group->count; i++) {
         const struct store_job *job = group->jobs[i];
-        if (job->kind == STORE_PUT && job->status == STORE_OK)
+        if (job_brings_draft(job) && job->status == STORE_OK)
             intents_add(&group->intents, INTENT_PUT, draft_digest(job->draft));
         if (job->kind == STORE_LAND)
             intents_add(&group->intents, partial_has_file(job->partial) ? INTENT_LAND : INTENT_PUT,
@@ -322,7 +322,7 @@ void group_run(struct group *group, struct store_job **jobs, size_t count)
         if (jobs[i]->status != STORE_OK)
             job_undo(group, jobs[i]);
         store_note_fault(store, jobs[i]->status);
-        if (jobs[i]->kind == STORE_PUT)
+        if (job_brings_draft(jobs[i]))
             draft_drop(jobs[i]->draft);
     }
     if (group->ledger.suspect)

@@ -34,7 +34,7 @@ static enum store_status enter(struct group *group, size_t index, const struct m
     return STORE_OK;
 }
 
-/* A version of ours, as a text and in the catalogue. */
+/* A version that is made here, as a text and in the catalogue. */
 static enum store_status enter_own(struct group *group, size_t index, const struct manifest *m,
                                    bool held)
 {
@@ -93,6 +93,22 @@ static enum store_status replaced(struct group *group, const struct store_job *j
     return is_expected ? status : STORE_CHANGED;
 }
 
+/* Describes what the draft has, and puts it where content stands. */
+static enum store_status place_draft(struct group *group, const struct store_job *job,
+                                     struct manifest *m)
+{
+    enum store_status status;
+
+    m->mtime_ns = job->manifest.mtime_ns;
+    draft_describe(job->draft, m);
+    status = draft_place(job->draft);
+    if (status != STORE_OK)
+        return status;
+    group->new_content[m->sha256.bytes[0]] = true;
+    group->new_chunks[m->sha256.bytes[0]] |= m->size > m->chunk_size;
+    return STORE_OK;
+}
+
 static enum store_status put(struct group *group, size_t index)
 {
     struct store_job *job = group->jobs[index];
@@ -104,14 +120,36 @@ static enum store_status put(struct group *group, size_t index)
         return status;
     m = next_version(group, job, status == STORE_OK ? &old.manifest : NULL);
     m.mode = job->manifest.mode & 07777;
-    m.mtime_ns = job->manifest.mtime_ns;
-    draft_describe(job->draft, &m);
-    status = draft_place(job->draft);
-    if (status != STORE_OK)
+    status = place_draft(group, job, &m);
+    return status == STORE_OK ? enter_own(group, index, &m, true) : status;
+}
+
+/* The same file makes the same manifest on all nodes. What is newer, or was put in by a node, stays
+ * whatever the clock said there. */
+static enum store_status take(struct group *group, size_t index)
+{
+    struct store_job *job = group->jobs[index];
+    struct manifest m = {.version = version_of_mtime(job->manifest.mtime_ns / MONO_S(1)),
+                         .node = MANIFEST_OF_ISCONF,
+                         .mode = 0644};
+    struct record old;
+    enum store_status status = newest(group, job->manifest.name, &old);
+    bool again;
+
+    if (status != STORE_OK && status != STORE_NOT_FOUND)
         return status;
-    group->new_content[m.sha256.bytes[0]] = true;
-    group->new_chunks[m.sha256.bytes[0]] |= m.size > m.chunk_size;
-    return enter_own(group, index, &m, true);
+    MUST(span_copy(span_of(job->manifest.name), m.name, sizeof(m.name)));
+    draft_describe(job->draft, &m);
+    again = status == STORE_OK && manifest_compare(&m, &old.manifest) == 0;
+    if (status == STORE_OK && !again &&
+        (!version_is_unverified(old.manifest.version) || manifest_compare(&m, &old.manifest) < 0)) {
+        job->manifest = old.manifest;
+        return STORE_NOT_NEWER;
+    }
+    status = place_draft(group, job, &m);
+    if (status == STORE_OK && again)
+        return ledger_hold(&group->ledger, &m);
+    return status == STORE_OK ? enter_own(group, index, &m, true) : status;
 }
 
 static enum store_status remove_name(struct group *group, size_t index)
@@ -309,9 +347,9 @@ static enum store_status errand(struct group *group, size_t index)
 enum store_status job_apply(struct group *group, size_t index)
 {
     static enum store_status (*const kinds[])(struct group * group, size_t index) = {
-        [STORE_PUT] = put,         [STORE_REMOVE] = remove_name, [STORE_ADOPT] = adopt,
-        [STORE_WANT] = want,       [STORE_LAND] = land,          [STORE_DROP] = drop,
-        [STORE_CONFIRM] = confirm, [JOB_ERRAND] = errand,
+        [STORE_PUT] = put,     [STORE_TAKE] = take,       [STORE_REMOVE] = remove_name,
+        [STORE_ADOPT] = adopt, [STORE_WANT] = want,       [STORE_LAND] = land,
+        [STORE_DROP] = drop,   [STORE_CONFIRM] = confirm, [JOB_ERRAND] = errand,
     };
     size_t kind = (size_t)group->jobs[index]->kind;
 
@@ -335,7 +373,7 @@ void job_undo(struct group *group, struct store_job *job)
 {
     struct store *store = group->store;
 
-    if (job->kind == STORE_PUT && draft_is_placed(job->draft) &&
+    if (job_brings_draft(job) && draft_is_placed(job->draft) &&
         !is_held(store, draft_digest(job->draft)))
         partials_remove_content(store, draft_digest(job->draft));
     if (job->kind == STORE_LAND && partial_is_placed(job->partial) &&

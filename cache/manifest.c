@@ -127,7 +127,8 @@ bool manifest_conflicts(const struct manifest *newer, const struct manifest *old
 {
     enum manifest_descent descent = manifest_descent(newer, older);
 
-    if (older->deleted || (!newer->deleted && digest_same(&older->sha256, &newer->sha256)))
+    if (older->deleted || version_is_unverified(older->version) ||
+        (!newer->deleted && digest_same(&older->sha256, &newer->sha256)))
         return false;
     return descent == DESCENT_NO || (descent == DESCENT_UNKNOWN && unconfirmed);
 }

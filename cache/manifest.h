@@ -17,6 +17,9 @@
  */
 enum { MANIFEST_KNEW_MAX = 16 };
 
+/* In place of a node, of what came from an ISconf host: an unverified version (cache/version.h). */
+#define MANIFEST_OF_ISCONF "isconf"
+
 struct manifest {
     char name[NAME_SIZE];
     char node[NODE_SIZE]; /* where it was put in */
@@ -70,7 +73,7 @@ enum manifest_descent manifest_descent(const struct manifest *newer, const struc
 
 /* Is the older one to be kept beside the newer one? Where the newer one's author did not know of
  * it; or cannot be said to, and the older is unconfirmed: no candidate above is known to hold it. A
- * removal is not, nor the same content. */
+ * removal is not, nor the same content, nor what is unverified. */
 bool manifest_conflicts(const struct manifest *newer, const struct manifest *older,
                         bool unconfirmed);
 

@@ -66,7 +66,7 @@ static void carry(struct store *store, struct store_job *job)
 {
     struct errand *errand = (struct errand *)job;
 
-    if (job->kind == STORE_PUT)
+    if (job_brings_draft(job))
         carry_put(store, job);
     else if (job->kind == STORE_LAND)
         carry_land(store, job);
@@ -116,7 +116,7 @@ void porter_add(struct store *store, struct store_job *job)
 {
     if (queue_add(job->kind == STORE_LAND ? &store->lander : &store->porter, job))
         return;
-    if (job->kind == STORE_PUT)
+    if (job_brings_draft(job))
         draft_drop(job->draft);
     finish(job, STORE_STOPPED);
 }

@@ -138,7 +138,7 @@ bool store_is_stopping(const struct store *store)
 
 static bool takes_long(const struct store_job *job)
 {
-    if (job->kind == STORE_PUT)
+    if (job_brings_draft(job))
         return draft_size(job->draft) > DRAFT_LARGE;
     if (job->kind == STORE_ROOM)
         return true;

@@ -256,8 +256,8 @@ enum store_status store_find_content(struct store *store, const struct store_sig
 
 /* ---- putting content in --------------------------------------------------------------------- */
 
-/* Content that comes in piece by piece: begin, write, then a STORE_PUT job, which takes it over; or
- * draft_drop. Used by one thread at a time. */
+/* Content that comes in piece by piece: begin, write, then a STORE_PUT or STORE_TAKE job, which
+ * takes it over; or draft_drop. Used by one thread at a time. */
 struct draft;
 
 /* size: what is expected, 0 where it is not known; it may come otherwise. STORE_FULL: so much would
@@ -342,6 +342,9 @@ void partial_close(struct partial *partial, bool keep);
 
 enum store_job_kind {
     STORE_PUT,    /* manifest.name, mode, mtime_ns and draft: a new version of ours */
+    STORE_TAKE,   /* manifest.name, mtime_ns and draft: a file of an ISconf host. It becomes an
+                     unverified version, made of its mtime (cache/version.h), which is nobody's own.
+                     STORE_NOT_NEWER: there is a newer one, as each is that was put in by a node */
     STORE_REMOVE, /* manifest.name: a tombstone; STORE_NOT_FOUND where there is nothing to remove */
     STORE_ADOPT,  /* text: a manifest from another node. STORE_NOT_NEWER or STORE_AHEAD: not taken.
                      Where it and what stands here were made without knowing of each other, the
@@ -369,7 +372,7 @@ struct store_job {
     enum store_job_kind kind;
     struct manifest manifest; /* in, as above; out: what now stands in the catalogue */
     struct span text;         /* STORE_ADOPT: the caller keeps the bytes until done */
-    struct draft *draft;      /* STORE_PUT: taken over; STORE_ROOM */
+    struct draft *draft;      /* STORE_PUT, STORE_TAKE: taken over; STORE_ROOM */
     struct partial *partial;  /* STORE_LAND */
     bool conditional; /* STORE_PUT, STORE_REMOVE: only where the name's newest version is still */
     struct version expected;       /* this one (none: there is no such name), */

@@ -222,6 +222,11 @@ void porter_send(struct store *store, enum store_status (*alone)(struct store *s
 
 /* ---- draft.c, partial.c: what the writer and the porter do with them ------------------------- */
 
+static inline bool job_brings_draft(const struct store_job *job)
+{
+    return job->kind == STORE_PUT || job->kind == STORE_TAKE;
+}
+
 enum { DRAFT_LARGE = 1 << 20 }; /* bytes from which on syncing is the porter's */
 
 /* Syncs what the draft has written. */

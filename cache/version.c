@@ -14,6 +14,17 @@ bool version_is_ahead(struct version v, wall_t now)
     return version_ms(v) > now.ms + VERSION_AHEAD_MAX_MS;
 }
 
+struct version version_of_mtime(int64_t seconds)
+{
+    MUST(seconds >= 0 && seconds <= VERSION_MTIME_MAX);
+    return (struct version){(uint64_t)seconds << COUNTER_BITS | COUNTER_MAX};
+}
+
+bool version_is_unverified(struct version v)
+{
+    return version_ms(v) <= VERSION_MTIME_MAX && (v.bits & COUNTER_MAX) == COUNTER_MAX;
+}
+
 const char *version_text(struct version v, char out[VERSION_TEXT_SIZE])
 {
     struct text text = text_over(out, VERSION_TEXT_SIZE);

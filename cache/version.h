@@ -39,6 +39,17 @@ static inline int64_t version_ms(struct version v)
     return (int64_t)(v.bits >> 16);
 }
 
+/*
+ * What came from an ISconf host has no version, and no manifest of its author's vouches for it. It
+ * gets one that is made of its mtime: seconds where others have milliseconds, and a counter that no
+ * clock of this century comes to there. So among themselves such versions order by mtime, all nodes
+ * make the same one of the same file, and each that a clock gave is above them.
+ */
+#define VERSION_MTIME_MAX INT64_C(99999999999)
+
+struct version version_of_mtime(int64_t seconds); /* 0 to VERSION_MTIME_MAX */
+bool version_is_unverified(struct version v);
+
 /* Is v too far ahead of the local clock to be taken now? */
 bool version_is_ahead(struct version v, wall_t now);
 

@@ -167,7 +167,7 @@ void writer_add(struct store *store, struct store_job *job)
     if (queue_add(&store->writer, job))
         return;
     job->status = STORE_STOPPED;
-    if (job->kind == STORE_PUT)
+    if (job_brings_draft(job))
         draft_drop(job->draft);
     job->done(job);
 }

@@ -87,9 +87,27 @@ static void always_rises(void **state)
     }
 }
 
+static void what_has_no_version_orders_by_its_time_below_all_that_has(void **state)
+{
+    struct version_clock clock = {VERSION_NONE};
+    struct version early = version_of_mtime(0), late = version_of_mtime(VERSION_MTIME_MAX);
+    struct version now = version_next(&clock, (wall_t){INT64_C(1795348800000)}, late), over;
+
+    (void)state;
+    assert_true(version_newer(early, VERSION_NONE) && version_newer(late, early));
+    assert_true(version_newer(version_of_mtime(2), version_of_mtime(1)));
+    assert_true(version_newer(now, late));
+    assert_true(version_is_unverified(early) && version_is_unverified(late));
+    assert_false(version_is_unverified(now) || version_is_unverified(VERSION_NONE));
+    clock = (struct version_clock){VERSION_NONE}; /* even where the clock stands in 1970 */
+    over = version_next(&clock, (wall_t){5}, late);
+    assert_true(version_newer(over, late) && !version_is_unverified(over));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_has_no_version_orders_by_its_time_below_all_that_has),
         cmocka_unit_test(text_is_read_back),
         cmocka_unit_test(malformed_text_is_refused),
         cmocka_unit_test(next_is_above_clock_and_all_it_saw),
