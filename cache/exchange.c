@@ -284,6 +284,7 @@ static struct peer *note_sender(struct exchange *machine, const struct exchange_
         exchange_compare_soon(machine, &event->from);
     peer->address = event->from;
     peer->ever_heard = true;
+    peer->isconf = false;
     peer->heard = machine->now;
     peer->boot = sender->boot;
     exchange_clock_heard(peer, event, event->notice->sender.clock);
@@ -337,8 +338,6 @@ static void heard_ihave(struct exchange *machine, const struct exchange_event *e
 
     if (usable)
         exchange_confirm_heard(machine, event, actions);
-    if (!notice->version.bits)
-        usable = false; /* an ISconf host's: no manifest vouches for what it has */
     if (version_is_ahead(notice->version, event->wall)) {
         exchange_blame(machine, &event->from, PEER_AHEAD);
         usable = false;
@@ -346,7 +345,7 @@ static void heard_ihave(struct exchange *machine, const struct exchange_event *e
     usable &= exchange_asks(peer);
     exchange_ask_heard(machine, event, &source, usable);
     exchange_confirm_asked(machine, event);
-    if (order > 0 && !*notice->tuid && notice->version.bits)
+    if (order > 0 && !*notice->tuid)
         exchange_say_correction(machine, event);
     if (order < 0 && usable)
         learn_from(machine, event, peer, &candidate);
@@ -379,12 +378,15 @@ static void refresh(struct exchange *machine, const char *name, const struct exc
 static void heard(struct exchange *machine, const struct exchange_event *event,
                   struct exchange_actions *actions)
 {
-    const struct peer *peer = note_sender(machine, event);
+    const struct peer *peer =
+        event->notice->isconf ? exchange_isconf_note(machine, event) : note_sender(machine, event);
 
     if (!(event->relations & ~(unsigned)ROUTE_SIBLING))
         return;
     refresh(machine, event->notice->name, &event->local);
-    if (event->notice->kind == NOTICE_WHOHAS)
+    if (event->notice->isconf)
+        exchange_isconf_heard(machine, event, peer);
+    else if (event->notice->kind == NOTICE_WHOHAS)
         heard_whohas(machine, event, peer);
     else
         heard_ihave(machine, event, peer, actions);

@@ -34,6 +34,10 @@
  *  - A name that somebody here wants is asked for, again and again within the question's time.
  *    Several who want the same share one question. What nobody has is remembered for a second.
  *  - Who misbehaved is left alone for a while (cache/peers.h).
+ *  - An ISconf host (cache/notice.h) that asks for what is later than an mtime is answered where
+ * the content here is. What it says that it has, later than what any such host had of that name, is
+ *    learned as an unverified version, which never takes the place of one that a manifest vouches
+ *    for; and it is told where ours is later.
  *
  * In a flat mesh everyone is asked and told. Every 30 s, jittered, one random peer's catalogue is
  * read from where we left off in it. It is greeted then, so that it knows of us too; all are at
@@ -100,7 +104,10 @@ enum {
     EXCHANGE_COMPARISONS_MAX = 512,  /* hosts whose catalogue is to be read */
     EXCHANGE_COMPARES_IN_FLIGHT = 4, /* of them; half of them at most with those below or beside */
     EXCHANGE_LEARNS_MAX = 1024,
-    EXCHANGE_LEARNS_IN_FLIGHT = 16
+    EXCHANGE_LEARNS_IN_FLIGHT = 16,
+    EXCHANGE_ISCONF_IN_FLIGHT = 4, /* of these, from ISconf hosts: contents, which may be large */
+    EXCHANGE_ISCONF_MAX = 1024     /* ISconf hosts that are known: nothing keeps who has recorded
+                                      one from speaking as many */
 };
 
 enum exchange_event_kind {
@@ -185,7 +192,8 @@ struct exchange_event {
 
 enum exchange_action_kind {
     EXCHANGE_SEND,    /* notice (but for its sender, which the driver fills in), to, or audiences */
-    EXCHANGE_LEARN,   /* name, to: GET its manifest, adopt it, report LEARNED, always */
+    EXCHANGE_LEARN,   /* name, to: GET its manifest, adopt it, report LEARNED, always; isconf: GET
+                         the content itself, of which the driver makes an unverified version */
     EXCHANGE_COMPARE, /* to, store_id, since: GET what changed in its catalogue, a page or more,
                          adopt what is in it, report COMPARED, always. store_id 0: its store was
                          never read, or is not trusted to have been: the driver may compare by
@@ -226,6 +234,7 @@ struct exchange_action {
     struct version version;
     struct digest sha256;
     bool unconfirmed;
+    bool isconf;
     uint64_t store_id;
     uint64_t since;
     uint64_t ticket;

@@ -323,6 +323,8 @@ static void write_question(struct exchange *machine, struct question *question,
     if (question->ask != EXCHANGE_ASK_SURVEY && question->local.known) {
         notice->version = question->local.version;
         notice->time = question->local.mtime;
+        if (!question->local.held && version_is_unverified(question->local.version))
+            notice->time--; /* the ISconf host that has this one is to answer */
     }
 }
 

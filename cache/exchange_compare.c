@@ -48,10 +48,10 @@ void exchange_compare_soon(struct exchange *machine, const struct address *host)
         comparing->due = mono_earlier(comparing->due, about(machine, soon_ns(machine)));
 }
 
-/* Of a flat mesh, fit for use, and not read for its head already. */
+/* Of a flat mesh, with a catalogue, fit for use, and not read for its head already. */
 static bool is_fit(const struct exchange *machine, const struct peer *peer)
 {
-    return peer->relations & ROUTE_MESH && peer_usable(peer, machine->now) &&
+    return peer->relations & ROUTE_MESH && !peer->isconf && peer_usable(peer, machine->now) &&
            !exchange_heads_busy(machine, &peer->address);
 }
 

@@ -300,6 +300,7 @@ struct learn_candidate {
     struct address http;
     struct version version;
     struct digest sha256;
+    bool isconf; /* an ISconf host: it has the content, and no manifest */
 };
 
 struct learn {
@@ -307,7 +308,8 @@ struct learn {
     bool in_flight;
     struct learn_candidate asked; /* while in flight */
     bool tries;                   /* likewise: whether it is there again is to be seen by this */
-    bool waits;                   /* not in flight: for what comes of such a one */
+    bool waits;                   /* not in flight: for what comes of such a one, or of one of
+                                     ISconf's */
     size_t count;
     struct learn_candidate candidates[LEARN_CANDIDATES_MAX];
 };
@@ -316,6 +318,7 @@ struct learning {
     struct slots slots;
     struct learn learns[EXCHANGE_LEARNS_MAX];
     size_t in_flight;
+    size_t isconf_in_flight; /* of these */
 };
 
 /* `candidate` has a version that we lack: fetch its manifest when it is due. False: no room. */
@@ -328,6 +331,14 @@ bool exchange_learn_done(struct exchange *machine, const struct exchange_event *
 bool exchange_learn_pending(const struct exchange *machine, const char *name);
 void exchange_learn_work(struct exchange *machine, struct exchange_actions *actions);
 mono_t exchange_learn_due(const struct exchange *machine);
+
+/* ---- ISconf hosts: exchange_isconf.c ----------------------------------------------------------
+ */
+
+/* Who spoke; NULL: one of more than are remembered. */
+struct peer *exchange_isconf_note(struct exchange *machine, const struct exchange_event *event);
+void exchange_isconf_heard(struct exchange *machine, const struct exchange_event *event,
+                           const struct peer *peer);
 
 /* ---- one catalogue: exchange_read.c ---------------------------------------------------------- */
 

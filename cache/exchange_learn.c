@@ -45,12 +45,17 @@ static void candidate_remove(struct learn *learn, size_t i)
 }
 
 /* Can it be asked now? Otherwise the learn is due once it can; where one that is doubtful is being
- * asked for something else, the end of that is an event. */
+ * asked for something else, or ISconf hosts for as much as they may be, the end of that is an
+ * event. */
 static bool candidate_usable(struct exchange *machine, const struct learn_candidate *candidate,
                              struct learn *learn, mono_t *due)
 {
     const struct peer *peer = peers_find(&machine->peers, &candidate->http);
 
+    if (candidate->isconf && machine->learning.isconf_in_flight == EXCHANGE_ISCONF_IN_FLIGHT) {
+        learn->waits = true;
+        return false;
+    }
     if (!peer)
         return true;
     if (!peer_usable(peer, machine->now)) {
@@ -118,18 +123,29 @@ static bool still_promising(const struct learn *learn, const struct learn_candid
            (event->result == EXCHANGE_DONE && candidate_order(candidate, &learn->asked) > 0);
 }
 
-/* One that was absent has been tried: whoever waited for what comes of it looks again. */
-static void trial_ends(struct exchange *machine, struct learn *learn)
+/* Who waited for what comes of another looks again. */
+static void wake_waiting(struct exchange *machine)
 {
     struct learning *learning = &machine->learning;
-    struct peer *peer = peers_find(&machine->peers, &learn->asked.http);
 
-    learn->tries = false;
-    if (peer)
-        peer->tried = false;
     for (size_t i = 0; i < learning->slots.end; i++)
         if (learning->slots.key[i] && learning->learns[i].waits)
             learning->slots.due[i] = machine->now;
+}
+
+static void asked_ends(struct exchange *machine, struct learn *learn)
+{
+    struct learning *learning = &machine->learning;
+    struct peer *peer = peers_find(&machine->peers, &learn->asked.http);
+    bool wakes = learn->tries || learn->asked.isconf;
+
+    if (learn->tries && peer)
+        peer->tried = false;
+    learn->in_flight = learn->tries = false;
+    learning->in_flight--;
+    learning->isconf_in_flight -= learn->asked.isconf;
+    if (wakes)
+        wake_waiting(machine);
 }
 
 bool exchange_learn_done(struct exchange *machine, const struct exchange_event *event,
@@ -145,10 +161,7 @@ bool exchange_learn_done(struct exchange *machine, const struct exchange_event *
     learn = &learning->learns[slot];
     learned = event->result == EXCHANGE_DONE &&
               exchange_order(&event->local, learn->asked.version, &learn->asked.sha256) >= 0;
-    learn->in_flight = false;
-    learning->in_flight--;
-    if (learn->tries)
-        trial_ends(machine, learn);
+    asked_ends(machine, learn);
     for (size_t i = learn->count; i-- > 0;)
         if (!still_promising(learn, &learn->candidates[i], event))
             candidate_remove(learn, i);
@@ -176,6 +189,8 @@ static void ask_for(struct exchange *machine, struct learn *learn,
     if (learn->tries)
         peer->tried = true;
     machine->learning.in_flight++;
+    machine->learning.isconf_in_flight += candidate->isconf;
+    action->isconf = candidate->isconf;
     action->to = candidate->http;
     exchange_copy_name(action->name, learn->name);
 }

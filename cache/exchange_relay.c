@@ -24,13 +24,31 @@ static int relay_find(const struct exchange *machine, const char *name, int from
     return slot;
 }
 
-static bool relay_is_known(const struct exchange *machine, const struct notice *notice)
+static bool relay_is_known(const struct exchange *machine, const char *name, const char *tuid)
 {
-    int slot = relay_find(machine, notice->name, 0);
+    int slot = relay_find(machine, name, 0);
 
-    while (slot != SLOTS_NONE && strcmp(machine->relaying.relays[slot].tuid, notice->tuid) != 0)
-        slot = relay_find(machine, notice->name, slot + 1);
+    while (slot != SLOTS_NONE && strcmp(machine->relaying.relays[slot].tuid, tuid) != 0)
+        slot = relay_find(machine, name, slot + 1);
     return slot != SLOTS_NONE;
+}
+
+/* An ISconf host has none for its questions: it gets one, which is the same each time it repeats
+ * the question. */
+static void tuid_of(const struct exchange *machine, const struct exchange_event *event,
+                    char out[TUID_SIZE])
+{
+    struct text text = text_over(out, TUID_SIZE);
+    struct span node = span_of(machine->node);
+
+    if (!event->notice->isconf) {
+        memcpy(out, event->notice->tuid, TUID_SIZE);
+        return;
+    }
+    text_hex(&text, event->from.ip, sizeof(event->from.ip));
+    text_putc(&text, '@');
+    text_add(&text, node.at,
+             node.len < TUID_MAX_LEN - text.len ? node.len : TUID_MAX_LEN - text.len);
 }
 
 /* Does another row ask for the name already, and for no less? The answer serves both. */
@@ -50,7 +68,8 @@ static bool relay_is_asked(const struct exchange *machine, const struct notice *
 static bool worth_relaying(const struct exchange *machine, const struct notice *notice,
                            const struct exchange_local *local)
 {
-    if (!machine->place.follows || !*notice->tuid || strcmp(notice->name, machine->hello) == 0)
+    if (!machine->place.follows || !(*notice->tuid || notice->isconf) ||
+        strcmp(notice->name, machine->hello) == 0)
         return false;
     if (!local->known)
         return true;
@@ -62,11 +81,14 @@ void exchange_relay_asked(struct exchange *machine, const struct exchange_event 
     const struct notice *notice = event->notice;
     struct relaying *relaying = &machine->relaying;
     struct relay *relay;
+    char tuid[TUID_SIZE];
     bool speaks;
     int slot;
 
-    if (!worth_relaying(machine, notice, &event->local) || relay_is_known(machine, notice) ||
-        exchange_ask_is_ours(machine, notice->name, notice->tuid))
+    tuid_of(machine, event, tuid);
+    if (!worth_relaying(machine, notice, &event->local) ||
+        relay_is_known(machine, notice->name, tuid) ||
+        exchange_ask_is_ours(machine, notice->name, tuid))
         return;
     speaks = !relay_is_asked(machine, notice);
     slot = slots_take(&relaying->slots, EXCHANGE_RELAYS_MAX, exchange_key(machine, notice->name),
@@ -83,7 +105,7 @@ void exchange_relay_asked(struct exchange *machine, const struct exchange_event 
                             .asked = machine->now,
                             .speaks = speaks};
     exchange_copy_name(relay->name, notice->name);
-    memcpy(relay->tuid, notice->tuid, sizeof(relay->tuid));
+    memcpy(relay->tuid, tuid, sizeof(relay->tuid));
 }
 
 void exchange_relay_refresh(struct exchange *machine, const char *name,

@@ -73,11 +73,11 @@ static void reply_to(struct exchange *machine, const struct exchange_event *even
                        MONO_MS(notice->spread_ms));
 }
 
-/* An ISconf host, which says neither node nor version, asks for content with a later mtime. */
+/* An ISconf host asks for content with a later mtime. */
 static bool worth_an_isconf_answer(const struct notice *question,
-                                   const struct exchange_local *local)
+                                   const struct exchange_local *local, bool led)
 {
-    return local->held && !local->deleted && local->mtime > question->time;
+    return (local->held || led) && !local->deleted && local->mtime > question->time;
 }
 
 /* Do we know what the asker wants to know? For one whom we lead we fetch what we know of. */
@@ -86,8 +86,8 @@ static bool worth_an_answer(const struct notice *question, const struct exchange
 {
     if (!local->known)
         return false;
-    if (!*question->sender.node)
-        return worth_an_isconf_answer(question, local);
+    if (question->isconf)
+        return worth_an_isconf_answer(question, local, led);
     if (!question->version.bits)
         return led || !question->content || local->held || local->deleted;
     if (version_newer(local->version, question->version))

@@ -14,6 +14,9 @@ static const char FILE_NAME[] = "file", NEWER[] = "newer", TUID[] = "tuid", MTIM
                   SHA256[] = "sha256", CONFIRM[] = "confirm", LEADS[] = "leads", KEPT[] = "kept",
                   ADDRESS[] = "address";
 
+/* With which the tuid of an announcement begins; no question's does. */
+static const char ANNOUNCES[] = "0@";
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* A flag that may be missing. */
@@ -36,7 +39,9 @@ static void read_tuid(struct fields *fields, struct notice *out)
 {
     struct span tuid = fields_text(fields, TUID);
 
-    fields_demand(fields, tuid_ok(tuid) && span_copy(tuid, out->tuid, sizeof(out->tuid)));
+    fields_demand(fields, tuid_ok(tuid));
+    if (!span_begins(tuid, ANNOUNCES))
+        fields_demand(fields, span_copy(tuid, out->tuid, sizeof(out->tuid)));
 }
 
 static void read_sender(struct fields *fields, struct notice_sender *out)
@@ -113,22 +118,74 @@ static void read_ihave(struct fields *fields, struct notice *out)
     read_content(fields, out);
 }
 
-enum message_verdict notice_read(const struct message *m, struct notice *out)
+static bool read_kind(const struct message *m, struct notice *out)
 {
-    struct fields fields = fields_of(m);
-
     memset(out, 0, sizeof(*out));
     if (span_is(m->type, "whohas"))
         out->kind = NOTICE_WHOHAS;
     else if (span_is(m->type, "ihave"))
         out->kind = NOTICE_IHAVE;
     else
+        return false;
+    return true;
+}
+
+enum message_verdict notice_read(const struct message *m, struct notice *out)
+{
+    struct fields fields = fields_of(m);
+
+    if (!read_kind(m, out))
         return MESSAGE_NO_TYPE;
     read_common(&fields, out);
     if (out->kind == NOTICE_WHOHAS)
         read_whohas(&fields, out);
     else
         read_ihave(&fields, out);
+    return fields.verdict;
+}
+
+/* ---- of ISconf hosts --------------------------------------------------------------------------
+ */
+
+bool notice_is_isconf(const struct message *m)
+{
+    static const char *const ours[] = {FORMAT, DOMAIN, NODE, BOOT, COUNTER};
+    struct span value;
+
+    for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++) {
+        if (message_get(m, ours[i], &value))
+            return false;
+    }
+    return true;
+}
+
+static void read_isconf_ihave(struct fields *fields, struct notice *out)
+{
+    out->time = fields_i64(fields, MTIME);
+    fields_demand(fields, out->time >= 0 && out->time <= VERSION_MTIME_MAX);
+    out->port = (uint16_t)fields_u64(fields, PORT, 1, UINT16_MAX);
+    if (fields_has(fields, SCHEME))
+        fields_demand(fields, span_is(fields_text(fields, SCHEME), HTTP));
+    if (fields->verdict == MESSAGE_OK)
+        out->version = version_of_mtime(out->time);
+}
+
+enum message_verdict notice_read_isconf(const struct message *m, struct notice *out)
+{
+    struct fields fields = fields_of(m);
+    struct span name;
+
+    if (!read_kind(m, out))
+        return MESSAGE_NO_TYPE;
+    out->isconf = true;
+    name = fields_text(&fields, FILE_NAME);
+    while (name.len && *name.at == '/')
+        name.at++, name.len--;
+    fields_demand(&fields, name.len && span_copy(name, out->name, sizeof(out->name)));
+    if (out->kind == NOTICE_WHOHAS)
+        out->time = fields_i64(&fields, NEWER);
+    else
+        read_isconf_ihave(&fields, out);
     return fields.verdict;
 }
 
@@ -186,6 +243,22 @@ static void write_content(const struct notice *notice, struct text *out)
     message_add_flag(out, HELD, notice->held);
 }
 
+static void write_tuid(const struct notice *notice, struct text *out)
+{
+    char memory[TUID_SIZE];
+    struct text announces = TEXT_OVER(memory);
+    struct span node = span_of(notice->sender.node);
+
+    if (*notice->tuid)
+        message_add(out, TUID, span_of(notice->tuid));
+    if (*notice->tuid || !notice->isconf)
+        return;
+    text_puts(&announces, ANNOUNCES);
+    node.len = node.len < TUID_MAX_LEN - announces.len ? node.len : TUID_MAX_LEN - announces.len;
+    text_add(&announces, node.at, node.len);
+    message_add(out, TUID, (struct span){announces.at, announces.len});
+}
+
 void notice_write(const struct notice *notice, wall_t date, struct text *out)
 {
     bool asks = notice->kind == NOTICE_WHOHAS;
@@ -193,8 +266,7 @@ void notice_write(const struct notice *notice, wall_t date, struct text *out)
     message_begin(out, date, asks ? "whohas" : "ihave", 0);
     message_add(out, FILE_NAME, span_of(notice->name));
     message_add_i64(out, asks ? NEWER : MTIME, notice->time);
-    if (*notice->tuid)
-        message_add(out, TUID, span_of(notice->tuid));
+    write_tuid(notice, out);
     message_add_u64(out, PORT, notice->port);
     if (!asks)
         message_add(out, SCHEME, span_of(HTTP));

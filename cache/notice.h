@@ -40,6 +40,8 @@ struct notice_sender {
 
 struct notice {
     enum notice_kind kind;
+    bool isconf; /* read: an ISconf host said it, and `sender` is empty; written: ISconf hosts are
+                    to understand it too */
     struct notice_sender sender;
     char name[NAME_SIZE];   /* `file`: the whole name */
     char tuid[TUID_SIZE];   /* ties an answer to its question; empty in an announcement */
@@ -72,13 +74,27 @@ struct notice {
 enum message_verdict notice_read(const struct message *m, struct notice *out);
 
 /*
+ * Did an ISconf 4.2.8 host write it: has it none of the headers that all of ours have? Then it is
+ * typed by notice_read_isconf:
+ *  - `sender` is empty. Nothing counts its messages: the same one comes until it is answered.
+ *  - A slash in front of the name is passed over.
+ *  - Its `tuid` names the host, and no question: it is not kept. An ISconf host passes over what
+ *    has its own, so no answer to it may.
+ *  - An ihave tells neither version nor digest: the version is made of the mtime (cache/version.h),
+ *    the digest is zero.
+ */
+bool notice_is_isconf(const struct message *m);
+enum message_verdict notice_read_isconf(const struct message *m, struct notice *out);
+
+/*
  * Does the sender say that it spoke from this host; or from another one? Neither, where it did not
  * tell. Whoever captures a datagram can send it again from any address, but not make it say so.
  */
 bool notice_is_from(const struct notice_sender *sender, const struct address *host);
 bool notice_is_misplaced(const struct notice_sender *sender, const struct address *host);
 
-/* As text, unsigned (src/seal.h signs). `date` is for the From line alone. */
+/* As text, unsigned (src/seal.h signs). `date` is for the From line alone. ISconf's ihave always
+ * has a tuid: where it announces, that is one which we read as empty. */
 void notice_write(const struct notice *notice, wall_t date, struct text *out);
 
 #endif

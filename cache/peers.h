@@ -50,6 +50,7 @@ struct peer {
     unsigned relations; /* what it was to us when last looked at: of enum route_relation */
     bool member;        /* named by a nets file with a single address */
     bool ever_heard;
+    bool isconf;          /* what it said last, ISconf said: it has no catalogue and no manifests */
     bool found;           /* its heartbeats tell where it is */
     char node[NODE_SIZE]; /* empty until heard */
     uint64_t boot;

@@ -61,8 +61,10 @@
          "Members may GET without a signature, as curl or apt do on hosts that run no carpond.")   \
     NODE(monitors, NETWORKS, NULL, NULL, 0, 0, NULL, LIVE, NOW,                                    \
          "Addresses and networks that may read `/.pond/metrics` and `/.pond/status`.")             \
-    NODE(isconf, BOOL, "false", NULL, 0, 0, NULL, RESTART, LATER,                                  \
-         "Take ISconf 4's messages too, and speak so that its hosts understand.")                  \
+    NODE(                                                                                          \
+        isconf, BOOL, "false", NULL, 0, 0, NULL, RESTART, NOW,                                     \
+        "Take ISconf 4's messages too, and speak so that its hosts understand: see ISconf hosts, " \
+        "below.")                                                                                  \
     TIER(base, REAL, "1", NULL, 0.01, 3600, "seconds", LIVE, NOW,                                  \
          "With `skew`, this node's standing as a candidate: how often it adverts as master. The "  \
          "smaller interval is the better one.")                                                    \

@@ -124,7 +124,10 @@ static void carry_out(struct cache_loop *cache, const struct exchange_action *ac
         send_notice(cache, action);
         break;
     case EXCHANGE_LEARN:
-        learn_name(cache->learn, span_of(action->name), &action->to);
+        if (action->isconf)
+            learn_isconf(cache->learn, span_of(action->name), &action->to);
+        else
+            learn_name(cache->learn, span_of(action->name), &action->to);
         break;
     case EXCHANGE_COMPARE:
         learn_page(cache->learn, &action->to, action->store_id, action->since);

@@ -82,7 +82,8 @@ enum fetch_result {
 enum {
     FETCH_TARGET_SIZE = 2 * 3 * NAME_MAX_LEN + 256, /* two names */
     FETCH_ETAG_SIZE = 80,
-    FETCH_VIA_SIZE = 512
+    FETCH_VIA_SIZE = 512,
+    FETCH_CHALLENGE_SIZE = 33
 };
 
 /* One request; the caller's memory, until `done`. All callbacks are made on the fetch thread. */
@@ -99,6 +100,11 @@ struct fetch_request {
     bool content;   /* a manifest vouches for the body: it is not in the answer's signature */
     const char *of; /* the name of what it gives, for the rules of the gate; NULL: none */
     bool framed;    /* the body says itself where it ends */
+    /* Not empty: an ISconf host is asked. The challenge stands in the target; neither the request
+     * nor the answer is signed as between nodes. Instead the answer must have its HMAC-SHA-1 with
+     * one of our keys (X-HMAC) where answers must be signed, and Last-Modified. That says who
+     * serves it, and nothing of the body. */
+    char challenge[FETCH_CHALLENGE_SIZE];
     /* The content that is asked for, where it is all of one that is small: from 0 on, `total` of
      * FRAME_CONTENT_MAX bytes at most, with `range` and `take`. Then it may come in one answer with
      * others (src/frames.h). Else NULL. */
@@ -124,6 +130,7 @@ struct fetch_request {
     uint64_t sequence_last;   /* Pond-Last */
     bool more;                /* Pond-More: 1 */
     struct store_touch touch; /* Pond-Touch; zero: it tells nothing */
+    int64_t modified;         /* with a challenge: Last-Modified, seconds since 1970 */
 
     void *inner; /* the fetcher's */
 };

@@ -93,12 +93,14 @@ void transfer_write_headers(struct transfer *transfer)
                                     transfer->ask == ROUTE_ASK_ANY ? "" : "only-if-cached"};
     struct text range = TEXT_OVER(outgoing.range);
 
+    curl_slist_free_all(transfer->headers);
+    transfer->headers = NULL;
+    if (request->challenge[0])
+        return;
     if (request->range)
         text_printf(&range, "bytes=%" PRIu64 "-%" PRIu64, request->from, request->to);
     MUST(span_copy(span_of(request->etag), outgoing.etag, sizeof(outgoing.etag)));
     write_via(transfer, &outgoing);
-    curl_slist_free_all(transfer->headers);
-    transfer->headers = NULL;
     add_header(transfer, "Range", outgoing.range);
     add_header(transfer, "If-Match", outgoing.etag);
     add_header(transfer, "Cache-Control", outgoing.cache_control);

@@ -115,6 +115,9 @@ void fetch_log(struct transfer *transfer, struct fetch_verdict verdict);
 /* fetch_headers.c: what we say in the head of the request, signed where that can be. */
 void transfer_write_headers(struct transfer *transfer);
 
+/* fetch_isconf.c: what the head of an ISconf host's answer means. */
+struct fetch_verdict fetch_isconf_judge(struct transfer *transfer);
+
 /* fetch.c: what goes with a request from now on. */
 struct transfer *fetch_transfer(struct fetch *fetch, struct fetch_request *request);
 
@@ -125,7 +128,8 @@ bool batch_take(struct transfer *transfer);
 void batch_leave(struct transfer *member);
 
 /* fetch_transfer.c */
-void transfer_set_up(CURL *easy); /* what is the same for all transfers */
+bool fetch_wants_signature(const struct fetch *fetch); /* must answers be signed? */
+void transfer_set_up(CURL *easy);                      /* what is the same for all transfers */
 struct transfer *transfer_new(struct fetch *fetch, struct fetch_request *request);
 void transfer_begin(struct transfer *transfer);
 void transfer_link(struct transfer *transfer); /* from now on it is under way; done by the former */

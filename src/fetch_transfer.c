@@ -35,7 +35,7 @@ static void settle(struct transfer *transfer, struct fetch_verdict verdict)
 
 /* ---- the head of the answer ----------------------------------------------------------------- */
 
-static bool must_be_signed(const struct fetch *fetch)
+bool fetch_wants_signature(const struct fetch *fetch)
 {
     return fetch->seal && fetch->sign && fetch->must_be_signed &&
            !keyring_any(fetch->options.keyring);
@@ -69,7 +69,7 @@ static struct fetch_verdict judge_signature(struct transfer *transfer)
 {
     const struct fetch_answer *answer = &transfer->answer;
     struct fetch_verdict good = verdict_of(FETCH_OK, PEER_FINE, "");
-    bool must = must_be_signed(transfer->fetch) && fetch_answer_needs_signature(answer);
+    bool must = fetch_wants_signature(transfer->fetch) && fetch_answer_needs_signature(answer);
     struct challenge_answer signed_part;
     struct span info;
 
@@ -97,7 +97,7 @@ static struct fetch_verdict judge_digest(struct transfer *transfer)
         return verdict_of(FETCH_FAULT, PEER_WRONG_ANSWER, "Content-Digest is there twice");
     if (transfer->request->content)
         return verdict_of(FETCH_OK, PEER_FINE, "");
-    if (value.at == NULL && must_be_signed(transfer->fetch))
+    if (value.at == NULL && fetch_wants_signature(transfer->fetch))
         return verdict_of(FETCH_FAULT, PEER_UNSIGNED_ANSWER, "its body is not signed");
     if (value.at == NULL)
         return verdict_of(FETCH_OK, PEER_FINE, "");
@@ -126,6 +126,8 @@ static struct fetch_verdict judge_head(struct transfer *transfer)
 {
     struct fetch_verdict verdict;
 
+    if (transfer->request->challenge[0])
+        return fetch_isconf_judge(transfer);
     if (transfer->answer.status == 401)
         return judge_401(transfer);
     verdict = judge_signature(transfer);

@@ -113,6 +113,12 @@ bool gate_has_keys(const struct gate *gate)
     return gate->keyring != NULL;
 }
 
+bool gate_takes_isconf(const struct gate *gate)
+{
+    MUST_BE(gate, GATE_MAGIC);
+    return gate->isconf;
+}
+
 uint16_t gate_port_of(const struct gate *gate, enum rule_message message)
 {
     MUST_BE(gate, GATE_MAGIC);
@@ -146,12 +152,14 @@ static enum gate_verdict ask_rules(const struct gate *gate, const struct gate_ma
 
 /* ---- datagrams ------------------------------------------------------------------------------- */
 
-static enum gate_verdict check_form(struct span bytes, struct message *m,
+static enum gate_verdict check_form(struct span bytes, bool isconf, struct message *m,
                                     struct gate_datagram *datagram, struct notice *out)
 {
     enum message_verdict verdict = message_decode(bytes, m);
 
-    if (verdict == MESSAGE_OK)
+    if (verdict == MESSAGE_OK && isconf && notice_is_isconf(m))
+        verdict = notice_read_isconf(m, out);
+    else if (verdict == MESSAGE_OK)
         verdict = notice_read(m, out);
     if (verdict == MESSAGE_OK)
         return GATE_PASS;
@@ -160,9 +168,10 @@ static enum gate_verdict check_form(struct span bytes, struct message *m,
 }
 
 static enum gate_verdict check_signature(struct gate *gate, const struct message *m,
+                                         const struct notice *notice,
                                          struct gate_datagram *datagram)
 {
-    return gate_check_signature(gate->seal, gate->keyring, gate->auth, m, gate->isconf,
+    return gate_check_signature(gate->seal, gate->keyring, gate->auth, m, notice->isconf,
                                 &datagram->is_signed, &datagram->key);
 }
 
@@ -225,19 +234,19 @@ static enum gate_verdict judge_datagram(struct gate *gate, mono_t now, struct sp
                                         struct gate_datagram *datagram, struct notice *out)
 {
     struct message m;
-    enum gate_verdict verdict = check_form(bytes, &m, datagram, out);
+    enum gate_verdict verdict = check_form(bytes, gate->isconf, &m, datagram, out);
 
     if (verdict == GATE_PASS && !members_take_datagram(gate->members, &datagram->from))
         verdict = GATE_NOT_MEMBER;
     if (verdict == GATE_PASS)
-        verdict = check_signature(gate, &m, datagram);
-    if (verdict == GATE_PASS)
+        verdict = check_signature(gate, &m, out, datagram);
+    if (verdict == GATE_PASS && !out->isconf)
         verdict = check_sender(gate, &out->sender, datagram);
     if (verdict == GATE_PASS)
         verdict = check_name(gate, out, datagram);
-    if (verdict == GATE_PASS)
+    if (verdict == GATE_PASS && !out->isconf)
         verdict = check_address(&out->sender, datagram);
-    if (verdict == GATE_PASS)
+    if (verdict == GATE_PASS && !out->isconf)
         verdict = check_replay(gate, now, &out->sender, datagram);
     if (verdict == GATE_PASS)
         verdict = check_rules(gate, out, datagram);
@@ -249,7 +258,8 @@ static enum gate_verdict judge_datagram(struct gate *gate, mono_t now, struct sp
 static void note_heard(const struct gate *gate, enum gate_verdict verdict,
                        const struct gate_datagram *datagram, const struct notice_sender *sender)
 {
-    if ((verdict == GATE_PASS || verdict == GATE_RULE) && (datagram->is_signed || !gate->keyring))
+    if ((verdict == GATE_PASS || verdict == GATE_RULE) && *sender->node &&
+        (datagram->is_signed || !gate->keyring))
         heard_note(gate->heard, span_of(sender->node), &datagram->from);
 }
 
@@ -315,6 +325,17 @@ bool gate_keeps_host(const struct gate *gate, const struct address *from, const 
         gate, &(struct gate_request){.from = *from, .to = *to, .monitor_may_read = true});
 }
 
+/* An ISconf host signs no request. Where any key holder may ask, one has shown a key by what it
+ * said before. */
+static bool admits_isconf(const struct gate *gate, const struct gate_request *request)
+{
+    size_t key = 0;
+
+    return gate->isconf && request->isconf &&
+           (members_hold(gate->members, &request->from) ||
+            (signers_find(gate->signers, &request->from, &key) && key));
+}
+
 /* The rows are those of the header, in their order. */
 static enum gate_verdict judge_request(const struct gate *gate, const struct gate_request *request)
 {
@@ -338,7 +359,7 @@ static enum gate_verdict judge_request(const struct gate *gate, const struct gat
         return GATE_PASS;
     if (gate->plain_get && members_admit_plain(gate->members, &request->from))
         return GATE_PASS;
-    return GATE_UNSIGNED;
+    return admits_isconf(gate, request) ? GATE_PASS : GATE_UNSIGNED;
 }
 
 static enum rule_message rule_message_of(enum gate_message message)

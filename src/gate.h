@@ -97,6 +97,7 @@ struct heard *gate_heard(const struct gate *gate);
 /* What it was made with. The port on which such a message comes in; 0: not to this gate. */
 const char *gate_domain(const struct gate *gate);
 bool gate_has_keys(const struct gate *gate);
+bool gate_takes_isconf(const struct gate *gate);
 uint16_t gate_port_of(const struct gate *gate, enum rule_message message);
 
 /* By which it judges: for the other gate, and for who asks what it would say. As long as it. */
@@ -121,6 +122,14 @@ struct gate_datagram {
     bool ruled; /* GATE_PASS and GATE_RULE: a rule decided */
     struct ruling ruling;
 };
+
+/*
+ * What ISconf hosts say (cache/notice.h) is malformed where `isconf` is not set. Where it is, the
+ * HMAC= of the From line is its signature, which counts for nothing else: what has our headers
+ * needs ours. It has no counter, and the same message comes again and again by right, so a recorded
+ * one passes too, from any address that section 3 takes. Nothing is decided by it alone: at most it
+ * gets a known name answered, or has one file asked for where it comes from.
+ */
 
 /*
  * Bytes to verdict; where it is GATE_PASS, *out is what was said. datagram->from is given, the rest
@@ -152,6 +161,9 @@ enum gate_message { GATE_SENDME, GATE_PUT, GATE_RM, GATE_WHOHAS, GATE_READ_API, 
  *     from our own host                               let in, as our own host
  *     no keys, +ANY+, or auth is not enforce          let in
  *     plain_get, and it is a member                   let in
+ *     it has an ISconf challenge, `isconf` is set,
+ *     and a nets file names its host, or something
+ *     signed was heard from there                     let in
  *     else                                            GATE_UNSIGNED
  *
  * What is let in, and not as our own host, the rules judge: it may be GATE_RULE then.
@@ -168,6 +180,7 @@ struct gate_request {
     bool is_signed;        /* and the signature was found good */
     const char *node;      /* who signed it, or says so as long as it is not is_signed; or NULL */
     bool monitor_may_read; /* what it asks for is status or metrics */
+    bool isconf;           /* it wants to see by an answer to its challenge who serves it */
 
     /* out: */
     bool own_host; /* judged as this node's own host: what it lacks is fetched */

@@ -93,10 +93,11 @@ static void list_entry(void *arg, const struct store_entry *entry)
     const struct manifest *m = &entry->manifest;
     char version[VERSION_TEXT_SIZE], hex[DIGEST_HEX_SIZE];
     json_t *one =
-        json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:s, s:b, s:b}", "name", m->name, "version",
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:s, s:b, s:b, s:b}", "name", m->name, "version",
                   version_text(m->version, version), "node", m->node, "size", (json_int_t)m->size,
                   "mtime_ns", (json_int_t)m->mtime_ns, "mode", (int)m->mode, "sha256",
-                  digest_hex(&m->sha256, hex), "held", (int)entry->held, "own", (int)entry->own);
+                  digest_hex(&m->sha256, hex), "held", (int)entry->held, "own", (int)entry->own,
+                  "unverified", (int)version_is_unverified(m->version));
 
     MUST(one != NULL && json_array_append_new(arg, one) == 0);
 }

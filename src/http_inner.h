@@ -30,6 +30,9 @@ enum {
     HTTP_ASKS_MAX = 1024            /* requests that wait for the exchange at a time */
 };
 
+/* Challenges of ISconf hosts are random numbers as Python prints them: shorter. */
+enum { HTTP_CHALLENGE_SIZE = 65 };
+
 /* Of answers in memory, until they are sent: other hosts get three quarters of it, and one of them
  * a quarter. Beyond that, 503. */
 #define HTTP_REPLY_MEMORY ((size_t)256 * 1024 * 1024)
@@ -124,7 +127,8 @@ struct request {
     bool circles;       /* it has come through this node already: nothing is fetched for it */
     bool is_signed;
     bool is_head;
-    struct challenge_claim claim; /* where is_signed */
+    char challenge[HTTP_CHALLENGE_SIZE]; /* of an ISconf host; else empty */
+    struct challenge_claim claim;        /* where is_signed */
     struct request_head head;
     struct span path; /* of head.target */
     struct span query;

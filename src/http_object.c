@@ -89,6 +89,23 @@ static void add_cache_status(struct reply *reply, const struct object *o, bool h
     reply_addf(reply, MHD_HTTP_HEADER_VIA, "1.1 %s (carpond)", http->node);
 }
 
+/* What no node put in is told apart; and who asks as an ISconf host is shown that we have a key. */
+static void add_isconf(struct reply *reply, const struct object *o)
+{
+    struct request *r = reply->request;
+    char memory[2 * MAC1_LEN + 1];
+    struct text hex = TEXT_OVER(memory);
+    uint8_t mac[MAC1_LEN];
+
+    if (version_is_unverified(o->entry.manifest.version))
+        reply_add(reply, "Pond-Unverified", "isconf");
+    if (!*r->challenge || !r->http->options.world.keyring)
+        return;
+    seal_mac1(request_seal(r), span_of(r->challenge), mac);
+    text_hex(&hex, mac, sizeof(mac));
+    reply_add(reply, "X-HMAC", memory);
+}
+
 static void begin_reply(struct reply *reply, struct request *r, const struct object *o, bool hit)
 {
     const struct manifest *m = &o->entry.manifest;
@@ -109,6 +126,7 @@ static void begin_reply(struct reply *reply, struct request *r, const struct obj
                    (unsigned long long)o->from, (unsigned long long)(o->from + o->len - 1),
                    (unsigned long long)m->size);
     add_cache_status(reply, o, hit);
+    add_isconf(reply, o);
 }
 
 static void count(const struct object *o, bool hit)
@@ -460,6 +478,23 @@ static bool wants_newest(const struct request *r)
            request_has_directive(&r->head, "no-cache");
 }
 
+/* ISconf's datagrams carry the same HMAC as the answer to a challenge, so nothing is answered that
+ * could be one: no blank, colon or end of line. False: it is not of that form. */
+static bool read_challenge(struct request *r)
+{
+    static const char chars[] = "0123456789.-_"
+                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    bool good;
+
+    if (!gate_takes_isconf(r->http->options.world.gate) || !request_has_arg(r, "challenge"))
+        return true;
+    good = request_arg(r, "challenge", r->challenge, sizeof(r->challenge)) && *r->challenge &&
+           strspn(r->challenge, chars) == strlen(r->challenge);
+    if (!good)
+        *r->challenge = '\0';
+    return good;
+}
+
 enum step object_begin(struct request *r)
 {
     struct object *o = malloc(sizeof(*o));
@@ -474,6 +509,10 @@ enum step object_begin(struct request *r)
     verdict = name_from_target(r->path, r->http->domain, o->name);
     if (verdict != NAME_OK)
         return reply_refuse(r, verdict == NAME_OTHER_DOMAIN ? 404 : 400, name_sentence(verdict));
+    if (!read_challenge(r))
+        return reply_refuse(r, 400,
+                            "challenge= is of up to 64 letters, digits, points, hyphens and "
+                            "underscores");
     if (!request_admit(r, GATE_SENDME, ADMIT_ROUTED, span_of(o->name)))
         return STEP_DONE;
     o->version_given = request_has_arg(r, "version");

@@ -315,6 +315,7 @@ bool request_admit(struct request *r, enum gate_message message, unsigned admit,
         .from = r->visitor->from,
         .to = r->visitor->to,
         .monitor_may_read = admit & ADMIT_MONITORS,
+        .isconf = *r->challenge,
     };
     if (!judge_signature(r, name, &verdict, &stale))
         return false;

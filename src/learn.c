@@ -10,6 +10,7 @@
 #include "src/base/stats.h"
 #include "src/catchup.h"
 #include "src/clock.h"
+#include "src/isconf_file.h"
 #include "src/workers.h"
 
 enum { LESSON_MAGIC = 0x6c65736e };
@@ -246,6 +247,30 @@ void learn_name(struct learn *learn, struct span name, const struct address *htt
     name_to_target(name, &target);
     MUST(!target.full);
     fetch_submit(learn->options.fetch, &lesson->request);
+}
+
+static void brought(void *arg, enum exchange_result result, enum peer_fault fault)
+{
+    struct lesson *lesson = arg;
+    struct exchange_event event = {.result = result, .fault = fault};
+
+    MUST_BE(lesson, LESSON_MAGIC);
+    end(lesson, &event);
+}
+
+void learn_isconf(struct learn *learn, struct span name, const struct address *http)
+{
+    struct lesson *lesson = lesson_new(learn, http, 0);
+    struct isconf_file_options options = {.fetch = learn->options.fetch,
+                                          .store = learn->options.store,
+                                          .mailbox = learn->options.mailbox,
+                                          .server = *http,
+                                          .name = name,
+                                          .done = brought,
+                                          .arg = lesson};
+
+    MUST(span_copy(name, lesson->name, sizeof(lesson->name)));
+    isconf_file_get(&options);
 }
 
 void learn_page(struct learn *learn, const struct address *http, uint64_t store_id, uint64_t since)

@@ -12,9 +12,10 @@
 #include "src/routes.h"
 
 /*
- * Carries out what the exchange decides to learn: one name's manifest, or a page of a peer's
- * catalogue. Fetch thread: get and check; store: adopt; main thread: report, as the event that the
- * exchange waits for (LEARNED or COMPARED; the reporter fills in the time and `local`).
+ * Carries out what the exchange decides to learn: one name's manifest, a file of an ISconf host
+ * (src/isconf_file.h), or a page of a peer's catalogue. Fetch thread: get and check; store: adopt;
+ * main thread: report, as the event that the exchange waits for (LEARNED or COMPARED; the reporter
+ * fills in the time and `local`).
  *
  * Where no position is known in the store, or the page turns out to be the first of many of
  * another, the whole catalogue is compared by ranges of names instead (src/catchup.h), and reported
@@ -43,6 +44,7 @@ void learn_free(struct learn *learn);
 
 /* Main thread. */
 void learn_name(struct learn *learn, struct span name, const struct address *http);
+void learn_isconf(struct learn *learn, struct span name, const struct address *http);
 void learn_page(struct learn *learn, const struct address *http, uint64_t store_id, uint64_t since);
 
 #endif

@@ -57,6 +57,7 @@ void speaker_say(struct speaker *speaker, const struct notice *notice, const str
     speaker->notice = *notice;
     speaker->notice.sender = speaker->sender;
     speaker->notice.sender.clock = date;
+    speaker->notice.isconf = speaker->isconf;
     if (from)
         speaker->notice.sender.address = *from;
     notice_write(&speaker->notice, date, out);

@@ -21,7 +21,7 @@ struct speaker_options {
     const char *domain;
     uint64_t boot;
     const struct keyring *keyring; /* NULL: no keys */
-    bool isconf;                   /* ISconf's HMAC on the From line too */
+    bool isconf;                   /* so that ISconf hosts understand it too */
 };
 struct speaker *speaker_new(const struct speaker_options *options); /* copies the texts */
 void speaker_free(struct speaker *speaker);

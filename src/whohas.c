@@ -163,12 +163,12 @@ bool whohas_merge(struct whohas *whohas, const char *body, size_t len, const str
 static json_t *row_json(const struct whohas_row *row)
 {
     char version[VERSION_TEXT_SIZE], address[ADDRESS_TEXT_SIZE];
-    json_t *json =
-        json_pack("{s:s, s:s?, s:s?, s:s, s:I, s:b, s:b, s:b}", "node", row->node, "address",
-                  row->own ? NULL : address_text(&row->http, address), "tier",
-                  row->tier[0] ? row->tier : NULL, "version", version_text(row->version, version),
-                  "size", (json_int_t)row->size, "held", (int)row->held, "deleted",
-                  (int)row->deleted, "own", (int)row->own);
+    json_t *json = json_pack("{s:s, s:s?, s:s?, s:s, s:I, s:b, s:b, s:b, s:b}", "node", row->node,
+                             "address", row->own ? NULL : address_text(&row->http, address), "tier",
+                             row->tier[0] ? row->tier : NULL, "version",
+                             version_text(row->version, version), "size", (json_int_t)row->size,
+                             "held", (int)row->held, "deleted", (int)row->deleted, "own",
+                             (int)row->own, "unverified", (int)version_is_unverified(row->version));
 
     MUST(json != NULL);
     return json;

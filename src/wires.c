@@ -109,6 +109,9 @@ static void tell_news(struct wires *wires, const struct news *news)
         cache_loop_changed(wires->cache, &news->entry);
         recent_add(wires->recent, clock_wall(), "%s %s",
                    news->how == STORE_PUT ? "put in" : "removed", manifest->name);
+    } else if (news->how == STORE_TAKE) {
+        recent_add(wires->recent, clock_wall(), "took %s from an ISconf host: it is unverified",
+                   manifest->name);
     }
     poke_vitals(wires);
     publish(wires, word_for(news), manifest->name, "version",

@@ -15,7 +15,7 @@ static struct {
     struct keyring *keyring;
     struct seal *seal;
     struct members *members;
-    struct gate *strict, *open;
+    struct gate *strict, *open, *isconf;
 } here;
 
 static struct gate *make_gate(bool isconf, const struct keyring *keyring)
@@ -38,6 +38,7 @@ static void begin(void)
     here.members = members_new(&(struct members_options){.nobroadcast = false});
     here.strict = make_gate(true, here.keyring);
     here.open = make_gate(false, NULL);
+    here.isconf = make_gate(true, NULL);
 }
 
 /* Whatever was let in is what a notice of this cluster may be. */
@@ -52,9 +53,14 @@ static enum gate_verdict judge(struct gate *gate, struct span bytes)
     if (verdict != GATE_PASS)
         return verdict;
     MUST(name_check(span_of(notice.name), DOMAIN) == NAME_OK);
+    MUST(notice.kind == NOTICE_WHOHAS || notice.port > 0);
+    if (notice.isconf) { /* nobody says who it is, and says so again */
+        MUST(!*notice.sender.node && !*notice.tuid && !notice.held);
+        MUST(gate_datagram(gate, (mono_t){1}, bytes, &datagram, &notice) == GATE_PASS);
+        return verdict;
+    }
     MUST(node_name_ok(span_of(notice.sender.node)) && strcmp(notice.sender.node, "gw1") != 0);
     MUST(strcmp(notice.sender.domain, DOMAIN) == 0);
-    MUST(notice.kind == NOTICE_WHOHAS || notice.port > 0);
     MUST(gate_datagram(gate, (mono_t){1}, bytes, &datagram, &notice) == GATE_REPLAYED);
     return verdict;
 }
@@ -85,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(judge(here.strict, bytes) != GATE_PASS || memmem(data, size, "MAC", 3) ||
          memmem(data, size, "hmac256", 7));
     (void)judge(here.open, bytes);
+    (void)judge(here.isconf, bytes);
     judge_signed(bytes);
     return 0;
 }

@@ -220,10 +220,6 @@ def faults(net):
     first.write_config()
     refuses(first, "main.cf:", "colour")
     del first.settings["colour"]
-    first.settings["isconf"] = True
-    first.write_config()
-    refuses(first, "main.cf:", "isconf")
-    del first.settings["isconf"]
     first.write_config()
     first.write_nets(nets_of(net.hosts) + ["10.77.0.300"])
     refuses(first, "nets:3: ")

@@ -295,7 +295,6 @@ static void what_is_not_done_yet_is_refused(void **state)
 {
     (void)state;
     assert_int_equal(unsupported("defaults = { isconf = false; base = 2.0; gate = \"\"; };"), 0);
-    assert_int_equal(unsupported("defaults = { isconf = true; };"), 1);
     put("rules", "rule1 = +,,,,, all\n");
     assert_int_equal(unsupported("defaults = { gossip = { }; gate = \"rules\"; };"), 0);
     assert_int_equal(unsupported("defaults = { on_master = \"x\"; on_backup = \"y\"; "

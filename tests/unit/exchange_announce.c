@@ -84,18 +84,6 @@ static void who_sent_what_is_wrong_is_not_believed_for_a_while(void **state)
     assert_true(exchange_credits(bench->machine, &other, bench->now));
 }
 
-static void an_isconf_host_is_no_source_of_manifests(void **state)
-{
-    struct bench *bench = *state;
-    struct notice notice = ihave(6, false);
-
-    notice.version = VERSION_NONE;
-    hear(bench, 2, notice, nothing());
-    assert_int_equal(bench->actions.count, 0);
-    hear(bench, 2, notice, knows(5, true));
-    assert_int_equal(bench->actions.count, 0);
-}
-
 static void who_misbehaved_is_no_source(void **state)
 {
     struct bench *bench = *state;
@@ -316,7 +304,6 @@ int main(void)
         CASE(a_spread_announcement_is_learned_within_its_spread),
         CASE(a_version_from_the_future_is_noted_not_learned),
         CASE(who_sent_what_is_wrong_is_not_believed_for_a_while),
-        CASE(an_isconf_host_is_no_source_of_manifests),
         CASE(who_misbehaved_is_no_source),
         CASE(who_was_redirected_to_is_judged),
         CASE(who_was_absent_holds_nobody_else_up),

@@ -60,26 +60,6 @@ static void an_answer_to_a_question_asked_of_many_is_spread(void **state)
     assert_null(await(bench, EXCHANGE_SEND, 1000));
 }
 
-static void an_isconf_host_is_answered_where_our_content_is_later(void **state)
-{
-    static const struct {
-        int64_t newer;
-        bool held, answered;
-    } rows[] = {{0, true, true}, {0, false, false}, {6, true, true}, {7, true, false}};
-    struct bench *bench = *state;
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct notice question = whohas(0, false);
-
-        question.time = rows[i].newer;
-        step(bench, (struct exchange_event){.kind = EXCHANGE_HEARD,
-                                            .from = host(2),
-                                            .notice = &question,
-                                            .local = knows(5, rows[i].held)});
-        assert_int_equal(only(bench, EXCHANGE_SEND) != NULL, rows[i].answered);
-    }
-}
-
 static void who_asks_with_a_newer_version_is_learned_from(void **state)
 {
     struct bench *bench = *state;
@@ -99,7 +79,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_whohas_is_answered_where_we_know_better),
         CASE(an_answer_to_a_question_asked_of_many_is_spread),
-        CASE(an_isconf_host_is_answered_where_our_content_is_later),
         CASE(who_asks_with_a_newer_version_is_learned_from),
     };
     return cmocka_run_group_tests_name("exchange_answer", tests, NULL, NULL);

@@ -250,12 +250,93 @@ static void names_are_not_cut_short(void **state)
     assert_int_equal(strlen(n.name), NAME_MAX_LEN);
 }
 
+/* As ISconf's dictionaries have them, and in another order. */
+#define ISCONF_WHOHAS                                                                              \
+    "From fbp822 Sun, 22 Nov 2026 12:00:00 -0000\n_type: whohas\n_size: 0\n"                       \
+    "tuid: 0.77@web1\nnewer: 1795348800\n_type_newer: i\nfile: example.com/a b\n"
+#define ISCONF_IHAVE                                                                               \
+    HEAD "_type: ihave\nport: 65028\n_type_port: i\nscheme: http\nfile: /example.com/a\n"          \
+         "tuid: 0.77@web1\nmtime: 1795348800\n_type_mtime: i\n"
+
+static void what_isconf_hosts_say_is_read(void **state)
+{
+    static const struct {
+        const char *text;
+        enum message_verdict verdict;
+    } rows[] = {
+        {ISCONF_WHOHAS "\n", MESSAGE_OK},
+        {ISCONF_WHOHAS "unknown: x\nversion: nonsense\n\n", MESSAGE_OK},
+        {HEAD "newer: -1\nfile: //example.com/a b\n_type: whohas\n\n", MESSAGE_OK},
+        {ISCONF_IHAVE "\n", MESSAGE_OK},
+        {HEAD "_type: sendme\nfile: example.com/a\n\n", MESSAGE_NO_TYPE},
+        {HEAD "_type: whohas\nnewer: 1\ntuid: x\n\n", MESSAGE_MISSING},
+        {HEAD "_type: whohas\nfile: /\nnewer: 1\n\n", MESSAGE_BAD_VALUE},
+        {HEAD "_type: whohas\nfile: a/b\ntuid: x\n\n", MESSAGE_MISSING},
+        {HEAD "_type: whohas\nfile: a/b\nnewer: None\n\n", MESSAGE_BAD_VALUE},
+        {HEAD "_type: ihave\nfile: a/b\nmtime: 1\n\n", MESSAGE_MISSING},
+        {HEAD "_type: ihave\nfile: a/b\nport: 1\n\n", MESSAGE_MISSING},
+        {HEAD "_type: ihave\nfile: a/b\nport: 0\nmtime: 1\n\n", MESSAGE_BAD_VALUE},
+        {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: -1\n\n", MESSAGE_BAD_VALUE},
+        {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: 1.5\n\n", MESSAGE_BAD_VALUE},
+        {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: 99999999999\n\n", MESSAGE_OK},
+        {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: 100000000000\n\n", MESSAGE_BAD_VALUE},
+        {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: 1\nscheme: ftp\n\n", MESSAGE_BAD_VALUE},
+    };
+    struct message m;
+    struct notice n;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        assert_int_equal(message_decode(span_of(rows[i].text), &m), MESSAGE_OK);
+        assert_true(notice_is_isconf(&m));
+        if (notice_read_isconf(&m, &n) != rows[i].verdict)
+            fail_msg("%s: %s", rows[i].text, message_verdict_name(notice_read_isconf(&m, &n)));
+    }
+    assert_int_equal(message_decode(span_of(ISCONF_WHOHAS "\n"), &m), MESSAGE_OK);
+    assert_int_equal(notice_read_isconf(&m, &n), MESSAGE_OK);
+    assert_true(n.isconf && n.kind == NOTICE_WHOHAS && n.time == 1795348800);
+    assert_string_equal(n.name, "example.com/a b");
+    assert_string_equal(n.tuid, "");
+    assert_int_equal(message_decode(span_of(ISCONF_IHAVE "\n"), &m), MESSAGE_OK);
+    assert_int_equal(notice_read_isconf(&m, &n), MESSAGE_OK);
+    assert_true(n.kind == NOTICE_IHAVE && n.time == 1795348800 && n.port == 65028 && !n.held);
+    assert_string_equal(n.name, "example.com/a");
+    assert_true(version_same(n.version, version_of_mtime(1795348800)));
+    assert_int_equal(message_decode(span_of(WHOHAS OURS "\n"), &m), MESSAGE_OK);
+    assert_false(notice_is_isconf(&m));
+}
+
+/* An ISconf host wants a tuid in it, which must be no question's. */
+static void an_announcement_has_a_tuid_for_isconf_alone(void **state)
+{
+    struct notice n = {.kind = NOTICE_IHAVE,
+                       .isconf = true,
+                       .name = "example.com/a",
+                       .version = {17},
+                       .port = 1,
+                       .sender = {.domain = "example.com"}};
+    char memory[MESSAGE_MAX];
+    struct text text = TEXT_OVER(memory);
+    struct notice read;
+    struct message m;
+
+    (void)state;
+    memset(n.sender.node, 'n', NODE_MAX_LEN);
+    notice_write(&n, (wall_t){0}, &text);
+    assert_non_null(strstr(memory, "\ntuid: 0@nnn"));
+    assert_int_equal(message_decode((struct span){text.at, text.len}, &m), MESSAGE_OK);
+    assert_int_equal(notice_read(&m, &read), MESSAGE_OK);
+    assert_string_equal(read.tuid, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(the_longest_notice_fits_a_message),
         cmocka_unit_test(every_value_out_of_bounds_gets_its_verdict),
+        cmocka_unit_test(what_isconf_hosts_say_is_read),
+        cmocka_unit_test(an_announcement_has_a_tuid_for_isconf_alone),
         cmocka_unit_test(an_address_is_one_that_a_host_can_have),
         cmocka_unit_test(a_wide_spread_is_cut),
         cmocka_unit_test(a_clock_may_be_missing),

@@ -59,9 +59,9 @@ static void what_another_node_gathered_is_taken_in(void **state)
     expect_json(
         "{\"format\":1,\"name\":\"" NAME "\",\"answers\":["
         "{\"node\":\"gw1\",\"address\":\"10.27.4.1:65028\",\"tier\":\"paris\",\"version\":\"2.0\","
-        "\"size\":7,\"held\":true,\"deleted\":false,\"own\":false},"
+        "\"size\":7,\"held\":true,\"deleted\":false,\"own\":false,\"unverified\":false},"
         "{\"node\":\"w7\",\"address\":\"10.28.0.7:80\",\"tier\":\"attic\",\"version\":\"1.0\","
-        "\"size\":5,\"held\":false,\"deleted\":false,\"own\":false}],"
+        "\"size\":5,\"held\":false,\"deleted\":false,\"own\":false,\"unverified\":false}],"
         "\"missing\":[\"10.28.0.9 is mute\"]}");
 }
 
@@ -71,10 +71,10 @@ static void a_node_has_one_row_the_nearest_one(void **state)
     add("w7");
     assert_true(merge("{\"answers\":[{\"node\":\"w7\",\"address\":\"10.9.9.9:1\",\"tier\":\"x\","
                       "\"version\":\"9.9\",\"size\":5}]}"));
-    expect_json(
-        "{\"format\":1,\"name\":\"" NAME "\",\"answers\":["
-        "{\"node\":\"w7\",\"address\":\"10.27.4.1:65028\",\"tier\":\"core\",\"version\":"
-        "\"0.1\",\"size\":0,\"held\":true,\"deleted\":false,\"own\":false}],\"missing\":[]}");
+    expect_json("{\"format\":1,\"name\":\"" NAME "\",\"answers\":["
+                "{\"node\":\"w7\",\"address\":\"10.27.4.1:65028\",\"tier\":\"core\",\"version\":"
+                "\"0.1\",\"size\":0,\"held\":true,\"deleted\":false,\"own\":false,\"unverified\":"
+                "false}],\"missing\":[]}");
 }
 
 static void what_has_no_shape_is_passed_over(void **state)

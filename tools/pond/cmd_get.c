@@ -68,6 +68,14 @@ static enum pond_exit check(const struct download *download, const struct answer
     return POND_DONE;
 }
 
+/* What no node put in. */
+static void warn_of_unverified(const struct download *download, const struct answer *answer)
+{
+    if (version_is_unverified(answer->version))
+        say("get %s: unverified: it came from an ISconf host, and was put in on no node",
+            download->name);
+}
+
 static enum pond_exit fetch(struct pond *pond, struct download *download, const char *target,
                             struct answer *answer)
 {
@@ -87,7 +95,11 @@ static enum pond_exit fetch(struct pond *pond, struct download *download, const 
     status = pond_do(pond, what, &call, answer);
     progress_end(&download->progress);
     digester_end(download->digester, &digest);
-    return status == POND_DONE ? check(download, answer, &digest) : status;
+    if (status == POND_DONE)
+        status = check(download, answer, &digest);
+    if (status == POND_DONE)
+        warn_of_unverified(download, answer);
+    return status;
 }
 
 static enum pond_exit make_target(struct pond *pond, const char *name, struct text *out)

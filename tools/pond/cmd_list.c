@@ -10,7 +10,7 @@
 #include "tools/pond/figure.h"
 #include "tools/pond/table.h"
 
-enum { RM_MOST_S = 60, NANOSECONDS = 1000000000 };
+enum { RM_MOST_S = 60, NANOSECONDS = 1000000000, STATE_SIZE = 32 };
 
 /* ---- ls -------------------------------------------------------------------------------------- */
 
@@ -48,9 +48,20 @@ static void list_as_json(struct listing *listing, const json_t *object)
     json_dumpf(object, stdout, ASK_JSON_FLAGS);
 }
 
+/* "here, unverified" */
+static const char *state_of(const json_t *object, const char *state, char out[STATE_SIZE])
+{
+    struct text text = text_over(out, STATE_SIZE);
+
+    text_puts(&text, state);
+    if (field_true(object, "unverified"))
+        text_puts(&text, ", unverified");
+    return out;
+}
+
 static void list_as_row(struct listing *listing, const json_t *object)
 {
-    char size[32], date[64];
+    char size[32], date[64], state[STATE_SIZE];
     struct text text = TEXT_OVER(size), when = TEXT_OVER(date);
     double mtime_ns;
 
@@ -62,7 +73,8 @@ static void list_as_row(struct listing *listing, const json_t *object)
     table_cell(&listing->table, size);
     table_cell(&listing->table, date);
     table_cell(&listing->table, field_text(object, "version", "-"));
-    table_cell(&listing->table, field_true(object, "held") ? "here" : "away");
+    table_cell(&listing->table,
+               state_of(object, field_true(object, "held") ? "here" : "away", state));
     table_cell(&listing->table, field_text(object, "name", "-"));
 }
 
@@ -166,8 +178,8 @@ int cmd_rm(struct pond *pond)
 
 static void show_answer(struct table *table, const json_t *answer)
 {
-    bool deleted = field_true(answer, "deleted");
-    char size[32];
+    bool deleted = field_true(answer, "deleted"), held = field_true(answer, "held");
+    char size[32], state[STATE_SIZE];
     struct text text = TEXT_OVER(size);
 
     if (deleted)
@@ -179,7 +191,8 @@ static void show_answer(struct table *table, const json_t *answer)
     table_cell(table, field_true(answer, "own") ? "this node" : field_text(answer, "address", "-"));
     table_cell(table, field_text(answer, "version", "-"));
     table_cell(table, size);
-    table_cell(table, deleted ? "removed" : field_true(answer, "held") ? "has it" : "knows of it");
+    table_cell(table,
+               deleted ? "removed" : state_of(answer, held ? "has it" : "knows of it", state));
 }
 
 static void show_answers(const json_t *answers)
