@@ -69,10 +69,11 @@ void guard_give_up(const char *cause)
     _exit(EXIT_FAILURE);
 }
 
-/* What is not the catalogue's comes again as soon as this returns, and dumps core. */
+/* What is not the catalogue's comes again as soon as this returns, and dumps core; neither is it
+ * the catalogue's that there was no memory. */
 static void on_fault(int signal_number)
 {
-    if (depth > 0 && home_fd >= 0) {
+    if (depth > 0 && home_fd >= 0 && !must_lacked_memory()) {
         for (size_t i = 0; i < FAULT_COUNT; i++) {
             if (faults[i].signal == signal_number)
                 guard_give_up(faults[i].name);

@@ -2,6 +2,8 @@
 #ifndef POND_BASE_MUST_H
 #define POND_BASE_MUST_H
 
+#include <stdbool.h>
+
 /*
  * Assertions that stay on in release builds. MUST() states what only a mistake of ours could break;
  * what the world or a stranger can break is an error code or a verdict, never a MUST().
@@ -15,5 +17,9 @@
 
 /* Says which condition failed, and where, on standard error, and aborts. Any thread. */
 _Noreturn void must_failed(const char *file, int line, const char *function, const char *condition);
+
+/* Small allocations are MUST()s as well: who cannot have them ends, and is started again. Was that
+ * so in the one that failed, as far as errno tells? Any thread, and in a handler of SIGABRT. */
+bool must_lacked_memory(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "cache/guard.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -48,6 +49,13 @@ static void abort_inside(void)
     abort();
 }
 
+static void lack_memory_inside(void)
+{
+    guard_enter();
+    errno = ENOMEM;
+    MUST(errno == 0);
+}
+
 /* Has a process with a store open run this; returns its wait status. */
 static int end_of(void (*run)(void))
 {
@@ -83,6 +91,16 @@ static void a_fault_elsewhere_keeps_its_action(void **state)
     assert_false(is_marked());
 }
 
+static void where_memory_runs_out_the_catalogue_stays(void **state)
+{
+    int status;
+
+    close_store(state);
+    status = end_of(lack_memory_inside);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_false(is_marked());
+}
+
 static void after_a_fault_in_the_catalogue_it_is_made_anew(void **state)
 {
     static void (*const faults[])(void) = {fault_inside, fault_on_a_worker, abort_inside};
@@ -109,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         HOME_CASE(a_fault_elsewhere_keeps_its_action),
+        HOME_CASE(where_memory_runs_out_the_catalogue_stays),
         HOME_CASE(after_a_fault_in_the_catalogue_it_is_made_anew),
     };
     log_set_level(LEVEL_ERROR);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -165,6 +166,28 @@ static void who_must_die_dies_though_nobody_reads_its_log(void **state)
     close(pipe_ends.out);
 }
 
+static void who_lacks_memory_says_so(void **state)
+{
+    struct pipe pipe_ends;
+    pid_t child;
+    char *text;
+
+    (void)state;
+    pipe_ends = pipe_begin();
+    child = fork();
+    if (child == 0) {
+        struct rlimit none = {0, 0};
+        (void)setrlimit(RLIMIT_CORE, &none);
+        errno = ENOMEM;
+        MUST(child != 0);
+    }
+    pipe_end_kept(&pipe_ends);
+    text = read_until(&pipe_ends, "no memory is left");
+    free(text);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close(pipe_ends.out);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -172,6 +195,7 @@ int main(void)
         cmocka_unit_test(nobody_waits_for_a_full_pipe_and_what_is_lost_is_counted),
         cmocka_unit_test(ending_does_not_wait_for_ever),
         cmocka_unit_test(who_must_die_dies_though_nobody_reads_its_log),
+        cmocka_unit_test(who_lacks_memory_says_so),
     };
 
     (void)signal(SIGPIPE, SIG_IGN); /* as the daemon does: a thread may write when nobody reads */
