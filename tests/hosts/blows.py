@@ -190,7 +190,7 @@ def _failed(victim, point, error, stays):
     check(acknowledged or WORDS[error] in victim.node.log(), f"the log does not say why: "
           f"{run.stderr!r}\n{victim.node.log()}")
     check(not acknowledged or not _own_sync(victim, point), "acknowledged what was not synced")
-    _judged_after(victim, acknowledged, point.call == "unlinkat")
+    recovered(victim, acknowledged, point.call == "unlinkat")
     return True
 
 
@@ -204,9 +204,9 @@ def _own_sync(victim, point):
     return point.call in SYNCS and victim.work.before != victim.work.after
 
 
-def _judged_after(victim, acknowledged, litter):
-    """Once the disk works again: at once, and after another death. litter: that may be left until
-    then, for what could not be removed."""
+def recovered(victim, acknowledged, litter=False):
+    """Judged once the disk works again: at once, and after another death. litter: that may be left
+    until then, for what could not be removed."""
     node = victim.node
     if node.process.poll() is not None:
         check(node.process.returncode >= 0, f"it died of signal {-node.process.returncode}")

@@ -6,10 +6,11 @@ into memory that it did not get.
 """
 
 import os
+import re
 import signal
 import struct
 
-from blows import died, each
+from blows import died, each, recovered
 from net import check
 from node import DONE
 from victim import Victim
@@ -69,9 +70,11 @@ def _poor(victim, until, stays):
     scarce.set(NEVER)
     status = node.process.poll() if acknowledged else died(victim)
     check(status in (None, 1, -signal.SIGABRT), f"it ended with {status}:\n{node.log()[-3000:]}")
-    check(status is None or len(node.log().splitlines()) > 1, f"it ended with {status} without a word")
+    check(status is None or re.search("no memory|cannot allocate", node.log()), f"it ended with {status}, and the log "
+          f"does not say why:\n{node.log()[-3000:]}")
     check(acknowledged or run.stderr, f"exit {run.returncode} without a word")
-    if status is None:
-        victim.judge(acknowledged, restart=False)
-    victim.judge(acknowledged)
+    if status is not None:
+        victim.end()
+        node.start()
+    recovered(victim, acknowledged)
     return failed > 0
