@@ -45,7 +45,7 @@ static inline int64_t version_ms(struct version v)
  * clock of this century comes to there. So among themselves such versions order by mtime, all nodes
  * make the same one of the same file, and each that a clock gave is above them.
  */
-#define VERSION_MTIME_MAX INT64_C(99999999999)
+#define VERSION_MTIME_MAX INT64_C(9223372035) /* of which 64 bits can hold the nanoseconds */
 
 struct version version_of_mtime(int64_t seconds); /* 0 to VERSION_MTIME_MAX */
 bool version_is_unverified(struct version v);

@@ -278,8 +278,8 @@ static void what_isconf_hosts_say_is_read(void **state)
         {HEAD "_type: ihave\nfile: a/b\nport: 0\nmtime: 1\n\n", MESSAGE_BAD_VALUE},
         {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: -1\n\n", MESSAGE_BAD_VALUE},
         {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: 1.5\n\n", MESSAGE_BAD_VALUE},
-        {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: 99999999999\n\n", MESSAGE_OK},
-        {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: 100000000000\n\n", MESSAGE_BAD_VALUE},
+        {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: 9223372035\n\n", MESSAGE_OK},
+        {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: 9223372036\n\n", MESSAGE_BAD_VALUE},
         {HEAD "_type: ihave\nfile: a/b\nport: 1\nmtime: 1\nscheme: ftp\n\n", MESSAGE_BAD_VALUE},
     };
     struct message m;
