@@ -11,7 +11,7 @@ import signal
 import struct
 
 from blows import died, each, recovered
-from net import check
+from net import Failed, check
 from node import DONE
 from victim import Victim
 
@@ -68,13 +68,28 @@ def _poor(victim, until, stays):
     run = victim.work.run(victim)
     acknowledged, failed = run.returncode == DONE, scarce.figures()[2]
     scarce.set(NEVER)
-    status = node.process.poll() if acknowledged else died(victim)
-    check(status in (None, 1, -signal.SIGABRT), f"it ended with {status}:\n{node.log()[-3000:]}")
-    check(status is None or re.search("no memory|cannot allocate", node.log()), f"it ended with {status}, and the log "
-          f"does not say why:\n{node.log()[-3000:]}")
     check(acknowledged or run.stderr, f"exit {run.returncode} without a word")
-    if status is not None:
-        victim.end()
-        node.start()
-    recovered(victim, acknowledged)
+    if not acknowledged:
+        died(victim)
+    _up(victim)
+    try:
+        recovered(victim, acknowledged)
+    except Failed:  # who has answered may end after that, for what it did beside
+        if died(victim) is None:
+            raise
+        _up(victim)
+        recovered(victim, acknowledged)
     return failed > 0
+
+
+def _up(victim):
+    """Starts it again if it has ended, which must have had that one cause."""
+    node = victim.node
+    status = node.process.poll()
+    if status is None:
+        return
+    check(status in (1, -signal.SIGABRT), f"it ended with {status}:\n{node.log()[-3000:]}")
+    check(re.search("no memory|cannot allocate", node.log()), f"it ended with {status}, and the "
+          f"log does not say why:\n{node.log()[-3000:]}")
+    victim.end()
+    node.start()
