@@ -7,6 +7,7 @@ What must hold: victim.py. Where a disk has failed, who asked and the log are to
 import collections
 import concurrent.futures
 import queue
+import re
 import subprocess
 import threading
 import time
@@ -20,8 +21,13 @@ from victim import Victim, when_quiet
 DIES_IN = 1.0   # seconds: a blow that has not fallen by then does not fall any more
 HEALTHY_IN = 60
 SYNCS = ("fsync", "fdatasync", "syncfs")
-WORDS = {"EIO": "Input/output error", "ENOSPC": "No space left on device",
-         "EROFS": "Read-only file system"}
+# How strace makes it, and what the log is to say of it. Of a write that does nothing, and says that
+# it did nothing, nobody knows why.
+FAULTS = {"EIO": ("error=EIO", "Input/output error"),
+          "ENOSPC": ("error=ENOSPC", "No space left on device"),
+          "EROFS": ("error=EROFS", "Read-only file system"),
+          "short": ("retval=0", "No space left on device|Input/output error")}
+WRITES = ("write", "pwrite64", "writev", "pwritev")
 
 
 class Tally:
@@ -164,10 +170,11 @@ def died(victim):
 # ---- disks that fail
 
 def failed_at_each(net, name, error, stays=False, most=10 ** 6, jobs=8):
-    """error: "EIO" or another of WORDS; stays: at all later calls of the kind in that thread, too.
+    """error: "EIO" or another of FAULTS; stays: at all later calls of the kind in that thread, too.
     jobs: most of the time they wait until the disk is looked at again."""
     victims = [Victim(net, name) for _ in range(jobs)]
-    points = [point for point, line in points_of(victims[0], strike.FAILING).items()
+    calls = WRITES if error == "short" else strike.FAILING
+    points = [point for point, line in points_of(victims[0], calls).items()
               if victims[0].home in line]
     how = f"{error}{' from then on' if stays else ''}"
     return each(victims, {point: f"{said(point)}: {how}" for point in thinned(points, most)},
@@ -179,7 +186,7 @@ def _failed(victim, point, error, stays):
     if victim.starts:
         return _failed_start(victim, point, error, stays)
     victim.node.start()
-    strace = strike.strike(victim.node, victim.log, point, f"error={error}", stays)
+    strace = strike.strike(victim.node, victim.log, point, FAULTS[error][0], stays)
     run = victim.work.run(victim)
     when_quiet(victim.log)  # what is done in the background, too
     hit = strace.end()
@@ -187,7 +194,7 @@ def _failed(victim, point, error, stays):
         return False
     acknowledged = run.returncode == DONE
     check(acknowledged or run.stderr, f"exit {run.returncode} without a word")
-    check(acknowledged or WORDS[error] in victim.node.log(), f"the log does not say why: "
+    check(acknowledged or re.search(FAULTS[error][1], victim.node.log()), f"the log does not say why: "
           f"{run.stderr!r}\n{victim.node.log()}")
     check(not acknowledged or not _own_sync(victim, point), "acknowledged what was not synced")
     recovered(victim, acknowledged, point.call == "unlinkat")
@@ -225,14 +232,14 @@ def recovered(victim, acknowledged, litter=False):
 
 def _failed_start(victim, point, error, stays):
     """It starts all the same, or ends and says why."""
-    victim.node.under = strike.under(victim.log, point.call, point.number, f"error={error}", stays)
+    victim.node.under = strike.under(victim.log, point.call, point.number, FAULTS[error][0], stays)
     _launched(victim)
     node = victim.node
     with open(victim.log, encoding="utf-8", errors="replace") as file:
         hit = _is_of_disk(victim, file.read())
     status = node.process.poll()
     check(status is None or status > 0, f"it ended with {status}")
-    check(not hit or status is None or WORDS[error] in node.log(),
+    check(not hit or status is None or re.search(FAULTS[error][1], node.log()),
           f"it ended with {status}, and the log does not say why:\n{node.log()}")
     if hit:
         victim.judge(False)

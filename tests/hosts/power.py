@@ -11,8 +11,8 @@ import threading
 import time
 
 from blows import Tally
-from net import Failed, Skipped, check, command, equal, wait_until
-from node import DOMAIN, DONE, Node, sha256
+from net import Failed, Skipped, check, command, wait_until
+from node import DOMAIN, DONE, Node, everyone_knows, nets_of, sha256
 
 SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN, _IOR('X', 125, __u32)
 NO_LOG_FLUSH = 2       # what was not synced is lost
@@ -89,55 +89,90 @@ class Client(threading.Thread):
             self.allowed[name] = {None}
 
 
-def cut(net, cuts, seed):
+class Far(threading.Thread):
+    """Fetches what another node has, until its own is gone. contents: of the other node's names."""
+
+    def __init__(self, node, other, number):
+        super().__init__()
+        self._node = node
+        self.contents = {f"far{number}/{i}": os.urandom(SIZES[i % len(SIZES)]) for i in range(NAMES)}
+        self.acknowledged = 0
+        other.put_many(self.contents)
+        everyone_knows([node], f"far{number}/{NAMES - 1}")
+
+    def run(self):
+        for name in self.contents:
+            if self._node.pond("get", name, "-o", "-", text=False).returncode != DONE:
+                break
+
+
+class Cuts:
+    """A node whose power is cut. fetching: it also fetches from another one, whose power stays, and
+    which makes good what a cut took of that; without, nobody makes anything good."""
+
+    def __init__(self, net, seed, fetching):
+        hosts = net.add(2)
+        nets = nets_of(hosts) if fetching else None
+        self.other = Node(hosts[1], nets=nets, nobroadcast=True).start() if fetching else None
+        self.node = Node(hosts[0], nets=nets, nobroadcast=True)
+        self._dice, self._disk = random.Random(seed), Disk(self.node, 1024 * MIB)
+        self._allowed, self._far = [{} for _ in range(CLIENTS)], {}
+        self.acknowledged = 0
+        self.node.start()
+
+    def one(self, number):
+        clients = [Client(self.node, i, self._dice.random(), of)
+                   for i, of in enumerate(self._allowed)]
+        if self.other:
+            clients.append(Far(self.node, self.other, number))
+            self._far = clients[-1].contents
+        for client in clients:
+            client.start()
+        time.sleep(self._dice.uniform(0.02, 0.6))
+        self._disk.cut()
+        self.node.kill()
+        for client in clients:
+            client.join()
+        self._disk.unmount()
+        self._disk.mount()
+        self.node.start()
+        self.acknowledged += sum(client.acknowledged for client in clients)
+        self._judge()
+        return True
+
+    def end(self):
+        if self.node.process is not None:
+            self.node.stop()
+        self._disk.unmount()
+
+    def _judge(self):
+        """What is read first is as the cut has left it: no verify has looked after it."""
+        node, listed = self.node, self.node.names()
+        for of in self._allowed:
+            for name, marks in of.items():
+                mark = listed[name]["sha256"] if name in listed else None
+                check(mark in marks, f"{name} has {mark}; one of {marks} was acknowledged or tried last")
+                check(mark is None or sha256(node.get(name)) == mark, f"{name} gives other bytes")
+                of[name] = {mark}
+        for name, content in self._far.items():
+            check(sha256(node.get(name)) == sha256(content), f"{name} gives other bytes")
+        wait_until(lambda: node.pond("verify").returncode == DONE, "pond verify finds nothing",
+                   60 if self.other else 0)
+        wait_until(lambda: not os.listdir(os.path.join(node.home, "tmp")), "drafts are gone", 10)
+        held = {row["sha256"] for row in node.names().values()}
+        wait_until(lambda: set(_files(node, "content")) <= held,
+                   lambda: f"content that nobody has: {set(_files(node, 'content')) - held}", 10)
+
+
+def cut(net, cuts, seed, fetching=False):
     """That many power cuts of one node; the tally, and how many changes were acknowledged."""
-    node, dice, tally = Node(net.add(1)[0]), random.Random(seed), Tally()
-    disk, allowed, acknowledged = Disk(node, 256 * MIB), [{} for _ in range(CLIENTS)], 0
-    node.start()
+    tally, cutting = Tally(), Cuts(net, seed, fetching)
     for number in range(cuts):
-        def attempt():
-            nonlocal acknowledged
-            acknowledged += _once(node, disk, dice, allowed)
-            _check(node, allowed)
-            return True
-        tally.one(f"cut {number + 1}, seed {seed}", attempt)
-        if node.process is None:  # it does not come back: that was it
+        tally.one(f"cut {number + 1}, seed {seed}", lambda number=number: cutting.one(number))
+        if cutting.node.process is None:  # it does not come back: that was it
             break
-    if node.process is not None:
-        node.stop()
-    disk.unmount()
-    return tally, acknowledged
-
-
-def _once(node, disk, dice, allowed):
-    clients = [Client(node, number, dice.random(), of) for number, of in enumerate(allowed)]
-    for client in clients:
-        client.start()
-    time.sleep(dice.uniform(0.02, 0.6))
-    disk.cut()
-    node.kill()
-    for client in clients:
-        client.join()
-    disk.unmount()
-    disk.mount()
-    node.start()
-    return sum(client.acknowledged for client in clients)
-
-
-def _check(node, allowed):
-    verify = node.pond("verify")
-    equal(verify.returncode, DONE, f"pond verify: {verify.stdout}{verify.stderr}")
-    listed = node.names()
-    for of in allowed:
-        for name, marks in of.items():
-            mark = listed[name]["sha256"] if name in listed else None
-            check(mark in marks, f"{name} has {mark}; one of {marks} was acknowledged or tried last")
-            check(mark is None or sha256(node.get(name)) == mark, f"{name} gives other bytes")
-            of[name] = {mark}
-    wait_until(lambda: not os.listdir(os.path.join(node.home, "tmp")), "drafts are gone", 10)
-    held = {row["sha256"] for row in listed.values()}
-    wait_until(lambda: set(_files(node, "content")) <= held,
-               lambda: f"content that nobody has: {set(_files(node, 'content')) - held}", 10)
+    cutting.end()
+    return tally, cutting.acknowledged
 
 
 def _files(node, room):

@@ -127,5 +127,5 @@ def _mutated(node, dice):
     check(len(got) <= 1 or b"\n\n" in text or b"\r\n\r\n" in text[:-4],
           f"{bytes(text)!r} was answered {len(got)} times: {got}")
     for status, body in got:
-        check(status not in (200, 206) or body == CONTENT, f"{bytes(text)!r}: {status} {body!r}")
+        check(status not in (200, 206) or body in CONTENT, f"{bytes(text)!r}: {status} {body!r}")
     return True

@@ -6,6 +6,7 @@ import blows
 import decay
 import poverty
 import power
+import press
 import shapes
 from net import check
 from registry import test
@@ -34,6 +35,7 @@ def power_cuts(net):
     tally, acknowledged = power.cut(net, 3, SEED)
     check(acknowledged, "nothing was acknowledged before the cuts")
     tally.judge()
+    power.cut(net, 2, SEED, fetching=True)[0].judge()
 
 
 @test("bits that flip in content, chunk lists, journal and catalogue are found, mended, never served")
@@ -44,3 +46,17 @@ def flipped_bits(net):
 @test("requests that smuggle, changed a little, and cut anywhere: none is taken for two", hostile=True)
 def odd_requests(net):
     shapes.tried(net, 600, SEED).judge()
+
+
+@test("slow senders and slow readers beside honest clients are cut off in time, and the honest served")
+def slow_beside_honest(net):
+    tally, told = press.slow(net, 100, 100, 20, p99_s=1, late_s=5)  # how fast: tools/torture slow
+    print(told)
+    tally.judge()
+
+
+@test("bursts at the limit of connections, and stops while clients read: each answer is whole, or says "
+      "that it is not")
+def bursts_and_stops(net):
+    press.bursts(net, 20).judge()
+    press.stops(net, 5, SEED).judge()

@@ -75,6 +75,50 @@ static bool run_and_die(int calls, int calls_of_start)
     return died;
 }
 
+static void only_rebuild(struct expected *e)
+{
+    struct store *store = home_open_store();
+    struct store_report report;
+
+    (void)e;
+    MUST(store != NULL);
+    atomic_store(&armed, true);
+    MUST(store_rebuild(store, &report) == STORE_OK);
+}
+
+static bool rebuild_and_die(int calls)
+{
+    struct store *store;
+    bool died;
+
+    home_make();
+    store = home_open_store();
+    assert_non_null(store);
+    prepare(store);
+    store_close(store);
+    died = dies(only_rebuild, NULL, calls);
+    store = home_open_store();
+    assert_non_null(store);
+    check_litter(store);
+    assert_int_equal(home_count("catalogue.new"), 0);
+    check_prepared(store);
+    check_whole(store);
+    store_close(store);
+    home_remove();
+    return died;
+}
+
+static void a_crash_while_the_catalogue_is_made_anew_loses_nothing(void **state)
+{
+    int calls = 0;
+
+    (void)state;
+    fault_errno = 0;
+    while (rebuild_and_die(calls))
+        calls++;
+    assert_true(calls > 5);
+}
+
 static void a_crash_at_any_call_leaves_the_old_or_the_new(void **state)
 {
     int calls = 0;
@@ -90,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_crash_at_any_call_leaves_the_old_or_the_new),
+        cmocka_unit_test(a_crash_while_the_catalogue_is_made_anew_loses_nothing),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("crash", tests, NULL, NULL);

@@ -24,6 +24,7 @@ static atomic_int failed_syncs;
 static atomic_int fault_errno;  /* 0: the process dies instead */
 static atomic_bool fault_stays; /* all later calls fail as well */
 static atomic_bool reads_fail;  /* and what reads, too */
+static atomic_bool falls_short; /* what writes does half of it, and says so */
 
 /* Is this the call that fails? */
 static bool fails(void)
@@ -67,25 +68,33 @@ int syncfs(int fd)
     return sync_fails() ? -1 : (int)syscall(SYS_syncfs, fd);
 }
 
+/* What a write returns that fails: half of it may have been done. */
+static ssize_t half_written(int fd, const void *bytes, size_t len, off_t at)
+{
+    return falls_short && len > 1 ? syscall(SYS_pwrite64, fd, bytes, len / 2, at) : -1;
+}
+
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at);
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     /* Who dies in a write may have written a part of it. */
     if (fault_errno == 0 && atomic_load(&armed) && atomic_load(&until_fault) == 0)
         syscall(SYS_pwrite64, fd, bytes, len / 2, at);
-    return fails() ? -1 : syscall(SYS_pwrite64, fd, bytes, len, at);
+    return fails() ? half_written(fd, bytes, len, at) : syscall(SYS_pwrite64, fd, bytes, len, at);
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at);
 ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at)
 {
-    return fails() ? -1 : syscall(SYS_pwrite64, fd, bytes, len, at);
+    return fails() ? half_written(fd, bytes, len, at) : syscall(SYS_pwrite64, fd, bytes, len, at);
 }
 
 ssize_t writev(int fd, const struct iovec *iov, int count);
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-    return fails() ? -1 : syscall(SYS_writev, fd, iov, count);
+    if (fails())
+        return falls_short && count > 1 ? syscall(SYS_writev, fd, iov, count / 2) : -1;
+    return syscall(SYS_writev, fd, iov, count);
 }
 
 ssize_t pread(int fd, void *bytes, size_t len, off_t at);

@@ -84,14 +84,6 @@ static bool run_with_fault(int calls)
     return atomic_load(&faults) > 0;
 }
 
-static void check_prepared(struct store *store)
-{
-    assert_true(has(store, "example.com/removed", 1, 100));
-    assert_true(has(store, "example.com/replaced", 2, 300000));
-    assert_true(has(store, "example.com/fetched", 0, 0));
-    assert_true(has(store, "example.com/rivals", 7, RIVAL_LEN));
-}
-
 /* The catalogue that was made anew has all, or the old one stays in its place: once the disk can be
  * read again, where even that one could not be opened. */
 static bool rebuild_with_fault(int calls)
@@ -164,6 +156,14 @@ static void no_space_from_one_call_on(void **state)
     calls_fail(ENOSPC, true, 3);
 }
 
+static void one_write_falls_short(void **state)
+{
+    (void)state;
+    atomic_store(&falls_short, true);
+    calls_fail(EIO, false, 3);
+    atomic_store(&falls_short, false);
+}
+
 static void a_rebuild_that_fails_leaves_what_was_there(void **state)
 {
     (void)state;
@@ -181,6 +181,7 @@ int main(void)
         cmocka_unit_test(one_call_finds_no_space),
         cmocka_unit_test(all_calls_fail_with_eio_from_one_on),
         cmocka_unit_test(no_space_from_one_call_on),
+        cmocka_unit_test(one_write_falls_short),
         cmocka_unit_test(a_rebuild_that_fails_leaves_what_was_there),
     };
     log_set_level(LEVEL_ERROR);

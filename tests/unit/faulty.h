@@ -130,6 +130,15 @@ static bool has(struct store *store, const char *name, uint64_t seed, size_t len
     return status == STORE_NOT_FOUND || (status == STORE_OK && !entry.held);
 }
 
+/* What prepare() put is there, and nothing was done to it. */
+static void check_prepared(struct store *store)
+{
+    assert_true(has(store, "example.com/removed", 1, 100));
+    assert_true(has(store, "example.com/replaced", 2, 300000));
+    assert_true(has(store, "example.com/fetched", 0, 0));
+    assert_true(has(store, "example.com/rivals", 7, RIVAL_LEN));
+}
+
 /* Chunks that had come need not be fetched again; but where not even a file can be put back to
  * where it came from, they may. */
 static void check_landing(struct store *store, const struct expected *e)
