@@ -11,14 +11,12 @@
 #include "conf/print.h"
 #include "conf/tiers.h"
 #include "conf/tree.h"
-#include "conf/unsupported.h"
 
 struct check {
     const struct tree *tree;
     struct pool *pool;
     struct tiers *tiers;
     struct report *report;
-    struct report *later; /* sound, and not for this version */
     struct conf_arena *arena;
     struct conf **hosts; /* all that were put together */
     size_t host_count;
@@ -31,7 +29,6 @@ static const struct conf *check_subject(struct check *check, const struct subjec
     check->hosts[check->host_count++] = conf;
     tiers_add_host(check->tiers, conf, check->report);
     compose_check_tiers(check->tree, conf, check->report);
-    unsupported_settings(conf, check->later);
     return conf;
 }
 
@@ -87,17 +84,17 @@ static int check_tree(struct check *check, const char *host, FILE *out)
     tiers_check(check->tiers, check->report);
     if (host && conf && report_errors(check->report) == 0)
         print_conf(conf, out);
-    return report_errors(check->report) + report_errors(check->later) == 0 ? 0 : 1;
+    return report_errors(check->report) == 0 ? 0 : 1;
 }
 
 int check_run(const char *file, const char *host, FILE *out, FILE *err)
 {
-    struct report *report = report_new(), *later = report_new();
+    struct report *report = report_new();
     struct tree *tree = tree_read(file ? file : CONF_DEFAULT_FILE, report);
     int status = 1;
 
     if (tree) {
-        struct check check = {tree, pool_new(), tiers_new(), report, later, arena_new(), NULL, 0};
+        struct check check = {tree, pool_new(), tiers_new(), report, arena_new(), NULL, 0};
         check.hosts = arena_zeroed(check.arena, tree_sections(tree) + 1, sizeof(*check.hosts));
         status = check_tree(&check, host, out);
         for (size_t i = 0; i < check.host_count; i++)
@@ -107,9 +104,7 @@ int check_run(const char *file, const char *host, FILE *out, FILE *err)
         arena_free(check.arena);
     }
     report_print(report, err);
-    report_print(later, err);
     tree_free(tree);
-    report_free(later);
     report_free(report);
     return status;
 }

@@ -12,7 +12,6 @@
 #include "conf/pool.h"
 #include "conf/tiers.h"
 #include "conf/tree.h"
-#include "conf/unsupported.h"
 
 static struct conf *load(const struct tree *tree, const char *name, const struct conf *in_force,
                          struct report *report)
@@ -71,14 +70,6 @@ void conf_free(struct conf *conf)
     free(conf);
 }
 
-size_t conf_unsupported(const struct conf *conf, struct report *report)
-{
-    size_t before = report_errors(report);
-
-    unsupported_settings(conf, report);
-    return report_errors(report) - before;
-}
-
 const struct conf_tier *conf_tier_find(const struct conf *conf, const char *tier)
 {
     for (size_t i = 0; i < conf->tiers.count; i++)
@@ -121,10 +112,6 @@ struct conf *conf_reload(const struct conf *in_force, struct text *restart, stru
 
     if (!conf)
         return NULL;
-    if (conf_unsupported(conf, report) > 0) {
-        conf_free(conf);
-        return NULL;
-    }
     conf_restart_wanted(in_force, conf, restart);
     if (conf_keys_come_or_go(in_force, conf))
         text_printf(restart, "%shmac_keys", restart->len ? ", " : "");

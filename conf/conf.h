@@ -135,9 +135,8 @@ void conf_free(struct conf *conf);
 
 /*
  * Reads it again for a reload, from the same file, for the same node and in the same environment.
- * What this version does not do yet is an error here too.
- * Settings in which it differs from what is in force, and that count from the
- * next start only, are listed as "port, home"; they stay as they were in what is returned, and
+ * Settings in which it differs from what is in force, and that count from the next start only, are
+ * listed as "port, home"; they stay as they were in what is returned, and
  * what else is set is checked against that. Keys that come or go are among them, so those of what
  * is returned are only to be used where both have some (conf_keys_come_or_go).
  */
@@ -145,10 +144,6 @@ struct conf *conf_reload(const struct conf *in_force, struct text *restart, stru
 
 /* Are there keys in one, and none in the other? */
 bool conf_keys_come_or_go(const struct conf *old, const struct conf *new);
-
-/* Reports what is asked for and this version of carpond does not do yet, each with its place, as
- * errors. Returns how many there were: carpond does not start with any. */
-size_t conf_unsupported(const struct conf *conf, struct report *report);
 
 /* The tier's own settings, or NULL where `tiers` does not name it. */
 const struct conf_tier *conf_tier_find(const struct conf *conf, const char *tier);

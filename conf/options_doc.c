@@ -85,8 +85,6 @@ static void manual_row(const struct conf_row *row)
         puts("Can differ per tier.");
     if (!row->live && row->place == CONF_PLACE_NODE)
         puts("Counts from the next start; a reload does not apply it.");
-    if (!row->now)
-        puts("Not done by this version of carpond yet, which refuses to start with it.");
 }
 
 static void manual(enum conf_place place)
@@ -147,7 +145,7 @@ static void example_row(const struct conf_row *row)
 static void example(void)
 {
     for (size_t i = 0; i < CONF_OPTION_COUNT; i++)
-        if (conf_rows[i].now && row_belongs(&conf_rows[i], CONF_PLACE_NODE))
+        if (row_belongs(&conf_rows[i], CONF_PLACE_NODE))
             example_row(&conf_rows[i]);
 }
 

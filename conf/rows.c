@@ -8,14 +8,12 @@ enum { NAME_MAX_LEN = 64 };
 
 #define CONF_RELOAD_LIVE true
 #define CONF_RELOAD_RESTART false
-#define CONF_SINCE_NOW true
-#define CONF_SINCE_LATER false
 
 /* What the rows of all places have in common. The parameters are those of the table. */
-#define COMMON(place_, name_, type_, preset_, words_, min_, max_, unit_, reload_, since_, help_)   \
+#define COMMON(place_, name_, type_, preset_, words_, min_, max_, unit_, reload_, help_)           \
     .name = #name_, .type = CONF_TYPE_##type_, .place = CONF_PLACE_##place_, .preset = preset_,    \
     .words = words_, .min = min_, .max = max_, .unit = unit_, .live = CONF_RELOAD_##reload_,       \
-    .now = CONF_SINCE_##since_, .help = help_, .size = sizeof(CONF_C_##type_)
+    .help = help_, .size = sizeof(CONF_C_##type_)
 
 #define NODE_ROW(name, ...)                                                                        \
     [CONF_NODE_##name] = {COMMON(NODE, name, __VA_ARGS__), .offset = offsetof(struct conf, name)},

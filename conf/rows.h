@@ -36,7 +36,6 @@ struct conf_row {
     double min, max;
     const char *unit;
     bool live;
-    bool now;
     const char *help;
     size_t size;        /* of the field */
     size_t offset;      /* in struct conf; of place GOSSIP in struct conf_gossip */

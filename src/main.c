@@ -87,10 +87,6 @@ static struct conf *load(const struct arguments *arguments)
     struct report *report = report_new();
     struct conf *conf = conf_load(arguments->file, arguments->name, report);
 
-    if (conf && conf_unsupported(conf, report) > 0) {
-        conf_free(conf);
-        conf = NULL;
-    }
     report_print(report, stderr);
     if (!conf)
         log_error("%s: carpond does not start with this configuration", arguments->file);

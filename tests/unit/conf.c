@@ -279,33 +279,6 @@ static void a_missing_file_is_an_error(void **state)
     report_free(report);
 }
 
-static size_t unsupported(const char *text)
-{
-    struct report *report = report_new();
-    struct conf *conf = load_good(text, "web1");
-    size_t count = conf_unsupported(conf, report);
-
-    assert_int_equal(count, report_errors(report));
-    conf_free(conf);
-    report_free(report);
-    return count;
-}
-
-static void what_is_not_done_yet_is_refused(void **state)
-{
-    (void)state;
-    assert_int_equal(unsupported("defaults = { isconf = false; base = 2.0; gate = \"\"; };"), 0);
-    put("rules", "rule1 = +,,,,, all\n");
-    assert_int_equal(unsupported("defaults = { gossip = { }; gate = \"rules\"; };"), 0);
-    assert_int_equal(unsupported("defaults = { on_master = \"x\"; on_backup = \"y\"; "
-                                 "tiers = { a = { on_slave = \"z\"; }; }; };"),
-                     0);
-    put("paris", "udp 127.0.0.1 master\n");
-    assert_int_equal(unsupported("defaults = { nets = \"paris\"; "
-                                 "advert_addr = \"239.0.0.1\"; advert_if = \"lo\"; };"),
-                     0);
-}
-
 static void a_reload_tells_what_waits_for_the_next_start(void **state)
 {
     struct conf *old = load_good("defaults = { port = 1; log_level = \"info\"; };", "web1");
@@ -392,7 +365,6 @@ int main(void)
         TEST(paths_are_relative_to_its_folder),
         TEST(a_host_is_in_the_tiers_that_it_names),
         TEST(a_missing_file_is_an_error),
-        TEST(what_is_not_done_yet_is_refused),
         TEST(a_reload_tells_what_waits_for_the_next_start),
         TEST(home_is_found_whatever_else_is_wrong),
         TEST(what_is_sound_and_hardly_meant_is_warned_of),
