@@ -240,14 +240,21 @@ static ssize_t read_flight(void *cls, uint64_t at, char *bytes, size_t most)
 
 static enum step find(struct request *r, struct object *o);
 
-/* Nobody has it any more where a newer version took its place: that one is served then. */
+/* Is it worth another look? A newer version may have taken its place, so that nobody has it any
+ * more; or it is here by now, from a host that serves no chunks. */
+static bool has_changed(const struct object *o, const struct store_entry *now)
+{
+    int order = manifest_compare(&now->manifest, &o->entry.manifest);
+
+    return order == 0 ? now->held : order > 0 && !o->version_given;
+}
+
 static enum step without_content(struct request *r, struct object *o, const char *sentence)
 {
     struct store_entry now;
 
-    if (!o->version_given &&
-        store_find(r->http->options.world.store, span_of(o->name), &now) == STORE_OK &&
-        manifest_compare(&now.manifest, &o->entry.manifest) > 0) {
+    if (store_find(r->http->options.world.store, span_of(o->name), &now) == STORE_OK &&
+        has_changed(o, &now)) {
         flights_leave(o->flight);
         o->flight = NULL;
         return find(r, o);

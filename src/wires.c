@@ -160,6 +160,16 @@ static bool is_superseded(struct wires *wires, const struct manifest *manifest)
            manifest_compare(&entry.manifest, manifest) > 0;
 }
 
+/* It has come by another way than the flight: from an ISconf host, which serves no chunks. */
+static bool is_here(struct wires *wires, const struct manifest *manifest)
+{
+    struct store_entry entry;
+
+    return !wires->stopped &&
+           store_find(wires->store, span_of(manifest->name), &entry) == STORE_OK && entry.held &&
+           manifest_compare(&entry.manifest, manifest) == 0;
+}
+
 /* Is it also the content of another name's newest version, or of this one's? */
 static bool is_found_elsewhere(struct wires *wires, const struct manifest *manifest,
                                struct manifest *out)
@@ -187,7 +197,8 @@ static void need_answered(struct ask *ask)
     found.superseded = is_superseded(need->wires, &need->manifest);
     found.renamed =
         found.superseded && is_found_elsewhere(need->wires, &need->manifest, &found.manifest);
-    found.superseded = found.superseded && !found.renamed;
+    found.superseded =
+        (found.superseded && !found.renamed) || is_here(need->wires, &need->manifest);
     flights_sources(need->wires->flights, &need->manifest, &found);
     free(need);
 }
