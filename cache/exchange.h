@@ -34,10 +34,10 @@
  *  - A name that somebody here wants is asked for, again and again within the question's time.
  *    Several who want the same share one question. What nobody has is remembered for a second.
  *  - Who misbehaved is left alone for a while (cache/peers.h).
- *  - An ISconf host (cache/notice.h) that asks for what is later than an mtime is answered where
- * the content here is. What it says that it has, later than what any such host had of that name, is
- *    learned as an unverified version, which never takes the place of one that a manifest vouches
- *    for; and it is told where ours is later.
+ *  - An ISconf host (cache/notice.h) is answered where our content is later than it asks for, and
+ *    told so where it says that it has what is older. What it has later than any such host had of
+ *    that name is learned as an unverified version, which never takes the place of one that a
+ *    manifest vouches for.
  *
  * In a flat mesh everyone is asked and told. Every 30 s, jittered, one random peer's catalogue is
  * read from where we left off in it. It is greeted then, so that it knows of us too; all are at
@@ -106,8 +106,8 @@ enum {
     EXCHANGE_LEARNS_MAX = 1024,
     EXCHANGE_LEARNS_IN_FLIGHT = 16,
     EXCHANGE_ISCONF_IN_FLIGHT = 4, /* of these, from ISconf hosts: contents, which may be large */
-    EXCHANGE_ISCONF_MAX = 1024     /* ISconf hosts that are known: nothing keeps who has recorded
-                                      one from speaking as many */
+    EXCHANGE_ISCONF_MAX = 1024     /* ISconf hosts that are known: whoever has recorded one can
+                                      speak as many */
 };
 
 enum exchange_event_kind {

@@ -332,8 +332,7 @@ bool exchange_learn_pending(const struct exchange *machine, const char *name);
 void exchange_learn_work(struct exchange *machine, struct exchange_actions *actions);
 mono_t exchange_learn_due(const struct exchange *machine);
 
-/* ---- ISconf hosts: exchange_isconf.c ----------------------------------------------------------
- */
+/* ---- ISconf hosts: exchange_isconf.c --------------------------------------------------------- */
 
 /* Who spoke; NULL: one of more than are remembered. */
 struct peer *exchange_isconf_note(struct exchange *machine, const struct exchange_event *event);

@@ -144,8 +144,7 @@ enum message_verdict notice_read(const struct message *m, struct notice *out)
     return fields.verdict;
 }
 
-/* ---- of ISconf hosts --------------------------------------------------------------------------
- */
+/* ---- of ISconf hosts ------------------------------------------------------------------------- */
 
 bool notice_is_isconf(const struct message *m)
 {

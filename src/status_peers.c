@@ -257,6 +257,7 @@ static json_t *peer_json(const struct status_source *source, struct roll *roll,
     add(json, "tiers", roll_of(roll, &peer->address, now));
     add(json, "heartbeat", status_beat_json(beat, now));
     add(json, "key", key_json(source, &peer->address));
+    add(json, "isconf", json_boolean(peer->isconf));
     return json;
 }
 
@@ -275,6 +276,7 @@ static json_t *stranger_json(const char *node, const struct address *http, bool 
     add(json, "fault", json_string("none"));
     add(json, "faults", json_integer(0));
     add(json, "avoided_for_s", json_real(0));
+    add(json, "isconf", json_false());
     return json;
 }
 

@@ -50,8 +50,24 @@ static struct exchange_local roll_local(struct dice *dice, bool known)
     local.deleted = local.known && (flags & 4);
     local.unconfirmed = local.known && (flags & 8);
     local.version = (struct version){(uint64_t)WALL.ms * 65536 + (flags >> 4) + 1};
+    if (flags >> 4 > 11)
+        local.version = version_of_mtime(flags >> 4 & 3);
+    local.mtime = flags >> 4 & 3;
     local.sha256.bytes[0] = flags >> 3 & 1;
     return local;
+}
+
+/* What such a host can say. */
+static void make_isconf(struct notice *out)
+{
+    out->isconf = true;
+    out->time = (int64_t)(out->version.bits % 8);
+    out->version = out->kind == NOTICE_IHAVE ? version_of_mtime(out->time) : VERSION_NONE;
+    out->port = out->kind == NOTICE_IHAVE;
+    out->content = out->held = out->confirm = false;
+    out->spread_ms = 0;
+    out->sender = (struct notice_sender){.boot = 0};
+    out->sha256.bytes[0] = 0;
 }
 
 static void roll_notice(struct dice *dice, const char *name, const struct address *from,
@@ -74,6 +90,8 @@ static void roll_notice(struct dice *dice, const char *name, const struct addres
     out->spread_ms = (uint16_t)(roll(dice) * 4);
     out->version = roll_version(dice);
     out->sha256.bytes[0] = flags >> 3 & 1;
+    if (!(flags & 6))
+        make_isconf(out);
 }
 
 static void take(const struct exchange_actions *actions)

@@ -7,6 +7,7 @@ from isconf import Isconf, mac
 from net import check, contains, equal, wait_until
 from node import DOMAIN, KEY, NOT_FOUND, Node
 from registry import test
+from tier import Tier
 
 OTHER_KEY = "another-key-that-nobody-else-has-012345"
 LONG_AGO = 1100000000  # before any put of these tests
@@ -175,3 +176,34 @@ def isconf_challenges(net):
     equal(node.curl(target + "0.25", host=peer.host).status, 401, "without isconf")
     peer.say(peer.whohas(whole("file")))
     wait_until(lambda: node.refused("form") > 0, "its message is malformed without isconf")
+
+
+@test("in a tier an ISconf host is served by the master, and what it announces comes to all")
+def isconf_in_a_tier(net):
+    tier = Tier(net, 1, 1, isconf=True)
+    (master,), (slave,) = tier.candidates, tier.slaves
+    tier.becomes_master(master)
+    peer = Isconf(net.add(1)[0], (KEY,), [master.host.v4])
+    slave.put("ours", b"put in below\n")
+    equal(peer.pull(whole("ours")), b"put in below\n", "what it asks the master for")
+    peer.announce(whole("theirs"), b"of an ISconf host\n", LONG_AGO)
+    wait_until(lambda: slave.knows("theirs"), "what it announced comes down")
+    equal(slave.get("theirs"), b"of an ISconf host\n", "what the slave gets")
+    check(slave.names()["theirs"]["unverified"], "the slave takes it for verified")
+    rows = {row["address"]: row for row in master.peers()}
+    equal((rows[peer.host.v4]["isconf"], rows[slave.host.v4]["isconf"]), (True, False), "who is who")
+    contains(master.done("peers"), "(ISconf)", "pond peers")
+    # It is not asked for what only nodes have, and not blamed for not having that.
+    equal(rows[peer.host.v4]["fault"], "none", "what it did wrong")
+
+
+@test("what was dropped to make room is had again from the ISconf host that has it")
+def isconf_dropped(net):
+    node, peer = pair(net, cache_size="1M")
+    node.start()
+    first, second = os.urandom(900000), os.urandom(900000)
+    peer.announce(whole("first"), first, LONG_AGO)
+    wait_until(lambda: node.knows("first"), "the first")
+    peer.announce(whole("second"), second, LONG_AGO)
+    wait_until(lambda: not node.names()["first"]["held"], "there is no room for both")
+    equal(node.get("first"), first, "what was dropped")

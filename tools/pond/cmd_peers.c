@@ -136,7 +136,7 @@ static struct columns columns_of(const json_t *peers)
 
 static void show_peer(struct table *table, const json_t *peer, struct columns columns)
 {
-    table_cell(table, field_text(peer, "node", "-"));
+    table_cell(table, field_true(peer, "isconf") ? "(ISconf)" : field_text(peer, "node", "-"));
     table_cell(table, field_text(peer, "address", "-"));
     table_cell(table, field_true(peer, "member") ? "yes" : "no");
     show_heard(table, peer);
