@@ -8,6 +8,7 @@ from typing import NamedTuple
 ROOT = os.path.abspath(os.environ.get("srcdir", "."))
 # What is installed, as the Makefile has it: a page that is added there is one that is played here.
 INSTALLED = os.environ.get("MANUAL_PAGES", "").split()
+ETC = os.environ.get("MANUAL_SYSCONFDIR", "/etc")  # as the pages that are made call it
 
 
 class Block(NamedTuple):
@@ -30,8 +31,9 @@ def path_of(name):
 
 
 def read(name):
+    """With the folders of a usual installation, wherever this one goes."""
     with open(path_of(name), encoding="utf-8") as file:
-        return file.read()
+        return file.read().replace(f"{ETC}/carpond", "/etc/carpond")
 
 
 def plain(line):
