@@ -31,7 +31,7 @@ def flipped(net, flips, seed, rooms=ROOMS):
         room = rooms[number % len(rooms)]
         second.kill()
         path, bit, counts = _flip(second, room, dice)
-        second.start()
+        _start(second)
         tally.one(f"{number}: bit {bit} of {path}, seed {seed}", lambda counts=counts:
                   _attempt(second, contents, counts, dice.random() < 0.5))
     return tally
@@ -72,9 +72,15 @@ def _attempt(node, contents, counts, reads):
     return True
 
 
+def _start(node):
+    """Where the catalogue is so damaged that the node ends, here or later, it is started again: as
+    its service manager does."""
+    node.launch()
+    wait_until(lambda: _again(node) or node.pond("status").returncode == DONE,
+               lambda: f"{node.name} answers:\n{node.log()}")
+
+
 def _verify(node):
-    """Where the catalogue is so damaged that the node ends, it is started again: as its service
-    manager does."""
     run = node.pond("verify")
     _again(node)
     return run.returncode
