@@ -128,7 +128,9 @@ class Cuts:
             self._far = clients[-1].contents
         for client in clients:
             client.start()
-        time.sleep(self._dice.uniform(0.02, 0.6))
+        # However slow the disk is: a cut before which nothing was acknowledged would show nothing.
+        wait_until(lambda: any(client.acknowledged for client in clients), "a change is acknowledged")
+        time.sleep(self._dice.uniform(0, 0.6))
         self._disk.cut()
         self.node.kill()
         for client in clients:

