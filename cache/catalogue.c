@@ -50,7 +50,7 @@ struct catalogue {
     bool closed;
     uint64_t generation;
 
-    _Atomic uint64_t edition;
+    _Atomic uint64_t edition; /* the writer's thread changes it */
 };
 
 static enum store_status status_of(int code)
@@ -195,11 +195,6 @@ void catalogue_close(struct catalogue *c)
     free(c);
 }
 
-uint64_t catalogue_edition(const struct catalogue *c)
-{
-    return atomic_load(&c->edition);
-}
-
 enum store_status catalogue_unsynced(struct catalogue *c, bool on)
 {
     int code = mdb_env_set_flags(c->env, MDB_NOSYNC, on);
@@ -213,6 +208,7 @@ enum store_status catalogue_reopen(struct catalogue *c, void (*between)(void *ar
 {
     int code;
 
+    atomic_fetch_add(&c->edition, 1);
     pthread_mutex_lock(&c->lock);
     c->closed = true;
     while (c->reading)
@@ -222,9 +218,9 @@ enum store_status catalogue_reopen(struct catalogue *c, void (*between)(void *ar
     code = open_env(c);
     c->closed = false;
     c->generation++;
-    atomic_fetch_add(&c->edition, 1);
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
+    atomic_fetch_add(&c->edition, 1);
     return code ? fault(c, "open", code) : STORE_OK;
 }
 
@@ -236,6 +232,11 @@ void catalogue_check_readers(struct catalogue *c)
     if (c->env && mdb_reader_check(c->env, &dead) == MDB_SUCCESS && dead)
         log_info("store: %d readers of the catalogue had died without a word", dead);
     pthread_mutex_unlock(&c->lock);
+}
+
+uint64_t catalogue_edition(const struct catalogue *c)
+{
+    return atomic_load(&c->edition);
 }
 
 /* ---- views ---------------------------------------------------------------------------------- */
@@ -366,9 +367,10 @@ enum store_status change_commit(struct view *view)
         change_abort(view);
         return view->status;
     }
-    code = mdb_txn_commit(view->txn);
-    view->txn = NULL;
     atomic_fetch_add(&view->catalogue->edition, 1);
+    code = mdb_txn_commit(view->txn);
+    atomic_fetch_add(&view->catalogue->edition, 1);
+    view->txn = NULL;
     guard_leave();
     if (code) {
         view->status = fault(view->catalogue, "write", code);

@@ -101,7 +101,8 @@ struct store_entry {
 enum store_status store_find(struct store *store, struct span name, struct store_entry *out);
 
 /* Grows with every change of the catalogue, before the change is told or acknowledged: what was
- * found since the edition was asked for still holds while it is the same. Costs nothing. */
+ * found since the edition was asked for still holds while it is the same. It is odd while a change
+ * is made, which may be seen by then, and even when that is over. Costs nothing. */
 uint64_t store_edition(const struct store *store);
 
 /* The manifest's text, byte for byte, into `out`. */

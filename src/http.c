@@ -419,6 +419,7 @@ struct http *http_new(const struct http_options *options)
         .others = http->options.reply_memory * 3 / 4,
         .host = http->options.reply_memory / 4,
     });
+    http->hot = hot_begin(options->hot_ns ? options->hot_ns : HTTP_HOT_NS);
     http->node = copied(options->world.node);
     http->domain = copied(options->world.domain);
     http->cache_name = cache_name(http->node);
@@ -522,6 +523,7 @@ void http_free(struct http *http)
     chores_free(http->chores);
     ranges_free(http->ranges);
     events_free(http->events);
+    hot_free(http->hot);
     MUST(portions_taken(http->replies) == 0);
     portions_free(http->replies);
     pthread_key_delete(http->seal_key);

@@ -69,6 +69,7 @@ struct http_options {
     unsigned max_connections;
     struct reaper_limits limits; /* zeros: the deadlines that the daemon has */
     int64_t patience_ns;         /* for which other nodes wait; 0: as long as in the daemon */
+    int64_t hot_ns; /* for which the answer about a small object is kept; 0: as in the daemon */
     size_t reply_memory; /* bytes of answers that wait to be sent; 0: as many as the daemon has */
     struct http_world world;
 };

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "src/acceptor.h"
+#include "src/hot.h"
 #include "src/http.h"
 #include "src/portions.h"
 #include "src/reaper.h"
@@ -37,6 +38,10 @@ enum { HTTP_CHALLENGE_SIZE = 65 };
  * a quarter. Beyond that, 503. */
 #define HTTP_REPLY_MEMORY ((size_t)256 * 1024 * 1024)
 
+/* Of small objects that are asked for again and again. An idle node has none of it. */
+#define HTTP_HOT_MEMORY ((size_t)16 * 1024 * 1024)
+#define HTTP_HOT_NS MONO_S(10)
+
 struct question;
 
 /* Another node waits no longer than this for the first byte of what is fetched for it: then it is
@@ -64,8 +69,9 @@ struct http {
     char *cache_name; /* ourselves in Cache-Status: a token, or a quoted string */
     _Atomic bool draining;
     _Atomic bool stopping;
-    _Atomic unsigned requests;   /* under way */
-    struct portions *replies;    /* bytes of their answers, as far as they count */
+    _Atomic unsigned requests; /* under way */
+    struct portions *replies;  /* bytes of their answers, as far as they count */
+    struct hot *hot;
     pthread_mutex_t asking_lock; /* guards the list of the questions */
     struct question *asking;
     pthread_mutex_t guests_lock; /* guards what visitors are let in as */
@@ -127,6 +133,8 @@ struct request {
     bool circles;       /* it has come through this node already: nothing is fetched for it */
     bool is_signed;
     bool is_head;
+    bool hot_wanted;  /* its answer is to be kept for others, */
+    uint64_t edition; /* and shows nothing of the store from before this one */
     char challenge[HTTP_CHALLENGE_SIZE]; /* of an ISconf host; else empty */
     struct challenge_claim claim;        /* where is_signed */
     struct request_head head;
@@ -232,6 +240,16 @@ enum step api_begin(struct request *r);     /* /.pond/... */
 
 /* A part of some content, not empty, checked; free() it. NULL: it cannot be read. */
 char *object_read(struct content *content, uint64_t from, size_t len);
+
+/* Without a master nobody knows what is newest; what is at hand is served all the same. */
+bool object_is_stale(const struct http *http);
+
+/* ---- http_hot.c: answers that are kept for who asks next ------------------------------------- */
+
+/* One was let in, and asks for this name: answers it with what was kept. STEP_WAIT: nothing was;
+ * r->hot_wanted says whether it is to be now. */
+enum step hot_answer(struct request *r, struct span name);
+struct hot *hot_begin(int64_t fresh_ns);
 
 #define HTTP_CHUNKS "/.pond/chunks/"
 enum step chunks_step(struct request *r);   /* /.pond/chunks/... */

@@ -26,6 +26,7 @@ struct object {
     bool version_given;
     struct pick version; /* only this one */
     bool is_older;       /* it is not the newest */
+    bool stale;          /* the answer says so */
 
     bool partial; /* 206 */
     uint64_t from, len;
@@ -66,8 +67,7 @@ static void add_validators(struct reply *reply, const struct object *o)
     reply_add(reply, "Pond-Version", version_text(m->version, version));
 }
 
-/* Without a master nobody knows what is newest; what is at hand is served all the same. */
-static bool is_stale(const struct http *http)
+bool object_is_stale(const struct http *http)
 {
     return routes_place(http->options.world.routes, clock_mono()).headless;
 }
@@ -80,12 +80,13 @@ static const char *how_it_came(const struct object *o, bool hit)
     return o->flight && flights_keeps(o->flight) ? "fwd=miss; stored" : "fwd=miss";
 }
 
-static void add_cache_status(struct reply *reply, const struct object *o, bool hit)
+static void add_cache_status(struct reply *reply, struct object *o, bool hit)
 {
     struct http *http = reply->request->http;
 
+    o->stale = object_is_stale(http);
     reply_addf(reply, "Cache-Status", "%s; %s%s", http->cache_name, how_it_came(o, hit),
-               is_stale(http) ? "; detail=stale" : "");
+               o->stale ? "; detail=stale" : "");
     reply_addf(reply, MHD_HTTP_HEADER_VIA, "1.1 %s (carpond)", http->node);
 }
 
@@ -106,7 +107,7 @@ static void add_isconf(struct reply *reply, const struct object *o)
     reply_add(reply, "X-HMAC", memory);
 }
 
-static void begin_reply(struct reply *reply, struct request *r, const struct object *o, bool hit)
+static void begin_reply(struct reply *reply, struct request *r, struct object *o, bool hit)
 {
     const struct manifest *m = &o->entry.manifest;
     char memory[80];
@@ -193,6 +194,8 @@ static enum step send_small(struct request *r, struct object *o)
         return reply_store(r, STORE_FAILED);
     count(o, true);
     begin_reply(&reply, r, o, true);
+    if (r->hot_wanted)
+        return reply_hot(&reply, &o->entry.manifest, o->stale, bytes);
     return reply_memory(&reply, NULL, bytes, o->len);
 }
 
@@ -335,7 +338,7 @@ static enum step serve(struct request *r, struct object *o)
     return r->may_fetch && !o->is_older ? join_flight(r, o) : not_at_hand(r);
 }
 
-static enum step not_modified(struct request *r, const struct object *o)
+static enum step not_modified(struct request *r, struct object *o)
 {
     struct reply reply;
 
@@ -415,7 +418,7 @@ static enum step older(struct request *r, struct object *o)
 static enum step not_found(struct request *r)
 {
     stat_add(STAT_MISSES, 1);
-    if (r->may_fetch && is_stale(r->http))
+    if (r->may_fetch && object_is_stale(r->http))
         return reply_refuse(r, 503,
                             "a tier of this node has no master at the moment: whether the object "
                             "exists cannot be told");
@@ -502,26 +505,36 @@ static bool read_challenge(struct request *r)
     return good;
 }
 
-enum step object_begin(struct request *r)
+static struct object *object_new(struct request *r, const char *name)
 {
     struct object *o = malloc(sizeof(*o));
-    char text[PICK_SIZE];
-    enum name_verdict verdict;
 
     MUST(o != NULL);
     memset(o, 0, offsetof(struct object, name));
     o->magic = OBJECT_MAGIC;
+    MUST(span_copy(span_of(name), o->name, sizeof(o->name)));
     r->work = o;
     r->work_end = object_end;
-    verdict = name_from_target(r->path, r->http->domain, o->name);
+    return o;
+}
+
+enum step object_begin(struct request *r)
+{
+    char name[NAME_SIZE], text[PICK_SIZE];
+    enum name_verdict verdict = name_from_target(r->path, r->http->domain, name);
+    struct object *o;
+
     if (verdict != NAME_OK)
         return reply_refuse(r, verdict == NAME_OTHER_DOMAIN ? 404 : 400, name_sentence(verdict));
     if (!read_challenge(r))
         return reply_refuse(r, 400,
                             "challenge= is of up to 64 letters, digits, points, hyphens and "
                             "underscores");
-    if (!request_admit(r, GATE_SENDME, ADMIT_ROUTED, span_of(o->name)))
+    if (!request_admit(r, GATE_SENDME, ADMIT_ROUTED, span_of(name)))
         return STEP_DONE;
+    if (hot_answer(r, span_of(name)) == STEP_DONE)
+        return STEP_DONE;
+    o = object_new(r, name);
     o->version_given = request_has_arg(r, "version");
     if (o->version_given &&
         !(request_arg(r, "version", text, sizeof(text)) && pick_parse(span_of(text), &o->version)))

@@ -111,13 +111,16 @@ static bool add_headers(const struct reply *reply, struct MHD_Response *response
     return true;
 }
 
-static enum step finish(struct reply *reply, struct MHD_Response *response)
+enum step reply_again(struct request *r, unsigned status, struct MHD_Response *response)
+{
+    reaper_state(r->visitor->reaped, REAPER_REPLY);
+    return MHD_queue_response(r->connection, status, response) == MHD_YES ? STEP_DONE : STEP_BREAK;
+}
+
+bool reply_hand_over(struct reply *reply, struct MHD_Response *response)
 {
     struct request *r = reply->request;
-    bool queued;
 
-    if (!response)
-        return STEP_BREAK;
     reply_add(reply, "Pond-Node", r->http->node);
     if (r->ruled_out)
         reply_add(reply, GATE_REFUSED_HEADER, GATE_REFUSED_BY_RULE);
@@ -127,9 +130,16 @@ static enum step finish(struct reply *reply, struct MHD_Response *response)
         reply_add(reply, MHD_HTTP_HEADER_CONNECTION, "close");
     if (r->is_signed)
         sign(reply);
-    reaper_state(r->visitor->reaped, REAPER_REPLY);
-    queued = add_headers(reply, response) &&
-             MHD_queue_response(r->connection, reply->status, response) == MHD_YES;
+    return add_headers(reply, response) && reply_again(r, reply->status, response) == STEP_DONE;
+}
+
+static enum step finish(struct reply *reply, struct MHD_Response *response)
+{
+    bool queued;
+
+    if (!response)
+        return STEP_BREAK;
+    queued = reply_hand_over(reply, response);
     MHD_destroy_response(response);
     return queued ? STEP_DONE : STEP_BREAK;
 }

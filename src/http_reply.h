@@ -45,9 +45,17 @@ void reply_give_room(struct request *r, size_t len);
 enum step reply_text(struct reply *reply, const char *type, const char *bytes,
                      size_t len); /* copies */
 enum step reply_memory(struct reply *reply, const char *type, char *bytes,
-                       size_t len);                                             /* free()s */
+                       size_t len); /* free()s */
+/* As reply_memory, of all of an object: what the answer to a request that is hot_wanted is kept by.
+ */
+enum step reply_hot(struct reply *reply, const struct manifest *manifest, bool stale, char *bytes);
 enum step reply_file(struct reply *reply, int fd, uint64_t from, uint64_t len); /* closes fd */
 enum step reply_empty(struct reply *reply, uint64_t length); /* no body: HEAD, 304; length: its */
+
+/* Signs it, and hands it over; the response stays the caller's. And one that was handed over so
+ * before, for another request, as it was then. */
+bool reply_hand_over(struct reply *reply, struct MHD_Response *response);
+enum step reply_again(struct request *r, unsigned status, struct MHD_Response *response);
 
 /* From a reader, as MHD_create_response_from_callback has it, which gets the request;
  * MHD_SIZE_UNKNOWN where the length is not known. It is asked for REPLY_BLOCK bytes at most, or for

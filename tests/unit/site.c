@@ -105,6 +105,7 @@ static struct http *start_http(struct site *site)
         .max_connections = site->options.max_connections ? site->options.max_connections : 64,
         .limits = site->options.limits,
         .patience_ns = site->options.patience_ns,
+        .hot_ns = site->options.hot_ns,
         .reply_memory = site->options.reply_memory,
         .world =
             {

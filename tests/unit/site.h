@@ -22,6 +22,7 @@ struct site_options {
     unsigned threads;         /* 0: 2 */
     struct reaper_limits limits;
     int64_t patience_ns;
+    int64_t hot_ns;
     size_t reply_memory;
     size_t metrics_len;           /* of what /.pond/metrics says; 0: one line */
     const char *key;              /* NULL: a cluster without keys */

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "src/base/address.h"
+#include "src/base/digest.h"
+#include "src/clock.h"
+
+/*
+ * getter ADDRESS PORT CONNECTIONS SECONDS PATH: GETs the path as often as it can, over so many
+ * connections that are kept alive, one request at a time on each, and writes
+ *
+ *     REQUESTS SECONDS P50 P99 MOST SHA256
+ *
+ * P50, P99, MOST: microseconds from a request to its answer's last byte. It is to be cheaper than
+ * any server: the first answer on each connection is read and digested (all must be the same, and
+ * its digest is written), of the others the head is read, and the kernel throws the body away
+ * unread. Exit status 1 where an answer is not a whole 200, or a connection ends.
+ */
+enum { CONNECTIONS_MAX = 1024, HEAD_MAX = 4096, PIECE = 64 << 10, TIMES_MAX = 4 << 20 };
+
+struct connection {
+    int fd;
+    mono_t asked;
+    size_t had;           /* bytes of the head, and what came with it */
+    bool is_known;        /* the head has ended: */
+    uint64_t left;        /* bytes of the body that are to come */
+    struct digester *sum; /* of the first answer; NULL: it has come */
+    char head[HEAD_MAX + 1];
+};
+
+static struct {
+    struct address to;
+    uint64_t count, seconds;
+    char request[2048];
+    size_t request_len;
+    struct digest sum; /* of the first that came */
+    bool has_sum;
+    size_t answered;
+    uint32_t times[TIMES_MAX]; /* microseconds */
+} all;
+
+static void fail(const char *why)
+{
+    fprintf(stderr, "getter: %s\n", why);
+    exit(1);
+}
+
+static void ask(struct connection *c)
+{
+    c->had = 0;
+    c->is_known = false;
+    c->asked = clock_mono();
+    if (send(c->fd, all.request, all.request_len, MSG_NOSIGNAL) != (ssize_t)all.request_len)
+        fail("a request cannot be sent");
+}
+
+static void begin(struct connection *c, int queue)
+{
+    union sockaddr_any to;
+    socklen_t len = address_to_socket(&all.to, &to);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    int on = 1;
+
+    c->fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->fd < 0 || connect(c->fd, &to.any, len) != 0)
+        fail("the server does not take the connection");
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    c->sum = digester_begin();
+    if (epoll_ctl(queue, EPOLL_CTL_ADD, c->fd, &event) != 0)
+        fail("no room for a connection");
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void first_has_come(struct connection *c)
+{
+    struct digest sum;
+
+    digester_end(c->sum, &sum);
+    c->sum = NULL;
+    if (all.has_sum && !digest_same(&sum, &all.sum))
+        fail("two answers differ");
+    all.sum = sum;
+    all.has_sum = true;
+}
+
+static void has_come(struct connection *c)
+{
+    int64_t took = mono_between(c->asked, clock_mono()) / 1000;
+
+    if (c->sum)
+        first_has_come(c);
+    if (all.answered == TIMES_MAX)
+        fail("more answers than there is room for: ask for fewer seconds");
+    all.times[all.answered++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+    ask(c);
+}
+
+static uint64_t length_in(const char *head)
+{
+    const char *line = strcasestr(head, "\r\nContent-Length:");
+
+    if (strncmp(head, "HTTP/1.1 200 ", 13) != 0 || !line)
+        fail("an answer is none of 200 with its length");
+    return strtoull(line + 17, NULL, 10);
+}
+
+/* More of the head; true once it has ended. */
+static bool read_head(struct connection *c)
+{
+    ssize_t n = recv(c->fd, c->head + c->had, HEAD_MAX - c->had, MSG_DONTWAIT);
+    const char *end;
+    size_t body;
+
+    if (n < 0 && errno == EAGAIN)
+        return false;
+    if (n <= 0)
+        fail("the server ended a connection");
+    c->had += (size_t)n;
+    c->head[c->had] = '\0';
+    end = strstr(c->head, "\r\n\r\n");
+    if (!end && c->had == HEAD_MAX)
+        fail("a head is too long");
+    if (!end)
+        return false;
+    body = c->had - (size_t)(end + 4 - c->head);
+    c->is_known = true;
+    c->left = length_in(c->head);
+    if (body > c->left)
+        fail("an answer is longer than its length");
+    c->left -= body;
+    if (c->sum)
+        digester_add(c->sum, end + 4, body);
+    return true;
+}
+
+/* MSG_TRUNC: of TCP the bytes are thrown away, and counted. */
+static bool read_body(struct connection *c)
+{
+    static char piece[PIECE];
+    size_t most = !c->sum ? c->left : c->left < PIECE ? c->left : PIECE;
+    ssize_t n = recv(c->fd, c->sum ? piece : NULL, most, MSG_DONTWAIT | (c->sum ? 0 : MSG_TRUNC));
+
+    if (n < 0 && errno == EAGAIN)
+        return false;
+    if (n <= 0)
+        fail("the server ended a connection in an answer");
+    if (c->sum)
+        digester_add(c->sum, piece, (size_t)n);
+    c->left -= (size_t)n;
+    return true;
+}
+
+static void take(struct connection *c)
+{
+    bool more = c->is_known || read_head(c);
+
+    while (more && c->left > 0)
+        more = read_body(c);
+    if (c->is_known && c->left == 0)
+        has_come(c);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static int by_time(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void tell(int64_t ns)
+{
+    char hex[DIGEST_HEX_SIZE];
+
+    if (all.answered == 0 || !all.has_sum)
+        fail("nothing was answered");
+    qsort(all.times, all.answered, sizeof(*all.times), by_time);
+    printf("%zu %.6f %u %u %u %s\n", all.answered, (double)ns / 1e9, all.times[all.answered / 2],
+           all.times[all.answered * 99 / 100], all.times[all.answered - 1],
+           digest_hex(&all.sum, hex));
+}
+
+static void run(struct connection *connections, int queue)
+{
+    struct epoll_event events[64];
+    mono_t began = clock_mono(), end = mono_after(began, MONO_S((int64_t)all.seconds));
+
+    for (size_t i = 0; i < all.count; i++)
+        ask(&connections[i]);
+    while (!mono_reached(clock_mono(), end)) {
+        int n = epoll_wait(queue, events, sizeof(events) / sizeof(*events), 1000);
+        for (int i = 0; i < n; i++)
+            take(events[i].data.ptr);
+    }
+    tell(mono_between(began, clock_mono()));
+}
+
+static bool read_words(char **words)
+{
+    char host[ADDRESS_TEXT_SIZE];
+    uint64_t port;
+    int len;
+
+    if (!span_u64(span_of(words[1]), UINT16_MAX, &port) ||
+        !address_parse(span_of(words[0]), (uint16_t)port, &all.to) ||
+        !span_u64(span_of(words[2]), CONNECTIONS_MAX, &all.count) ||
+        !span_u64(span_of(words[3]), 3600, &all.seconds))
+        return false;
+    len = snprintf(all.request, sizeof(all.request), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n",
+                   words[4], address_text(&all.to, host));
+    all.request_len = (size_t)len;
+    return len > 0 && all.request_len < sizeof(all.request);
+}
+
+int main(int argc, char **argv)
+{
+    int queue = epoll_create1(EPOLL_CLOEXEC);
+    struct connection *connections;
+
+    if (argc != 6 || !read_words(argv + 1)) {
+        fprintf(stderr, "usage: getter ADDRESS PORT CONNECTIONS SECONDS PATH\n");
+        return 2;
+    }
+    connections = calloc(all.count, sizeof(*connections));
+    if (queue < 0 || !connections)
+        fail("no memory");
+    for (size_t i = 0; i < all.count; i++)
+        begin(&connections[i], queue);
+    run(connections, queue);
+    for (size_t i = 0; i < all.count; i++) {
+        close(connections[i].fd);
+        if (connections[i].sum)
+            digester_drop(connections[i].sum);
+    }
+    free(connections);
+    close(queue);
+    return 0;
+}
