@@ -15,17 +15,18 @@
 #include "src/clock.h"
 
 /*
- * getter ADDRESS PORT CONNECTIONS SECONDS PATH: GETs the path as often as it can, over so many
- * connections that are kept alive, one request at a time on each, and writes
+ * getter ADDRESS PORT CONNECTIONS SECONDS PATH [read]: GETs the path as often as it can, over so
+ * many connections that are kept alive, one request at a time on each, and writes
  *
  *     REQUESTS SECONDS P50 P99 MOST SHA256
  *
  * P50, P99, MOST: microseconds from a request to its answer's last byte. It is to be cheaper than
  * any server: the first answer on each connection is read and digested (all must be the same, and
  * its digest is written), of the others the head is read, and the kernel throws the body away
- * unread. Exit status 1 where an answer is not a whole 200, or a connection ends.
+ * unread, unless that is to be read too. Exit status 1 where an answer is not a whole 200, or a
+ * connection ends.
  */
-enum { CONNECTIONS_MAX = 1024, HEAD_MAX = 4096, PIECE = 64 << 10, TIMES_MAX = 4 << 20 };
+enum { CONNECTIONS_MAX = 1024, HEAD_MAX = 4096, PIECE = 256 << 10, TIMES_MAX = 4 << 20 };
 
 struct connection {
     int fd;
@@ -40,6 +41,7 @@ struct connection {
 static struct {
     struct address to;
     uint64_t count, seconds;
+    bool reads;
     char request[2048];
     size_t request_len;
     struct digest sum; /* of the first that came */
@@ -147,8 +149,9 @@ static bool read_head(struct connection *c)
 static bool read_body(struct connection *c)
 {
     static char piece[PIECE];
-    size_t most = !c->sum ? c->left : c->left < PIECE ? c->left : PIECE;
-    ssize_t n = recv(c->fd, c->sum ? piece : NULL, most, MSG_DONTWAIT | (c->sum ? 0 : MSG_TRUNC));
+    bool reads = c->sum || all.reads;
+    size_t most = !reads || c->left < PIECE ? c->left : PIECE;
+    ssize_t n = recv(c->fd, reads ? piece : NULL, most, MSG_DONTWAIT | (reads ? 0 : MSG_TRUNC));
 
     if (n < 0 && errno == EAGAIN)
         return false;
@@ -228,8 +231,9 @@ int main(int argc, char **argv)
     int queue = epoll_create1(EPOLL_CLOEXEC);
     struct connection *connections;
 
-    if (argc != 6 || !read_words(argv + 1)) {
-        fprintf(stderr, "usage: getter ADDRESS PORT CONNECTIONS SECONDS PATH\n");
+    all.reads = argc == 7 && strcmp(argv[6], "read") == 0;
+    if (argc != 6 + all.reads || !read_words(argv + 1)) {
+        fprintf(stderr, "usage: getter ADDRESS PORT CONNECTIONS SECONDS PATH [read]\n");
         return 2;
     }
     connections = calloc(all.count, sizeof(*connections));
