@@ -25,7 +25,7 @@
  * ends the wait calls request_wake, from any thread.
  */
 enum {
-    HTTP_MEMORY = 16 * 1024, /* of a connection in libmicrohttpd: both heads must fit */
+    HTTP_MEMORY = 12 * 1024, /* of a connection in libmicrohttpd: both heads must fit */
     HTTP_HEADERS_MAX = 64,
     HTTP_SWALLOW_MAX = 1024 * 1024, /* of a stranger's refused body that is read, to be heard */
     HTTP_ASKS_MAX = 1024            /* requests that wait for the exchange at a time */

@@ -340,15 +340,15 @@ enum step reply_refuse(struct request *r, unsigned status, const char *sentence)
     return say(&reply, sentence);
 }
 
-/* No node asks with a longer target than its fetcher takes. The scope of a link-local address is
- * the asker's own affair. */
+/* Any one name fits, and any two but those of which most has to be escaped. The scope of a
+ * link-local address is the asker's own affair. */
 enum step reply_redirect(struct request *r, const struct address *master)
 {
     struct address there = *master;
     char host[ADDRESS_TEXT_SIZE];
     struct reply reply;
 
-    if (r->head.target.len >= FETCH_TARGET_SIZE)
+    if (r->head.target.len > REPLY_TARGET_MAX)
         return reply_refuse(r, MHD_HTTP_URI_TOO_LONG, "the target is longer than any name");
     there.scope = 0;
     reply_begin(&reply, r, MHD_HTTP_TEMPORARY_REDIRECT);

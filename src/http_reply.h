@@ -14,7 +14,8 @@
  */
 enum {
     REPLY_HEADERS_MAX = 24,
-    REPLY_MEMORY = FETCH_TARGET_SIZE + 2048 /* what a redirect repeats, and all that is ours */
+    REPLY_TARGET_MAX = 4096, /* that a redirect repeats: the request has it in memory as well */
+    REPLY_MEMORY = REPLY_TARGET_MAX + 2048
 };
 
 struct reply {
@@ -60,7 +61,7 @@ enum step reply_again(struct request *r, unsigned status, struct MHD_Response *r
 /* From a reader, as MHD_create_response_from_callback has it, which gets the request;
  * MHD_SIZE_UNKNOWN where the length is not known. It is asked for REPLY_BLOCK bytes at most, or for
  * REPLY_PIECE where there is no room for so much. */
-enum { REPLY_BLOCK = 128 * 1024, REPLY_PIECE = 16 * 1024 };
+enum { REPLY_BLOCK = 128 * 1024, REPLY_PIECE = 12 * 1024 };
 enum step reply_stream(struct reply *reply, uint64_t len, MHD_ContentReaderCallback reader);
 
 /* The same, of a length that is not known, in pieces of REPLY_PIECE at most. */
