@@ -60,14 +60,11 @@ enum store_status catalogue_unsynced(struct catalogue *catalogue, bool on);
 enum store_status catalogue_reopen(struct catalogue *catalogue, void (*between)(void *arg),
                                    void *arg);
 
-/* Odd while a commit is under way, and another even number behind each: what a view has shown that
- * began while it was even stands until it is another. Any thread. */
-uint64_t catalogue_edition(const struct catalogue *catalogue);
-
 /* Gives the places of readers that died back; once a minute. */
 void catalogue_check_readers(struct catalogue *catalogue);
 
-/* Grows with each change, once a snapshot shows it. Any thread. */
+/* Grows with each change: odd while a commit is under way, even once a snapshot shows it. Any
+ * thread. */
 uint64_t catalogue_edition(const struct catalogue *catalogue);
 
 /* Begins and ends a snapshot. Any thread, several at a time. */

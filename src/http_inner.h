@@ -133,8 +133,8 @@ struct request {
     bool circles;       /* it has come through this node already: nothing is fetched for it */
     bool is_signed;
     bool is_head;
-    bool hot_wanted;  /* its answer is to be kept for others, */
-    uint64_t edition; /* and shows nothing of the store from before this one */
+    bool hot_wanted;                     /* its answer is to be kept for others, */
+    uint64_t edition;                    /* and shows nothing of the store from before this one */
     char challenge[HTTP_CHALLENGE_SIZE]; /* of an ISconf host; else empty */
     struct challenge_claim claim;        /* where is_signed */
     struct request_head head;

@@ -5,7 +5,6 @@
 #include <jansson.h>
 
 #include "src/base/digest.h"
-#include "src/fetch.h"
 #include "src/http_inner.h"
 
 /*
