@@ -114,6 +114,25 @@ static void the_answer_from_memory_is_the_same(void **state)
     free(cold);
 }
 
+static void larger_ones_are_whole(void **state)
+{
+    static char bytes[64 * 1024 + 1];
+    struct answer a;
+
+    (void)state;
+    for (size_t len = 16 * 1024; len < sizeof(bytes); len += 16 * 1024 - 1) {
+        for (size_t i = 0; i < len; i++)
+            bytes[i] = (char)('a' + i * 7 % 23);
+        site_put(&site, NAME, bytes, len);
+        heat(SLAVE);
+        ask_from(&site, SLAVE, "GET", "/" NAME, "", &a);
+        expect(&a, 200, NULL);
+        assert_int_equal(a.len, len);
+        assert_memory_equal(a.body, bytes, len);
+        answer_free(&a);
+    }
+}
+
 /* What leads to another answer, or to none, is seen to each time. */
 static void what_is_asked_otherwise_is_answered_so(void **state)
 {
@@ -296,6 +315,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_answer_from_memory_is_the_same, start, stop),
+        cmocka_unit_test_setup_teardown(larger_ones_are_whole, start, stop),
         cmocka_unit_test_setup_teardown(what_is_asked_otherwise_is_answered_so, start, stop),
         cmocka_unit_test_setup_teardown(only_members_are_told_the_epoch, start, stop),
         cmocka_unit_test_setup_teardown(that_there_is_no_master_is_told_at_once, start, stop),
