@@ -160,12 +160,14 @@ static bool is_superseded(struct wires *wires, const struct manifest *manifest)
            manifest_compare(&entry.manifest, manifest) > 0;
 }
 
-/* It has come by another way than the flight: from an ISconf host, which serves no chunks. */
+/* It has come by another way than the flight: from an ISconf host, which serves no chunks. No other
+ * content comes so: where the store says that it has that, it is only about to find out that it is
+ * rotten, and the flight is to make it good. */
 static bool is_here(struct wires *wires, const struct manifest *manifest)
 {
     struct store_entry entry;
 
-    return !wires->stopped &&
+    return !wires->stopped && version_is_unverified(manifest->version) &&
            store_find(wires->store, span_of(manifest->name), &entry) == STORE_OK && entry.held &&
            manifest_compare(&entry.manifest, manifest) == 0;
 }

@@ -117,6 +117,7 @@ def slow_crowd(net):
     crowd = [begin_to_read(reader, "file", number * 65536) for number in range(200)]
     for connection in crowd:
         check(connection.recv(1), "a slow reader gets nothing")
+    wait_until(lambda: reader.metric("pond_fetches_total") == 1, "it is fetched")
     equal(sha256(reader.get("file")), sha256(content), "what a quick reader got meanwhile")
     check(resident(reader) - before < 96 * 1024 * 1024, "so much memory for slow readers")
     equal(reader.metric("pond_fetches_total"), 1, "fetches")
