@@ -70,8 +70,8 @@ size_t flights_filling(struct flights *flights);
 struct flights_found {
     struct address list[FLIGHT_SOURCES_MAX];
     size_t count;
-    bool superseded; /* a newer version of the name is known, or the content is here by now, for
-                        which readers had better come again: then none ends it at once */
+    bool superseded; /* a newer version of the name is known, or the content came from an ISconf
+                        host meanwhile: readers had better come again, and none ends it at once */
     bool awaited;    /* a better one will be there before long: readers wait for it */
     bool renamed;    /* a newer version took the place of the one by whose name the content is
                         asked for; but it is also that of `manifest`: it is asked for as such */

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "cache/chunk.h"
-#include "conf/report.h"
 #include "src/clock.h"
 #include "src/fetch.h"
 #include "src/frames.h"
@@ -451,17 +450,6 @@ static void a_client_that_vanishes_is_noticed(void **state)
     until(&script.left, 2);
 }
 
-static void rule(const char *text)
-{
-    struct report *report = report_new();
-    struct rules *rules = rules_parse(span_of(text), "rules", report);
-
-    assert_non_null(rules);
-    gate_set_rules(site.gate, rules);
-    rules_free(rules);
-    report_free(report);
-}
-
 /* It is no name that is fetched: what the rules say of those that are decides. */
 static void rules_judge_the_names_and_not_the_batch(void **state)
 {
@@ -471,7 +459,9 @@ static void rules_judge_the_names_and_not_the_batch(void **state)
     (void)state;
     put("example.com/public/a", 1000, &sums[0]);
     put("example.com/other/b", 1001, &sums[1]);
-    rule("rule1 = -,,sendme,,,nothing is fetched\nrule2 = +,,sendme,public,,but what is public\n");
+    site_rule(
+        &site,
+        "rule1 = -,,sendme,,,nothing is fetched\nrule2 = +,,sendme,public,,but what is public\n");
     expect_frames(ask(sums, 2), sums, 2, &came);
     assert_int_equal(came.status[0], 200);
     assert_int_equal(came.status[1], 404);

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "cache/chunk.h"
-#include "conf/report.h"
 #include "src/clock.h"
 #include "tests/unit/site.h"
 #include "tests/unit/unit.h"
@@ -489,17 +488,6 @@ static void hear_of(int count)
     free(jobs);
 }
 
-static void keep_back(const char *text)
-{
-    struct report *report = report_new();
-    struct rules *rules = rules_parse(span_of(text), "rules", report);
-
-    assert_non_null(rules);
-    gate_set_rules(site.gate, rules);
-    rules_free(rules);
-    report_free(report);
-}
-
 /* With the store's own pages: what is shown stands behind more than one look takes in. */
 static void the_last_of_many_that_are_kept_back_is_found(void **state)
 {
@@ -508,7 +496,7 @@ static void the_last_of_many_that_are_kept_back_is_found(void **state)
 
     (void)state;
     walks.is_real = true;
-    keep_back("rule1 = -,,sendme,many,,kept back\n");
+    site_rule(&site, "rule1 = -,,sendme,many,,kept back\n");
     hear_of(STORE_RANGE_LOOKS + 1);
     store_figures(site.store, &figures);
     assert_int_equal(figures.objects, STORE_RANGE_LOOKS + 2);

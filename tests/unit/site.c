@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "conf/report.h"
+#include "conf/rules.h"
 #include "src/base/log.h"
 #include "src/clock.h"
 #include "tests/unit/unit.h"
@@ -223,6 +225,17 @@ void site_remove(struct site *site)
     snprintf(command, sizeof(command), "rm -rf %s", site->folder);
     assert_int_equal(system(command), 0);
     site->folder[0] = '\0';
+}
+
+void site_rule(struct site *site, const char *text)
+{
+    struct report *report = report_new();
+    struct rules *rules = rules_parse(span_of(text), "rules", report);
+
+    assert_non_null(rules);
+    gate_set_rules(site->gate, rules);
+    rules_free(rules);
+    report_free(report);
 }
 
 void site_put(struct site *site, const char *name, const void *bytes, size_t len)

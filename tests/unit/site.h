@@ -65,6 +65,9 @@ void site_remove(struct site *site);                 /* the folder */
 /* Stores `len` bytes under the name, directly. */
 void site_put(struct site *site, const char *name, const void *bytes, size_t len);
 
+/* The rules of its gate from now on, as a rules file has them. */
+void site_rule(struct site *site, const char *text);
+
 /* A line of a nets file; ours in every tier is 127.0.0.1. */
 struct member site_member(const char *network, enum member_role role, const char *tier);
 
