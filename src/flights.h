@@ -31,7 +31,8 @@ enum flights_end {
     FLIGHTS_REPLACED,  /* all of it came, for who reads it; but it is no name's any more, and is not
                           kept */
     FLIGHTS_FAILED,
-    FLIGHTS_PUT_OFF /* nobody could give it, and nobody reads it: it is tried again for later */
+    FLIGHTS_PUT_OFF /* nobody could give it, or there is no room to keep it, and nobody reads it:
+                     * what is wanted for later is tried again */
 };
 
 struct flights_options {

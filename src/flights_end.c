@@ -44,24 +44,36 @@ void flying_finish_replaced(struct flying *flying)
     flying_end(flying, FLIGHTS_REPLACED);
 }
 
-void flying_finish_unread(struct flying *flying, enum flights_end how, const char *why)
+/* False: somebody reads it again. For him it begins anew, and all of it is over here. */
+static bool settle_unread(struct flying *flying)
 {
     come_down(flying);
-    if (!flying_settle_unread(flying)) {
-        flying_listen(flying); /* what those who came wait for was told when it was over */
-        flying_begin(flying);
-        return;
-    }
-    if (how == FLIGHTS_PASSED_ON)
-        flying_log_passed_on(flying, "there is no room on the disk");
-    else
-        say_given_up(flying, false, why);
-    flying_end(flying, how);
+    if (flying_settle_unread(flying))
+        return true;
+    flying_listen(flying); /* what those who came wait for was told when it was over */
+    flying_begin(flying);
+    return false;
 }
 
-/* What came without room to keep it came for readers, and all of them are content. */
+void flying_put_off(struct flying *flying, const char *why)
+{
+    if (!settle_unread(flying))
+        return;
+    say_given_up(flying, false, why);
+    flying_end(flying, FLIGHTS_PUT_OFF);
+}
+
+/* What came for readers has done its work when they have gone, even where all that they wanted was
+ * the list of chunks: who fetches from us has it first, and asks for the chunks in his next
+ * request. What came to be kept has failed. */
 void flying_leave_off(struct flying *flying)
 {
-    flying_finish_unread(flying, flying->passed_count > 0 ? FLIGHTS_PASSED_ON : FLIGHTS_PUT_OFF,
-                         "there is no room to keep it, and nobody reads it");
+    if (flying->share.kind == SHARE_FILLER && flying->passed_count == 0) {
+        flying_put_off(flying, "there is no room to keep it, and nobody reads it");
+        return;
+    }
+    if (!settle_unread(flying))
+        return;
+    flying_log_passed_on(flying, "there is no room on the disk");
+    flying_end(flying, flying->passed_count > 0 ? FLIGHTS_PASSED_ON : FLIGHTS_PUT_OFF);
 }

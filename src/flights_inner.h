@@ -184,8 +184,8 @@ void flying_finish_replaced(struct flying *flying);
 
 /* It ends because nobody reads it (any more). For who has come since that was decided it begins
  * anew. */
-void flying_finish_unread(struct flying *flying, enum flights_end how, const char *why);
-void flying_leave_off(struct flying *flying); /* there is no room to keep it */
+void flying_put_off(struct flying *flying, const char *why); /* nobody can give it */
+void flying_leave_off(struct flying *flying);                /* there is no room to keep it */
 
 /* ---- flights_log.c: the fetch thread --------------------------------------------------------- */
 

@@ -463,7 +463,7 @@ static void give_up(struct flying *flying, uint32_t readers)
     if (readers || flying->broken)
         flying_finish(flying, FLYING_FAILED, false, why_given_up(flying));
     else
-        flying_finish_unread(flying, FLIGHTS_PUT_OFF, why_given_up(flying));
+        flying_put_off(flying, why_given_up(flying));
 }
 
 /* Every flight praises its source: of one source once a second is enough. */

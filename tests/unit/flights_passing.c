@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/base/log.h"
+#include "src/base/stats.h"
 #include "tests/unit/failing.h"
 #include "tests/unit/flights_bench.h"
 
@@ -96,28 +97,47 @@ static struct flight_reader *join(struct scene *s, sem_t *woken)
     return reader;
 }
 
-/* Who has its content from us gets the list, too. */
+/* Who has its content from us gets the list, too; and that he has not yet asked for a chunk when
+ * he has it is no failure. */
 static void the_list_is_passed_on(void **state)
 {
     static struct scene s;
     struct flight_reader *reader;
     const struct digest *list;
+    uint64_t failed = stat_read(STAT_FETCHES_FAILED);
     ssize_t count;
     sem_t woken;
 
     (void)state;
     scene_open(&s, 3 * CHUNK);
     sem_init(&woken, 0, 0);
-    reader = flights_join(s.node.flights, &s.goods.manifest, &own_host, span_of(""), post, &woken);
-    assert_non_null(reader);
+    reader = join(&s, &woken);
     while ((count = flights_list(reader, &list)) == FLIGHT_WAIT)
         sem_wait(&woken);
     assert_int_equal(count, s.goods.count);
     assert_memory_equal(list, s.goods.list, (size_t)count * sizeof(*list));
     flights_leave(reader);
-    s.host.go = true;
+    node_wait_ended(&s.node, 1);
+    assert_int_equal(s.node.how, FLIGHTS_PUT_OFF);
+    assert_int_equal(stat_read(STAT_FETCHES_FAILED), failed);
     scene_close(&s);
     sem_destroy(&woken);
+}
+
+/* What is wanted for later has to be kept. */
+static void without_readers_it_fails(void **state)
+{
+    static const struct share filler = {.kind = SHARE_FILLER};
+    static struct scene s;
+    uint64_t failed = stat_read(STAT_FETCHES_FAILED);
+
+    (void)state;
+    scene_open(&s, 3 * CHUNK);
+    assert_true(flights_start(s.node.flights, &s.goods.manifest, &filler));
+    node_wait_ended(&s.node, 1);
+    assert_int_equal(s.node.how, FLIGHTS_PUT_OFF);
+    assert_int_equal(stat_read(STAT_FETCHES_FAILED), failed + 1);
+    scene_close(&s);
 }
 
 /* Joins when the source is praised for the content, after the list: that is, when a request has
@@ -198,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_crowd_of_readers_is_served),
         cmocka_unit_test(the_list_is_passed_on),
+        cmocka_unit_test(without_readers_it_fails),
         cmocka_unit_test(who_joins_as_it_ends_is_served),
     };
     log_set_level(LEVEL_ERROR);
