@@ -358,6 +358,14 @@ static void leave_panic(struct catalogue *c)
         catalogue_reopen(c, nothing, NULL);
 }
 
+/* What is ours has been put in before: a commit adds LMDB's own list of free pages alone. Where
+ * that cannot be, a damaged page has led it astray, and what it wrote beyond that page comes to
+ * light wherever memory is asked for next. */
+static bool is_beside_itself(int code)
+{
+    return code == MDB_BAD_VALSIZE || code == MDB_PAGE_FULL;
+}
+
 enum store_status change_commit(struct view *view)
 {
     int code;
@@ -369,6 +377,8 @@ enum store_status change_commit(struct view *view)
     }
     atomic_fetch_add(&view->catalogue->edition, 1);
     code = mdb_txn_commit(view->txn);
+    if (is_beside_itself(code))
+        guard_give_up(mdb_strerror(code));
     atomic_fetch_add(&view->catalogue->edition, 1);
     view->txn = NULL;
     guard_leave();
@@ -426,6 +436,7 @@ void view_put(struct view *view, enum table table, struct span key, struct span 
     MDB_val k = val_of(key), v = val_of(value);
 
     MUST(view->writing);
+    guard_change();
     if (view->status == STORE_OK)
         note(view, mdb_put(view->txn, view->catalogue->tables[table], &k, &v, 0), "change");
 }
@@ -435,6 +446,7 @@ void view_delete(struct view *view, enum table table, struct span key)
     MDB_val k = val_of(key);
 
     MUST(view->writing);
+    guard_change();
     if (view->status == STORE_OK)
         note(view, mdb_del(view->txn, view->catalogue->tables[table], &k, NULL), "change");
 }

@@ -288,8 +288,9 @@ static enum store_status make_anew(struct store *store, struct meta *meta, const
     catalogue_close(store->catalogue);
     store->catalogue = NULL;
     status = rebuild_catalogue(store, &report);
-    if (status == STORE_OK && !file_remove(&store->home, FOLDER_HOME, GUARD_MARKER))
-        status = file_fault(&store->home, "remove", FOLDER_HOME, GUARD_MARKER);
+    if (status == STORE_OK && is_suspect(store) &&
+        !file_rename(&store->home, FOLDER_HOME, GUARD_MARKER, FOLDER_HOME, GUARD_MENDED))
+        status = file_fault(&store->home, "rename", FOLDER_HOME, GUARD_MARKER);
     return status == STORE_OK ? read_meta(store, meta) : status;
 }
 

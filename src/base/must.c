@@ -8,11 +8,16 @@
 
 #include "src/base/log.h"
 
-static volatile sig_atomic_t lacked_memory;
+static volatile sig_atomic_t failed, lacked_memory;
 
 bool must_lacked_memory(void)
 {
     return lacked_memory;
+}
+
+bool must_has_failed(void)
+{
+    return failed;
 }
 
 void must_failed(const char *file, int line_number, const char *function, const char *condition)
@@ -20,6 +25,7 @@ void must_failed(const char *file, int line_number, const char *function, const 
     char line[1024];
 
     lacked_memory = errno == ENOMEM;
+    failed = true;
     snprintf(line, sizeof(line), "carpond: %s: %s:%d: %s: %s does not hold\n",
              lacked_memory ? "no memory is left (or, if there is, this is a bug in carpond)"
                            : "this is a bug in carpond",

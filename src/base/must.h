@@ -22,4 +22,7 @@ _Noreturn void must_failed(const char *file, int line, const char *function, con
  * so in the one that failed, as far as errno tells? Any thread, and in a handler of SIGABRT. */
 bool must_lacked_memory(void);
 
+/* Has one failed? Then the abort that follows is explained. Any thread, and in a handler. */
+bool must_has_failed(void);
+
 #endif

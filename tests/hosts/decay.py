@@ -45,6 +45,7 @@ def _flip(node, room, dice):
     text = path.read_bytes()
     line = _line_at(text, bit // 8).strip()
     counts = room in FOUND and (room != "manifests" or bool(line) and not line.startswith(b"From "))
+    pathlib.Path(node.home, "catalogue.mended").unlink(missing_ok=True)
     with open(path, "r+b") as file:
         file.seek(bit // 8)
         byte = file.read(1)[0]
