@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -30,14 +31,21 @@ __attribute__((constructor)) static void open_scarce(void)
         close(fd);
 }
 
+/* One step, whatever other threads do: no two of them take the same turn. */
 static int fails(void)
 {
-    if (!scarce || scarce->until < 0)
+    int64_t until, next;
+
+    if (!scarce)
         return 0;
-    if (scarce->until > 0 && scarce->until-- > 0)
+    until = scarce->until;
+    do {
+        if (until < 0)
+            return 0;
+        next = until > 0 ? until - 1 : scarce->stays ? 0 : -1;
+    } while (!atomic_compare_exchange_weak(&scarce->until, &until, next));
+    if (until > 0)
         return 0;
-    if (!scarce->stays)
-        scarce->until = -1;
     scarce->failed++;
     errno = ENOMEM;
     return 1;
