@@ -84,8 +84,8 @@ def _points_of_start(victim, calls):
     victim.node.under = ()
     with open(victim.log, encoding="utf-8", errors="replace") as file:
         text = file.read()
-    each = strike.points(text, {int(line.split()[0]): int(line.split()[0])
-                                for line in text.splitlines()})
+    tids = [int(match[1]) for match in map(strike.LINE.match, text.splitlines()) if match]
+    each = strike.points(text, {tid: tid for tid in tids})
     return {Point(None, point.call, point.number): line for point, line in each.items()}
 
 

@@ -34,11 +34,14 @@ LINE = re.compile(r"(\d+) +(\w+)\((.*)")
 
 
 def threads(pid):
-    """{WORKERS or number: their ids}."""
+    """{WORKERS or number: their ids}; without one that ends meanwhile."""
     found = collections.defaultdict(list)
     for number, tid in enumerate(sorted(map(int, os.listdir(f"/proc/{pid}/task")))):
-        with open(f"/proc/{pid}/task/{tid}/comm", encoding="ascii") as file:
-            name = file.read().strip()
+        try:
+            with open(f"/proc/{pid}/task/{tid}/comm", encoding="ascii") as file:
+                name = file.read().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
         found[WORKERS if name == WORKERS else number].append(tid)
     return dict(found)
 
@@ -96,8 +99,9 @@ def points(text, names):
 def strike(node, log, point, what, stays=False):
     """From now on, at this point of the running daemon: what, as in "signal=KILL", "error=EIO"; at
     all later ones of its kind too, if it stays."""
-    tids = threads(node.process.pid)[point.thread]
-    return Strace(log, tids, "-e", f"trace={point.call}", "-e",
+    groups = threads(node.process.pid)
+    check(point.thread in groups, f"there is no thread {point.thread} this time: {groups}")
+    return Strace(log, groups[point.thread], "-e", f"trace={point.call}", "-e",
                   f"inject={point.call}:{what}:when={point.number}{'+' if stays else ''}")
 
 

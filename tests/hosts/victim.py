@@ -8,7 +8,6 @@ about, and one that was removed.
 import os
 import pathlib
 import shutil
-import time
 
 from net import amount, check, equal, wait_until
 from node import DONE, Node, everyone_knows, nets_of, sha256
@@ -18,6 +17,7 @@ TARGET = "target"
 FAST = "/run/victims"  # in memory: who only dies loses nothing there
 SIZE = 300000  # more than a chunk
 QUIET_S = 0.3  # that long without a word, and what a work did in the background has been seen
+QUIET_IN = 60
 
 
 def bytes_of(name, size):
@@ -186,6 +186,10 @@ def _sockets(_, names):
 
 def when_quiet(path):
     """Waits until nothing more is written there."""
-    size = -1
-    while size != (size := os.path.getsize(path)):
-        time.sleep(QUIET_S)
+    last = -1
+
+    def is_quiet():
+        nonlocal last
+        before, last = last, os.path.getsize(path)
+        return before == last
+    wait_until(is_quiet, f"nothing more is written to {path}", QUIET_IN, QUIET_S)
