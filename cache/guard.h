@@ -25,7 +25,7 @@
  */
 #define GUARD_MARKER "catalogue.suspect" /* in the home folder */
 
-/* What the mark is renamed to once the catalogue was made anew: its time tells when it was set. */
+/* What the mark is renamed to once the catalogue was made anew: its time tells when that was. */
 #define GUARD_MENDED "catalogue.mended"
 
 enum { GUARD_DOUBT_S = 10 * 60 };

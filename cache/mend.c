@@ -277,6 +277,13 @@ static bool is_suspect(const struct store *store)
     return faccessat(store->home.fd[FOLDER_HOME], GUARD_MARKER, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* From now on, however long it took, another mark has to wait: cache/guard.h has the rule. */
+static bool retire_mark(struct home *home)
+{
+    return utimensat(home->fd[FOLDER_HOME], GUARD_MARKER, NULL, AT_SYMLINK_NOFOLLOW) == 0 &&
+           file_rename(home, FOLDER_HOME, GUARD_MARKER, FOLDER_HOME, GUARD_MENDED);
+}
+
 /* The mark goes last: a crash before that has the next start begin anew. */
 static enum store_status make_anew(struct store *store, struct meta *meta, const char *why)
 {
@@ -288,8 +295,7 @@ static enum store_status make_anew(struct store *store, struct meta *meta, const
     catalogue_close(store->catalogue);
     store->catalogue = NULL;
     status = rebuild_catalogue(store, &report);
-    if (status == STORE_OK && is_suspect(store) &&
-        !file_rename(&store->home, FOLDER_HOME, GUARD_MARKER, FOLDER_HOME, GUARD_MENDED))
+    if (status == STORE_OK && is_suspect(store) && !retire_mark(&store->home))
         status = file_fault(&store->home, "rename", FOLDER_HOME, GUARD_MARKER);
     return status == STORE_OK ? read_meta(store, meta) : status;
 }
