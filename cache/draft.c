@@ -12,6 +12,14 @@
 #include "cache/store_inner.h"
 #include "src/base/must.h"
 
+/*
+ * What comes in bits is gathered, and written a piece at a time: the kernel keeps what one write
+ * brings in memory as a whole, and one page at a time what comes in bits, which costs who reads it
+ * later (sendfile, and the copy to the reader) half as much again, for as long as it stays there.
+ * Larger pieces than this give no more. At most so many drafts gather at a time.
+ */
+enum { PIECE = 64 << 10, GATHERING_MAX = 256 };
+
 /* Writing to disk begins after so much, so that the sync at the end finds little left to do. */
 enum { DRAFT_MAGIC = 0x64726166, WRITE_BACK = 8 << 20 };
 
@@ -21,6 +29,9 @@ struct draft {
     char name[32]; /* below tmp/; its list is NAME.list */
     int fd;
     uint64_t size;
+    uint64_t expected;        /* size at the end; 0: not known */
+    char *piece;              /* NULL: what comes is written at once */
+    size_t in_piece;          /* the last bytes of `size`, which are not written yet */
     uint64_t reserved;        /* by fallocate */
     uint64_t lacks;           /* bytes that find no room, unless it is made */
     bool unreserved;          /* these are all that is expected, and are to be reserved */
@@ -112,6 +123,7 @@ enum store_status draft_begin(struct store *store, uint64_t size, struct draft *
     MUST(draft != NULL);
     draft->magic = DRAFT_MAGIC;
     draft->store = store;
+    draft->expected = size;
     draft->chunk_size = chunk_size_for(size);
     snprintf(draft->name, sizeof(draft->name), "draft-%" PRIu64,
              atomic_fetch_add(&store->drafts, 1));
@@ -154,19 +166,87 @@ static void add_to_chunks(struct draft *draft, const char *bytes, size_t len)
 
 static void write_back(struct draft *draft)
 {
-    if (draft->size - draft->started < WRITE_BACK)
+    uint64_t written = draft->size - draft->in_piece;
+
+    if (written - draft->started < WRITE_BACK)
         return;
-    sync_file_range(draft->fd, (off_t)draft->started, (off_t)(draft->size - draft->started),
+    sync_file_range(draft->fd, (off_t)draft->started, (off_t)(written - draft->started),
                     SYNC_FILE_RANGE_WRITE);
-    draft->started = draft->size;
+    draft->started = written;
+}
+
+/* ---- pieces ---------------------------------------------------------------------------------- */
+
+static bool is_gathered(struct draft *draft, size_t len)
+{
+    _Atomic unsigned *gathering = &draft->store->gathering;
+
+    if (draft->piece || draft->size || draft->expected <= PIECE || len >= draft->expected)
+        return draft->piece != NULL;
+    if (atomic_fetch_add(gathering, 1) < GATHERING_MAX)
+        draft->piece = malloc(PIECE);
+    if (!draft->piece)
+        atomic_fetch_sub(gathering, 1);
+    return draft->piece != NULL;
+}
+
+static void end_pieces(struct draft *draft)
+{
+    if (draft->piece)
+        atomic_fetch_sub(&draft->store->gathering, 1);
+    free(draft->piece);
+    draft->piece = NULL;
+    draft->in_piece = 0;
+}
+
+/* Whole pieces are written, the rest is kept; at the expected end there is none. False: it is as if
+ * nothing had been given, even where some of it stands in the file or behind in_piece. */
+static bool gather(struct draft *draft, const char *bytes, size_t len)
+{
+    uint64_t at = draft->size - draft->in_piece;
+    bool ends = draft->size + len >= draft->expected;
+    size_t fill = PIECE - draft->in_piece, whole, rest;
+
+    if (fill > len)
+        fill = len;
+    whole = ends ? len - fill : (len - fill) / PIECE * PIECE;
+    rest = len - fill - whole;
+    memcpy(draft->piece + draft->in_piece, bytes, fill);
+    if (draft->in_piece + fill < PIECE && !ends) {
+        draft->in_piece += fill;
+        return true;
+    }
+    if (!file_write(draft->fd, draft->piece, draft->in_piece + fill, at) ||
+        !file_write(draft->fd, bytes + fill, whole, at + draft->in_piece + fill))
+        return false;
+    memcpy(draft->piece, bytes + fill + whole, rest);
+    draft->in_piece = rest;
+    if (ends)
+        end_pieces(draft);
+    return true;
+}
+
+/* Less came than was expected. */
+static bool write_rest(struct draft *draft)
+{
+    bool done = file_write(draft->fd, draft->piece, draft->in_piece, draft->size - draft->in_piece);
+
+    end_pieces(draft);
+    return done;
+}
+
+static bool put_down(struct draft *draft, const void *bytes, size_t len)
+{
+    return is_gathered(draft, len) ? gather(draft, bytes, len)
+                                   : file_write(draft->fd, bytes, len, draft->size);
 }
 
 static enum store_status write_failed(struct draft *draft, size_t len)
 {
     int error = errno;
 
-    if (file_status(error) == STORE_FULL && sweep_could_fit(draft->store, len)) {
-        draft->lacks = len;
+    if (file_status(error) == STORE_FULL && sweep_could_fit(draft->store, draft->in_piece + len)) {
+        draft->lacks = draft->in_piece + len;
         return STORE_FULL;
     }
     errno = error;
@@ -183,7 +263,7 @@ enum store_status draft_write(struct draft *draft, const void *bytes, size_t len
         return draft->status = STORE_FULL;
     if (draft->lacks)
         return STORE_FULL;
-    if (!reserve_hold(draft->store) || !file_write(draft->fd, bytes, len, draft->size))
+    if (!reserve_hold(draft->store) || !put_down(draft, bytes, len))
         return write_failed(draft, len);
     digester_add(draft->whole, bytes, len);
     add_to_chunks(draft, bytes, len);
@@ -227,6 +307,8 @@ enum store_status draft_finish(struct draft *draft)
     if (draft->status != STORE_OK)
         return draft->status;
     draft->finished = true;
+    if (!write_rest(draft))
+        return draft_fault(draft, "write");
     if (draft->reserved > draft->size && ftruncate(draft->fd, (off_t)draft->size) != 0)
         return draft_fault(draft, "cut");
     digester_end(draft->whole, &draft->sha256);
@@ -259,6 +341,7 @@ void draft_drop(struct draft *draft)
         file_remove(&draft->store->home, FOLDER_TMP, draft->name);
     if (draft->count > 1 && !(draft->placed && draft->status == STORE_OK))
         file_remove(&draft->store->home, FOLDER_TMP, list_name(draft, name));
+    end_pieces(draft);
     digester_drop(draft->whole);
     digester_drop(draft->chunk);
     free(draft->list);

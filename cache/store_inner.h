@@ -95,9 +95,10 @@ struct store {
     atomic_bool renew;           /* something in the journal was: write it anew */
     atomic_bool wants_room;      /* the next sweep is to make room for so many bytes: */
     _Atomic uint64_t room;
-    atomic_bool clock_agrees; /* with those of others, as far as they are known now */
-    atomic_bool sweeping;     /* a sweep is queued or under way */
-    _Atomic uint64_t drafts;  /* names of drafts: a number each */
+    atomic_bool clock_agrees;   /* with those of others, as far as they are known now */
+    atomic_bool sweeping;       /* a sweep is queued or under way */
+    _Atomic uint64_t drafts;    /* names of drafts: a number each */
+    _Atomic unsigned gathering; /* drafts that gather bits to pieces */
 
     pthread_mutex_t told_lock;
     store_change *change;
