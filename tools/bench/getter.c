@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "src/base/address.h"
@@ -18,22 +19,25 @@
  * getter ADDRESS PORT CONNECTIONS SECONDS PATH [read]: GETs the path as often as it can, over so
  * many connections that are kept alive, one request at a time on each, and writes
  *
- *     REQUESTS SECONDS P50 P99 MOST SHA256
+ *     REQUESTS SECONDS P50 P99 MOST CPU SHA256
  *
- * P50, P99, MOST: microseconds from a request to its answer's last byte. It is to be cheaper than
- * any server: the first answer on each connection is read and digested (all must be the same, and
- * its digest is written), of the others the head is read, and the kernel throws the body away
- * unread, unless that is to be read too. Exit status 1 where an answer is not a whole 200, or a
- * connection ends.
+ * P50, P99, MOST: microseconds from a request to its answer's last byte; CPU: the seconds of
+ * processor time that it took to ask. It is to be cheaper than
+ * any server: the first answer on each connection is read and digested before the time begins (all
+ * must be the same, and its digest is written), of the others the head is read, and the kernel
+ * throws the body away unread, unless that is to be read too. Exit status 1 where an answer is not
+ * a whole 200, or a connection ends.
  */
 enum { CONNECTIONS_MAX = 1024, HEAD_MAX = 4096, PIECE = 256 << 10, TIMES_MAX = 4 << 20 };
 
 struct connection {
     int fd;
+    size_t lowat; /* it wakes nobody for less */
     mono_t asked;
     size_t had;           /* bytes of the head, and what came with it */
     bool is_known;        /* the head has ended: */
-    uint64_t left;        /* bytes of the body that are to come */
+    uint64_t length;      /* of this body, or the last one */
+    uint64_t left;        /* bytes of it that are to come */
     struct digester *sum; /* of the first answer; NULL: it has come */
     char head[HEAD_MAX + 1];
 };
@@ -56,8 +60,22 @@ static void fail(const char *why)
     exit(1);
 }
 
+/* To be woken once for what is to come, not for each packet of it; a whole answer is more than its
+ * body, whose length is known from the one before. */
+static void wait_for(struct connection *c, uint64_t bytes)
+{
+    int lowat = bytes < PIECE ? (int)bytes : PIECE;
+
+    if (lowat == 0 || (size_t)lowat == c->lowat)
+        return;
+    c->lowat = (size_t)lowat;
+    if (setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof(lowat)) != 0)
+        fail("the kernel wakes for each packet");
+}
+
 static void ask(struct connection *c)
 {
+    wait_for(c, c->length);
     c->had = 0;
     c->is_known = false;
     c->asked = clock_mono();
@@ -99,8 +117,10 @@ static void has_come(struct connection *c)
 {
     int64_t took = mono_between(c->asked, clock_mono()) / 1000;
 
-    if (c->sum)
+    if (c->sum) {
         first_has_come(c);
+        return;
+    }
     if (all.answered == TIMES_MAX)
         fail("more answers than there is room for: ask for fewer seconds");
     all.times[all.answered++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
@@ -136,7 +156,7 @@ static bool read_head(struct connection *c)
         return false;
     body = c->had - (size_t)(end + 4 - c->head);
     c->is_known = true;
-    c->left = length_in(c->head);
+    c->length = c->left = length_in(c->head);
     if (body > c->left)
         fail("an answer is longer than its length");
     c->left -= body;
@@ -169,6 +189,8 @@ static void take(struct connection *c)
 
     while (more && c->left > 0)
         more = read_body(c);
+    if (!more && c->is_known)
+        wait_for(c, c->left);
     if (c->is_known && c->left == 0)
         has_come(c);
 }
@@ -182,31 +204,58 @@ static int by_time(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void tell(int64_t ns)
+static double cpu(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+static void tell(int64_t ns, double used)
 {
     char hex[DIGEST_HEX_SIZE];
 
     if (all.answered == 0 || !all.has_sum)
         fail("nothing was answered");
     qsort(all.times, all.answered, sizeof(*all.times), by_time);
-    printf("%zu %.6f %u %u %u %s\n", all.answered, (double)ns / 1e9, all.times[all.answered / 2],
-           all.times[all.answered * 99 / 100], all.times[all.answered - 1],
-           digest_hex(&all.sum, hex));
+    printf("%zu %.6f %u %u %u %.6f %s\n", all.answered, (double)ns / 1e9,
+           all.times[all.answered / 2], all.times[all.answered * 99 / 100],
+           all.times[all.answered - 1], used, digest_hex(&all.sum, hex));
+}
+
+static void take_what_came(int queue)
+{
+    struct epoll_event events[64];
+    int n = epoll_wait(queue, events, sizeof(events) / sizeof(*events), 1000);
+
+    for (int i = 0; i < n; i++)
+        take(events[i].data.ptr);
 }
 
 static void run(struct connection *connections, int queue)
 {
-    struct epoll_event events[64];
-    mono_t began = clock_mono(), end = mono_after(began, MONO_S((int64_t)all.seconds));
+    mono_t began, end, ended;
+    double used;
 
+    for (size_t i = 0; i < all.count; i++) {
+        ask(&connections[i]);
+        while (connections[i].sum)
+            take_what_came(queue);
+    }
+    used = cpu();
+    began = clock_mono();
+    end = mono_after(began, MONO_S((int64_t)all.seconds));
     for (size_t i = 0; i < all.count; i++)
         ask(&connections[i]);
-    while (!mono_reached(clock_mono(), end)) {
-        int n = epoll_wait(queue, events, sizeof(events) / sizeof(*events), 1000);
-        for (int i = 0; i < n; i++)
-            take(events[i].data.ptr);
-    }
-    tell(mono_between(began, clock_mono()));
+    while (!mono_reached(clock_mono(), end))
+        take_what_came(queue);
+    ended = clock_mono();
+    used = cpu() - used;
+    for (size_t i = 0; i < all.count; i++) /* one that is less than what it waits for is wrong */
+        if (!connections[i].is_known)
+            (void)read_head(&connections[i]);
+    tell(mono_between(began, ended), used);
 }
 
 static bool read_words(char **words)
