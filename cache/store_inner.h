@@ -12,6 +12,7 @@
 #include "cache/journal.h"
 #include "cache/ledger.h"
 #include "cache/partials.h"
+#include "cache/queue.h"
 #include "cache/shelf.h"
 #include "cache/store.h"
 #include "src/base/log.h"
@@ -30,18 +31,6 @@ enum {
 
 /* A kind of job behind those of store.h: an errand. */
 enum { JOB_ERRAND = STORE_ROOM + 1 };
-
-/* A queue of jobs between threads, and the thread that empties it. */
-struct queue {
-    pthread_mutex_t lock;
-    pthread_cond_t filled;
-    struct store_job *first, *last;
-    size_t count;
-    size_t urgent;    /* of these: somebody waits for them */
-    size_t gathering; /* so many are gathered at the moment; 0: each is taken as it comes */
-    bool stopped;     /* nothing more comes in: end when it is empty */
-    pthread_t thread;
-};
 
 struct group;
 
@@ -156,16 +145,6 @@ enum store_status writer_run_alone(struct store *store,
 /* Has it done some time, without waiting; `arg` is freed then. From any thread. */
 void writer_send(struct store *store, enum store_status (*within)(struct group *group, void *arg),
                  void *arg);
-
-void queue_start(struct queue *queue, void *(*main)(void *arg), struct store *store);
-void queue_stop(struct queue *queue);
-bool queue_add(struct queue *queue, struct store_job *job);
-
-/* Takes up to `most` jobs off the queue, waiting for the first; 0: it was stopped and is empty. */
-size_t queue_take(struct queue *queue, struct store_job **jobs, size_t most);
-
-/* Waits until somebody waits for a job, there are `most` of them, or so much time is over. */
-void queue_gather(struct queue *queue, size_t most, int64_t ns);
 
 /* ---- aside.c -------------------------------------------------------------------------------- */
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <semaphore.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "cache/group.h"
 #include "cache/store_inner.h"
@@ -9,93 +8,9 @@
 
 /* The thread that makes all changes: takes what is queued, and commits it as one group. */
 
-enum { GATHER_NS = 10000000 };
-
-/* ---- queues --------------------------------------------------------------------------------- */
-
-void queue_start(struct queue *queue, void *(*main)(void *arg), struct store *store)
-{
-    pthread_condattr_t attr;
-
-    MUST(pthread_mutex_init(&queue->lock, NULL) == 0);
-    MUST(pthread_condattr_init(&attr) == 0);
-    MUST(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
-    MUST(pthread_cond_init(&queue->filled, &attr) == 0);
-    pthread_condattr_destroy(&attr);
-    MUST(pthread_create(&queue->thread, NULL, main, store) == 0);
-}
-
-void queue_stop(struct queue *queue)
-{
-    pthread_mutex_lock(&queue->lock);
-    queue->stopped = true;
-    pthread_cond_signal(&queue->filled);
-    pthread_mutex_unlock(&queue->lock);
-    pthread_join(queue->thread, NULL);
-    pthread_mutex_destroy(&queue->lock);
-    pthread_cond_destroy(&queue->filled);
-}
-
-/* Content that has landed is served all the same, from where it came in. */
-static bool is_urgent(const struct store_job *job)
-{
-    return job->kind != STORE_LAND;
-}
-
-bool queue_add(struct queue *queue, struct store_job *job)
-{
-    bool taken, wake = false;
-
-    job->next = NULL;
-    pthread_mutex_lock(&queue->lock);
-    taken = !queue->stopped;
-    if (taken) {
-        *(queue->first ? &queue->last->next : &queue->first) = job;
-        queue->last = job;
-        queue->count++;
-        queue->urgent += is_urgent(job);
-        wake = queue->gathering ? is_urgent(job) || queue->count == queue->gathering
-                                : queue->count == 1;
-    }
-    pthread_mutex_unlock(&queue->lock);
-    if (wake)
-        pthread_cond_signal(&queue->filled);
-    return taken;
-}
-
-size_t queue_take(struct queue *queue, struct store_job **jobs, size_t most)
-{
-    size_t count = 0;
-
-    pthread_mutex_lock(&queue->lock);
-    while (!queue->first && !queue->stopped)
-        pthread_cond_wait(&queue->filled, &queue->lock);
-    while (queue->first && count < most) {
-        jobs[count++] = queue->first;
-        queue->urgent -= is_urgent(queue->first);
-        queue->first = queue->first->next;
-    }
-    queue->count -= count;
-    pthread_mutex_unlock(&queue->lock);
-    return count;
-}
-
-void queue_gather(struct queue *queue, size_t most, int64_t ns)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += ns;
-    until.tv_sec += until.tv_nsec / MONO_S(1);
-    until.tv_nsec %= MONO_S(1);
-    pthread_mutex_lock(&queue->lock);
-    queue->gathering = most;
-    while (!queue->stopped && !queue->urgent && queue->count < most &&
-           pthread_cond_timedwait(&queue->filled, &queue->lock, &until) == 0)
-        ;
-    queue->gathering = 0;
-    pthread_mutex_unlock(&queue->lock);
-}
+/* A lull is some turns of a busy processor: who is to come may wait for his. */
+static const struct queue_patience patience = {
+    .most = GROUP_MAX, .ns = MONO_S(1) / 100, .lull_ns = MONO_S(1) / 250};
 
 /* ---- errands -------------------------------------------------------------------------------- */
 
@@ -217,33 +132,23 @@ static size_t run_some(struct group *group, struct store_job **jobs, size_t coun
     return n;
 }
 
-static bool brings_content(struct store_job *const *jobs, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (jobs[i]->kind == STORE_LAND)
-            return true;
-    }
-    return false;
-}
-
-/* What lands alone is committed at once. Where more comes, a group is not begun for each: its
+/* What comes alone is committed at once. Where more comes, a group is not begun for each: its
  * commit costs about the same for one and for many. */
 static void *writer_main(void *arg)
 {
     struct store *store = arg;
     struct store_job *jobs[GROUP_MAX];
     struct group *group = group_new(store);
+    struct queue_taken taken;
     size_t count;
-    bool gather;
 
     MUST_BE(store, STORE_MAGIC);
     while ((count = queue_take(&store->writer, jobs, GROUP_MAX))) {
-        gather = brings_content(jobs, count);
+        queue_count(jobs, count, &taken);
         for (size_t at = 0; at < count;)
             at += run_some(group, jobs + at, count - at);
         atomic_store(&store->writing, 0);
-        if (gather)
-            queue_gather(&store->writer, GROUP_MAX, GATHER_NS);
+        queue_gather(&store->writer, &taken, &patience);
     }
     group_free(group);
     return NULL;
