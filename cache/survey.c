@@ -75,8 +75,13 @@ enum survey_verdict survey_answered(struct survey *survey, uint64_t store_id, ui
 {
     if (store_id == 0)
         return SURVEY_NO_STORE;
-    if (survey->asked > 1)
-        return store_id == survey->store_id ? SURVEY_FINE : SURVEY_OTHER_STORE;
+    if (survey->asked > 1 && store_id != survey->store_id)
+        return SURVEY_OTHER_STORE;
+    if (survey->asked > 1) { /* a page may have been begun before the survey was */
+        if (last < survey->last)
+            survey->last = last;
+        return SURVEY_FINE;
+    }
     survey->store_id = store_id;
     survey->last = last;
     return SURVEY_FINE;

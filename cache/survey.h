@@ -66,7 +66,7 @@ struct survey {
     struct survey_piece piece; /* what was asked for last */
     unsigned asked;            /* how often */
     uint64_t store_id;         /* whose catalogue it is; 0: not known yet, */
-    uint64_t last;             /* and where its head stood when we began */
+    uint64_t last;             /* and where its head stood: lowest of the answers' */
     uint64_t credit;           /* names that may still come */
     struct survey_part parts[SURVEY_PARTS + 1];
 };

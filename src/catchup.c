@@ -83,6 +83,7 @@ static void judge(struct catchup *c, enum survey_verdict verdict)
 
 static void finish(struct catchup *c)
 {
+    c->end.last = c->survey.last;
     c->options.done(c->options.arg, &c->end);
     free(c->request.body);
     free(c->survey.todo);
@@ -287,7 +288,6 @@ static void take_first(struct catchup *c)
     const struct routes *routes = c->options.routes;
 
     c->end.store_id = c->survey.store_id;
-    c->end.last = c->survey.last;
     c->end.touch = c->request.touch;
     c->forgets = routes && store_may_forget(c->options.store, &c->end.touch) &&
                  routes_to(routes, clock_mono(), &c->options.server) & ROUTE_FOLLOWED;

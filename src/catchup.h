@@ -27,7 +27,7 @@ struct catchup_end {
     enum exchange_result result;
     enum peer_fault fault;
     uint64_t store_id;        /* of EXCHANGE_DONE and AHEAD: whose catalogue it was, */
-    uint64_t last;            /* and where its head stood when we began, */
+    uint64_t last;            /* and where its head stood when its oldest answer was made, */
     struct store_touch touch; /* and what it told of itself */
 };
 

@@ -18,10 +18,10 @@
  * No page ends sooner because many names are kept back: where it ended would tell, to who puts
  * names in between, what these are.
  *
- * What was made before a change serves nobody who asks for a part: he may have been told of a later
- * head already, and would miss what changed between. For the whole it serves twice as long as it
- * took, so that who had to be told to ask again finds it: that is asked for first, and what changed
- * since then is asked for in the end.
+ * What was made before a change serves nobody who asks for the digests of a part: they would differ
+ * from what he sums up himself. The whole and pages of names serve twice as long as they took, so
+ * that who had to be told to ask again finds them: each tells the head before it was begun, and
+ * what changed since the oldest of these is asked for in the end.
  */
 enum {
     RANGES_MAGIC = 0x726e6773,
@@ -48,7 +48,7 @@ struct walk {
     const struct store_sight *seen;
     struct waiter *waiting;
     bool begun;
-    bool left; /* by all who waited: nobody joins it any more */
+    bool left; /* by all who waited, before it was begun: nobody joins it any more */
     bool over;
     mono_t asked, ended;
     struct store_head head; /* before it was begun */
@@ -127,20 +127,31 @@ static void add_range(void *arg, const struct store_range *range)
     text_putc(page, '\n');
 }
 
-/* Does somebody wait for it? Each time that it is asked, nobody joins it any more where not. */
-static bool is_wanted(struct walk *walk)
+/* Where somebody waits for it. Once begun it is brought to its end, for whoever asks the same next:
+ * one that takes longer than anybody waits would else never be had. */
+static bool begin_walk(struct walk *walk)
 {
     struct ranges *ranges = walk->ranges;
     bool wanted;
 
     pthread_mutex_lock(&ranges->lock);
     wanted = walk->waiting && !ranges->stopping;
-    if (wanted && !walk->begun)
+    if (wanted)
         store_head(ranges->store, &walk->head);
     walk->begun = true;
     walk->left = !wanted;
     pthread_mutex_unlock(&ranges->lock);
     return wanted;
+}
+
+static bool is_stopping(struct ranges *ranges)
+{
+    bool stopping;
+
+    pthread_mutex_lock(&ranges->lock);
+    stopping = ranges->stopping;
+    pthread_mutex_unlock(&ranges->lock);
+    return stopping;
 }
 
 static void end(struct walk *walk, enum store_status status)
@@ -176,7 +187,7 @@ static enum store_status list_names(struct walk *walk)
         memcpy(at, next, sizeof(at));
         status = store_range_page(walk->ranges->store, walk->seen, span_of(at),
                                   span_of(walk->bounds.to), &walk->page, next, &walk->more);
-    } while (status == STORE_OK && *next && !walk->more && is_wanted(walk));
+    } while (status == STORE_OK && *next && !walk->more && !is_stopping(walk->ranges));
     return status == STORE_OK && *next && !walk->more ? STORE_STOPPED : status;
 }
 
@@ -186,7 +197,7 @@ static void work(struct task *task)
     enum store_status status = STORE_STOPPED;
 
     MUST_BE(walk, RANGES_MAGIC);
-    if (is_wanted(walk)) {
+    if (begin_walk(walk)) {
         status = walk->parts ? sum_ranges(walk) : list_names(walk);
         walk->page.at = realloc(walk->page.at, walk->page.len + 1); /* it may be kept for long */
         MUST(walk->page.at != NULL);
@@ -213,7 +224,7 @@ static bool is_of(const struct walk *walk, const struct bounds *bounds, uint64_t
 /* Is it, or will it be, new enough? */
 static bool is_new(const struct walk *walk, const struct store_head *now)
 {
-    bool whole = walk->parts && !*walk->bounds.from && !*walk->bounds.to;
+    bool lasts = !walk->parts || (!*walk->bounds.from && !*walk->bounds.to);
 
     if (!walk->begun)
         return true;
@@ -221,7 +232,7 @@ static bool is_new(const struct walk *walk, const struct store_head *now)
         (walk->over && walk->status != STORE_OK))
         return false;
     return digest_same(&walk->head.digest, &now->digest) ||
-           (whole && (!walk->over || mono_between(walk->ended, clock_mono()) <
+           (lasts && (!walk->over || mono_between(walk->ended, clock_mono()) <
                                          2 * mono_between(walk->asked, walk->ended)));
 }
 

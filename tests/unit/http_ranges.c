@@ -433,7 +433,8 @@ static void pages_take_turns_as_ranges_do(void **state)
     expect_walk(fds[2], 4);
 }
 
-static void a_page_that_nobody_waits_for_any_more_is_left(void **state)
+/* Its asker had to go before it was made, and asks again: though something has changed. */
+static void a_page_that_was_begun_is_there_for_the_next(void **state)
 {
     int fd = begin(HOST, page(1));
 
@@ -441,10 +442,14 @@ static void a_page_that_nobody_waits_for_any_more_is_left(void **state)
     until_begun(1);
     close(fd);
     until_requests(0);
-    fd = begin(HOST, page(2));
+    let(1, false);
+    until_begun(2);
+    site_put(&site, "example.com/b", "b", 1);
+    forget_look();
+    fd = begin(HOST, page(1));
     until_requests(1);
     let(UINT_MAX, false);
-    expect_page(fd, "2\n3\n", "0");
+    expect_page(fd, "1\n2\n", "0");
 }
 
 static void a_page_that_failed_is_made_again(void **state)
@@ -526,7 +531,7 @@ int main(void)
         CASE(a_page_for_which_much_is_passed_over_holds_nobody_up),
         CASE(what_did_not_fit_into_a_page_is_told),
         CASE(pages_take_turns_as_ranges_do),
-        CASE(a_page_that_nobody_waits_for_any_more_is_left),
+        CASE(a_page_that_was_begun_is_there_for_the_next),
         CASE(a_page_that_failed_is_made_again),
         CASE(the_last_of_many_that_are_kept_back_is_found),
     };

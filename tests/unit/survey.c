@@ -346,6 +346,25 @@ static void whose_it_is_must_be_said_and_stay(void **state)
     free(ours);
 }
 
+/* What changed since then is asked for later. */
+static void an_answer_that_was_made_before_counts_from_there(void **state)
+{
+    struct catalogue *ours = catalogue_new(0);
+    struct course *course = course_new(ours);
+
+    (void)state;
+    assert_true(survey_next(&course->survey));
+    assert_int_equal(survey_answered(&course->survey, 7, 99), SURVEY_FINE);
+    assert_int_equal(ranges(course, span_of("9" SOME "\n")), SURVEY_FINE);
+    assert_true(survey_next(&course->survey));
+    assert_int_equal(survey_answered(&course->survey, 7, 100), SURVEY_FINE);
+    assert_int_equal(course->survey.last, 99);
+    assert_int_equal(survey_answered(&course->survey, 7, 90), SURVEY_FINE);
+    assert_int_equal(course->survey.last, 90);
+    free(course);
+    free(ours);
+}
+
 static bool cannot_be_read(void *arg, struct span from, struct span to, struct survey_part *out)
 {
     (void)arg, (void)from, (void)to, (void)out;
@@ -392,6 +411,7 @@ int main(void)
         cmocka_unit_test(where_we_have_nothing_all_is_read),
         cmocka_unit_test(what_they_lack_is_no_difference_for_ever),
         cmocka_unit_test(whose_it_is_must_be_said_and_stay),
+        cmocka_unit_test(an_answer_that_was_made_before_counts_from_there),
         cmocka_unit_test(ranges_that_make_no_sense_are_found_out),
         cmocka_unit_test(ranges_outside_are_found_out),
         cmocka_unit_test(a_page_that_does_not_go_on_is_found_out),
