@@ -272,6 +272,10 @@ enum store_status draft_write(struct draft *draft, const void *bytes, size_t len
 uint64_t draft_lacks(const struct draft *draft);
 uint64_t draft_size(const struct draft *draft);
 
+/* How large content could be that is fetched, to be kept here: by the room that is free, and by
+ * cache_size where that bounds what is fetched. Any thread. */
+uint64_t store_room(const struct store *store);
+
 /* Ends the content. The digest is known from then on; nothing can be written any more. */
 enum store_status draft_finish(struct draft *draft);
 const struct digest *draft_digest(const struct draft *draft); /* after draft_finish */

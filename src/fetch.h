@@ -130,7 +130,8 @@ struct fetch_request {
     uint64_t sequence_last;   /* Pond-Last */
     bool more;                /* Pond-More: 1 */
     struct store_touch touch; /* Pond-Touch; zero: it tells nothing */
-    int64_t modified;         /* with a challenge: Last-Modified, seconds since 1970 */
+    int64_t modified;         /* with a challenge: Last-Modified, seconds since 1970; */
+    uint64_t length;          /* and Content-Length */
 
     void *inner; /* the fetcher's */
 };

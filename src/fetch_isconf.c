@@ -65,6 +65,14 @@ static struct fetch_verdict judge_time(const struct fetch_answer *answer,
     return FINE;
 }
 
+static struct fetch_verdict judge_length(const struct transfer *transfer)
+{
+    transfer->request->length = transfer->length;
+    if (transfer->length == UINT64_MAX)
+        return wrong(PEER_WRONG_ANSWER, "it does not tell the length of its body");
+    return FINE;
+}
+
 struct fetch_verdict fetch_isconf_judge(struct transfer *transfer)
 {
     struct fetch_answer *answer = &transfer->answer;
@@ -73,6 +81,8 @@ struct fetch_verdict fetch_isconf_judge(struct transfer *transfer)
     if (answer->status == 401)
         return wrong(PEER_REFUSES, "it wants a signature: ISconf hosts cannot check any");
     verdict = fetch_answer_judge(answer, transfer->request, &transfer->length);
+    if (verdict.result == FETCH_OK)
+        verdict = judge_length(transfer);
     if (verdict.result == FETCH_OK)
         verdict = judge_response(transfer);
     if (verdict.result == FETCH_OK)

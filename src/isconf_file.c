@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/isconf_file.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "src/base/log.h"
 #include "src/base/must.h"
+#include "src/clock.h"
 
 enum { ISCONF_FILE_MAGIC = 0x69736366 };
 
@@ -68,8 +69,28 @@ static void enter(struct getting *getting)
     store_submit(getting->options.store, &getting->job);
 }
 
+/* What it announces is not waited for in vain. */
+static bool is_too_large(const struct getting *getting)
+{
+    uint64_t length = getting->request.length, room = store_room(getting->options.store);
+    char server[ADDRESS_TEXT_SIZE];
+    uint64_t missed;
+
+    if (length <= room)
+        return false;
+    if (log_flood_pass(getting->options.refused, clock_mono(), &missed))
+        log_warn("%s: /%s is not fetched: of its %" PRIu64 " bytes at most %" PRIu64
+                 " find room here; see cache_size, and what is free on the disk (%" PRIu64
+                 " more were not logged)",
+                 address_text(&getting->options.server, server), getting->name, length, room,
+                 missed);
+    return true;
+}
+
 static bool has_draft(struct getting *getting)
 {
+    if (!getting->draft && is_too_large(getting))
+        return false;
     return getting->draft || draft_begin(getting->options.store, 0, &getting->draft) == STORE_OK;
 }
 
@@ -79,7 +100,13 @@ static bool take(struct fetch_request *request, const void *bytes, size_t len)
 
     MUST_BE(getting, ISCONF_FILE_MAGIC);
     request->fault = PEER_FINE; /* it is ours, if there is one */
-    return has_draft(getting) && draft_write(getting->draft, bytes, len) == STORE_OK;
+    if (!has_draft(getting))
+        return false;
+    if (len > request->length - draft_size(getting->draft)) { /* it comes in chunks of HTTP's */
+        request->fault = PEER_ENDLESS_BODY;
+        return false;
+    }
+    return draft_write(getting->draft, bytes, len) == STORE_OK;
 }
 
 static void fetched(struct fetch_request *request)

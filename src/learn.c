@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/adoption.h"
+#include "src/base/log.h"
 #include "src/base/must.h"
 #include "src/base/stats.h"
 #include "src/catchup.h"
@@ -18,6 +19,7 @@ enum { LESSON_MAGIC = 0x6c65736e };
 struct learn {
     struct learn_options options;
     size_t under_way;         /* main thread, like the rest */
+    struct log_flood refused; /* the fetch thread's: files of ISconf hosts that are too large */
     struct workers *comparer; /* one thread: reads our own catalogue; NULL once stopped */
 };
 
@@ -264,6 +266,7 @@ void learn_isconf(struct learn *learn, struct span name, const struct address *h
     struct isconf_file_options options = {.fetch = learn->options.fetch,
                                           .store = learn->options.store,
                                           .mailbox = learn->options.mailbox,
+                                          .refused = &learn->refused,
                                           .server = *http,
                                           .name = name,
                                           .done = brought,

@@ -12,6 +12,7 @@
 
 #define NAME "example.com/a b"
 #define DATED "Last-Modified: Sun, 22 Nov 2026 12:00:00 -0000\r\n"
+#define DATED_LATER "Last-Modified: Sun, 22 Nov 2026 12:00:01 -0000\r\n"
 #define MTIME INT64_C(1795348800)
 #define GOOD "HTTP/1.0 200 OK\r\n" DATED "Content-Length: 5\r\n"
 
@@ -58,6 +59,16 @@ static bool answer(void *arg, const struct serve_request *request)
     return false; /* HTTP/1.0 */
 }
 
+/* A body that comes byte by byte for as long as somebody takes it. */
+static bool drip(void *arg, const struct serve_request *request)
+{
+    (void)arg;
+    serve_text(request->fd, "HTTP/1.0 200 OK\r\n" DATED "Content-Length: 100000\r\n\r\n");
+    while (serve_send(request->fd, "x", 1))
+        usleep(100000);
+    return false;
+}
+
 struct end {
     struct ev_loop *loop;
     enum exchange_result result;
@@ -73,16 +84,19 @@ static void on_end(void *arg, enum exchange_result result, enum peer_fault fault
     ev_break(end->loop, EVBREAK_ALL);
 }
 
-static struct end get(struct store *store, const struct keyring *keyring, struct script *script)
+static struct end get_from(serve_answer *answers, void *arg, struct store *store,
+                           const struct keyring *keyring)
 {
     struct end end = {.loop = ev_loop_new(EVFLAG_AUTO)};
     struct mailbox *mailbox = mailbox_new(end.loop);
-    struct serve *serve = serve_start(answer, script);
+    struct serve *serve = serve_start(answers, arg);
     struct fetch *fetch = new_fetch(keyring);
+    struct log_flood refused = {.seen = 0};
 
     isconf_file_get(&(struct isconf_file_options){.fetch = fetch,
                                                   .store = store,
                                                   .mailbox = mailbox,
+                                                  .refused = &refused,
                                                   .server = serve_address(serve),
                                                   .name = span_of(NAME),
                                                   .done = on_end,
@@ -93,6 +107,11 @@ static struct end get(struct store *store, const struct keyring *keyring, struct
     mailbox_free(mailbox);
     ev_loop_destroy(end.loop);
     return end;
+}
+
+static struct end get(struct store *store, const struct keyring *keyring, struct script *script)
+{
+    return get_from(answer, script, store, keyring);
 }
 
 static const struct {
@@ -155,6 +174,18 @@ static const struct {
      false,
      EXCHANGE_FAULTY,
      PEER_WRONG_ANSWER},
+    {"more than it announced, in chunks",
+     {.head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" DATED "Content-Length: 5\r\n",
+      .body = "6\r\nhello!\r\n0\r\n\r\n"},
+     false,
+     EXCHANGE_FAULTY,
+     PEER_ENDLESS_BODY},
+    {"without an end",
+     {.head = "HTTP/1.0 200 OK\r\n" DATED "Content-Length: 4611686018427387904\r\n",
+      .body = "hello"},
+     false,
+     EXCHANGE_FAILED,
+     PEER_FINE},
     {"a body that breaks off",
      {.head = GOOD, .body = "hel"},
      false,
@@ -210,6 +241,34 @@ static void an_empty_file_is_a_file(void **state)
     assert_true(entry.held && entry.manifest.size == 0);
 }
 
+/* It would have to go again at once. */
+static void what_is_larger_than_the_cache_is_not_taken(void **state)
+{
+    struct script script = {.head = GOOD, .body = "hello"};
+    struct end end;
+
+    store_set_cache_size(*state, 4);
+    end = get(*state, NULL, &script);
+    assert_int_equal(end.result, EXCHANGE_FAILED);
+    assert_int_equal(end.fault, PEER_FINE);
+    assert_int_equal(home_count("tmp"), 0);
+    store_set_cache_size(*state, 5);
+    assert_int_equal(get(*state, NULL, &script).result, EXCHANGE_DONE);
+    store_set_cache_size(*state, 4);
+    store_set_policy(*state, &(struct store_policy){.keep_all = true});
+    script.head = "HTTP/1.0 200 OK\r\n" DATED_LATER "Content-Length: 5\r\n";
+    assert_int_equal(get(*state, NULL, &script).result, EXCHANGE_DONE);
+}
+
+static void a_body_that_drips_is_broken_off(void **state)
+{
+    struct end end = get_from(drip, NULL, *state, NULL);
+
+    assert_int_equal(end.result, EXCHANGE_FAILED);
+    assert_int_equal(end.fault, PEER_SILENT);
+    assert_int_equal(home_count("tmp"), 0);
+}
+
 /* It was put in meanwhile: that stays, and nothing went wrong. */
 static void what_came_in_vain_is_no_fault(void **state)
 {
@@ -229,6 +288,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HOME_CASE(each_answer_is_judged),
         HOME_CASE(an_empty_file_is_a_file),
+        HOME_CASE(what_is_larger_than_the_cache_is_not_taken),
+        HOME_CASE(a_body_that_drips_is_broken_off),
         HOME_CASE(what_came_in_vain_is_no_fault),
     };
     return cmocka_run_group_tests_name("isconf_file", tests, NULL, NULL);
