@@ -215,7 +215,7 @@ static void stranger(struct exchange *machine, const struct exchange_event *even
     exchange_relate(machine, peer, event->relations);
 }
 
-static void left(struct exchange *machine, const struct address *host)
+void exchange_forget(struct exchange *machine, const struct address *host)
 {
     exchange_heads_forget(machine, host);
     peers_forget(&machine->peers, host);
@@ -250,7 +250,7 @@ static void lost(struct exchange *machine, const struct address *host)
         return;
     peer->found = false;
     if (!peer->member && !peer->ever_heard && peer->relations == ROUTE_MESH)
-        left(machine, host);
+        exchange_forget(machine, host);
 }
 
 void exchange_set_broadcast(struct exchange *machine, bool broadcast)
@@ -284,7 +284,7 @@ static struct peer *note_sender(struct exchange *machine, const struct exchange_
         exchange_compare_soon(machine, &event->from);
     peer->address = event->from;
     peer->ever_heard = true;
-    peer->isconf = false;
+    peers_set_isconf(&machine->peers, peer, false);
     peer->heard = machine->now;
     peer->boot = sender->boot;
     exchange_clock_heard(peer, event, event->notice->sender.clock);
@@ -484,7 +484,7 @@ static void take(struct exchange *machine, const struct exchange_event *event,
         stranger(machine, event);
         break;
     case EXCHANGE_LEFT:
-        left(machine, &event->from);
+        exchange_forget(machine, &event->from);
         break;
     case EXCHANGE_PLACE:
         place(machine, event);

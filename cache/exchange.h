@@ -105,9 +105,13 @@ enum {
     EXCHANGE_COMPARES_IN_FLIGHT = 4, /* of them; half of them at most with those below or beside */
     EXCHANGE_LEARNS_MAX = 1024,
     EXCHANGE_LEARNS_IN_FLIGHT = 16,
-    EXCHANGE_ISCONF_IN_FLIGHT = 4, /* of these, from ISconf hosts: contents, which may be large */
-    EXCHANGE_ISCONF_MAX = 1024     /* ISconf hosts that are known: whoever has recorded one can
-                                      speak as many */
+    EXCHANGE_ISCONF_LEARNS_MAX = 256, /* of EXCHANGE_LEARNS_MAX, begun for ISconf hosts, */
+    EXCHANGE_ISCONF_HOST_LEARNS = 64, /* and of these, for one of them */
+    EXCHANGE_ISCONF_IN_FLIGHT = 4,    /* of EXCHANGE_LEARNS_IN_FLIGHT, from ISconf hosts: contents,
+                                         which may be large; */
+    EXCHANGE_ISCONF_HOST_IN_FLIGHT = 2, /* from one of them */
+    EXCHANGE_ISCONF_MAX = 1024          /* ISconf hosts that are known: whoever has recorded one can
+                                           speak as many */
 };
 
 enum exchange_event_kind {

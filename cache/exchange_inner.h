@@ -305,6 +305,8 @@ struct learn_candidate {
 
 struct learn {
     char name[NAME_SIZE];
+    bool isconf;             /* it was begun for an ISconf host, */
+    struct address begun_by; /* this one */
     bool in_flight;
     struct learn_candidate asked; /* while in flight */
     bool tries;                   /* likewise: whether it is there again is to be seen by this */
@@ -317,8 +319,10 @@ struct learn {
 struct learning {
     struct slots slots;
     struct learn learns[EXCHANGE_LEARNS_MAX];
+    size_t isconf; /* of the learns */
     size_t in_flight;
-    size_t isconf_in_flight; /* of these */
+    size_t isconf_in_flight; /* of these, from: */
+    struct address isconf_asked[EXCHANGE_ISCONF_IN_FLIGHT];
 };
 
 /* `candidate` has a version that we lack: fetch its manifest when it is due. False: no room. */
@@ -436,6 +440,7 @@ struct exchange {
     struct address blamed;      /* whom that event showed to misbehave */
     enum peer_fault blamed_for; /* PEER_FINE: nobody */
     struct peers peers;
+    mono_t isconf_room; /* before it none of them can make room for another */
     struct asking asking;
     struct saying saying;
     struct relaying relaying;
@@ -474,6 +479,9 @@ mono_t exchange_within(struct exchange *machine, int64_t ns);
 /* <0, 0, >0: is what we know older than, the same as, or newer than this version? */
 int exchange_order(const struct exchange_local *local, struct version version,
                    const struct digest *sha256);
+
+/* A host that is not to be heard any more, or makes room; another peer may take its place. */
+void exchange_forget(struct exchange *machine, const struct address *host);
 
 /* What a peer is to us from now on. */
 void exchange_relate(struct exchange *machine, struct peer *peer, unsigned relations);

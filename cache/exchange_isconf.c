@@ -10,19 +10,33 @@ static const int64_t SPREAD_NS = MONO_MS(500);
 /* Who has spoken as a carpond node within this is one, whatever else comes from its address. */
 static const int64_t CARPOND_NS = MONO_S(300);
 
-static bool has_room(const struct exchange *machine)
-{
-    size_t known = 0;
+/* Who was not heard for so long makes room for another, where there is none. */
+static const int64_t FORGOTTEN_NS = MONO_S(600);
 
-    for (size_t i = 0; i < machine->peers.count; i++)
-        known += machine->peers.list[i].isconf;
-    return known < EXCHANGE_ISCONF_MAX && machine->peers.count < PEERS_MAX;
+/* Looks for the one that can go at most once until there can be one: whoever speaks as many makes
+ * us look as often as he is let in, and no oftener. */
+static bool make_room(struct exchange *machine)
+{
+    const struct peer *oldest;
+    struct address host;
+
+    if (machine->peers.isconf < EXCHANGE_ISCONF_MAX && machine->peers.count < PEERS_MAX)
+        return true;
+    if (!mono_reached(machine->now, machine->isconf_room))
+        return false;
+    oldest = peers_oldest_isconf(&machine->peers);
+    machine->isconf_room = mono_after(oldest ? oldest->heard : machine->now, FORGOTTEN_NS);
+    if (!oldest || !mono_reached(machine->now, machine->isconf_room))
+        return false;
+    host = oldest->address;
+    exchange_forget(machine, &host);
+    return true;
 }
 
 /* It was asked for what it does not know: whatever it answered to that is nothing against it. */
-static void becomes_isconf(struct peer *peer)
+static void becomes_isconf(struct exchange *machine, struct peer *peer)
 {
-    peer->isconf = true;
+    peers_set_isconf(&machine->peers, peer, true);
     peer->node[0] = '\0';
     peer->fault = PEER_FINE;
     peer->faults = 0;
@@ -34,7 +48,7 @@ struct peer *exchange_isconf_note(struct exchange *machine, const struct exchang
 {
     struct peer *peer = peers_find(&machine->peers, &event->from);
 
-    if (!peer && !has_room(machine))
+    if (!peer && !make_room(machine))
         return NULL;
     if (!peer)
         peer = peers_learn(&machine->peers, &event->from, machine->now);
@@ -42,7 +56,7 @@ struct peer *exchange_isconf_note(struct exchange *machine, const struct exchang
     if (peer->ever_heard && !peer->isconf && mono_between(peer->heard, machine->now) < CARPOND_NS)
         return peer;
     if (!peer->isconf)
-        becomes_isconf(peer);
+        becomes_isconf(machine, peer);
     peer_speaks(peer, machine->now);
     peer->address = event->from;
     peer->ever_heard = true;

@@ -44,6 +44,32 @@ static void candidate_remove(struct learn *learn, size_t i)
     learn->candidates[i] = learn->candidates[--learn->count];
 }
 
+/* ISconf hosts are asked for as much as they may be, all of them or this one. */
+static bool isconf_is_busy(const struct learning *learning, const struct address *http)
+{
+    size_t of_host = 0;
+
+    for (size_t i = 0; i < learning->isconf_in_flight; i++)
+        of_host += address_same_host(&learning->isconf_asked[i], http);
+    return learning->isconf_in_flight == EXCHANGE_ISCONF_IN_FLIGHT ||
+           of_host >= EXCHANGE_ISCONF_HOST_IN_FLIGHT;
+}
+
+static void isconf_begins(struct learning *learning, const struct address *http)
+{
+    MUST(learning->isconf_in_flight < EXCHANGE_ISCONF_IN_FLIGHT);
+    learning->isconf_asked[learning->isconf_in_flight++] = *http;
+}
+
+static void isconf_ends(struct learning *learning, const struct address *http)
+{
+    size_t i = 0;
+
+    while (!address_same_host(&learning->isconf_asked[i], http))
+        MUST(++i < learning->isconf_in_flight);
+    learning->isconf_asked[i] = learning->isconf_asked[--learning->isconf_in_flight];
+}
+
 /* Can it be asked now? Otherwise the learn is due once it can; where one that is doubtful is being
  * asked for something else, or ISconf hosts for as much as they may be, the end of that is an
  * event. */
@@ -52,7 +78,7 @@ static bool candidate_usable(struct exchange *machine, const struct learn_candid
 {
     const struct peer *peer = peers_find(&machine->peers, &candidate->http);
 
-    if (candidate->isconf && machine->learning.isconf_in_flight == EXCHANGE_ISCONF_IN_FLIGHT) {
+    if (candidate->isconf && isconf_is_busy(&machine->learning, &candidate->http)) {
         learn->waits = true;
         return false;
     }
@@ -85,6 +111,47 @@ static const struct learn_candidate *candidate_choose(struct exchange *machine, 
     return newest;
 }
 
+/* What ISconf hosts tell, all of them and each, leaves room for what nodes do. */
+static bool has_room(const struct learning *learning, const struct learn_candidate *candidate)
+{
+    size_t of_host = 0;
+
+    if (!candidate->isconf || learning->isconf < EXCHANGE_ISCONF_HOST_LEARNS)
+        return true;
+    if (learning->isconf >= EXCHANGE_ISCONF_LEARNS_MAX)
+        return false;
+    for (size_t i = 0; i < learning->slots.end; i++)
+        of_host += learning->slots.key[i] && learning->learns[i].isconf &&
+                   address_same_host(&learning->learns[i].begun_by, &candidate->http);
+    return of_host < EXCHANGE_ISCONF_HOST_LEARNS;
+}
+
+/* The slot of a new one, or SLOTS_NONE. */
+static int learn_begin(struct exchange *machine, const char *name,
+                       const struct learn_candidate *candidate, mono_t due)
+{
+    struct learning *learning = &machine->learning;
+    int slot = SLOTS_NONE;
+
+    if (has_room(learning, candidate))
+        slot = slots_take(&learning->slots, EXCHANGE_LEARNS_MAX, exchange_key(machine, name), due);
+    if (slot == SLOTS_NONE) {
+        machine->figures.learns_dropped++;
+        return slot;
+    }
+    learning->learns[slot] =
+        (struct learn){.isconf = candidate->isconf, .begun_by = candidate->http};
+    learning->isconf += candidate->isconf;
+    exchange_copy_name(learning->learns[slot].name, name);
+    return slot;
+}
+
+static void learn_end(struct learning *learning, int slot)
+{
+    learning->isconf -= learning->learns[slot].isconf;
+    slots_free(&learning->slots, slot);
+}
+
 bool exchange_learn_want(struct exchange *machine, const char *name,
                          const struct learn_candidate *candidate, mono_t due)
 {
@@ -92,15 +159,10 @@ bool exchange_learn_want(struct exchange *machine, const char *name,
     int slot = learn_find(machine, name);
     struct learn *learn;
 
-    if (slot == SLOTS_NONE) {
-        slot = slots_take(&learning->slots, EXCHANGE_LEARNS_MAX, exchange_key(machine, name), due);
-        if (slot == SLOTS_NONE) {
-            machine->figures.learns_dropped++;
-            return false;
-        }
-        learning->learns[slot] = (struct learn){.in_flight = false};
-        exchange_copy_name(learning->learns[slot].name, name);
-    }
+    if (slot == SLOTS_NONE)
+        slot = learn_begin(machine, name, candidate, due);
+    if (slot == SLOTS_NONE)
+        return false;
     learn = &learning->learns[slot];
     candidate_add(learn, candidate);
     if (!learn->in_flight)
@@ -143,7 +205,8 @@ static void asked_ends(struct exchange *machine, struct learn *learn)
         peer->tried = false;
     learn->in_flight = learn->tries = false;
     learning->in_flight--;
-    learning->isconf_in_flight -= learn->asked.isconf;
+    if (learn->asked.isconf)
+        isconf_ends(learning, &learn->asked.http);
     if (wakes)
         wake_waiting(machine);
 }
@@ -168,7 +231,7 @@ bool exchange_learn_done(struct exchange *machine, const struct exchange_event *
     if (learn->count)
         learning->slots.due[slot] = machine->now;
     else
-        slots_free(&learning->slots, slot);
+        learn_end(learning, slot);
     return learned;
 }
 
@@ -189,7 +252,8 @@ static void ask_for(struct exchange *machine, struct learn *learn,
     if (learn->tries)
         peer->tried = true;
     machine->learning.in_flight++;
-    machine->learning.isconf_in_flight += candidate->isconf;
+    if (candidate->isconf)
+        isconf_begins(&machine->learning, &candidate->http);
     action->isconf = candidate->isconf;
     action->to = candidate->http;
     exchange_copy_name(action->name, learn->name);

@@ -80,6 +80,7 @@ static size_t make_room(struct peers *peers)
     for (size_t i = 1; i < PEERS_MAX; i++)
         if (goes_before(&peers->list[i], &peers->list[first]))
             first = i;
+    peers->isconf -= peers->list[first].isconf;
     unlink_place(peers, first);
     return first;
 }
@@ -113,6 +114,27 @@ void peers_set_member(struct peers *peers, struct peer *peer, bool member)
     peer->member = member;
 }
 
+void peers_set_isconf(struct peers *peers, struct peer *peer, bool isconf)
+{
+    peers->isconf += isconf;
+    peers->isconf -= peer->isconf;
+    peer->isconf = isconf;
+}
+
+struct peer *peers_oldest_isconf(struct peers *peers)
+{
+    struct peer *oldest = NULL;
+
+    for (size_t i = 0; i < peers->count; i++) {
+        struct peer *peer = &peers->list[i];
+
+        if (peer->isconf && !peer->member && !peer->found &&
+            (!oldest || peer->heard.ns < oldest->heard.ns))
+            oldest = peer;
+    }
+    return oldest;
+}
+
 void peers_forget(struct peers *peers, const struct address *host)
 {
     struct peer *peer = peers_find(peers, host);
@@ -122,6 +144,7 @@ void peers_forget(struct peers *peers, const struct address *host)
         return;
     place = (size_t)(peer - peers->list);
     unlink_place(peers, place);
+    peers->isconf -= peer->isconf;
     peers->count--;
     peers->changes++;
     if (place == last)

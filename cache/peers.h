@@ -77,6 +77,7 @@ struct peer {
 /* Zero it to begin. A peer stays where it is until one is forgotten, or makes room for another. */
 struct peers {
     size_t count;
+    size_t isconf;    /* of these */
     uint64_t changes; /* rises with who is in the list, and who of them is a member */
     struct peer list[PEERS_MAX];
     uint16_t first[PEERS_BUCKETS]; /* by a hash of the host: place in the list + 1, 0: none */
@@ -90,6 +91,13 @@ struct peer *peers_learn(struct peers *peers, const struct address *address, mon
 
 /* A nets file names it with a single address, or does not any more. */
 void peers_set_member(struct peers *peers, struct peer *peer, bool member);
+
+/* What it said last, ISconf said, or a node. */
+void peers_set_isconf(struct peers *peers, struct peer *peer, bool isconf);
+
+/* Of the ISconf hosts that are no members, and send no heartbeats, the one that was heard longest
+ * ago; NULL: there is none. Looks at all. */
+struct peer *peers_oldest_isconf(struct peers *peers);
 
 /* Where it is known, it is not any more; the last of the list takes its place. */
 void peers_forget(struct peers *peers, const struct address *host);

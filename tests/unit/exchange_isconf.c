@@ -156,26 +156,147 @@ static void nobody_makes_an_isconf_host_of_a_node(void **state)
     assert_string_equal(peer_of(bench)->node, "node2");
 }
 
-static void only_so_many_contents_come_at_a_time(void **state)
+/* Of names with these numbers. */
+static void hear_names(struct bench *bench, struct address from, int first, int end)
 {
-    struct bench *bench = *state;
     struct notice notice = {.kind = NOTICE_IHAVE,
                             .isconf = true,
                             .time = 100,
                             .version = version_of_mtime(100),
                             .port = 8080};
-    struct exchange_event event = {.kind = EXCHANGE_HEARD, .from = host(2), .notice = &notice};
+
+    for (int i = first; i < end; i++) {
+        snprintf(notice.name, sizeof(notice.name), NAME "%d", i);
+        step(bench,
+             (struct exchange_event){.kind = EXCHANGE_HEARD, .from = from, .notice = &notice});
+    }
+}
+
+static struct exchange_figures figures_of(const struct bench *bench)
+{
     struct exchange_figures figures;
 
-    for (int i = 0; i < 40; i++) {
-        snprintf(notice.name, sizeof(notice.name), NAME "%d", i);
-        step(bench, event);
-    }
-    wait_ms(bench, 2000);
     exchange_figures(bench->machine, &figures);
-    assert_int_equal(figures.learns_in_flight, EXCHANGE_ISCONF_IN_FLIGHT);
+    return figures;
+}
+
+static void only_so_many_contents_come_at_a_time(void **state)
+{
+    struct bench *bench = *state;
+
+    hear_names(bench, host(2), 0, 40);
+    wait_ms(bench, 2000);
+    assert_int_equal(figures_of(bench).learns_in_flight, EXCHANGE_ISCONF_HOST_IN_FLIGHT);
+    hear_names(bench, host(4), 40, 80);
+    hear_names(bench, host(5), 80, 120);
+    wait_ms(bench, 2000);
+    assert_int_equal(figures_of(bench).learns_in_flight, EXCHANGE_ISCONF_IN_FLIGHT);
     hear(bench, 3, ihave(6, true), knows(5, true)); /* what nodes tell has places left */
     assert_non_null(await(bench, EXCHANGE_LEARN, 1000));
+}
+
+/* The end of one of a host's lets the next of it come. */
+static void a_host_has_its_places_back(void **state)
+{
+    struct bench *bench = *state;
+    const struct exchange_action *learn;
+
+    hear_names(bench, host(2), 0, 40);
+    for (int i = 0; i < 40; i++) {
+        learn = await(bench, EXCHANGE_LEARN, 2000);
+        assert_non_null(learn);
+        step(bench, (struct exchange_event){.kind = EXCHANGE_LEARNED,
+                                            .from = learn->to,
+                                            .name = span_of(learn->name),
+                                            .local = unverified(100, true)});
+    }
+    assert_int_equal(figures_of(bench).learns, 0);
+}
+
+static void what_they_have_leaves_room_for_what_nodes_have(void **state)
+{
+    struct bench *bench = *state;
+    int most = EXCHANGE_LEARNS_MAX;
+
+    hear_names(bench, host(2), 0, most);
+    assert_int_equal(figures_of(bench).learns, EXCHANGE_ISCONF_HOST_LEARNS);
+    for (uint8_t i = 3; i < 20; i++)
+        hear_names(bench, host(i), i * most, (i + 1) * most);
+    assert_int_equal(figures_of(bench).learns, EXCHANGE_ISCONF_LEARNS_MAX);
+    hear(bench, 30, ihave(6, true), knows(5, true));
+    assert_non_null(await(bench, EXCHANGE_LEARN, 1000));
+}
+
+/* ---- as many as one who has recorded a datagram can speak as --------------------------------- */
+
+static struct address made_up(size_t n)
+{
+    struct address a = host(0);
+
+    a.ip[13] = (uint8_t)(1 + n / 250);
+    a.ip[15] = (uint8_t)(1 + n % 250);
+    return a;
+}
+
+static void hear_question(struct bench *bench, struct address from)
+{
+    struct notice notice = {.kind = NOTICE_WHOHAS, .isconf = true, .name = NAME};
+
+    step(bench, (struct exchange_event){.kind = EXCHANGE_HEARD, .from = from, .notice = &notice});
+}
+
+static bool knows_host(const struct bench *bench, struct address a)
+{
+    const struct peers *peers = exchange_peers(bench->machine);
+
+    for (size_t i = 0; i < peers->count; i++)
+        if (address_same_host(&peers->list[i].address, &a))
+            return true;
+    return false;
+}
+
+static void only_who_was_not_heard_for_long_makes_room(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, (struct exchange_event){.kind = EXCHANGE_MEMBER, .from = host(2)});
+    hear_question(bench, host(2));
+    for (size_t i = 1; i < EXCHANGE_ISCONF_MAX; i++)
+        hear_question(bench, made_up(i));
+    hear_question(bench, host(3));
+    assert_false(knows_host(bench, host(3)));
+    wait_ms(bench, 599000);
+    hear_question(bench, made_up(1)); /* it is there still */
+    hear_question(bench, host(3));
+    assert_false(knows_host(bench, host(3)));
+    wait_ms(bench, 1000);
+    hear_question(bench, host(3));
+    assert_true(knows_host(bench, host(3)));
+    assert_true(knows_host(bench, host(2)));
+    assert_true(knows_host(bench, made_up(1)));
+    assert_int_equal(exchange_peers(bench->machine)->count, EXCHANGE_ISCONF_MAX);
+    for (size_t i = 2000; i < 2000 + EXCHANGE_ISCONF_MAX; i++)
+        hear_question(bench, made_up(i));
+    assert_int_equal(exchange_peers(bench->machine)->count, EXCHANGE_ISCONF_MAX);
+    assert_true(knows_host(bench, host(2)) && knows_host(bench, host(3)));
+}
+
+/* One that turns out to be a node is none of them. */
+static void a_node_leaves_its_place(void **state)
+{
+    struct bench *bench = *state;
+
+    hear_question(bench, host(2));
+    for (size_t i = 1; i < EXCHANGE_ISCONF_MAX; i++)
+        hear_question(bench, made_up(i));
+    hear(bench, 2, ihave(5, true), knows(5, true));
+    hear_question(bench, host(3));
+    hear_question(bench, host(4));
+    assert_true(knows_host(bench, host(3)));
+    assert_false(knows_host(bench, host(4)));
+    step(bench, (struct exchange_event){.kind = EXCHANGE_LEFT, .from = host(3)});
+    hear_question(bench, host(4));
+    assert_true(knows_host(bench, host(4)));
 }
 
 static void one_that_we_lead_has_its_question_relayed_once(void **state)
@@ -207,6 +328,10 @@ int main(void)
         CASE(its_catalogue_is_not_asked_for),
         CASE(nobody_makes_an_isconf_host_of_a_node),
         CASE(only_so_many_contents_come_at_a_time),
+        CASE(a_host_has_its_places_back),
+        CASE(what_they_have_leaves_room_for_what_nodes_have),
+        CASE(only_who_was_not_heard_for_long_makes_room),
+        CASE(a_node_leaves_its_place),
         CASE(one_that_we_lead_has_its_question_relayed_once),
     };
     return cmocka_run_group_tests_name("exchange_isconf", tests, NULL, NULL);

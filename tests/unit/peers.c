@@ -70,6 +70,46 @@ static void a_full_table_gives_up_who_was_silent_longest_and_is_no_member(void *
     }
 }
 
+static void isconf_hosts_are_counted_while_they_are_known(void **state)
+{
+    struct peers *peers = *state;
+
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        struct address a = host_number(i);
+        peers_set_isconf(peers, peers_learn(peers, &a, at_s(PEERS_MAX - i)), i % 2);
+    }
+    assert_int_equal(peers->isconf, PEERS_MAX / 2);
+    for (uint32_t i = 0; i < 10; i++) { /* the last of them were silent longest */
+        struct address forgotten = host_number(i), late = host_number(PEERS_MAX + i);
+        peers_learn(peers, &late, at_s(PEERS_MAX + 1));
+        peers_forget(peers, &forgotten);
+        peers_learn(peers, &forgotten, at_s(PEERS_MAX + 1));
+    }
+    assert_int_equal(peers->isconf, PEERS_MAX / 2 - 10);
+    for (size_t i = 0; i < peers->count; i++) {
+        peers_set_isconf(peers, &peers->list[i], false);
+        peers_set_isconf(peers, &peers->list[i], false);
+    }
+    assert_int_equal(peers->isconf, 0);
+}
+
+static void the_oldest_isconf_host_is_no_member(void **state)
+{
+    struct peers *peers = *state;
+
+    for (uint32_t i = 0; i < 5; i++) {
+        struct address a = host_number(i);
+        struct peer *peer = peers_learn(peers, &a, at_s(i));
+        peers_set_isconf(peers, peer, i > 0);
+        peer->member = i == 1;
+        peer->found = i == 2;
+    }
+    assert_ptr_equal(peers_oldest_isconf(peers), &peers->list[3]);
+    peers_set_isconf(peers, &peers->list[3], false);
+    peers_set_isconf(peers, &peers->list[4], false);
+    assert_null(peers_oldest_isconf(peers));
+}
+
 static void members_alone_make_room_too(void **state)
 {
     struct peers *peers = *state;
@@ -219,6 +259,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_host_is_one_peer_whatever_its_port, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             a_full_table_gives_up_who_was_silent_longest_and_is_no_member, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(isconf_hosts_are_counted_while_they_are_known, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_oldest_isconf_host_is_no_member, set_up, tear_down),
         cmocka_unit_test_setup_teardown(members_alone_make_room_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_forgotten_leaves_the_others_in_place, set_up,
                                         tear_down),
