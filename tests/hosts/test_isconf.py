@@ -100,7 +100,8 @@ def isconf_unverified(net):
     check("pond-unverified" not in node.curl("vouched").headers, "what was put in is marked")
     contains(node.done("status"), "unverified", "pond status")
     equal(other.get("file"), b"of an ISconf host\n", "what another node gets")
-    contains(other.done("ls"), "here, unverified", "its pond ls")
+    wait_until(lambda: "here, unverified" in other.done("ls"), "its pond ls tells it apart")
+    wait_until(lambda: other.knows("vouched"), "it knows what was put in")
     check(not other.names()["vouched"]["unverified"], "what was put in is told apart there")
     # A put is newer, whatever its file's time; and so is a removal.
     path = os.path.join(node.folder, "old")
