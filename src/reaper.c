@@ -20,7 +20,7 @@
 enum { REAPER_MAGIC = 0x72656170, REAPER_STATE_BITS = 3 };
 _Static_assert(REAPER_WAIT < 1 << REAPER_STATE_BITS, "the states fit");
 
-#define REAPER_TICK_MOST_NS MONO_MS(500)
+#define REAPER_TICK_MOST_NS MONO_MS(250) /* a limit is seen to begin, and to be over, so late */
 
 struct reaped {
     pthread_mutex_t lock; /* guards fd and owner against the descriptor's end */
