@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +17,18 @@
 #include "src/clock.h"
 
 /*
- * getter ADDRESS PORT CONNECTIONS SECONDS PATH [read]: GETs the path as often as it can, over so
- * many connections that are kept alive, one request at a time on each, and writes
+ * getter ADDRESS PORT CONNECTIONS SECONDS PATH [read|PAUSE]: GETs the path as often as it can, over
+ * so many connections that are kept alive, one request at a time on each, and writes
  *
  *     REQUESTS SECONDS P50 P99 MOST CPU SHA256
  *
  * P50, P99, MOST: microseconds from a request to its answer's last byte; CPU: the seconds of
- * processor time that it took to ask. It is to be cheaper than
- * any server: the first answer on each connection is read and digested before the time begins (all
- * must be the same, and its digest is written), of the others the head is read, and the kernel
- * throws the body away unread, unless that is to be read too. Exit status 1 where an answer is not
- * a whole 200, or a connection ends.
+ * processor time that it took to ask. It is to be cheaper than any server: the first answer on each
+ * connection is read and digested before the time begins (all must be the same, and its digest is
+ * written), of the others the head is read, and the kernel throws the body away unread, unless that
+ * is to be read too. Where there is to be a PAUSE of so many milliseconds from each answer to the
+ * next request on its connection, all are digested. SIGTERM ends the time early. Exit status 1
+ * where an answer is not a whole 200, or a connection ends.
  */
 enum { CONNECTIONS_MAX = 1024, HEAD_MAX = 4096, PIECE = 256 << 10, TIMES_MAX = 4 << 20 };
 
@@ -38,7 +40,9 @@ struct connection {
     bool is_known;        /* the head has ended: */
     uint64_t length;      /* of this body, or the last one */
     uint64_t left;        /* bytes of it that are to come */
-    struct digester *sum; /* of the first answer; NULL: it has come */
+    struct digester *sum; /* NULL: this answer is not digested */
+    mono_t due;           /* when it asks again, if it rests: */
+    struct connection *next;
     char head[HEAD_MAX + 1];
 };
 
@@ -46,13 +50,18 @@ static struct {
     struct address to;
     uint64_t count, seconds;
     bool reads;
+    int64_t pause_ns;
+    struct connection *resting, **last; /* those that are due first come first */
     char request[2048];
     size_t request_len;
     struct digest sum; /* of the first that came */
     bool has_sum;
+    bool begun; /* the time has */
     size_t answered;
     uint32_t times[TIMES_MAX]; /* microseconds */
-} all;
+} all = {.last = &all.resting};
+
+static volatile sig_atomic_t over;
 
 static void fail(const char *why)
 {
@@ -73,11 +82,19 @@ static void wait_for(struct connection *c, uint64_t bytes)
         fail("the kernel wakes for each packet");
 }
 
+/* It waits for an answer, or for nothing. */
+static void start_over(struct connection *c)
+{
+    c->had = 0;
+    c->is_known = false;
+}
+
 static void ask(struct connection *c)
 {
     wait_for(c, c->length);
-    c->had = 0;
-    c->is_known = false;
+    start_over(c);
+    if (all.pause_ns && !c->sum)
+        c->sum = digester_begin();
     c->asked = clock_mono();
     if (send(c->fd, all.request, all.request_len, MSG_NOSIGNAL) != (ssize_t)all.request_len)
         fail("a request cannot be sent");
@@ -101,7 +118,7 @@ static void begin(struct connection *c, int queue)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static void first_has_come(struct connection *c)
+static void check_sum(struct connection *c)
 {
     struct digest sum;
 
@@ -113,18 +130,30 @@ static void first_has_come(struct connection *c)
     all.has_sum = true;
 }
 
+static void rest(struct connection *c, int64_t ns)
+{
+    start_over(c);
+    c->due = mono_after(clock_mono(), ns);
+    c->next = NULL;
+    *all.last = c;
+    all.last = &c->next;
+}
+
 static void has_come(struct connection *c)
 {
     int64_t took = mono_between(c->asked, clock_mono()) / 1000;
 
-    if (c->sum) {
-        first_has_come(c);
+    if (c->sum)
+        check_sum(c);
+    if (!all.begun)
         return;
-    }
     if (all.answered == TIMES_MAX)
         fail("more answers than there is room for: ask for fewer seconds");
     all.times[all.answered++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
-    ask(c);
+    if (all.pause_ns)
+        rest(c, all.pause_ns);
+    else
+        ask(c);
 }
 
 static uint64_t length_in(const char *head)
@@ -224,13 +253,51 @@ static void tell(int64_t ns, double used)
            all.times[all.answered - 1], used, digest_hex(&all.sum, hex));
 }
 
+static void ask_those_that_are_due(void)
+{
+    while (all.resting && mono_reached(clock_mono(), all.resting->due)) {
+        struct connection *c = all.resting;
+        all.resting = c->next;
+        if (!all.resting)
+            all.last = &all.resting;
+        ask(c);
+    }
+}
+
+static int until_next_ms(void)
+{
+    int64_t ns = all.resting ? mono_between(clock_mono(), all.resting->due) : MONO_S(1);
+
+    return ns < 0 ? 0 : (int)(ns / 1000000) + 1;
+}
+
 static void take_what_came(int queue)
 {
     struct epoll_event events[64];
-    int n = epoll_wait(queue, events, sizeof(events) / sizeof(*events), 1000);
+    int n = epoll_wait(queue, events, sizeof(events) / sizeof(*events), until_next_ms());
 
     for (int i = 0; i < n; i++)
         take(events[i].data.ptr);
+}
+
+static void take_first(struct connection *connections, int queue)
+{
+    for (size_t i = 0; i < all.count && !over; i++) {
+        ask(&connections[i]);
+        while (connections[i].sum && !over)
+            take_what_came(queue);
+    }
+}
+
+static void ask_all(struct connection *connections)
+{
+    all.begun = true;
+    for (size_t i = 0; i < all.count; i++) {
+        if (all.pause_ns)
+            rest(&connections[i], all.pause_ns * (int64_t)i / (int64_t)all.count);
+        else
+            ask(&connections[i]);
+    }
 }
 
 static void run(struct connection *connections, int queue)
@@ -238,24 +305,27 @@ static void run(struct connection *connections, int queue)
     mono_t began, end, ended;
     double used;
 
-    for (size_t i = 0; i < all.count; i++) {
-        ask(&connections[i]);
-        while (connections[i].sum)
-            take_what_came(queue);
-    }
+    take_first(connections, queue);
     used = cpu();
     began = clock_mono();
     end = mono_after(began, MONO_S((int64_t)all.seconds));
-    for (size_t i = 0; i < all.count; i++)
-        ask(&connections[i]);
-    while (!mono_reached(clock_mono(), end))
+    ask_all(connections);
+    while (!mono_reached(clock_mono(), end) && !over) {
         take_what_came(queue);
+        ask_those_that_are_due();
+    }
     ended = clock_mono();
     used = cpu() - used;
     for (size_t i = 0; i < all.count; i++) /* one that is less than what it waits for is wrong */
         if (!connections[i].is_known)
             (void)read_head(&connections[i]);
     tell(mono_between(began, ended), used);
+}
+
+static void on_term(int number)
+{
+    (void)number;
+    over = 1;
 }
 
 static bool read_words(char **words)
@@ -275,16 +345,29 @@ static bool read_words(char **words)
     return len > 0 && all.request_len < sizeof(all.request);
 }
 
+static bool read_manner(const char *word)
+{
+    uint64_t ms;
+
+    all.reads = strcmp(word, "read") == 0;
+    if (all.reads)
+        return true;
+    if (!span_u64(span_of(word), 60000, &ms) || ms == 0)
+        return false;
+    all.pause_ns = MONO_MS((int64_t)ms);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     int queue = epoll_create1(EPOLL_CLOEXEC);
     struct connection *connections;
 
-    all.reads = argc == 7 && strcmp(argv[6], "read") == 0;
-    if (argc != 6 + all.reads || !read_words(argv + 1)) {
-        fprintf(stderr, "usage: getter ADDRESS PORT CONNECTIONS SECONDS PATH [read]\n");
+    if ((argc != 6 && argc != 7) || !read_words(argv + 1) || (argc == 7 && !read_manner(argv[6]))) {
+        fprintf(stderr, "usage: getter ADDRESS PORT CONNECTIONS SECONDS PATH [read|PAUSE]\n");
         return 2;
     }
+    signal(SIGTERM, on_term);
     connections = calloc(all.count, sizeof(*connections));
     if (queue < 0 || !connections)
         fail("no memory");
