@@ -99,6 +99,11 @@ static void a_disk_that_is_full_for_a_while_loses_nothing(void **state)
     char *bytes = home_bytes(1, BYTES);
     struct digest want;
 
+    store_close(*state); /* under no other policy before, which some might be kept for */
+    home_remove();
+    home_make();
+    *state = home_open_unset(0);
+    assert_non_null(*state);
     store_set_policy(*state, &(struct store_policy){.keep_all = false});
     for (uint64_t i = 1; i <= 4; i++) { /* to be dropped */
         char name[32];
