@@ -69,6 +69,7 @@ static enum store_status status_of(int code)
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_CURSOR_FULL: /* the tree is deeper than one can be */
+    case MDB_BAD_TXN:     /* it came upon one of those before, where it cannot tell of it */
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
     case MDB_INCOMPATIBLE:

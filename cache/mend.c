@@ -243,7 +243,8 @@ static enum store_status open_catalogue(struct store *store, struct meta *meta, 
     return status == STORE_NOT_FOUND || status == STORE_FAILED ? STORE_ROTTEN : status;
 }
 
-static enum store_status catch_up(struct store *store, const struct meta *meta)
+/* *meta: as the catalogue was opened, then as it is when it knows what the journal knows. */
+static enum store_status catch_up(struct store *store, struct meta *meta)
 {
     struct journal_place from = {meta->segment, meta->offset};
     struct journal_reading reading;
@@ -262,7 +263,7 @@ static enum store_status catch_up(struct store *store, const struct meta *meta)
     if (taken)
         log_info("store: took %" PRIu64 " manifests that the catalogue lacked from the journal",
                  taken);
-    return status;
+    return status == STORE_OK ? read_meta(store, meta) : status;
 }
 
 static bool remove_draft(void *arg, const char *name)
@@ -316,8 +317,6 @@ enum store_status mend_open(struct store *store)
         if (status == STORE_OK)
             status = catch_up(store, &meta);
     }
-    if (status == STORE_OK)
-        status = read_meta(store, &meta);
     if (status != STORE_OK)
         return status;
     store->clock.last = meta.clock;
