@@ -169,10 +169,13 @@ def died(victim):
 
 # ---- disks that fail
 
-def failed_at_each(net, name, error, stays=False, most=10 ** 6, jobs=8):
-    """error: "EIO" or another of FAULTS; stays: at all later calls of the kind in that thread, too.
-    jobs: most of the time they wait until the disk is looked at again."""
-    victims = [Victim(net, name) for _ in range(jobs)]
+def victims_of(net, name, jobs=8):
+    """For failed_at_each: most of the time they wait until the disk is looked at again."""
+    return [Victim(net, name) for _ in range(jobs)]
+
+
+def failed_at_each(victims, error, stays=False, most=10 ** 6):
+    """error: "EIO" or another of FAULTS; stays: at all later calls of the kind in that thread, too."""
     calls = WRITES if error == "short" else strike.FAILING
     points = [point for point, line in points_of(victims[0], calls).items()
               if victims[0].home in line]

@@ -20,7 +20,7 @@ def killed_at_calls(net):
 
 @test("system calls of a put that fail: nothing is lost, and the log names the cause")
 def failing_calls(net):
-    blows.failed_at_each(net, "put", "EIO", most=1).judge()
+    blows.failed_at_each(blows.victims_of(net, "put"), "EIO", most=1).judge()
 
 
 @test("allocations of put that fail: who asked is told, or the daemon ends and says why; nothing is "
