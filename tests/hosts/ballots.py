@@ -4,6 +4,7 @@
 import collections
 import ctypes
 import socket
+import statistics
 import struct
 import threading
 
@@ -98,3 +99,10 @@ def longest_gap(ballots):
     """The longest time between two that came one after the other, in seconds."""
     times = [ballot.time for ballot in ballots]
     return max((later - earlier for earlier, later in zip(times, times[1:])), default=0)
+
+
+def usual_gap(ballots):
+    """The median time from one to the next, whomever it goes to, in seconds: what the machine does
+    for a moment does not change that."""
+    times = sorted({ballot.data: ballot.time for ballot in ballots}.values())
+    return statistics.median(later - earlier for earlier, later in zip(times, times[1:]))

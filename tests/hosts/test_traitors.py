@@ -328,6 +328,7 @@ def untrue_heads_below(net):
     wait_until(lambda: headless.said, "it says how it stands")
     began = time.monotonic()
     headless.insists(5 * patience())
+    wait_until(lambda: traitor.asked, "somebody compares")
     bearable(stack, traitor, began, paris.candidates)
 
 
