@@ -16,9 +16,10 @@
  * What comes in bits is gathered, and written a piece at a time: the kernel keeps what one write
  * brings in memory as a whole, and one page at a time what comes in bits, which costs who reads it
  * later (sendfile, and the copy to the reader) half as much again, for as long as it stays there.
- * Larger pieces than this give no more. At most so many drafts gather at a time.
+ * Larger pieces than this give no more. Only what is larger than the least is gathered, and at most
+ * so many drafts gather at a time.
  */
-enum { PIECE = 64 << 10, GATHERING_MAX = 256 };
+enum { PIECE = 256 << 10, GATHERED_LEAST = 64 << 10, GATHERING_MAX = 64 };
 
 /* Writing to disk begins after so much, so that the sync at the end finds little left to do. */
 enum { DRAFT_MAGIC = 0x64726166, WRITE_BACK = 8 << 20 };
@@ -193,7 +194,7 @@ static bool is_gathered(struct draft *draft, size_t len)
 {
     _Atomic unsigned *gathering = &draft->store->gathering;
 
-    if (draft->piece || draft->size || draft->expected <= PIECE || len >= draft->expected)
+    if (draft->piece || draft->size || draft->expected <= GATHERED_LEAST || len >= draft->expected)
         return draft->piece != NULL;
     if (atomic_fetch_add(gathering, 1) < GATHERING_MAX)
         draft->piece = malloc(PIECE);

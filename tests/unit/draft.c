@@ -8,7 +8,7 @@
 #include "tests/unit/home.h"
 #include "tests/unit/unit.h"
 
-enum { PIECE = 64 << 10, BYTES = 1000003, BIT = 12000 };
+enum { PIECE = 256 << 10, BYTES = 1000003, BIT = 12000 };
 
 /* Of the thread that writes a draft; the store's own write other files meanwhile. */
 static _Thread_local bool counts;
