@@ -239,8 +239,8 @@ def tiers_master_killed_before_it_is_up(net):
     paris.candidates[0].host.slow_down("1mbit")  # what is known of it comes at once
     slave.put("it", content)
     wait_until(lambda: backup.knows("it"), "the backup knows it", pause=0.01)
+    equal(unconfirmed(slave), 1, "unconfirmed puts before the master dies")
     kill_master(stack, paris)
-    equal(unconfirmed(slave), 1, "unconfirmed puts when the master dies")
     wait_until(lambda: unconfirmed(slave) == 0, lambda: f"it is confirmed\n{backup.log()[-2000:]}")
     for node in (slave, core):
         node.host.unplug()
@@ -261,7 +261,7 @@ def tiers_backup_mirrors(net):
     equal(paris.slaves[0].get("it") == content, True, "the content at the slave")
     wait_until(lambda: backup.status()["cache"]["bytes"] >= len(content),
                lambda: f"the backup holds it\n{backup.log()[-2000:]}")
-    check(master.status()["cache"]["bytes"] >= len(content), "the master holds it")
+    wait_until(lambda: master.status()["cache"]["bytes"] >= len(content), "the master holds it")
 
 
 @test("what is removed at the bottom is gone everywhere")
