@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "src/base/must.h"
+#include "src/frames.h"
 
 enum { FILLER_MAGIC = 0x66696c6c };
 
@@ -46,24 +47,44 @@ static void collect(void *arg, const struct store_entry *entry)
     batch->sequences[batch->count++] = entry->sequence;
 }
 
-/* Starts as many as there is room for, from where the pass stands. What is refused now, since the
- * same content flies under another manifest, is passed by until the next time. */
-static void go_on(struct filler *filler)
+/* Starts them in their order, up to one that is large where enough of these are under way. What is
+ * refused now, since the same content flies under another manifest, is passed by until the next
+ * time. Returns how many were started; false in *all where it left some. */
+static size_t start(struct filler *filler, const struct batch *batch, size_t large, bool *all)
 {
     static const struct share share = {.kind = SHARE_FILLER};
+    size_t started = 0, i = 0;
+
+    for (; i < batch->count; i++) {
+        const struct manifest *manifest = &batch->manifests[i];
+        bool is_large = manifest->size > FRAME_CONTENT_MAX;
+        if (is_large && large >= SHARES_LARGE)
+            break;
+        if (flights_start(filler->flights, manifest, &share)) {
+            started++;
+            large += is_large;
+        }
+        filler->position = batch->sequences[i];
+    }
+    *all = i == batch->count;
+    return started;
+}
+
+/* Starts as many as there is room for, from where the pass stands. */
+static void go_on(struct filler *filler)
+{
     static struct batch batch; /* too large for the stack; main thread alone */
-    size_t room = SHARES_FILLER - flights_filling(filler->flights), started = 0;
+    struct flights_filling filling = flights_filling(filler->flights);
+    size_t room = filling.all < SHARES_FILLER ? SHARES_FILLER - filling.all : 0, started;
+    bool all;
 
     filler->resting = false;
     if (room == 0)
         return; /* filler_flight_ended goes on */
     batch.count = 0;
     store_list_wanted(filler->store, filler->position, room, collect, &batch);
-    for (size_t i = 0; i < batch.count; i++) {
-        started += flights_start(filler->flights, &batch.manifests[i], &share);
-        filler->position = batch.sequences[i];
-    }
-    if (batch.count == room && started > 0)
+    started = start(filler, &batch, filling.large, &all);
+    if (!all || (batch.count == room && started > 0))
         return;
     if (batch.count < room)
         filler->position = 0; /* the end of the list: the next pass begins after a pause */

@@ -10,6 +10,7 @@
 #include "src/base/stats.h"
 #include "src/clock.h"
 #include "src/flights_inner.h"
+#include "src/frames.h"
 
 struct flights *flights_new(const struct flights_options *options)
 {
@@ -277,18 +278,22 @@ bool flights_start(struct flights *flights, const struct manifest *manifest,
     return flying != NULL;
 }
 
-size_t flights_filling(struct flights *flights)
+struct flights_filling flights_filling(struct flights *flights)
 {
-    size_t count = 0;
+    struct flights_filling filling = {0};
 
     MUST_BE(flights, FLIGHTS_MAGIC);
     pthread_mutex_lock(&flights->lock);
     for (size_t i = 0; i < FLIGHTS_BUCKETS; i++) {
-        for (struct flying *flying = flights->table[i]; flying; flying = flying->next)
-            count += flying->state == FLYING_ALOFT && flying->share.kind == SHARE_FILLER;
+        for (struct flying *flying = flights->table[i]; flying; flying = flying->next) {
+            if (flying->state != FLYING_ALOFT || flying->share.kind != SHARE_FILLER)
+                continue;
+            filling.all++;
+            filling.large += flying->manifest.size > FRAME_CONTENT_MAX;
+        }
     }
     pthread_mutex_unlock(&flights->lock);
-    return count;
+    return filling;
 }
 
 /* Sources on their way to the fetch thread. */

@@ -64,8 +64,12 @@ enum { FLIGHTS_MAX = SHARES_MAX };
 bool flights_start(struct flights *flights, const struct manifest *manifest,
                    const struct share *share);
 
-/* How many are under way that were started in the background. */
-size_t flights_filling(struct flights *flights);
+/* How many are under way that were started in the background, and how many of these are large: no
+ * batch takes them (src/frames.h). */
+struct flights_filling {
+    size_t all, large;
+};
+struct flights_filling flights_filling(struct flights *flights);
 
 /* Whom to ask, the best first. None ends a flight that has no other and that nobody reads. */
 struct flights_found {

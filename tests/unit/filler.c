@@ -7,14 +7,15 @@
 #include "tests/unit/unit.h"
 
 /* The store's list and the flights, as the filler sees them: each has a sequence, which its size
- * tells again. */
-enum { WANTED_MAX = 64 };
+ * tells again, beside LARGE where it is. */
+enum { WANTED_MAX = 400, LARGE = 1 << 20 };
 
 static struct {
     size_t wanted;            /* sequences 1 to `wanted` */
     bool refused[WANTED_MAX]; /* by the flights */
     bool started[WANTED_MAX];
-    size_t flying;
+    bool large[WANTED_MAX];
+    size_t flying, large_flying;
     unsigned passes;
 } fake;
 
@@ -27,29 +28,32 @@ size_t store_list_wanted(struct store *store, uint64_t after, size_t most, store
     fake.passes += after == 0;
     for (uint64_t sequence = after + 1; sequence <= fake.wanted && visited < most; sequence++) {
         struct store_entry entry = {.sequence = sequence};
-        entry.manifest.size = sequence;
+        entry.manifest.size = sequence + (fake.large[sequence - 1] ? LARGE : 0);
         visit(arg, &entry);
         visited++;
     }
     return visited;
 }
 
-size_t flights_filling(struct flights *flights)
+struct flights_filling flights_filling(struct flights *flights)
 {
     (void)flights;
-    return fake.flying;
+    return (struct flights_filling){fake.flying, fake.large_flying};
 }
 
 bool flights_start(struct flights *flights, const struct manifest *manifest,
                    const struct share *share)
 {
+    size_t i = manifest->size % LARGE - 1;
+
     (void)flights;
     assert_int_equal(share->kind, SHARE_FILLER);
-    assert_in_range(manifest->size, 1, fake.wanted);
-    if (fake.refused[manifest->size - 1])
+    assert_in_range(i, 0, fake.wanted - 1);
+    if (fake.refused[i])
         return false;
-    fake.flying += !fake.started[manifest->size - 1];
-    fake.started[manifest->size - 1] = true;
+    fake.flying += !fake.started[i];
+    fake.large_flying += !fake.started[i] && fake.large[i];
+    fake.started[i] = true;
     return true;
 }
 
@@ -91,18 +95,20 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* All that fly land. */
+/* All that fly land, the large ones last. */
 static void land(struct bench *bench)
 {
-    for (; fake.flying > 0; filler_flight_ended(bench->filler, true))
+    for (; fake.flying > 0; filler_flight_ended(bench->filler, true)) {
+        fake.large_flying -= fake.large_flying == fake.flying;
         fake.flying--;
+    }
 }
 
 static void a_bounded_number_flies_at_a_time(void **state)
 {
     struct bench *bench = *state;
 
-    fake.wanted = 40;
+    fake.wanted = WANTED_MAX;
     filler_poke(bench->filler);
     while (started() == 0)
         ev_run(bench->loop, EVRUN_ONCE);
@@ -112,7 +118,31 @@ static void a_bounded_number_flies_at_a_time(void **state)
     assert_int_equal(started(), SHARES_FILLER + 1);
     while (fake.flying > 0)
         land(bench);
-    assert_int_equal(started(), 40);
+    assert_int_equal(started(), WANTED_MAX);
+}
+
+/* Small content that waits behind large is fetched in its order, and no more at a time than the
+ * disk, and others, can bear. */
+static void fewer_of_what_is_large(void **state)
+{
+    struct bench *bench = *state;
+
+    fake.wanted = WANTED_MAX;
+    memset(fake.large + 10, true, 2 * SHARES_LARGE * sizeof(fake.large[0]));
+    filler_poke(bench->filler);
+    while (started() == 0)
+        ev_run(bench->loop, EVRUN_ONCE);
+    assert_int_equal(started(), 10 + SHARES_LARGE);
+    fake.flying--;
+    filler_flight_ended(bench->filler, true); /* a small one: nothing follows yet */
+    assert_int_equal(started(), 10 + SHARES_LARGE);
+    fake.flying--;
+    fake.large_flying--;
+    filler_flight_ended(bench->filler, true);
+    assert_int_equal(started(), 10 + SHARES_LARGE + 1);
+    while (fake.flying > 0)
+        land(bench);
+    assert_int_equal(started(), WANTED_MAX);
 }
 
 /* Another manifest of the same content may be in the way, for long: the rest is fetched meanwhile,
@@ -165,6 +195,7 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(a_bounded_number_flies_at_a_time),
+        CASE(fewer_of_what_is_large),
         CASE(what_is_refused_holds_nobody_up),
         CASE(pokes_without_end_do_not_put_it_off),
     };

@@ -541,9 +541,10 @@ static void the_filler_flies_beside_readers(void **state)
     for (m.sha256.bytes[3] = 0; flights_start(s.node.flights, &m, &member); members++)
         m.sha256.bytes[3]++;
     assert_in_range(members, SHARES_FILLER + 1, FLIGHTS_MAX / 2);
-    assert_int_equal(flights_filling(s.node.flights), 0);
+    assert_int_equal(flights_filling(s.node.flights).all, 0);
     assert_true(flights_start(s.node.flights, &m, &filler));
-    assert_int_equal(flights_filling(s.node.flights), 1);
+    assert_int_equal(flights_filling(s.node.flights).all, 1);
+    assert_int_equal(flights_filling(s.node.flights).large, 1);
     scene_close(&s);
 }
 
