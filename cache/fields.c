@@ -26,6 +26,8 @@ static const struct message_header *find(struct fields *fields, const char *name
     const struct message *m = fields->message;
     size_t len = strlen(name), at = fields->next;
 
+    if (!message_may_have(m, (struct span){name, len}))
+        return NULL;
     for (size_t left = m->count; left > 0; left--, at++) {
         const struct message_header *header;
         if (at >= m->count)

@@ -115,7 +115,7 @@ static uint64_t name_bit(struct span name)
     return (uint64_t)1 << ((first + 5 * last + 11 * name.len) & 63);
 }
 
-static enum message_verdict decode_header(struct span line, struct message *out, uint64_t *seen)
+static enum message_verdict decode_header(struct span line, struct message *out)
 {
     struct span name = {line.at, 0}, value, before;
     uint64_t bit;
@@ -128,14 +128,14 @@ static enum message_verdict decode_header(struct span line, struct message *out,
     while (value.len && *value.at == ' ')
         value.at++, value.len--;
     bit = name_bit(name);
-    for (size_t i = 0; (*seen & bit) && i < out->count; i++) {
+    for (size_t i = 0; (out->names & bit) && i < out->count; i++) {
         before = out->headers[i].name;
         if (span_same(before, name))
             return MESSAGE_REPEATED;
     }
     if (out->count == MESSAGE_HEADERS_MAX)
         return MESSAGE_TOO_MANY;
-    *seen |= bit;
+    out->names |= bit;
     out->headers[out->count++] = (struct message_header){name, value, 0};
     return MESSAGE_OK;
 }
@@ -170,7 +170,6 @@ static void apply_marks(struct message *out)
 static enum message_verdict decode_headers(struct span *rest, struct message *out)
 {
     const char *begin = rest->at;
-    uint64_t seen = 0;
     struct span line;
 
     while (take_line(rest, &line)) {
@@ -180,7 +179,7 @@ static enum message_verdict decode_headers(struct span *rest, struct message *ou
             return has_control((struct span){begin, (size_t)(line.at - begin)}) ? MESSAGE_BAD_HEADER
                                                                                 : MESSAGE_OK;
         }
-        verdict = decode_header(line, out, &seen);
+        verdict = decode_header(line, out);
         if (verdict != MESSAGE_OK)
             return verdict;
     }
@@ -212,7 +211,7 @@ enum message_verdict message_decode_next(struct span *rest, struct message *out)
     enum message_verdict verdict;
 
     out->date = out->from_mac = out->covered = out->type = out->payload = (struct span){"", 0};
-    out->count = 0;
+    out->names = out->count = 0;
     if (!take_line(&left, &line) || !decode_from(line, out))
         return MESSAGE_NO_FROM;
     out->covered.at = left.at;
@@ -239,6 +238,11 @@ enum message_verdict message_decode(struct span bytes, struct message *out)
     if (verdict == MESSAGE_OK && bytes.len > 0)
         return MESSAGE_BAD_SIZE;
     return verdict;
+}
+
+bool message_may_have(const struct message *m, struct span name)
+{
+    return name.len > 0 && (m->names & name_bit(name)) != 0;
 }
 
 static const struct message_header *find_header(const struct message *m, const char *name)

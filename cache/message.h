@@ -51,6 +51,7 @@ struct message {
     struct span covered;  /* all that stands below the From line */
     struct span type;     /* _type */
     struct span payload;
+    uint64_t names; /* a bit for each header's name: see message_may_have */
     size_t count;
     struct message_header headers[MESSAGE_HEADERS_MAX];
 };
@@ -84,6 +85,9 @@ enum message_verdict message_decode(struct span bytes, struct message *out);
 /* Reads the message at the front of *rest and moves *rest behind it: several may follow one
  * another, as in a mailbox. */
 enum message_verdict message_decode_next(struct span *rest, struct message *out);
+
+/* False: it has no header of that name; at no cost, for those that mostly are not there. */
+bool message_may_have(const struct message *m, struct span name);
 
 /* The value of a header, or false. message_u64 and message_flag want its `_type_NAME` to be i or b
  * where one is given; a value that does not fit is MESSAGE_BAD_VALUE, no header MESSAGE_MISSING. */

@@ -263,15 +263,16 @@ static void stamp(struct seal *seal, struct text *message)
     message_stamp(message, memory);
 }
 
-/* Puts `line` behind the last header. */
+/* Puts `line` behind the last header: before the empty line. */
 static void insert_header(struct text *message, const struct text *line)
 {
-    struct span covered = message_covered(message);
-    const char *end = memmem(covered.at, covered.len, "\n\n", 2);
+    struct span rest = message_covered(message);
     size_t at;
 
-    MUST(end != NULL);
-    at = (size_t)(end + 1 - message->at);
+    while (span_take(&rest, '\n').len > 0)
+        ;
+    MUST(rest.at[-1] == '\n' && rest.at[-2] == '\n');
+    at = (size_t)(rest.at - 1 - message->at);
     if (line->len >= message->cap - message->len) {
         message->full = true;
         return;

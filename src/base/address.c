@@ -152,9 +152,17 @@ bool network_is_single(const struct network *n)
 
 const char *address_plain_text(const struct address *a, char out[ADDRESS_TEXT_SIZE])
 {
-    bool v4 = address_is_v4(a);
+    struct text text = text_over(out, ADDRESS_TEXT_SIZE);
 
-    MUST(inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? a->ip + 12 : a->ip, out, ADDRESS_TEXT_SIZE));
+    if (!address_is_v4(a)) {
+        MUST(inet_ntop(AF_INET6, a->ip, out, ADDRESS_TEXT_SIZE));
+        return out;
+    }
+    for (size_t i = 12; i < sizeof(a->ip); i++) {
+        if (i > 12)
+            text_putc(&text, '.');
+        text_u64(&text, a->ip[i]);
+    }
     return out;
 }
 

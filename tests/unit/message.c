@@ -45,6 +45,10 @@ static void the_parts_of_a_message_are_found(void **state)
     assert_true(flag);
     assert_false(message_get(&m, "File", &value));
     assert_false(message_get(&m, "fil", &value));
+    for (size_t i = 0; i < m.count; i++)
+        assert_true(message_may_have(&m, m.headers[i].name));
+    assert_false(message_may_have(&m, span_of("")));
+    assert_false(message_may_have(&m, span_of("kept")));
 }
 
 static void every_malformed_message_gets_its_verdict(void **state)
