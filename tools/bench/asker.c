@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * asker icp  FROM ADDRESS PORT COUNT NAMES
- * asker pond FROM ADDRESS PORT COUNT NAMES DOMAIN KEY
+ * asker icp   FROM ADDRESS PORT COUNT NAMES
+ * asker pond  FROM ADDRESS PORT COUNT NAMES DOMAIN KEY
+ * asker knows FROM ADDRESS PORT COUNT NAMES DOMAIN KEY
  *
  * Asks who has what, COUNT times, by datagrams from the address FROM, with WINDOW of them under
- * way: a Squid about http://DOMAIN-like URLs by ICP (RFC 2186), or a carpond, by signed whohas,
- * about DOMAIN/file-0 to DOMAIN/file-(NAMES-1). All questions are written and signed beforehand.
- * Every answer must be of the right kind, and some are looked at closely: carpond's must be signed
- * with the KEY. Prints how many answers came, and in how many seconds.
+ * way: a Squid about URLs, by ICP (RFC 2186); a carpond, by signed whohas, about DOMAIN/file-0 to
+ * DOMAIN/file-(NAMES-1), all of which it has; or one about the names of tools/bench/lookup, which
+ * it knows. Names are drawn at random; all questions are written and signed beforehand. Every
+ * answer must be of the right kind, and some are looked at closely: carpond's must be signed with
+ * the KEY. Prints how many answers came, and in how many seconds.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,6 +21,7 @@
 
 #include "src/base/address.h"
 #include "src/base/must.h"
+#include "src/base/rng.h"
 #include "src/clock.h"
 #include "src/seal.h"
 #include "src/speak.h"
@@ -27,7 +30,12 @@ enum { WINDOW = 64, BATCH = 64, ANSWER_SIZE = 2048, CLOSELY = 997, SILENCE_MS = 
 enum { ICP_QUERY = 1, ICP_HIT = 2, ICP_MISS = 3, ICP_VERSION = 2, ICP_HEAD = 20 };
 enum { COUNT_MAX = 10000000, PLACE = 640 };
 
+enum kind { ICP, POND, KNOWS };
+static const char *const kinds[] = {[ICP] = "icp", [POND] = "pond", [KNOWS] = "knows"};
+
 struct asker {
+    enum kind kind;
+    struct rng rng;
     int fd;
     struct seal *seal; /* NULL: by ICP */
     char *questions;   /* PLACE for each */
@@ -41,7 +49,7 @@ static void write_icp(struct asker *a, size_t i)
 {
     char *at = a->questions + i * PLACE;
     int url = snprintf(at + ICP_HEAD + 4, PLACE - ICP_HEAD - 4, "http://test.example/file-%zu",
-                       i % a->names);
+                       (size_t)rng_below(&a->rng, a->names));
     uint16_t length = (uint16_t)(ICP_HEAD + 4 + url + 1), wire = htons(length);
     uint32_t number = htonl((uint32_t)i);
 
@@ -57,9 +65,14 @@ static void write_whohas(struct asker *a, size_t i, struct speaker *speaker, con
 {
     char memory[MESSAGE_MAX];
     struct text text = TEXT_OVER(memory);
-    struct notice notice = {.kind = NOTICE_WHOHAS, .port = 65028, .content = true};
+    struct notice notice = {.kind = NOTICE_WHOHAS, .port = 65028, .content = a->kind == POND};
+    size_t number = rng_below(&a->rng, a->names);
 
-    snprintf(notice.name, sizeof(notice.name), "%s/file-%zu", domain, i % a->names);
+    if (a->kind == POND)
+        snprintf(notice.name, sizeof(notice.name), "%s/file-%zu", domain, number);
+    else
+        snprintf(notice.name, sizeof(notice.name), "%s/pool/%03zu/package-%08zu.tar", domain,
+                 number / 10000, number);
     snprintf(notice.tuid, sizeof(notice.tuid), "%zu.%zu@asker", i, i);
     speaker_say(speaker, &notice, from, clock_wall(), &text);
     MUST(text.len <= PLACE);
@@ -111,7 +124,8 @@ static bool is_ihave(struct asker *a, struct span bytes)
     if (a->answered % CLOSELY)
         return true;
     MUST(message_decode(bytes, &m) == MESSAGE_OK && notice_read(&m, &notice) == MESSAGE_OK);
-    MUST(notice.held && seal_check_message(a->seal, &m, false, &key) == SEAL_OK);
+    MUST(notice.held == (a->kind == POND) &&
+         seal_check_message(a->seal, &m, false, &key) == SEAL_OK);
     return true;
 }
 
@@ -177,6 +191,14 @@ static void run(struct asker *a)
     printf("%zu %.6f\n", a->answered, (double)mono_between(began, clock_mono()) / 1e9);
 }
 
+static bool read_kind(int argc, char **argv, enum kind *out)
+{
+    for (*out = ICP; *out <= KNOWS; ++*out)
+        if (argc == (*out == ICP ? 7 : 9) && strcmp(argv[1], kinds[*out]) == 0)
+            return true;
+    return false;
+}
+
 static bool read_words(char **words, struct address *from, struct address *to, struct asker *a)
 {
     uint64_t port, count, names;
@@ -197,14 +219,12 @@ int main(int argc, char **argv)
     struct address from, to;
     union sockaddr_any near, far;
     int size = 4 << 20;
-    bool pond = argc == 9 && strcmp(argv[1], "pond") == 0;
 
-    if ((!pond && (argc != 7 || strcmp(argv[1], "icp") != 0)) ||
-        !read_words(argv + 2, &from, &to, &a)) {
-        fprintf(stderr, "usage: asker icp|pond FROM ADDRESS PORT COUNT NAMES [DOMAIN KEY]\n");
+    if (!read_kind(argc, argv, &a.kind) || !read_words(argv + 2, &from, &to, &a)) {
+        fprintf(stderr, "usage: asker icp|pond|knows FROM ADDRESS PORT COUNT NAMES [DOMAIN KEY]\n");
         return 2;
     }
-    write_all(&a, &from, pond ? argv + 7 : NULL);
+    write_all(&a, &from, a.kind == ICP ? NULL : argv + 7);
     a.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     MUST(a.fd >= 0);
     (void)setsockopt(a.fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
