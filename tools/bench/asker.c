@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * asker icp   FROM ADDRESS PORT COUNT NAMES
- * asker pond  FROM ADDRESS PORT COUNT NAMES DOMAIN KEY
- * asker knows FROM ADDRESS PORT COUNT NAMES DOMAIN KEY
+ * asker icp   FROM ADDRESS PORT COUNT NAMES SEED
+ * asker pond  FROM ADDRESS PORT COUNT NAMES SEED DOMAIN KEY
+ * asker knows FROM ADDRESS PORT COUNT NAMES SEED DOMAIN KEY
  *
  * Asks who has what, COUNT times, by datagrams from the address FROM, with WINDOW of them under
  * way: a Squid about URLs, by ICP (RFC 2186); a carpond, by signed whohas, about DOMAIN/file-0 to
  * DOMAIN/file-(NAMES-1), all of which it has; or one about the names of tools/bench/lookup, which
- * it knows. Names are drawn at random; all questions are written and signed beforehand. Every
+ * it knows. Names are drawn from the SEED; all questions are written and signed beforehand. Every
  * answer must be of the right kind, and some are looked at closely: carpond's must be signed with
- * the KEY. Prints how many answers came, and in how many seconds.
+ * the KEY. Where none comes for SILENCE_MS, those under way count as lost, and others are asked.
+ * Prints how many answers came, and the seconds up to the last of them.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,7 +27,7 @@
 #include "src/seal.h"
 #include "src/speak.h"
 
-enum { WINDOW = 64, BATCH = 64, ANSWER_SIZE = 2048, CLOSELY = 997, SILENCE_MS = 50 };
+enum { WINDOW = 64, BATCH = 64, ANSWER_SIZE = 2048, CLOSELY = 997, SILENCE_MS = 1000 };
 enum { ICP_QUERY = 1, ICP_HIT = 2, ICP_MISS = 3, ICP_VERSION = 2, ICP_HEAD = 20 };
 enum { COUNT_MAX = 10000000, PLACE = 640 };
 
@@ -149,6 +150,11 @@ static bool take(struct asker *a)
     return n > 0;
 }
 
+static size_t under_way(const struct asker *a)
+{
+    return a->sent > a->answered + a->lost ? a->sent - a->answered - a->lost : 0;
+}
+
 static void ask(struct asker *a)
 {
     struct mmsghdr headers[BATCH] = {0};
@@ -156,7 +162,7 @@ static void ask(struct asker *a)
     unsigned n = 0;
     int sent;
 
-    while (n < BATCH && a->sent + n < a->count && a->sent + n < a->answered + a->lost + WINDOW) {
+    while (n < BATCH && a->sent + n < a->count && under_way(a) + n < WINDOW) {
         parts[n] = (struct iovec){a->questions + (a->sent + n) * PLACE, a->lengths[a->sent + n]};
         headers[n].msg_hdr = (struct msghdr){.msg_iov = &parts[n], .msg_iovlen = 1};
         n++;
@@ -168,33 +174,36 @@ static void ask(struct asker *a)
     a->sent += sent > 0 ? (size_t)sent : 0;
 }
 
-/* Those that are under way will not be answered any more where nothing comes for so long. */
-static void wait_for_more(struct asker *a)
+/* False: nothing comes any more. A daemon that had to wait for its core answers late, which is no
+ * loss: so what counts as lost only makes room for others, and its answers count all the same. */
+static bool wait_for_more(struct asker *a)
 {
     struct pollfd input = {.fd = a->fd, .events = POLLIN};
 
-    if (poll(&input, 1, SILENCE_MS) == 0)
-        a->lost = a->sent - a->answered;
+    if (poll(&input, 1, SILENCE_MS) != 0)
+        return true;
+    a->lost = a->sent - a->answered;
+    return a->sent < a->count;
 }
 
 static void run(struct asker *a)
 {
-    mono_t began = clock_mono();
+    mono_t began = clock_mono(), last = began;
 
-    while (a->answered + a->lost < a->count) {
+    while (a->answered < a->count) {
         ask(a);
-        if (!take(a) &&
-            a->sent == (a->answered + a->lost + WINDOW < a->count ? a->answered + a->lost + WINDOW
-                                                                  : a->count))
-            wait_for_more(a);
+        if (take(a))
+            last = clock_mono();
+        else if ((a->sent == a->count || under_way(a) >= WINDOW) && !wait_for_more(a))
+            break;
     }
-    printf("%zu %.6f\n", a->answered, (double)mono_between(began, clock_mono()) / 1e9);
+    printf("%zu %.6f\n", a->answered, (double)mono_between(began, last) / 1e9);
 }
 
 static bool read_kind(int argc, char **argv, enum kind *out)
 {
     for (*out = ICP; *out <= KNOWS; ++*out)
-        if (argc == (*out == ICP ? 7 : 9) && strcmp(argv[1], kinds[*out]) == 0)
+        if (argc == (*out == ICP ? 8 : 10) && strcmp(argv[1], kinds[*out]) == 0)
             return true;
     return false;
 }
@@ -205,7 +214,8 @@ static bool read_words(char **words, struct address *from, struct address *to, s
 
     if (!span_u64(span_of(words[2]), UINT16_MAX, &port) ||
         !span_u64(span_of(words[3]), COUNT_MAX, &count) || count == 0 ||
-        !span_u64(span_of(words[4]), COUNT_MAX, &names) || names == 0)
+        !span_u64(span_of(words[4]), COUNT_MAX, &names) || names == 0 ||
+        !span_u64(span_of(words[5]), UINT64_MAX, &a->rng.state))
         return false;
     a->count = count;
     a->names = names;
@@ -221,11 +231,11 @@ int main(int argc, char **argv)
     int size = 4 << 20;
 
     if (!read_kind(argc, argv, &a.kind) || !read_words(argv + 2, &from, &to, &a)) {
-        fprintf(stderr, "usage: asker icp|pond|knows FROM ADDRESS PORT COUNT NAMES [DOMAIN KEY]\n");
+        fprintf(stderr,
+                "usage: asker icp|pond|knows FROM ADDRESS PORT COUNT NAMES SEED [DOMAIN KEY]\n");
         return 2;
     }
-    a.rng.state = (uint64_t)clock_wall().ms; /* others each time: no round finds the way warm */
-    write_all(&a, &from, a.kind == ICP ? NULL : argv + 7);
+    write_all(&a, &from, a.kind == ICP ? NULL : argv + 8);
     a.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     MUST(a.fd >= 0);
     (void)setsockopt(a.fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
