@@ -18,7 +18,7 @@ enum {
     SHARES_MAX = 256,   /* places */
     SHARES_OWN = 16,    /* of these, which only the own host gets */
     SHARES_FILLER = 64, /* the most that are filled in the background */
-    SHARES_LARGE = 16,  /* of these, what is large: nobody else is to wait behind it for long */
+    SHARES_LARGE = 16,  /* of these, what is large, as the filler sees to (src/filler.h) */
     SHARES_LEAST = 4    /* that a tier, and a host, may have while there are free ones at all */
 };
 

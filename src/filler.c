@@ -7,30 +7,44 @@
 #include "src/base/must.h"
 #include "src/frames.h"
 
-enum { FILLER_MAGIC = 0x66696c6c };
+enum { FILLER_MAGIC = 0x66696c6c, WALK_MAGIC = 0x66696c77 };
 
-/* Seconds between two passes through the list: the first, and the longest. */
-static const double PAUSE_FIRST = 1.0, PAUSE_MAX = 60.0, PAUSE_POKED = 0.01;
+/* Seconds between two passes through the list: the first, and the longest; after a poke, and
+ * between two parts of a pass. */
+static const double PAUSE_FIRST = 1.0, PAUSE_MAX = 60.0, PAUSE_SHORT = 0.01;
+
+/* Small and large content go through the list each on its own, so that neither waits for the other.
+ */
+enum kind { LARGE, SMALL, KINDS };
+
+struct walk {
+    unsigned magic;
+    enum kind kind;
+    struct filler *filler;
+    struct ev_timer timer;
+    uint64_t position; /* sequence of the last one that was looked at in this pass */
+    double pause;
+    bool resting; /* the timer runs; else flights end */
+    bool poked;   /* since the last part of a pass: the rest is short */
+};
 
 struct filler {
     unsigned magic;
     struct ev_loop *loop;
     struct store *store;
     struct flights *flights;
-    struct ev_timer timer;
-    uint64_t position; /* sequence of the last one that was started in this pass */
-    double pause;
-    bool resting; /* between two passes: the timer runs */
-    bool poked;   /* since the last pass began: the rest is short */
+    struct walk walks[KINDS]; /* in the order in which they take places */
 };
 
-static void start_in(struct filler *filler, double seconds)
+static void start_in(struct walk *walk, double seconds)
 {
-    ev_timer_stop(filler->loop, &filler->timer);
-    ev_now_update(filler->loop);
-    ev_timer_set(&filler->timer, seconds, 0.);
-    ev_timer_start(filler->loop, &filler->timer);
-    filler->resting = true;
+    struct ev_loop *loop = walk->filler->loop;
+
+    ev_timer_stop(loop, &walk->timer);
+    ev_now_update(loop);
+    ev_timer_set(&walk->timer, seconds, 0.);
+    ev_timer_start(loop, &walk->timer);
+    walk->resting = true;
 }
 
 struct batch {
@@ -47,59 +61,74 @@ static void collect(void *arg, const struct store_entry *entry)
     batch->sequences[batch->count++] = entry->sequence;
 }
 
-/* Starts them in their order, up to one that is large where enough of these are under way. What is
- * refused now, since the same content flies under another manifest, is passed by until the next
- * time. Returns how many were started; false in *all where it left some. */
-static size_t start(struct filler *filler, const struct batch *batch, size_t large, bool *all)
+static size_t room_for(const struct walk *walk)
+{
+    struct flights_filling filling = flights_filling(walk->filler->flights);
+    size_t room = filling.all < SHARES_FILLER ? SHARES_FILLER - filling.all : 0;
+    size_t large = filling.large < SHARES_LARGE ? SHARES_LARGE - filling.large : 0;
+
+    return walk->kind == LARGE && large < room ? large : room;
+}
+
+/* Starts those of its kind, in their order, up to `room` of them. What is refused now, since the
+ * same content flies under another manifest, is passed by until the next pass. */
+static size_t start(struct walk *walk, const struct batch *batch, size_t room)
 {
     static const struct share share = {.kind = SHARE_FILLER};
-    size_t started = 0, i = 0;
+    size_t started = 0;
 
-    for (; i < batch->count; i++) {
+    for (size_t i = 0; i < batch->count && started < room; i++) {
         const struct manifest *manifest = &batch->manifests[i];
-        bool is_large = manifest->size > FRAME_CONTENT_MAX;
-        if (is_large && large >= SHARES_LARGE)
-            break;
-        if (flights_start(filler->flights, manifest, &share)) {
-            started++;
-            large += is_large;
-        }
-        filler->position = batch->sequences[i];
+        enum kind kind = manifest->size > FRAME_CONTENT_MAX ? LARGE : SMALL;
+        if (kind == walk->kind)
+            started += flights_start(walk->filler->flights, manifest, &share);
+        walk->position = batch->sequences[i];
     }
-    *all = i == batch->count;
     return started;
 }
 
-/* Starts as many as there is room for, from where the pass stands. */
-static void go_on(struct filler *filler)
+/* Starts as many as there is room for, from where the pass stands. Most are small as a rule: after
+ * each of them no more is read than could be started, and of the large ones as much as is cheap. */
+static void go_on(struct walk *walk)
 {
     static struct batch batch; /* too large for the stack; main thread alone */
-    struct flights_filling filling = flights_filling(filler->flights);
-    size_t room = filling.all < SHARES_FILLER ? SHARES_FILLER - filling.all : 0, started;
-    bool all;
+    size_t room = room_for(walk), most = walk->kind == SMALL ? room : SHARES_FILLER;
 
-    filler->resting = false;
+    walk->resting = false;
     if (room == 0)
         return; /* filler_flight_ended goes on */
     batch.count = 0;
-    store_list_wanted(filler->store, filler->position, room, collect, &batch);
-    started = start(filler, &batch, filling.large, &all);
-    if (!all || (batch.count == room && started > 0))
+    store_list_wanted(walk->filler->store, walk->position, most, collect, &batch);
+    if (start(walk, &batch, room) == room)
         return;
-    if (batch.count < room)
-        filler->position = 0; /* the end of the list: the next pass begins after a pause */
-    start_in(filler, filler->poked ? PAUSE_POKED : filler->pause);
-    filler->pause = filler->pause * 2 < PAUSE_MAX ? filler->pause * 2 : PAUSE_MAX;
+    if (batch.count == most) {
+        start_in(walk, PAUSE_SHORT);
+        return;
+    }
+    walk->position = 0; /* the end of the list: the next pass begins after a pause */
+    start_in(walk, walk->poked ? PAUSE_SHORT : walk->pause);
+    walk->pause = walk->pause * 2 < PAUSE_MAX ? walk->pause * 2 : PAUSE_MAX;
 }
 
 static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
-    struct filler *filler = timer->data;
+    struct walk *walk = timer->data;
 
     (void)loop, (void)events;
-    MUST_BE(filler, FILLER_MAGIC);
-    filler->poked = false;
-    go_on(filler);
+    MUST_BE(walk, WALK_MAGIC);
+    walk->poked = false;
+    go_on(walk);
+}
+
+static void walk_begin(struct walk *walk, struct filler *filler, enum kind kind)
+{
+    walk->magic = WALK_MAGIC;
+    walk->kind = kind;
+    walk->filler = filler;
+    walk->pause = PAUSE_FIRST;
+    ev_timer_init(&walk->timer, on_timer, PAUSE_FIRST, 0.);
+    walk->timer.data = walk;
+    start_in(walk, PAUSE_FIRST);
 }
 
 struct filler *filler_new(struct ev_loop *loop, struct store *store, struct flights *flights)
@@ -111,10 +140,8 @@ struct filler *filler_new(struct ev_loop *loop, struct store *store, struct flig
     filler->loop = loop;
     filler->store = store;
     filler->flights = flights;
-    filler->pause = PAUSE_FIRST;
-    ev_timer_init(&filler->timer, on_timer, PAUSE_FIRST, 0.);
-    filler->timer.data = filler;
-    start_in(filler, PAUSE_FIRST);
+    for (enum kind kind = 0; kind < KINDS; kind++)
+        walk_begin(&filler->walks[kind], filler, kind);
     return filler;
 }
 
@@ -123,7 +150,10 @@ void filler_free(struct filler *filler)
     if (!filler)
         return;
     MUST_BE(filler, FILLER_MAGIC);
-    ev_timer_stop(filler->loop, &filler->timer);
+    for (size_t i = 0; i < KINDS; i++) {
+        ev_timer_stop(filler->loop, &filler->walks[i].timer);
+        filler->walks[i].magic = 0;
+    }
     filler->magic = 0;
     free(filler);
 }
@@ -131,17 +161,23 @@ void filler_free(struct filler *filler)
 void filler_poke(struct filler *filler)
 {
     MUST_BE(filler, FILLER_MAGIC);
-    filler->pause = PAUSE_FIRST;
-    if (filler->resting && !filler->poked) /* else more pokes would put it off */
-        start_in(filler, PAUSE_POKED);
-    filler->poked = true;
+    for (size_t i = 0; i < KINDS; i++) {
+        struct walk *walk = &filler->walks[i];
+        walk->pause = PAUSE_FIRST;
+        if (walk->resting && !walk->poked) /* else more pokes would put it off */
+            start_in(walk, PAUSE_SHORT);
+        walk->poked = true;
+    }
 }
 
 void filler_flight_ended(struct filler *filler, bool landed)
 {
     MUST_BE(filler, FILLER_MAGIC);
-    if (landed)
-        filler->pause = PAUSE_FIRST;
-    if (!filler->resting)
-        go_on(filler);
+    for (size_t i = 0; i < KINDS; i++) {
+        struct walk *walk = &filler->walks[i];
+        if (landed)
+            walk->pause = PAUSE_FIRST;
+        if (!walk->resting)
+            go_on(walk);
+    }
 }

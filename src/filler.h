@@ -10,7 +10,9 @@
 /*
  * Fetches in the background what the store marks as wanted: newer versions of what was held here,
  * and what was found rotten. Goes through the list again and again, SHARES_FILLER of its own at a
- * time, of which SHARES_LARGE may be large, ever less often while nothing comes of it. Main thread.
+ * time, of which SHARES_LARGE may be large, ever less often while nothing comes of it. What is
+ * small does not wait for what is large: a slow line that keeps all of those does not hold it up.
+ * Main thread.
  */
 struct ev_loop;
 struct filler;

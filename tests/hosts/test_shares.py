@@ -7,6 +7,7 @@ import threading
 from net import check, equal, wait_until
 from node import Node
 from registry import test
+from stack import Stack
 from test_routes import add_tier
 from traitor import Traitor
 
@@ -105,3 +106,23 @@ def one_tier_starves_no_other(net):
     statuses = greedy[0].wait() + greedy[1].wait()
     equal(sorted(set(statuses)), ["200", "503"], "what the others were told")
     check(statuses.count("200") > MANY / 4, f"{statuses.count('200')} of {MANY} came")
+
+
+@test("what a slave fetches in the background, by its gateway that has none of it either, comes, "
+      "while the gateway fetches for itself, and is not taken for one that refuses")
+def background_fetches_go_by_the_gateway(net):
+    stack = Stack(net, core=1, paris=(1, 1), plain_get=True)
+    top, gateway, slave = stack.nodes
+    names = [f"many/{number}" for number in range(MANY)]
+    top.put_many({name: f"first {name}".encode() for name in names})
+    wait_until(lambda: len(slave.names()) == MANY, "the slave knows them all")
+    for few in (names[start:start + 20] for start in range(0, MANY, 20)):
+        equal(set(Greedy(slave.host, slave, few).wait()), {"200"}, "what the slave gave at first")
+    top.put_many({name: f"second {name}".encode() for name in names})
+
+    def newest(node):
+        return sum(row["held"] and row["size"] == len(f"second {name}")
+                   for name, row in node.names().items())
+    wait_until(lambda: newest(slave) == MANY and newest(gateway) == MANY, "all have come")
+    faults = [peer["fault"] for peer in slave.peers()]
+    check("refuses" not in faults, f"the gateway is blamed: {faults}")

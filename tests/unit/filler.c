@@ -95,13 +95,28 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* All that fly land, the large ones last. */
-static void land(struct bench *bench)
+/* One lands, of the large ones where there is one, or of the small ones. */
+static void land_one(struct bench *bench, bool large_first)
 {
-    for (; fake.flying > 0; filler_flight_ended(bench->filler, true)) {
-        fake.large_flying -= fake.large_flying == fake.flying;
-        fake.flying--;
-    }
+    bool is_large = large_first ? fake.large_flying > 0 : fake.large_flying == fake.flying;
+
+    fake.large_flying -= is_large;
+    fake.flying--;
+    filler_flight_ended(bench->filler, true);
+}
+
+static void land_all(struct bench *bench, bool large_first)
+{
+    while (fake.flying > 0)
+        land_one(bench, large_first);
+}
+
+/* Until so many have been started. */
+static void run_until(struct bench *bench, size_t count)
+{
+    while (started() < count)
+        ev_run(bench->loop, EVRUN_ONCE);
+    assert_int_equal(started(), count);
 }
 
 static void a_bounded_number_flies_at_a_time(void **state)
@@ -110,39 +125,75 @@ static void a_bounded_number_flies_at_a_time(void **state)
 
     fake.wanted = WANTED_MAX;
     filler_poke(bench->filler);
-    while (started() == 0)
-        ev_run(bench->loop, EVRUN_ONCE);
-    assert_int_equal(started(), SHARES_FILLER);
-    fake.flying--;
-    filler_flight_ended(bench->filler, true);
+    run_until(bench, SHARES_FILLER);
+    land_one(bench, false);
     assert_int_equal(started(), SHARES_FILLER + 1);
-    while (fake.flying > 0)
-        land(bench);
+    land_all(bench, false);
     assert_int_equal(started(), WANTED_MAX);
 }
 
-/* Small content that waits behind large is fetched in its order, and no more at a time than the
- * disk, and others, can bear. */
+/* No more at a time than the disk, and others, can bear. */
 static void fewer_of_what_is_large(void **state)
 {
     struct bench *bench = *state;
 
     fake.wanted = WANTED_MAX;
-    memset(fake.large + 10, true, 2 * SHARES_LARGE * sizeof(fake.large[0]));
+    memset(fake.large, true, sizeof(fake.large));
     filler_poke(bench->filler);
-    while (started() == 0)
-        ev_run(bench->loop, EVRUN_ONCE);
-    assert_int_equal(started(), 10 + SHARES_LARGE);
-    fake.flying--;
-    filler_flight_ended(bench->filler, true); /* a small one: nothing follows yet */
-    assert_int_equal(started(), 10 + SHARES_LARGE);
-    fake.flying--;
-    fake.large_flying--;
-    filler_flight_ended(bench->filler, true);
-    assert_int_equal(started(), 10 + SHARES_LARGE + 1);
-    while (fake.flying > 0)
-        land(bench);
+    run_until(bench, SHARES_LARGE);
+    land_one(bench, true);
+    assert_int_equal(started(), SHARES_LARGE + 1);
+    land_all(bench, true);
     assert_int_equal(started(), WANTED_MAX);
+}
+
+/* On a slow line, a few large ones take for ever. */
+static void what_is_small_passes_what_is_large(void **state)
+{
+    struct bench *bench = *state;
+    size_t large = WANTED_MAX / 2;
+
+    fake.wanted = WANTED_MAX;
+    memset(fake.large, true, large * sizeof(fake.large[0]));
+    filler_poke(bench->filler);
+    run_until(bench, SHARES_FILLER);
+    assert_int_equal(fake.large_flying, SHARES_LARGE);
+    while (started() < SHARES_LARGE + WANTED_MAX - large) {
+        if (fake.flying > fake.large_flying)
+            land_one(bench, false);
+        else
+            ev_run(bench->loop, EVRUN_ONCE);
+        assert_int_equal(fake.large_flying, SHARES_LARGE);
+        assert_in_range(fake.flying, 0, SHARES_FILLER);
+    }
+    land_all(bench, true);
+    assert_int_equal(started(), WANTED_MAX);
+}
+
+/* Nor does it keep the places from those: in whatever order they land, all get their turn. */
+static void both_kinds_get_their_turn(bool large_first, struct bench *bench)
+{
+    fake.wanted = WANTED_MAX;
+    for (size_t i = 0; i < WANTED_MAX; i++)
+        fake.large[i] = i % 3 == 0;
+    filler_poke(bench->filler);
+    while (started() < WANTED_MAX) {
+        ev_run(bench->loop, fake.flying ? EVRUN_NOWAIT : EVRUN_ONCE);
+        assert_in_range(fake.large_flying, 0, SHARES_LARGE);
+        assert_in_range(fake.flying, 0, SHARES_FILLER);
+        if (fake.flying > 0)
+            land_one(bench, large_first);
+    }
+}
+
+static void large_ones_land_first(void **state)
+{
+    both_kinds_get_their_turn(true, *state);
+}
+
+static void large_ones_land_last(void **state)
+{
+    both_kinds_get_their_turn(false, *state);
 }
 
 /* Another manifest of the same content may be in the way, for long: the rest is fetched meanwhile,
@@ -156,12 +207,12 @@ static void what_is_refused_holds_nobody_up(void **state)
     filler_poke(bench->filler);
     while (started() < 20) {
         ev_run(bench->loop, EVRUN_ONCE);
-        land(bench);
+        land_all(bench, false);
     }
     memset(fake.refused, false, sizeof(fake.refused));
     while (started() < 40) {
         ev_run(bench->loop, EVRUN_ONCE);
-        land(bench);
+        land_all(bench, false);
     }
 }
 
@@ -182,9 +233,9 @@ static void pokes_without_end_do_not_put_it_off(void **state)
     ev_timer_init(&bench->poking, poke, 0., 0.002);
     bench->poking.data = bench;
     ev_timer_start(bench->loop, &bench->poking);
-    while (fake.passes < 3) {
+    while (fake.passes < 6) {
         ev_run(bench->loop, EVRUN_ONCE);
-        land(bench);
+        land_all(bench, false);
     }
     ev_timer_stop(bench->loop, &bench->poking);
     assert_int_equal(started(), 1);
@@ -196,6 +247,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_bounded_number_flies_at_a_time),
         CASE(fewer_of_what_is_large),
+        CASE(what_is_small_passes_what_is_large),
+        CASE(large_ones_land_first),
+        CASE(large_ones_land_last),
         CASE(what_is_refused_holds_nobody_up),
         CASE(pokes_without_end_do_not_put_it_off),
     };
