@@ -51,7 +51,8 @@ struct message {
     struct span covered;  /* all that stands below the From line */
     struct span type;     /* _type */
     struct span payload;
-    uint64_t names; /* a bit for each header's name: see message_may_have */
+    uint64_t names; /* a bit for each header's name, by message_decode(_next) alone: a message made
+                       otherwise has no headers for message_may_have, nor for who asks it */
     size_t count;
     struct message_header headers[MESSAGE_HEADERS_MAX];
 };
