@@ -98,6 +98,8 @@ static bool read_head(struct connection *c, struct answer *a)
 {
     char *end = NULL, *line, *rest;
 
+    if (c->at == c->len) /* the last answer may have ended where the buffer does */
+        c->at = c->len = 0;
     do {
         if (c->len == BUFFER || !receive(c, a))
             return false;
