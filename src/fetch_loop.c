@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "src/fetch_inner.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "src/base/must.h"
@@ -33,8 +34,10 @@ static void collect(struct fetch *fetch)
 static void act(struct fetch *fetch, curl_socket_t fd, int what)
 {
     int running;
+    CURLMcode code = curl_multi_socket_action(fetch->multi, fd, what, &running);
 
-    curl_multi_socket_action(fetch->multi, fd, what, &running);
+    errno = code == CURLM_OUT_OF_MEMORY ? ENOMEM : 0;
+    MUST(code != CURLM_OUT_OF_MEMORY); /* it has forgotten a socket, and stumbles over it later */
     collect(fetch);
 }
 
