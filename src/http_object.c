@@ -321,6 +321,16 @@ static enum step not_at_hand(struct request *r)
     return reply_not_at_hand(r, STORE_NOT_HELD);
 }
 
+/* It was held when it was looked up, and is not here: has a newer version taken its place since? */
+static bool is_replaced(struct request *r, const struct object *o)
+{
+    struct store_entry now;
+
+    return o->entry.held && !o->version_given &&
+           store_find(r->http->options.world.store, span_of(o->name), &now) == STORE_OK &&
+           manifest_compare(&now.manifest, &o->entry.manifest) > 0;
+}
+
 static enum step serve(struct request *r, struct object *o)
 {
     struct reply reply;
@@ -335,6 +345,8 @@ static enum step serve(struct request *r, struct object *o)
     }
     if (o->entry.held && open_content(r, o))
         return send_content(r, o);
+    if (is_replaced(r, o))
+        return find(r, o);
     return r->may_fetch && !o->is_older ? join_flight(r, o) : not_at_hand(r);
 }
 
