@@ -70,18 +70,22 @@ static size_t room_for(const struct walk *walk)
     return walk->kind == LARGE && large < room ? large : room;
 }
 
-/* Starts those of its kind, in their order, up to `room` of them. What is refused now, since the
- * same content flies under another manifest, is passed by until the next pass. */
-static size_t start(struct walk *walk, const struct batch *batch, size_t room)
+/* Starts those of its kind, in their order, up to `room` of them. What is refused now is passed by
+ * until the next pass: the same content flies under another manifest, or others have the places. */
+static size_t start(struct walk *walk, const struct batch *batch, size_t room, size_t *tried)
 {
     static const struct share share = {.kind = SHARE_FILLER};
     size_t started = 0;
 
+    *tried = 0;
+
     for (size_t i = 0; i < batch->count && started < room; i++) {
         const struct manifest *manifest = &batch->manifests[i];
         enum kind kind = manifest->size > FRAME_CONTENT_MAX ? LARGE : SMALL;
-        if (kind == walk->kind)
+        if (kind == walk->kind) {
             started += flights_start(walk->filler->flights, manifest, &share);
+            ++*tried;
+        }
         walk->position = batch->sequences[i];
     }
     return started;
@@ -93,19 +97,22 @@ static void go_on(struct walk *walk)
 {
     static struct batch batch; /* too large for the stack; main thread alone */
     size_t room = room_for(walk), most = walk->kind == SMALL ? room : SHARES_FILLER;
+    size_t started, tried;
 
     walk->resting = false;
     if (room == 0)
         return; /* filler_flight_ended goes on */
     batch.count = 0;
     store_list_wanted(walk->filler->store, walk->position, most, collect, &batch);
-    if (start(walk, &batch, room) == room)
+    started = start(walk, &batch, room, &tried);
+    if (started == room)
         return;
-    if (batch.count == most) {
+    if (batch.count == most && (started > 0 || tried == 0)) {
         start_in(walk, PAUSE_SHORT);
         return;
     }
-    walk->position = 0; /* the end of the list: the next pass begins after a pause */
+    if (batch.count < most)
+        walk->position = 0; /* the end of the list: the next pass begins after a pause */
     start_in(walk, walk->poked ? PAUSE_SHORT : walk->pause);
     walk->pause = walk->pause * 2 < PAUSE_MAX ? walk->pause * 2 : PAUSE_MAX;
 }
