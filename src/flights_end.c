@@ -74,6 +74,7 @@ void flying_leave_off(struct flying *flying)
     }
     if (!settle_unread(flying))
         return;
-    flying_log_passed_on(flying, "there is no room on the disk");
+    if (flying->passed_count > 0)
+        flying_log_passed_on(flying, "there is no room on the disk");
     flying_end(flying, flying->passed_count > 0 ? FLIGHTS_PASSED_ON : FLIGHTS_PUT_OFF);
 }
