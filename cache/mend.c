@@ -259,11 +259,11 @@ static enum store_status catch_up(struct store *store, struct meta *meta)
     }
     status = mend_take(store, store->catalogue, from, &reading, &taken);
     if (status == STORE_OK)
-        status = journal_resume(&store->journal, reading.end);
+        status = read_meta(store, meta);
     if (taken)
         log_info("store: took %" PRIu64 " manifests that the catalogue lacked from the journal",
                  taken);
-    return status == STORE_OK ? read_meta(store, meta) : status;
+    return status == STORE_OK ? journal_resume(&store->journal, reading.end) : status;
 }
 
 static bool remove_draft(void *arg, const char *name)
