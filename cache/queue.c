@@ -147,15 +147,20 @@ void queue_gather(struct queue *queue, const struct queue_taken *taken,
                   const struct queue_patience *patience)
 {
     int64_t left = patience->ns;
-    size_t puts = 0;
+    size_t puts;
 
     if (taken->by[HASTE_NONE] == 0 && taken->by[HASTE_PUTS] < QUEUE_MANY)
         return;
     pthread_mutex_lock(&queue->lock);
     set_enough(queue, taken, patience->most);
     queue->gathering = true;
-    while (left > 0 && !wait_for_enough(queue, patience->lull_ns) && !is_lull(queue, &puts))
-        left -= patience->lull_ns;
+    puts = queue->by[HASTE_PUTS];
+    while (left > 0) {
+        int64_t turn = left < patience->lull_ns ? left : patience->lull_ns;
+        if (wait_for_enough(queue, turn) || is_lull(queue, &puts))
+            break;
+        left -= turn;
+    }
     queue->gathering = false;
     pthread_mutex_unlock(&queue->lock);
 }
