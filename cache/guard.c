@@ -66,46 +66,39 @@ static bool mark(void)
     return fd >= 0 && fsync(fd) == 0 && close(fd) == 0;
 }
 
-/* "store: the catalogue in HOME IS (CAUSE" */
-static void begin_line(struct text *text, const char *is, const char *cause)
-{
-    text_puts(text, "store: the catalogue in ");
-    text_puts(text, home_path);
-    text_puts(text, is);
-    text_puts(text, " (");
-    text_puts(text, cause);
-}
-
-void guard_give_up(const char *cause)
+/* Marks it, and says "store: the catalogue in HOME IS (CAUSE" and what follows. */
+static void mark_and_say(const char *is, const char *cause, const char *marked,
+                         const char *not_marked)
 {
     char line[sizeof(home_path) + 512];
     struct text text = TEXT_OVER(line);
 
-    begin_line(&text, " is damaged", cause);
-    if (mark())
-        text_puts(&text, "): carpond ends here, and makes it anew when it is started again\n");
-    else
-        text_puts(&text, "), and " GUARD_MARKER " cannot be made there: carpond ends here; remove "
-                         "the folder catalogue before you start it again\n");
+    text_puts(&text, "store: the catalogue in ");
+    text_puts(&text, home_path);
+    text_puts(&text, is);
+    text_puts(&text, " (");
+    text_puts(&text, cause);
+    text_puts(&text, mark() ? marked : not_marked);
     if (write(STDERR_FILENO, text.at, text.len) < 0)
-        _exit(EXIT_FAILURE); /* nobody is to be told */
+        return; /* nobody is to be told */
+}
+
+void guard_give_up(const char *cause)
+{
+    mark_and_say(
+        " is damaged", cause, "): carpond ends here, and makes it anew when it is started again\n",
+        "), and " GUARD_MARKER " cannot be made there: carpond ends here; remove the folder "
+        "catalogue before you start it again\n");
     _exit(EXIT_FAILURE);
 }
 
 /* For a fault that may have begun in the catalogue. */
 static void doubt(const char *cause)
 {
-    char line[sizeof(home_path) + 512];
-    struct text text = TEXT_OVER(line);
-
-    begin_line(&text, " may be damaged", cause);
-    if (mark())
-        text_puts(&text, " elsewhere, after changes to it): the next start makes it anew\n");
-    else
-        text_puts(&text, " elsewhere, after changes to it), and " GUARD_MARKER " cannot be made "
-                         "there: if this comes again, remove the folder catalogue\n");
-    if (write(STDERR_FILENO, text.at, text.len) < 0)
-        return; /* nobody is to be told */
+    mark_and_say(" may be damaged", cause,
+                 " elsewhere, after changes to it): the next start makes it anew\n",
+                 " elsewhere, after changes to it), and " GUARD_MARKER
+                 " cannot be made there: if this comes again, remove the folder catalogue\n");
 }
 
 static bool was_mended_lately(void)
