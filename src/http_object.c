@@ -243,21 +243,31 @@ static ssize_t read_flight(void *cls, uint64_t at, char *bytes, size_t most)
 
 static enum step find(struct request *r, struct object *o);
 
-/* Is it worth another look? A newer version may have taken its place, so that nobody has it any
- * more; or it is here by now, from a host that serves no chunks. */
+/* What stands under the name by now: false, nothing. */
+static bool find_now(struct request *r, const struct object *o, struct store_entry *now)
+{
+    return store_find(r->http->options.world.store, span_of(o->name), now) == STORE_OK;
+}
+
+/* Has a newer version taken its place since it was looked up? */
+static bool is_replaced_by(const struct object *o, const struct store_entry *now)
+{
+    return !o->version_given && manifest_compare(&now->manifest, &o->entry.manifest) > 0;
+}
+
+/* Is it worth another look? It may be replaced, so that nobody has it any more; or it is here by
+ * now, from a host that serves no chunks. */
 static bool has_changed(const struct object *o, const struct store_entry *now)
 {
-    int order = manifest_compare(&now->manifest, &o->entry.manifest);
-
-    return order == 0 ? now->held : order > 0 && !o->version_given;
+    return is_replaced_by(o, now) ||
+           (now->held && manifest_compare(&now->manifest, &o->entry.manifest) == 0);
 }
 
 static enum step without_content(struct request *r, struct object *o, const char *sentence)
 {
     struct store_entry now;
 
-    if (store_find(r->http->options.world.store, span_of(o->name), &now) == STORE_OK &&
-        has_changed(o, &now)) {
+    if (find_now(r, o, &now) && has_changed(o, &now)) {
         flights_leave(o->flight);
         o->flight = NULL;
         return find(r, o);
@@ -321,14 +331,12 @@ static enum step not_at_hand(struct request *r)
     return reply_not_at_hand(r, STORE_NOT_HELD);
 }
 
-/* It was held when it was looked up, and is not here: has a newer version taken its place since? */
-static bool is_replaced(struct request *r, const struct object *o)
+/* It was held when it was looked up, and is not here. */
+static bool was_replaced(struct request *r, const struct object *o)
 {
     struct store_entry now;
 
-    return o->entry.held && !o->version_given &&
-           store_find(r->http->options.world.store, span_of(o->name), &now) == STORE_OK &&
-           manifest_compare(&now.manifest, &o->entry.manifest) > 0;
+    return o->entry.held && find_now(r, o, &now) && is_replaced_by(o, &now);
 }
 
 static enum step serve(struct request *r, struct object *o)
@@ -345,7 +353,7 @@ static enum step serve(struct request *r, struct object *o)
     }
     if (o->entry.held && open_content(r, o))
         return send_content(r, o);
-    if (is_replaced(r, o))
+    if (was_replaced(r, o))
         return find(r, o);
     return r->may_fetch && !o->is_older ? join_flight(r, o) : not_at_hand(r);
 }
