@@ -185,6 +185,28 @@ static void make(void)
     store_close(store);
 }
 
+/* As they were. */
+static struct bytes catalogue, journal;
+
+static int set_up(void **state)
+{
+    (void)state;
+    home_make();
+    make();
+    catalogue = read_whole("catalogue/data.mdb");
+    journal = read_whole("manifests/00000001");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(catalogue.at);
+    free(journal.at);
+    home_remove();
+    return 0;
+}
+
 /* Most of a page is records, which have sums of their own; what leads from page to page stands at
  * its front, so most bits are flipped there. */
 static uint64_t some_bit(struct rng *rng, size_t len)
@@ -197,7 +219,7 @@ static uint64_t some_bit(struct rng *rng, size_t len)
 }
 
 /* The journal as it was, and no other segment of it; and nothing was mended lately. */
-static void restore(struct bytes catalogue, struct bytes journal)
+static void restore(void)
 {
     char name[64];
 
@@ -250,9 +272,9 @@ const char *__asan_default_options(void)
 }
 
 /* At once, or by the next start. */
-static void survive(struct bytes catalogue, struct bytes journal, uint64_t bit)
+static void survive(uint64_t bit)
 {
-    restore(catalogue, journal);
+    restore();
     home_flip(path_of("catalogue/data.mdb"), bit);
     if (run_child(bit) == CHILD_OK)
         return;
@@ -263,24 +285,16 @@ static void survive(struct bytes catalogue, struct bytes journal, uint64_t bit)
 
 static void a_flipped_bit_is_survived(void **state)
 {
-    struct bytes catalogue, journal;
     struct rng rng = {seed};
 
     (void)state;
-    home_make();
-    make();
-    catalogue = read_whole("catalogue/data.mdb");
-    journal = read_whole("manifests/00000001");
     for (uint64_t i = 0; i < flips; i++)
-        survive(catalogue, journal, some_bit(&rng, catalogue.len));
-    free(catalogue.at);
-    free(journal.at);
-    home_remove();
+        survive(some_bit(&rng, catalogue.len));
 }
 
 /* Of the page where the newest list of free pages begins, as LMDB 0.9 has it: two meta pages first,
  * each with its own; a page's header ends in where its free space begins and ends. */
-static size_t list_of_free_pages(struct bytes catalogue)
+static size_t list_of_free_pages(void)
 {
     enum { PAGE = 4096, HEADER = 16, ROOT = HEADER + 24 + 40, TXN = HEADER + 24 + 2 * 48 + 8 };
     uint64_t txn[2], root[2];
@@ -295,17 +309,8 @@ static size_t list_of_free_pages(struct bytes catalogue)
 /* Flips `count` bits, each `step` after the one before, from this one of that page on. */
 static void survive_each(size_t first, size_t step, size_t count)
 {
-    struct bytes catalogue, journal;
-
-    home_make();
-    make();
-    catalogue = read_whole("catalogue/data.mdb");
-    journal = read_whole("manifests/00000001");
     for (size_t i = 0; i < count; i++)
-        survive(catalogue, journal, 8 * list_of_free_pages(catalogue) + first + i * step);
-    free(catalogue.at);
-    free(journal.at);
-    home_remove();
+        survive(8 * list_of_free_pages() + first + i * step);
 }
 
 /* What LMDB writes beyond a page comes to light later, wherever memory is asked for. */
@@ -329,10 +334,11 @@ static void a_free_page_that_is_far_behind_the_end_is_survived(void **state)
 
 int main(int argc, char **argv)
 {
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_flipped_bit_is_survived),
-        cmocka_unit_test(a_page_that_lies_about_its_space_is_survived),
-        cmocka_unit_test(a_free_page_that_is_far_behind_the_end_is_survived),
+        TEST(a_flipped_bit_is_survived),
+        TEST(a_page_that_lies_about_its_space_is_survived),
+        TEST(a_free_page_that_is_far_behind_the_end_is_survived),
     };
     log_set_level(LEVEL_ERROR);
     if (argc > 1)
