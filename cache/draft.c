@@ -106,11 +106,13 @@ static enum store_status refuse(struct draft *draft, uint64_t bytes)
 
 uint64_t store_room(const struct store *store)
 {
-    uint64_t free = home_free(&store->home), kept_free = reserve_lacks(store);
-    uint64_t most = free > kept_free ? free - kept_free : 0;
-    uint64_t cache_size = atomic_load(&store->cache_size);
+    uint64_t free, kept_free, most, cache_size;
 
     MUST_BE(store, STORE_MAGIC);
+    free = home_free(&store->home);
+    kept_free = reserve_lacks(store);
+    most = free > kept_free ? free - kept_free : 0;
+    cache_size = atomic_load(&store->cache_size);
     if (policy_bits(store) & POLICY_KEEP_ALL || !cache_size || most < cache_size)
         return most;
     return cache_size;

@@ -78,7 +78,6 @@ static size_t start(struct walk *walk, const struct batch *batch, size_t room, s
     size_t started = 0;
 
     *tried = 0;
-
     for (size_t i = 0; i < batch->count && started < room; i++) {
         const struct manifest *manifest = &batch->manifests[i];
         enum kind kind = manifest->size > FRAME_CONTENT_MAX ? LARGE : SMALL;

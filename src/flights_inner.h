@@ -184,7 +184,7 @@ void flying_finish_replaced(struct flying *flying);
 
 /* It ends because nobody reads it (any more). For who has come since that was decided it begins
  * anew. */
-void flying_put_off(struct flying *flying, const char *why); /* nobody can give it */
+void flying_put_off(struct flying *flying, const char *why); /* it came for nobody */
 void flying_leave_off(struct flying *flying);                /* there is no room to keep it */
 
 /* ---- flights_log.c: the fetch thread --------------------------------------------------------- */
